@@ -1,0 +1,188 @@
+"""Projected alignment against sampling first, at BMN's sizes: time, memory and largest difference, from one run.
+
+    python benchmarks/alignment.py [--json FILE] [--rounds N]
+
+Three ways to the same ``(512, 5050)`` map of all grid segments of ``T = 100`` snippets, two threads:
+
+projected   ``rcl.alignment.SegmentAlignment``; works its sampling positions out anew in every call.
+plain       multiply with the sampling mask of the 5,050 valid cells, made beforehand, then Conv3d of kernel (32, 1, 1).
+public      the same as the public BMN code does it, on all 100 × 100 cells of the map, half of which are empty.
+
+Time: each round runs the three in turn; we print medians, and the median of the ratios within a round. Backward is with
+respect to the features and the weights. Memory: each way runs once in a fresh process; we print the growth of the
+resident set at its highest (VmHWM, reset after the inputs and the mask are made), so the mask itself does not count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from rcl.alignment import SegmentAlignment, interpolation, sampling_positions
+
+SNIPPETS, CHANNELS, OUTPUTS, POINTS, SUBPOINTS, CONTEXT = 100, 128, 512, 32, 3, 0.5
+THREADS = 2
+WAYS = ("projected", "plain", "public")
+PASSES = ("forward", "forward and backward")
+
+
+def grid_segments(snippets: int) -> Tensor:
+    """All segments ``[s, e + 1)`` with ``s ≤ e`` of the grid: ``(1, T(T + 1)/2, 2)``."""
+    start, last = torch.triu_indices(snippets, snippets)
+    return torch.stack((start, last + 1), dim=-1).float()[None]
+
+
+def sampling_mask(segments: Tensor, snippets: int) -> Tensor:
+    """BMN's dense mask of interpolation weights, ``(T, P·K)``."""
+    positions = sampling_positions(segments, POINTS, SUBPOINTS, CONTEXT, "bmn")
+    cells, fractions = (x.view(-1, SUBPOINTS) for x in interpolation(positions, snippets, "bmn"))  # (K·P, S)
+    mask = torch.zeros(len(cells), snippets + 2, dtype=fractions.dtype)
+    mask.scatter_add_(1, cells.long(), (1 - fractions) / SUBPOINTS)
+    mask.scatter_add_(1, cells.long() + 1, fractions / SUBPOINTS)
+    return mask[:, 1:-1].view(-1, POINTS, snippets).permute(2, 1, 0).reshape(snippets, -1).float().contiguous()
+
+
+def on_the_map(mask: Tensor, snippets: int) -> Tensor:
+    """Spread the mask of the valid cells over the T × T map of the public code: ``(T, P·K) → (T, P·T·T)``."""
+    start, last = torch.triu_indices(snippets, snippets)
+    spread = torch.zeros(snippets, POINTS, snippets, snippets)
+    spread[:, :, start, last] = mask.view(snippets, POINTS, -1)
+    return spread.view(snippets, -1)
+
+
+def build(way: str, snippets: int = SNIPPETS) -> tuple[Callable[[], Tensor], tuple[Tensor, ...]]:
+    """One way as a function without arguments that returns ``(O, K)``, and the tensors that get a gradient."""
+    torch.manual_seed(0)
+    layer = SegmentAlignment(CHANNELS, OUTPUTS, points=POINTS, subpoints=SUBPOINTS, context=CONTEXT, convention="bmn")
+    features = torch.randn(1, CHANNELS, snippets, requires_grad=True)
+    segments = grid_segments(snippets)
+    if way == "projected":
+        return lambda: layer(features, segments)[0].T, (features, layer.weight, layer.bias)
+
+    mask = sampling_mask(segments, snippets)
+    shape: tuple[int, ...] = (1, segments.shape[1])
+    if way == "public":
+        mask, shape = on_the_map(mask, snippets), (snippets, snippets)
+    kernel = layer.weight.detach().contiguous()[..., None, None].requires_grad_()  # (O, C, P, 1, 1)
+    bias = layer.bias.detach().requires_grad_()
+
+    def run() -> Tensor:
+        sampled = torch.matmul(features, mask).view(1, CHANNELS, POINTS, *shape)
+        return functional.conv3d(sampled, kernel, bias).view(OUTPUTS, -1)
+
+    return run, (features, kernel, bias)
+
+
+def forward(run: Callable[[], Tensor], _: tuple[Tensor, ...], seed: Tensor) -> list[Tensor]:
+    with torch.no_grad():
+        return [run()]
+
+
+def forward_and_backward(run: Callable[[], Tensor], leaves: tuple[Tensor, ...], seed: Tensor) -> list[Tensor]:
+    result = run()
+    return [result, *torch.autograd.grad(result, leaves, seed)]
+
+
+RUNNERS = dict(zip(PASSES, (forward, forward_and_backward), strict=True))
+
+
+def resident(field: str) -> int:
+    """A memory field of this process in bytes (Linux)."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1]) * 1024
+
+
+def measure_memory(way: str, name: str, pipe: multiprocessing.connection.Connection) -> None:
+    """In a fresh process: run once and send by how many bytes the resident set grew at its highest."""
+    torch.set_num_threads(THREADS)
+    small, small_leaves = build(way, snippets=4)
+    RUNNERS[name](small, small_leaves, torch.ones_like(small()))  # loads the libraries
+    run, leaves = build(way)
+    seed = torch.ones(OUTPUTS, SNIPPETS**2 if way == "public" else SNIPPETS * (SNIPPETS + 1) // 2)
+    Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
+    before = resident("VmRSS")
+    RUNNERS[name](run, leaves, seed)
+    pipe.send(resident("VmHWM") - before)
+
+
+def peak_memory(way: str, name: str) -> int:
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=measure_memory, args=(way, name, sender))
+    process.start()
+    sender.close()
+    peak = receiver.recv()
+    process.join()
+    return peak
+
+
+def measure_time(rounds: int) -> dict[str, dict[str, list[float]]]:
+    """Seconds of each pass and way, one number per round, the ways taken in turn."""
+    built = {way: build(way) for way in WAYS}
+    seeds = {way: torch.ones_like(run()) for way, (run, _) in built.items()}
+    seconds: dict[str, dict[str, list[float]]] = {name: {way: [] for way in WAYS} for name in PASSES}
+    for name in PASSES:
+        for _ in range(rounds + 1):
+            for way, (run, leaves) in built.items():
+                begin = time.perf_counter()
+                RUNNERS[name](run, leaves, seeds[way])
+                seconds[name][way].append(time.perf_counter() - begin)
+    return {name: {way: times[1:] for way, times in ways.items()} for name, ways in seconds.items()}  # less warm-up
+
+
+def largest_differences() -> dict[str, float]:
+    """Of the output, and of each gradient relative to its largest entry, projected against plain."""
+    seed = torch.randn(OUTPUTS, SNIPPETS * (SNIPPETS + 1) // 2, generator=torch.Generator().manual_seed(1))
+    ours, theirs = (forward_and_backward(*build(way), seed) for way in ("projected", "plain"))
+    gap = {"output": (ours[0] - theirs[0]).abs().max().item()}
+    for name, a, b in zip(("features", "weight", "bias"), ours[1:], theirs[1:], strict=True):
+        gap[f"gradient of {name}, relative"] = ((a - b.view_as(a)).abs().max() / b.abs().max()).item()
+    return gap
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    parser.add_argument("--rounds", type=int, default=9, help="rounds of the timing (default 9)")
+    options = parser.parse_args()
+    torch.set_num_threads(THREADS)
+
+    sizes = f"T={SNIPPETS} C={CHANNELS} P={POINTS} subpoints={SUBPOINTS} O={OUTPUTS}"
+    print(f"{sizes}, {SNIPPETS * (SNIPPETS + 1) // 2} segments, {THREADS} threads, torch {torch.__version__}")
+    differences = largest_differences()
+    results: dict[str, Any] = {"sizes": sizes, "threads": THREADS, "largest_difference": differences}
+    seconds = measure_time(options.rounds)
+    for name in PASSES:
+        print(f"\n{name:22}{'ms':>9}{'slower':>9}{'MiB':>9}{'more':>9}")
+        ours = seconds[name]["projected"]
+        our_peak = peak_memory("projected", name)
+        for way in WAYS:
+            peak = our_peak if way == "projected" else peak_memory(way, name)
+            row = {
+                "milliseconds": statistics.median(seconds[name][way]) * 1e3,
+                "times_slower": statistics.median(b / a for a, b in zip(ours, seconds[name][way], strict=True)),
+                "peak_mib": peak / 2**20,
+                "times_more_memory": peak / our_peak,
+            }
+            results.setdefault(name, {})[way] = row
+            print(f"{way:22}{row['milliseconds']:9.1f}{row['times_slower']:8.1f}×{row['peak_mib']:9.1f}", end="")
+            print(f"{row['times_more_memory']:8.1f}×")
+    print()
+    for name, gap in differences.items():
+        print(f"largest difference, {name}: {gap:.1e}")
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

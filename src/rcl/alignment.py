@@ -1,0 +1,293 @@
+"""Continuous 1-D RoI alignment: look the features up along any real-valued segment.
+
+Every anchor is described by ``P`` points along its segment and one convolution over them (BMN's BM layer and Conv3d,
+G-TAD's SGAlign and its first 1×1 convolution, CAR's lookup)::
+
+    out[k, o] = bias[o] + Σ_p Σ_c W[o, c, p] · F~[c, t_p(k)]     sample, then convolve:  C × P × K values in memory
+              = bias[o] + Σ_p (W_p F)~[o, t_p(k)]                project, then sample:   O × P × T values in memory
+
+``F~`` is linear interpolation along time, so both steps are linear and may be swapped.
+:class:`SegmentAlignment` projects first; :func:`sample_then_convolve` is the textbook order, kept as the reference.
+Both give the same values and gradients, also with respect to the segments.
+
+Two conventions say where the points lie:
+
+``centered``
+    Snippet ``i`` has its centre at ``i + 0.5``. The segment is widened by ``context`` of its length on both sides and
+    cut into ``P·S`` equal bins; the samples are the midpoints of the bins. Features are linear between snippet centres
+    and fall to zero within one snippet of the outer centres.
+``bmn``
+    What the public BMN code does, for its weights: with ``d = end − start`` and ``L = d + 1``, ``P·S`` samples from
+    ``start − context·L`` to ``end + context·L``, both included, are snippet *indices*; a sample ``t`` takes
+    ``1 − frac`` of ``trunc(t)`` and ``frac`` of ``ceil(t)``, where they exist. So all of (−1, 0) reads index 0 in
+    full (``frac`` is negative there), and beyond ``T − 1`` features fall to zero.
+    BMN itself has ``P = 32``, ``S = 3``, ``context = 0.5``.
+
+In both, a point is the mean of its ``S`` subpoints, and zero snippets appended to a sequence change nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+Convention = Literal["centered", "bmn"]
+
+_BLOCK = 256  # output channels looked up at a time: a block of the table nearly fits a core's cache
+
+
+def sampling_positions(segments: Tensor, points: int, subpoints: int, context: float, convention: Convention) -> Tensor:
+    """Where the features of each segment are sampled.
+
+    Args:
+        segments: ``(B, K, 2)`` in snippet time.
+        points: points per segment, ``P``.
+        subpoints: samples per point, ``S``.
+        context: how far the samples reach beyond each end, as a share of the length.
+        convention: ``centered`` or ``bmn``, see the module.
+
+    Returns:
+        ``(B, K, P·S)``: snippet time in ``centered``, snippet indices in ``bmn``.
+    """
+    number = points * subpoints
+    if convention == "bmn":
+        return _bmn_positions(segments, number, context)
+    start, end = segments[..., :1], segments[..., 1:]  # (B, K, 1)
+    margin = context * (end - start)
+    bins = torch.arange(number, device=segments.device, dtype=segments.dtype)  # (P·S)
+    return (start - margin) + (end - start + 2 * margin) / number * (bins + 0.5)
+
+
+def _bmn_positions(segments: Tensor, number: int, context: float) -> Tensor:
+    """:func:`sampling_positions` of ``bmn``, with all of (−1, 0) already moved to 0, which reads the same."""
+    # Features jump at −1, where many samples of a grid lie. Only the public code's own arithmetic, in float64, puts
+    # each on the right side.
+    wide = segments if segments.device.type == "mps" else segments.double()
+    start, end = wide[..., :1], wide[..., 1:]  # (B, K, 1)
+    margin = context * (end - start + 1)
+    steps = torch.arange(number, device=wide.device, dtype=wide.dtype)  # (P·S)
+    index = (start - margin) + (end - start + 2 * margin) / max(number - 1, 1) * steps
+    return torch.where((index > -1) & (index < 0), 0.0, index).to(segments.dtype)
+
+
+def interpolation(positions: Tensor, snippets: int, convention: Convention) -> tuple[Tensor, Tensor]:
+    """The cell that each position lies in, and how far.
+
+    Cell ``i`` lies between snippets ``i`` and ``i + 1`` of the sequence *with one zero snippet added at either end*
+    (:func:`padded`), which makes "zero outside" a matter of clamping. A feature is ``(1 − fraction)`` of the one and
+    ``fraction`` of the other.
+
+    Args:
+        positions: ``(...)`` from :func:`sampling_positions`.
+        snippets: length of the sequence, ``T``.
+        convention: ``centered`` or ``bmn``.
+
+    Returns:
+        cells ``(...)``, int32 in [0, T], and fractions ``(...)`` in [0, 1], differentiable.
+    """
+    index = positions if convention == "bmn" else positions - 0.5
+    index = index.clamp(-1, snippets)
+    lower = index.detach().floor().clamp(max=snippets - 1)
+    cells = (lower.int() + 1).clamp(0, snippets)  # a position of NaN gets a valid cell and a fraction of NaN
+    return cells, index - lower
+
+
+def padded(features: Tensor) -> Tensor:
+    """Add the zero snippets that :func:`interpolation` counts on: ``(B, C, T) → (B, C, T + 2)``."""
+    return functional.pad(features, (1, 1))
+
+
+def sample_then_convolve(
+    features: Tensor,
+    segments: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    *,
+    subpoints: int = 1,
+    context: float = 0.25,
+    convention: Convention = "centered",
+) -> Tensor:
+    """The textbook order, with ``C × P × K`` values in memory: the reference for :class:`SegmentAlignment`.
+
+    Args:
+        features: ``(B, C, T)``.
+        segments: ``(B, K, 2)`` in snippet time.
+        weight: ``(O, C, P)``.
+        bias: ``(O)``.
+        subpoints: samples per point.
+        context: see :func:`sampling_positions`.
+        convention: ``centered`` or ``bmn``.
+
+    Returns:
+        ``(B, K, O)``.
+    """
+    channels, points = weight.shape[1:]
+    positions = sampling_positions(segments, points, subpoints, context, convention)  # (B, K, P·S)
+    cells, fractions = interpolation(positions, features.shape[2], convention)  # (B, K, P·S)
+    fractions = fractions.to(features.dtype)[:, None]  # (B, 1, K, P·S)
+    index = cells.long().flatten(1)[:, None].expand(-1, channels, -1)  # (B, C, K·P·S)
+    lower, upper = (padded(features).gather(2, i).unflatten(2, cells.shape[1:]) for i in (index, index + 1))
+    samples = (1 - fractions) * lower + fractions * upper  # (B, C, K, P·S)
+    sampled = samples.unflatten(3, (points, subpoints)).mean(-1)  # (B, C, K, P)
+    return torch.einsum("bckp,ocp->bko", sampled, weight) + bias
+
+
+def project_then_sample(
+    features: Tensor,
+    segments: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    *,
+    subpoints: int = 1,
+    context: float = 0.25,
+    convention: Convention = "centered",
+) -> Tensor:
+    """What :func:`sample_then_convolve` returns, with ``O × P × T`` values in memory and far fewer products."""
+    if len(features) != len(segments):
+        raise ValueError(f"features of {len(features)} videos, but segments of {len(segments)}")
+    channels, snippets = features.shape[1:]
+    points = weight.shape[2]
+    positions = sampling_positions(segments, points, subpoints, context, convention)  # (B, K, P·S)
+    cells, fractions = interpolation(positions, snippets, convention)  # (B, K, P·S)
+    rows = _table_rows(cells, points, snippets + 2).flatten(0, 1)  # (B·K, P·S)
+
+    sequence = padded(features / subpoints).transpose(1, 2).reshape(1, -1, channels)  # (1, B·(T + 2), C)
+    blocks = weight.permute(2, 1, 0).split(_BLOCK, dim=2)  # of (P, C, O)
+    tables = [torch.bmm(sequence.expand(points, -1, -1), block).flatten(0, 1) for block in blocks]
+    fractions = fractions.flatten(0, 1).to(tables[0].dtype)  # (B·K, P·S), in half precision under autocast
+    return _RowSums.apply(rows, fractions, bias, *tables).view(*segments.shape[:2], len(bias))
+
+
+def _table_rows(cells: Tensor, points: int, length: int) -> Tensor:
+    """Cells ``(B, K, P·S)`` as rows of a table of ``(P, B, length)`` rows."""
+    batch, _, samples = cells.shape
+    point = torch.arange(points, dtype=cells.dtype, device=cells.device).repeat_interleave(samples // points)
+    video = torch.arange(batch, dtype=cells.dtype, device=cells.device)[:, None]
+    return cells + ((point * batch + video) * length)[:, None]
+
+
+class _RowSums(torch.autograd.Function):
+    """Sums of table rows, each interpolated between a row and the next, plus a bias.
+
+    ``rows (A, N)``, ``fractions (A, N)``, ``bias (O)`` and column blocks ``(R, O_i)`` of one table ``→ (A, O)``.
+
+    ``embedding_bag`` has a gradient of its own, but that for the table is several times slower on a CPU than this one:
+    backward, a weighted sum of rows is a weighted sum of the gradient's rows, once samples are sorted by table row.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, fractions: Tensor, bias: Tensor, *tables: Tensor) -> Tensor:
+        sums = tables[0].new_empty(len(rows), len(bias))  # (A, O)
+        widths = [table.shape[1] for table in tables]
+        pairs, weights = torch.stack((rows, rows + 1), dim=2), torch.stack((1 - fractions, fractions), dim=2)
+        for table, part, target in zip(tables, bias.split(widths), sums.split(widths, dim=1), strict=True):
+            torch.add(_sum_rows(table, pairs, weights), part, out=target)
+        ctx.widths, ctx.table_rows = widths, len(tables[0])
+        ctx.save_for_backward(rows, fractions, *(tables if ctx.needs_input_grad[1] else ()))
+        return sums
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        rows, fractions, *tables = ctx.saved_tensors
+        blocks = [block.contiguous() for block in gradient.split(ctx.widths, dim=1)]
+        for_fractions = _gradient_of_fractions(rows, fractions, tables, blocks) if tables else None
+        wanted = any(ctx.needs_input_grad[3:])
+        for_tables = _gradient_of_tables(rows, fractions, ctx.table_rows, blocks) if wanted else [None] * len(blocks)
+        return None, for_fractions, gradient.sum(0), *for_tables
+
+
+def _sum_rows(table: Tensor, pairs: Tensor, weights: Tensor) -> Tensor:
+    """Weighted sums of table rows: ``(R, O), (A, N, 2), (A, N, 2) → (A, O)``."""
+    return functional.embedding_bag(pairs.flatten(1), table, per_sample_weights=weights.flatten(1), mode="sum")
+
+
+def _gradient_of_tables(rows: Tensor, fractions: Tensor, table_rows: int, blocks: list[Tensor]) -> list[Tensor]:
+    """From the gradient of the sums, in column blocks ``(A, O_i)``, that of the table: blocks ``(R, O_i)``."""
+    if table_rows <= torch.iinfo(torch.int16).max:
+        rows = rows.short()  # sorts in half the time
+    ordered, order = torch.sort(rows.flatten(), stable=True)  # (A·N)
+    starts = torch.searchsorted(ordered, torch.arange(table_rows, dtype=rows.dtype, device=rows.device))  # (R)
+    anchors = order // max(rows.shape[1], 1)  # (A·N)
+    upper = fractions.flatten()[order]  # (A·N)
+    lower = 1 - upper
+    gradients = []
+    for block in blocks:
+        gradient = functional.embedding_bag(anchors, block, starts, per_sample_weights=lower, mode="sum")
+        next_row = functional.embedding_bag(anchors, block, starts, per_sample_weights=upper, mode="sum")
+        gradient[1:] += next_row[:-1]
+        gradients.append(gradient)
+    return gradients
+
+
+def _gradient_of_fractions(rows: Tensor, fractions: Tensor, tables: list[Tensor], blocks: list[Tensor]) -> Tensor:
+    """From the gradient of the sums, in column blocks ``(A, O_i)``, that of the fractions: ``(A, N)``."""
+    pairs = torch.stack((rows, rows + 1), dim=2)  # (A, N, 2)
+    with torch.enable_grad():
+        weights = torch.stack((1 - fractions, fractions), dim=2).detach().requires_grad_()  # (A, N, 2)
+        sums = [_sum_rows(table, pairs, weights) for table in tables]
+    lower, upper = torch.autograd.grad(sums, weights, blocks)[0].unbind(2)
+    return upper - lower
+
+
+class SegmentAlignment(nn.Module):
+    """Features along continuous segments, convolved over the points: ``(B, C, T), (B, K, 2) → (B, K, O)``.
+
+    Args:
+        in_channels: ``C``.
+        out_channels: ``O``.
+        points: points per segment, ``P``.
+        subpoints: samples per point, whose mean the point is.
+        context: how far the points reach beyond each end, as a share of the length.
+        convention: ``centered`` or ``bmn``, see the module.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        points: int,
+        subpoints: int = 1,
+        context: float = 0.25,
+        convention: Convention = "centered",
+    ) -> None:
+        super().__init__()
+        if convention not in ("centered", "bmn"):
+            raise ValueError(f"convention must be 'centered' or 'bmn', not {convention!r}")
+        self.subpoints, self.context, self.convention = subpoints, context, convention
+        # (O, C, P), but laid out in memory as (P, C, O): as the projection reads it.
+        self.weight = nn.Parameter(torch.empty(points, in_channels, out_channels).permute(2, 1, 0))
+        self.bias = nn.Parameter(torch.empty(out_channels))  # (O)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the weights as ``nn.Conv1d`` does, with a fan-in of ``C·P``."""
+        bound = 1 / math.sqrt(self.weight[0].numel())
+        nn.init.uniform_(self.weight, -bound, bound)
+        nn.init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, features: Tensor, segments: Tensor) -> Tensor:
+        """Look up segments.
+
+        Args:
+            features: ``(B, C, T)``.
+            segments: ``(B, K, 2)`` in snippet time, any real values.
+
+        Returns:
+            ``(B, K, O)``.
+        """
+        return project_then_sample(
+            features,
+            segments,
+            self.weight,
+            self.bias,
+            subpoints=self.subpoints,
+            context=self.context,
+            convention=self.convention,
+        )

@@ -1,0 +1,114 @@
+"""From configuration to modules: the one place that knows both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from rcl.alignment import SegmentAlignment
+from rcl.config import AugmentationConfig, BMNEncoderConfig, InferenceConfig, LossConfig, ModelConfig, SamplingConfig
+from rcl.datasets import Augmentation
+from rcl.losses import Criterion
+from rcl.models.anchoring import AnchorEmbedding, Readout
+from rcl.models.bmn import BMNEncoder
+from rcl.models.rcl import RCL
+from rcl.models.refinement import RecurrentRefinement
+from rcl.models.temporal import TemporalEncoder
+from rcl.postprocess import Decoder
+from rcl.sampling import Anchors, TrainingSegments, grid, lattice
+
+
+def build_model(config: ModelConfig, *, in_channels: int, num_labels: int) -> RCL:
+    """The network of a configuration, with new weights.
+
+    Args:
+        config: section ``model``.
+        in_channels: width of the snippet features.
+        num_labels: L; unused where ``config.labels`` is ``none``.
+    """
+    encoder = _encoder(config, in_channels)
+    outputs = num_labels if config.labels == "joint" else 0
+
+    def embedding() -> AnchorEmbedding:
+        alignment = SegmentAlignment(
+            encoder.channels,
+            config.channels,
+            points=config.points,
+            subpoints=config.subpoints,
+            context=config.context,
+            convention=config.convention,
+        )
+        return AnchorEmbedding(alignment, channels=config.channels, dropout=config.dropout)
+
+    refinement = None
+    if config.steps > 1:
+        refinement = RecurrentRefinement(embedding(), channels=config.channels, num_labels=outputs)
+    readout = Readout(config.channels, num_labels=outputs)
+    return RCL(encoder, embedding(), readout, refinement, steps=config.steps)
+
+
+def _encoder(config: ModelConfig, in_channels: int) -> TemporalEncoder | BMNEncoder:
+    encoder = config.encoder
+    if isinstance(encoder, BMNEncoderConfig):
+        return BMNEncoder(in_channels, channels=encoder.channels, groups=encoder.groups)
+    return TemporalEncoder(
+        in_channels,
+        encoder.channels,
+        layers=encoder.layers,
+        dropout=encoder.dropout,
+        input_dropout=encoder.input_dropout,
+    )
+
+
+def regular_anchors(config: InferenceConfig, *, longest: float) -> Callable[[int], Anchors]:
+    """``T → Anchors``: the segments of a video that the model is asked about.
+
+    Args:
+        config: section ``inference``.
+        longest: of the actions in training, in snippets; used where the configuration has none.
+    """
+    if config.anchors == "grid":
+        return grid
+    return partial(
+        lattice,
+        shortest=config.shortest,
+        longest=config.longest or longest,
+        ratio=config.ratio,
+        stride=config.stride,
+    )
+
+
+def training_segments(config: SamplingConfig, anchors: Callable[[int], Anchors]) -> TrainingSegments:
+    """The sampler of section ``sampling``."""
+    return TrainingSegments(
+        regular=config.regular,
+        jittered=config.jittered,
+        scale_invariant=config.scale_invariant,
+        spread=config.spread,
+        anchors=anchors,
+    )
+
+
+def build_criterion(config: LossConfig) -> Criterion:
+    """The losses of section ``loss``."""
+    return Criterion(**config.model_dump())
+
+
+def build_decoder(config: InferenceConfig) -> Decoder:
+    """Score fusion and soft-NMS of section ``inference``."""
+    return Decoder(
+        classification_power=config.classification_power,
+        regression_power=config.regression_power,
+        boundary_power=config.boundary_power,
+        method=config.nms,
+        sigma=config.nms_sigma,
+        threshold=config.nms_threshold,
+        candidates=config.candidates,
+        top=config.top,
+        min_score=config.min_score,
+    )
+
+
+def build_augmentation(config: AugmentationConfig) -> Augmentation:
+    """The random changes of section ``augmentation``."""
+    return Augmentation(**config.model_dump())

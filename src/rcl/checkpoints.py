@@ -1,0 +1,85 @@
+"""Checkpoints: what they hold beside the weights, and how they are read, as data only."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import torch
+from torch import Tensor
+
+from rcl.config import Config, parse_config
+from rcl.errors import InputError
+
+KEY = "rcl"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a model has to know of its training data.
+
+    Args:
+        labels: label names, in the order of the label scores.
+        in_channels: width of the features.
+        longest: of the training actions, in snippets.
+        snippets_per_second: the rate of the training features, ``None`` where the videos differ.
+    """
+
+    labels: tuple[str, ...]
+    in_channels: int
+    longest: float
+    snippets_per_second: float | None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained model as it is kept in a file: ``weights`` are the averaged ones where training averages."""
+
+    config: Config
+    facts: Facts
+    weights: dict[str, Tensor]
+
+
+def describe(config: Config, facts: Facts) -> dict[str, Any]:
+    """Plain values that a checkpoint keeps under ``KEY``."""
+    return {"format": FORMAT, "config": config.model_dump(mode="json"), "facts": asdict(facts)}
+
+
+def read_checkpoint(path: Path | str) -> Checkpoint:
+    """Read a checkpoint of ``rcl train``. Nothing in the file is executed.
+
+    Raises:
+        InputError: the file is missing, damaged, holds code, or is another program's.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(path, expected="a checkpoint of rcl train", found="no such file", fix="check the path")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, BadZipFile, ValueError, KeyError) as error:
+        found = " ".join(str(error).split())[:120]
+        fix = "use a whole file that rcl train wrote"
+        raise InputError(path, expected="a checkpoint of plain data", found=found, fix=fix) from None
+    if not isinstance(content, dict) or KEY not in content or "state_dict" not in content:
+        raise InputError(
+            path,
+            expected="a checkpoint of rcl train",
+            found="a file of another program",
+            fix="use RUN/last.ckpt or RUN/best.ckpt",
+        )
+    kept = content[KEY]
+    if kept["format"] > FORMAT:
+        found = f"format {kept['format']}"
+        raise InputError(path, expected=f"format {FORMAT} or older", found=found, fix="upgrade rcl-tad")
+    prefix = "model."
+    return Checkpoint(
+        config=parse_config(kept["config"], where=str(path)),
+        facts=Facts(**{**kept["facts"], "labels": tuple(kept["facts"]["labels"])}),
+        weights={
+            name.removeprefix(prefix): value for name, value in content["state_dict"].items() if name.startswith(prefix)
+        },
+    )

@@ -1,0 +1,324 @@
+"""Typed configuration: YAML in, one clear sentence out for whatever is wrong with it, before any work starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from rcl.errors import InputError
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Weight = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+
+
+def _digits_as_text(value: Any) -> Any:
+    """YAML reads ``32`` as a number, also where it is a name."""
+    return str(value) if type(value) is int else value
+
+
+class Section(BaseModel):
+    """A part of the configuration; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
+
+
+class DataConfig(Section):
+    """Where the data is, and how its features are read."""
+
+    root: Path = Path(".")
+    """The pack: a folder with ``annotations.json`` and ``features/``."""
+    annotations: Path | None = None
+    """Annotation file, JSON or CSV, where it is not ``root/annotations.json``."""
+    features: Path | None = None
+    """Folder or file of features, where it is not ``root/features``."""
+    layout: Literal["TC", "CT"] = "TC"
+    training_subset: str = "training"
+    validation_subset: str | None = "validation"
+    """The subset that every epoch is evaluated on; null to train without."""
+    snippets_per_second: PositiveFloat | None = None
+    """For annotation files that give none (``fps``)."""
+    resize: PositiveInt | None = None
+    """Resize every video to so many snippets (100 in ActivityNet protocols); null keeps its own length."""
+    scale: PositiveFloat = 1.0
+    """Divide the features by this, so that their spread is about 1."""
+
+    @property
+    def annotations_path(self) -> Path:
+        """The annotation file."""
+        return self.annotations or self.root / "annotations.json"
+
+    @property
+    def features_path(self) -> Path:
+        """The folder or file of features."""
+        return self.features or self.root / "features"
+
+
+class AugmentationConfig(Section):
+    """Random changes of the training features; they make up for few videos and for an over-confident backbone."""
+
+    noise: Weight = 0.0
+    """Standard deviation of Gaussian noise on every (scaled) feature."""
+    speed: Share = 0.0
+    """Speed changes by a factor of up to ``1 ± speed``."""
+
+
+class TemporalEncoderConfig(Section):
+    """Dilated convolutions for whole videos."""
+
+    name: Literal["temporal"] = "temporal"
+    channels: PositiveInt = 128
+    layers: PositiveInt = 9
+    dropout: Share = 0.1
+    input_dropout: Share = 0.1
+
+
+class BMNEncoderConfig(Section):
+    """The convolutions of BMN, for sequences of a fixed length."""
+
+    name: Literal["bmn"] = "bmn"
+    channels: PositiveInt = 256
+    groups: PositiveInt = 4
+
+
+class ModelConfig(Section):
+    """The encoder and the continuous function on top of it."""
+
+    encoder: Annotated[TemporalEncoderConfig | BMNEncoderConfig, Field(discriminator="name")] = TemporalEncoderConfig()
+    points: PositiveInt = 16
+    subpoints: PositiveInt = 1
+    context: Weight = 0.25
+    """How far the points reach beyond each end, in lengths of the segment."""
+    convention: Literal["centered", "bmn"] = "centered"
+    channels: PositiveInt = 128
+    dropout: Share = 0.1
+    labels: Literal["joint", "none"] = "joint"
+    """``joint``: a label head on every anchor; ``none``: proposals."""
+    steps: PositiveInt = 3
+    """M, the number of refinement steps; 1 is continuous anchoring alone."""
+
+    @field_validator("encoder", mode="before")
+    @classmethod
+    def _default_encoder(cls, value: Any) -> Any:
+        """Without a name it is the default encoder, so that ``model.encoder.channels=64`` is enough."""
+        return {"name": "temporal", **value} if isinstance(value, dict) else value
+
+
+class SamplingConfig(Section):
+    """The three kinds of training segments (paper 3.3), per video; 0 switches a kind off."""
+
+    regular: Count = 1000
+    """Segments of the regular grid (drawn at random where there are more)."""
+    jittered: Count = 0
+    """Random segments around the grid."""
+    scale_invariant: Count = 24
+    """Segments around each ground truth."""
+    spread: PositiveFloat = 0.3
+    """Standard deviation of a scale-invariant segment's ends, in lengths of its ground truth."""
+
+
+class LossConfig(Section):
+    """Weights of the losses (paper eq. 5 to 8)."""
+
+    classification: Weight = 1.0
+    regression: Weight = 10.0
+    """λ1."""
+    offsets: Weight = 1.0
+    """λ2."""
+    labels: Weight = 1.0
+    boundaries: Weight = 1.0
+    foreground: Share = 0.7
+    """τ of eq. 5: an anchor of a larger tIoU is an action."""
+    label_foreground: Share = 0.5
+    """The same for the label scores."""
+    offset_foreground: Share = 0.3
+    """Offsets are learned by anchors of a larger tIoU."""
+    alpha: PositiveFloat = 0.8
+    """Attenuation of eq. 8."""
+    order: Literal["first", "last"] = "first"
+    """Which step weighs most: step m weighs α^m (``first``, as eq. 8 is printed) or α^(M−m+1) (``last``)."""
+
+
+class TrainingConfig(Section):
+    """Optimization."""
+
+    epochs: PositiveInt = 25
+    batch_size: PositiveInt = 1
+    """Videos per step and device."""
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    learning_rate: PositiveFloat = 1e-3
+    weight_decay: Weight = 0.05
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    step_epochs: PositiveInt = 5
+    """With ``step``: the learning rate falls to a tenth every so many epochs."""
+    warmup: Share = 0.1
+    """Share of all steps in which the learning rate rises from 0."""
+    clip_norm: PositiveFloat | None = 1.0
+    ema: Share | Literal["auto"] | None = "auto"
+    """Decay of the weight average; ``auto`` averages over about the last tenth of all steps; null for none."""
+    seed: int = 0
+    validate_every: PositiveInt = 1
+    """Epochs between two evaluations."""
+    workers: Count = 0
+    """Processes that load data; 0 loads in the training process."""
+    precision: Annotated[Literal["auto", "32", "bf16", "16"], BeforeValidator(_digits_as_text)] = "auto"
+    """``auto``: 16-bit where the device has it, 32-bit on CPU."""
+
+
+class InferenceConfig(Section):
+    """Which segments are asked about, and what becomes of the answers."""
+
+    anchors: Literal["lattice", "grid"] = "lattice"
+    shortest: PositiveFloat = 2.0
+    """First length of the lattice, in snippets."""
+    longest: PositiveFloat | None = None
+    """Last length of the lattice, in snippets; null: the longest action of the training set."""
+    ratio: Annotated[float, Field(gt=1)] = 1.25
+    stride: Annotated[float, Field(gt=0, le=1)] = 0.25
+    classification_power: Weight = 0.0
+    """Power of p1 in the score of a detection; see ``Decoder``."""
+    regression_power: Weight = 0.5
+    """Power of p2."""
+    boundary_power: Weight = 0.0
+    """Power of the start and end probabilities, where the encoder has a boundary head."""
+    nms: Literal["gaussian", "linear", "hard", "none"] = "gaussian"
+    nms_sigma: PositiveFloat = 0.5
+    nms_threshold: Share = 0.0
+    """Overlap up to which a detection leaves another one alone."""
+    candidates: PositiveInt = 3000
+    """How many of the best (segment, label) pairs enter soft-NMS."""
+    top: PositiveInt = 200
+    """Q: detections kept per video."""
+    min_score: Share = 1e-4
+
+
+class Config(Section):
+    """Everything that a run depends on."""
+
+    data: DataConfig = DataConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+    model: ModelConfig = ModelConfig()
+    sampling: SamplingConfig = SamplingConfig()
+    loss: LossConfig = LossConfig()
+    training: TrainingConfig = TrainingConfig()
+    inference: InferenceConfig = InferenceConfig()
+
+    @model_validator(mode="after")
+    def _some_segments(self) -> Config:
+        if not (self.sampling.regular or self.sampling.jittered or self.sampling.scale_invariant):
+            raise ValueError("at least one kind of training segments in section sampling")
+        return self
+
+
+def parse_config(values: dict[str, Any], *, where: str) -> Config:
+    """Check plain values against the schema.
+
+    Raises:
+        InputError: names the key, what it should be and what was found.
+    """
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise _explain(error, where) from None
+
+
+def load_config(path: Path | str, overrides: list[str] | None = None) -> Config:
+    """Read a YAML file and apply ``key=value`` overrides, such as ``training.epochs=5``.
+
+    Raises:
+        InputError: the file cannot be read, or a key or value is wrong.
+    """
+    path = Path(path)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        found = error.strerror or type(error).__name__
+        raise InputError(path, expected="a configuration file", found=found, fix="check the path") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # ValueError: not UTF-8, or a date such as 2024-13-45.
+        found = " ".join(str(error).split())
+        raise InputError(path, expected="YAML", found=found, fix="mend the line it names") from None
+    values = {} if values is None else values
+    if not isinstance(values, dict):
+        found = f"a {type(values).__name__}"
+        raise InputError(path, expected="sections such as 'data:' and 'model:'", found=found, fix="see configs/")
+    for override in overrides or []:
+        _override(values, override)
+    return parse_config(values, where=str(path))
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise InputError(
+            f"override {override!r}", expected="key=value", found=override, fix="write e.g. training.epochs=5"
+        )
+    *sections, last = key.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            fix = "give the key as section.name=value"
+            raise InputError(
+                f"override {override!r}", expected="a section", found=f"the value {values!r} at {section}", fix=fix
+            )
+    try:
+        # YAML 1.1 reads 1e-3 as text; a number is a number to whoever types it.
+        values[last] = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        values[last] = text
+
+
+_EXPECTED = {
+    "invalid_key": "names as keys",
+    "model_attributes_type": "a section with keys of its own",
+    "model_type": "a section with keys of its own",
+    "path_type": "a path (in quotes where it looks like a number)",
+}
+"""What Pydantic says in terms of Python, in ours."""
+
+
+def _explain(error: ValidationError, where: str) -> InputError:
+    problems = error.errors()
+    first = problems[0]
+    # Pydantic puts the chosen member of a union into the path; no such key stands in the file.
+    location = [part for i, part in enumerate(first["loc"]) if i == 0 or first["loc"][i - 1] not in ("encoder", "ema")]
+    key = ".".join(map(str, location))
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(sorted(_known_keys(first["loc"])))
+        return InputError(
+            f"{where}, {key}", expected=f"one of {known}", found="an unknown key" + more, fix="correct or remove it"
+        )
+    found: Any = first["input"]
+    expected = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if first["type"] == "union_tag_invalid":
+        key, found, expected = f"{key}.name", first["ctx"]["tag"], f"one of {first['ctx']['expected_tags']}"
+    return InputError(
+        f"{where}, {key or 'configuration'}",
+        expected=_EXPECTED.get(first["type"], expected),
+        found=f"{found!r}"[:80] + more,
+        fix="correct the value",
+    )
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    section: Any = Config
+    for part in location[:-1]:
+        if part in ("temporal", "bmn"):
+            section = TemporalEncoderConfig if part == "temporal" else BMNEncoderConfig
+        elif part != "encoder":
+            section = section.model_fields[part].annotation
+    return list(section.model_fields)

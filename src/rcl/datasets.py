@@ -1,0 +1,267 @@
+"""Annotations and features become samples, samples become batches.
+
+Everything random about a training sample is drawn from a generator that is seeded by (seed, epoch, video), so that it
+depends neither on the order of loading, nor on the number of workers, nor on where a run was interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from torch.utils.data import Dataset, Sampler
+
+from rcl.annotations import Annotations, VideoAnnotation
+from rcl.errors import InputError
+from rcl.features import FeatureStore, resize
+from rcl.segments import Timeline
+
+
+class Sample(NamedTuple):
+    """One video: ``features (C, T)``, ground truth ``segments (N, 2)`` in snippet time and ``labels (N,)`` int64."""
+
+    video: str
+    features: Tensor
+    segments: Tensor
+    labels: Tensor
+    timeline: Timeline
+
+
+class Batch(NamedTuple):
+    """Training samples, padded.
+
+    ``features (B, C, T)``, ``mask (B, T)`` true where a snippet exists, ``segments (B, N, 2)``, ``labels (B, N)``
+    with −1 where padded, ``anchors (B, K, 2)`` and ``anchor_mask (B, K)``.
+    """
+
+    features: Tensor
+    mask: Tensor
+    segments: Tensor
+    labels: Tensor
+    anchors: Tensor
+    anchor_mask: Tensor
+
+
+class VideoDataset(Dataset[Sample]):
+    """The annotated videos of a subset, one :class:`Sample` each.
+
+    Args:
+        annotations: the subset.
+        store: its features.
+        labels: label names; a sample holds positions in this list.
+        snippets_per_second: for annotation files that give none.
+        resize: number of snippets that every video is resized to; ``None`` keeps them.
+        scale: features are divided by this.
+    """
+
+    LENGTH_TOLERANCE = 0.1  # share by which a feature file may be longer or shorter than its video
+
+    def __init__(
+        self,
+        annotations: Annotations,
+        store: FeatureStore,
+        labels: Sequence[str],
+        *,
+        snippets_per_second: float | None = None,
+        resize: int | None = None,
+        scale: float = 1.0,
+    ) -> None:
+        self.videos = list(annotations.videos.values())
+        self.store = store
+        self.label_index = {label: index for index, label in enumerate(labels)}
+        self.snippets_per_second = snippets_per_second
+        self.resize = resize
+        self.scale = scale
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Features and ground truth of a video.
+
+        Raises:
+            InputError: see :meth:`read`.
+        """
+        video = self.videos[index]
+        features, timeline = self.read(index)
+        segments = timeline.to_snippets(torch.from_numpy(video.segments_seconds)).float()  # (N, 2)
+        # Durations are rounded in annotation files: the last snippet, not the duration, is where the features end.
+        segments = segments.clamp(0, features.shape[1])
+        labels = torch.tensor([self.label_index[label] for label in video.labels], dtype=torch.long)
+        exists = segments[:, 1] > segments[:, 0]  # an instance without length cannot be sampled around
+        return Sample(video.name, features, segments[exists], labels[exists], timeline)
+
+    def read(self, index: int) -> tuple[Tensor, Timeline]:
+        """Features ``(C, T)`` of a video, resized and scaled, and where they lie in time.
+
+        Raises:
+            InputError: the features cannot be used, or nobody says how many snippets make a second.
+        """
+        video = self.videos[index]
+        features = torch.from_numpy(self.store.read(video.name)).T / self.scale  # (C, T)
+        timeline = self._timeline(video, features.shape[1])
+        return (resize(features, self.resize) if self.resize else features).contiguous(), timeline
+
+    def timeline(self, index: int) -> Timeline:
+        """Where the snippets of a video lie in time, from the header of its feature file.
+
+        Raises:
+            InputError: nobody says how many snippets make a second, or the features are of another length than that.
+        """
+        video = self.videos[index]
+        return self._timeline(video, self.store.shape(video.name)[0])
+
+    def longest(self, index: int) -> float:
+        """Length of the longest action of a video, in snippets; 0 where there is none."""
+        lengths = np.diff(self.videos[index].segments_seconds, axis=1)  # (N, 1)
+        return float(lengths.max(initial=0.0)) * self.timeline(index).snippets_per_second
+
+    def _timeline(self, video: VideoAnnotation, snippets: int) -> Timeline:
+        duration = video.duration_seconds
+        rate = self.snippets_per_second or video.snippets_per_second
+        if self.resize:
+            duration = duration or (snippets / rate if rate else None)
+            rate = self.resize / duration if duration else None
+        elif not rate and duration:
+            rate = snippets / duration
+        if not rate:
+            raise InputError(
+                f"video {video.name!r}",
+                expected="its snippets per second or its duration",
+                found="neither in the annotation file",
+                fix="add 'fps' or 'duration' to the annotations, or set data.snippets_per_second",
+            )
+        if duration and not self.resize:
+            self._check_length(video.name, snippets, rate, duration)
+        return Timeline(rate)
+
+    def _check_length(self, name: str, snippets: int, rate: float, duration: float) -> None:
+        # A file whose 'fps' is the rate of the video's frames would put every action at a wrong time, silently.
+        if abs(snippets - rate * duration) > max(self.LENGTH_TOLERANCE * rate * duration, 2 * max(rate, 1.0)):
+            raise InputError(
+                f"video {name!r}",
+                expected=f"about {rate * duration:.0f} snippets ({duration:g} s at {rate:g} snippets per second)",
+                found=f"{snippets} in its feature file",
+                fix="give the rate of the features: correct 'fps' in the annotations or set data.snippets_per_second",
+            )
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of a training sample.
+
+    Args:
+        noise: standard deviation of Gaussian noise on every feature.
+        speed: the video is resized by a factor that is uniform in ``1 ± speed``.
+    """
+
+    noise: float = 0.0
+    speed: float = 0.0
+
+    def __call__(self, sample: Sample, generator: Generator) -> Sample:
+        """A changed copy of ``sample``."""
+        features, segments = sample.features, sample.segments
+        if self.speed:
+            factor = 1 + self.speed * (2 * torch.rand((), generator=generator).item() - 1)
+            snippets = max(1, round(features.shape[1] * factor))
+            segments = segments * (snippets / features.shape[1])
+            features = resize(features, snippets)
+        if self.noise:
+            features = features + self.noise * torch.randn(features.shape, generator=generator)
+        return sample._replace(features=features, segments=segments)
+
+
+class TrainingDataset(Dataset[tuple[Sample, Tensor]]):
+    """Samples with the segments that they are trained on.
+
+    It is indexed by ``epoch · len + index`` (see :class:`EpochSampler`), so that every epoch draws anew.
+
+    Args:
+        videos: the samples.
+        augmentation: changes a sample.
+        sample_anchors: ``(T, ground truth (N, 2), generator) → (K, 2)``.
+        seed: of all randomness.
+    """
+
+    def __init__(
+        self,
+        videos: VideoDataset,
+        augmentation: Augmentation,
+        sample_anchors: Callable[[int, Tensor, Generator], Tensor],
+        *,
+        seed: int,
+    ) -> None:
+        self.videos = videos
+        self.augmentation = augmentation
+        self.sample_anchors = sample_anchors
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def __getitem__(self, ticket: int) -> tuple[Sample, Tensor]:
+        """The sample and its ``(K, 2)`` anchors."""
+        generator = seeded(self.seed, ticket)
+        sample = self.augmentation(self.videos[ticket % len(self.videos)], generator)
+        return sample, self.sample_anchors(sample.features.shape[1], sample.segments, generator)
+
+
+class EpochSampler(Sampler[int]):
+    """A new order for every epoch, shared among ``replicas`` processes; every process gets as many samples.
+
+    Yields ``epoch · size + index``. The training loop calls :meth:`set_epoch`.
+    """
+
+    def __init__(self, size: int, *, seed: int, rank: int = 0, replicas: int = 1) -> None:
+        self.size, self.seed, self.rank, self.replicas = size, seed, rank, replicas
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration draws."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-self.size // self.replicas)
+
+    def __iter__(self) -> Iterator[int]:
+        order = torch.randperm(self.size, generator=seeded(self.seed, self.epoch)).tolist()
+        padded = (order * self.replicas)[: len(self) * self.replicas]  # the first ones again, where it does not divide
+        for index in padded[self.rank :: self.replicas]:
+            yield self.epoch * self.size + index
+
+
+def seeded(seed: int, number: int) -> Generator:
+    """A generator for the ``number``-th draw of ``seed``; neighbours are independent."""
+    return Generator().manual_seed((seed * 0x9E3779B97F4A7C15 + number * 0xD1B54A32D192ED03 + 1) % 2**63)
+
+
+def collate(items: Sequence[tuple[Sample, Tensor]]) -> Batch:
+    """Pad samples and their anchors to a :class:`Batch`."""
+    samples, anchors = zip(*items, strict=True)
+    return Batch(
+        *pad_features([sample.features for sample in samples]),
+        _pad([sample.segments for sample in samples], 0.0),
+        _pad([sample.labels for sample in samples], -1),
+        # A padded anchor is the first snippet: any segment with a length will do.
+        _pad(list(anchors), 0.0) + _padding(list(anchors))[..., None] * torch.tensor([0.0, 1.0]),
+        ~_padding(list(anchors)),
+    )
+
+
+def pad_features(features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """``B`` tensors ``(C, T_b)`` → features ``(B, C, T)``, zero where padded, and mask ``(B, T)``."""
+    rows = [video.T for video in features]
+    return _pad(rows, 0.0).transpose(1, 2).contiguous(), ~_padding(rows)
+
+
+def _pad(tensors: list[Tensor], value: float) -> Tensor:
+    return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=value)
+
+
+def _padding(tensors: list[Tensor]) -> Tensor:
+    counts = torch.tensor([len(tensor) for tensor in tensors])
+    return torch.arange(int(counts.max()))[None] >= counts[:, None]  # (B, longest)

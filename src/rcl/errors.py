@@ -1,0 +1,29 @@
+"""The one kind of error that is the user's to mend."""
+
+from __future__ import annotations
+
+
+class InputError(ValueError):
+    """Something that the user gave us is wrong.
+
+    The message is one sentence that says where, what was expected, what was found and what to do.
+    The command line prints it and exits with status 2; anything else that is raised is a fault of ours.
+
+    Args:
+        where: the file, the video, the configuration key.
+        expected: what should have been there.
+        found: what was there instead.
+        fix: what the user can do about it, as an imperative without a full stop.
+    """
+
+    def __init__(self, where: object, *, expected: str, found: str, fix: str) -> None:
+        self.where, self.expected, self.found, self.fix = str(where), expected, found, fix
+        super().__init__(f"{where}: expected {expected}, found {found}; {fix}.")
+
+    def __reduce__(self) -> tuple:
+        """Rebuild from the parts, so that the error survives a data-loading worker process."""
+        return _rebuild, (self.where, self.expected, self.found, self.fix)
+
+
+def _rebuild(where: str, expected: str, found: str, fix: str) -> InputError:
+    return InputError(where, expected=expected, found=found, fix=fix)

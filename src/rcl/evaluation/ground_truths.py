@@ -1,0 +1,149 @@
+"""Ground truth and detections as columns over one set of videos and labels: where all evaluation starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+
+from rcl.annotations import Annotations
+from rcl.detections import Detections
+from rcl.errors import InputError
+from rcl.evaluation.matching import GroupedSegments
+
+Policy = Literal["official", "deduplicated"]
+
+_DUPLICATE_SECONDS = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class GroundTruths:
+    """The instances of a set of videos, as columns.
+
+    Args:
+        videos: every annotated video, also those without an instance.
+        video_index: ``(N,)`` int64, position in ``videos``.
+        segments_seconds: ``(N, 2)`` float64.
+        labels: ``L`` labels that occur, in the order of their first instance.
+        label_index: ``(N,)`` int64, position in ``labels``.
+    """
+
+    videos: tuple[str, ...]
+    video_index: np.ndarray
+    segments_seconds: np.ndarray
+    labels: tuple[str, ...]
+    label_index: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.video_index)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """``(N,)`` float64, seconds."""
+        return self.segments_seconds[:, 1] - self.segments_seconds[:, 0]
+
+    @property
+    def grouped(self) -> GroupedSegments:
+        """The segments, one group per video and label."""
+        return GroupedSegments(self.segments_seconds, self.video_index * len(self.labels) + self.label_index)
+
+
+class IndexedDetections(NamedTuple):
+    """Detections in the numbering of a :class:`GroundTruths`.
+
+    Args:
+        grouped: ``K`` segments in seconds and the groups of ``GroundTruths.grouped``, −1 where nothing can
+            match.
+        scores: ``(K,)`` float64.
+        video_index: ``(K,)`` int64, −1 where the video is not annotated.
+        label_index: ``(K,)`` int64, −1 where no ground truth has the label.
+    """
+
+    grouped: GroupedSegments
+    scores: np.ndarray
+    video_index: np.ndarray
+    label_index: np.ndarray
+
+
+def ground_truths(annotations: Annotations, *, policy: Policy = "official") -> GroundTruths:
+    """Collect the instances of all videos, in file order.
+
+    Args:
+        annotations: at least one instance.
+        policy: ``official`` takes every instance. ``deduplicated`` drops, as ActionFormer and OpenTAD do, an
+            instance shorter than 1 ms, and one whose ends are both within 1 ms of an earlier one of its label
+            and video.
+
+    Raises:
+        InputError: the policy is unknown or no instance is left.
+    """
+    if policy not in get_args(Policy):
+        raise InputError("policy", expected=" or ".join(get_args(Policy)), found=repr(policy), fix="use one of them")
+    rows = [
+        (index, segment, label)
+        for index, video in enumerate(annotations.videos.values())
+        for segment, label in zip(video.segments_seconds.tolist(), video.labels, strict=True)
+    ]
+    if policy == "deduplicated":
+        rows = _without_duplicates(rows)
+    if not rows:
+        raise InputError(
+            annotations.source,
+            expected="at least one ground truth instance",
+            found=f"none in {len(annotations.videos)} videos",
+            fix="choose a subset whose videos are annotated",
+        )
+    position = {label: i for i, label in enumerate(dict.fromkeys(label for _, _, label in rows))}
+    return GroundTruths(
+        videos=tuple(annotations.videos),
+        video_index=np.array([index for index, _, _ in rows], dtype=np.int64),
+        segments_seconds=np.array([segment for _, segment, _ in rows], dtype=np.float64),
+        labels=tuple(position),
+        label_index=np.array([position[label] for _, _, label in rows], dtype=np.int64),
+    )
+
+
+def _without_duplicates(rows: list[tuple[int, list[float], str]]) -> list[tuple[int, list[float], str]]:
+    """The rows of the policy ``deduplicated``; as in its source, only rows that were kept count as earlier."""
+    kept: dict[tuple[int, str], list[list[float]]] = {}
+    result = []
+    for index, (start, end), label in rows:
+        earlier = kept.setdefault((index, label), [])
+        repeated = any(abs(start - s) <= _DUPLICATE_SECONDS and abs(end - e) <= _DUPLICATE_SECONDS for s, e in earlier)
+        if end - start >= _DUPLICATE_SECONDS and not repeated:
+            earlier.append([start, end])
+            result.append((index, [start, end], label))
+    return result
+
+
+def index_detections(detections: Detections, truth: GroundTruths) -> IndexedDetections:
+    """Renumber the videos and labels of detections as those of the ground truth, in input order."""
+    video = _positions(detections.videos, truth.videos)[detections.video_index]
+    label = _positions(detections.labels, truth.labels)[detections.label_index]
+    groups = np.where((video >= 0) & (label >= 0), video * len(truth.labels) + label, -1)
+    return IndexedDetections(GroupedSegments(detections.segments_seconds, groups), detections.scores, video, label)
+
+
+def _positions(names: Sequence[str], reference: Sequence[str]) -> np.ndarray:
+    """Position of each name in ``reference``, −1 where it is missing: ``(len(names),)`` int64."""
+    position = {name: i for i, name in enumerate(reference)}
+    return np.array([position.get(name, -1) for name in names], dtype=np.int64)
+
+
+def checked_thresholds(tiou_thresholds: Sequence[float] | np.ndarray) -> np.ndarray:
+    """The thresholds as ``(T,)`` float64.
+
+    Raises:
+        InputError: there are none, or one is not in (0, 1].
+    """
+    thresholds = np.asarray(tiou_thresholds, dtype=np.float64).reshape(-1)
+    if not thresholds.size or not ((thresholds > 0) & (thresholds <= 1)).all():
+        raise InputError(
+            "tIoU thresholds",
+            expected="one or more numbers above 0 and at most 1",
+            found=str(thresholds.tolist()),
+            fix="use for example 0.3, 0.4, 0.5, 0.6, 0.7",
+        )
+    return thresholds

@@ -1,0 +1,225 @@
+"""Average precision on the detections of a subset, number for number the official ActivityNet one.
+
+Source: ``eval_detection.py`` of https://github.com/activitynet/ActivityNet (2017 and later: all-point
+    interpolation,
+every threshold matched on its own).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from rcl.annotations import Annotations
+from rcl.detections import Detections
+from rcl.errors import InputError
+from rcl.evaluation.ground_truths import (
+    GroundTruths,
+    IndexedDetections,
+    Policy,
+    checked_thresholds,
+    ground_truths,
+    index_detections,
+)
+from rcl.evaluation.matching import best_tiou, match
+from rcl.evaluation.recall import RECALL_TIOU_THRESHOLDS, RecallCurve, average_recall, recall_curve
+
+__all__ = ["Evaluation", "RecallCurve", "average_precision", "average_recall", "evaluate"]
+
+_REPORTED_NUMBERS = (1, 5, 10, 50, 100)
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What :func:`evaluate` measured. All measures are fractions in [0, 1].
+
+    Args:
+        tiou_thresholds: ``(T,)``.
+        labels: the ``L`` classes of the ground truth.
+        ap: ``(T, L)`` average precision; 0 for a class without detections.
+        short_seconds: limit of a short instance, ``None`` where it was not asked for.
+        short_map_per_tiou: ``(T,)`` mAP on short instances over the classes that have one; ``None`` where it
+            was not asked for or no instance is short.
+        recall_at: AR@AN, class-agnostic.
+        policy: which ground truths count.
+        counts: numbers of ``ground_truths``, ``short_ground_truths``, ``videos``, ``detections``, and of the
+            detections ``in_other_videos`` (they count as wrong) and ``of_other_labels`` (left out of every
+            AP).
+    """
+
+    tiou_thresholds: np.ndarray
+    labels: tuple[str, ...]
+    ap: np.ndarray
+    short_seconds: float | None
+    short_map_per_tiou: np.ndarray | None
+    recall_at: RecallCurve
+    policy: str
+    counts: dict[str, int]
+
+    @property
+    def map_per_tiou(self) -> np.ndarray:
+        """``(T,)`` mean of ``ap`` over the classes."""
+        return self.ap.mean(axis=1)
+
+    @property
+    def average_map(self) -> float:
+        """Mean of ``map_per_tiou`` over the thresholds."""
+        return float(self.map_per_tiou.mean())
+
+    @property
+    def short_map(self) -> float | None:
+        """Mean of ``short_map_per_tiou`` over the thresholds."""
+        return None if self.short_map_per_tiou is None else float(self.short_map_per_tiou.mean())
+
+    @property
+    def ar_auc(self) -> float:
+        """Area under the AR@AN curve."""
+        return self.recall_at.auc
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, in plain Python types: the content of ``rcl evaluate --json``."""
+        keys = [_threshold_key(t) for t in self.tiou_thresholds]
+        average, last = self.recall_at.average, round(float(self.recall_at.numbers[-1]))
+        points = {n: n * len(average) / last - 1 for n in (*_REPORTED_NUMBERS, last) if 0 < n <= last}
+        return {
+            "mAP": dict(zip(keys, self.map_per_tiou.tolist(), strict=True)),
+            "average_mAP": self.average_map,
+            "short_seconds": self.short_seconds,
+            "short_mAP": self.short_map,
+            "short_mAP_per_tIoU": None
+            if self.short_map_per_tiou is None
+            else dict(zip(keys, self.short_map_per_tiou.tolist(), strict=True)),
+            **{f"AR@{n}": float(average[int(p)]) for n, p in points.items() if p == int(p)},
+            "AR_AUC": self.ar_auc,
+            "per_class_AP": {
+                label: dict(zip(keys, column, strict=True))
+                for label, column in zip(self.labels, self.ap.T.tolist(), strict=True)
+            },
+            "policy": self.policy,
+            "counts": self.counts,
+        }
+
+
+def evaluate(
+    detections: Detections,
+    annotations: Annotations,
+    *,
+    tiou_thresholds: Sequence[float] | np.ndarray,
+    short_seconds: float | None = None,
+    average_numbers: int = 100,
+    policy: Policy = "official",
+) -> Evaluation:
+    """Compare detections with the ground truth of a subset.
+
+    As in the official program the classes are those of the ground truth, a detection in a video without
+    ground truth counts as wrong even if ``annotations`` does not name the video, and every detection counts
+    as a proposal of the class-agnostic recall. The official program stops at a label that the ground truth
+    lacks; such a detection is left out of every AP here, as in G-TAD and OpenTAD. Equal scores keep the input
+    order.
+
+    On short instances, ground truths longer than ``short_seconds`` are ignored: they are not missed, and a
+    detection that finds no free short instance but reaches the threshold with an ignored one is neither right
+    nor wrong. This is COCO's order (regular ground truths first) with its rule for crowds (one ignored ground
+    truth absorbs any number of detections). Unlike COCO, a detection that matches nothing is wrong however
+    long it is.
+
+    Args:
+        detections: with or without labels that matter.
+        annotations: ground truth of the subset, not clipped.
+        tiou_thresholds: ``T`` numbers in (0, 1], for instance ``np.linspace(0.5, 0.95, 10)``.
+        short_seconds: also measure the mAP on instances of at most this length.
+        average_numbers: average number of proposals per video at which the AR curve ends.
+        policy: ``official`` uses every ground truth; ``deduplicated`` drops those under a millisecond and
+            repetitions, see :func:`ground_truths`.
+
+    Raises:
+        InputError: a threshold, limit or policy makes no sense, or there is no ground truth.
+    """
+    thresholds = checked_thresholds(tiou_thresholds)
+    if short_seconds is not None and not short_seconds > 0:
+        raise InputError(
+            "short_seconds",
+            expected="a length above 0 s",
+            found=repr(short_seconds),
+            fix="set it to e.g. 2.0",
+        )
+    truth = ground_truths(annotations, policy=policy)
+    found = index_detections(detections, truth)
+    short = None if short_seconds is None else truth.lengths <= short_seconds  # (N,)
+    return Evaluation(
+        tiou_thresholds=thresholds,
+        labels=truth.labels,
+        ap=_ap(found, truth, thresholds),
+        short_seconds=short_seconds,
+        short_map_per_tiou=None if short is None else _short_map(found, truth, thresholds, short),
+        recall_at=recall_curve(found, truth, average_numbers, RECALL_TIOU_THRESHOLDS),
+        policy=policy,
+        counts={
+            "ground_truths": len(truth),
+            "short_ground_truths": 0 if short is None else int(short.sum()),
+            "videos": len(truth.videos),
+            "detections": len(found.scores),
+            "in_other_videos": int((found.video_index < 0).sum()),
+            "of_other_labels": int((found.label_index < 0).sum()),
+        },
+    )
+
+
+def average_precision(hit: np.ndarray, counted: np.ndarray, positives: int) -> np.ndarray:
+    """Area under the interpolated precision-recall curve (Pascal VOC 2011, all points).
+
+    Args:
+        hit: ``(..., K)`` bool, right detections, in order of falling score.
+        counted: ``(..., K)`` bool, detections that are right or wrong; the others are passed over.
+        positives: number of ground truths, above 0.
+
+    Returns:
+        ``(...)`` float64; 0 where nothing is detected.
+    """
+    precision = hit.cumsum(axis=-1) / np.maximum(counted.cumsum(axis=-1), 1)  # (..., K)
+    envelope = np.maximum.accumulate(precision[..., ::-1], axis=-1)[..., ::-1]
+    return (envelope * hit).sum(axis=-1) / positives
+
+
+def _ap(found: IndexedDetections, truth: GroundTruths, thresholds: np.ndarray) -> np.ndarray:
+    """``(T, L)`` AP of every class."""
+    hit = match(found.grouped, found.scores, truth.grouped, thresholds) >= 0  # (T, K)
+    positives = np.bincount(truth.label_index, minlength=len(truth.labels))  # (L,)
+    return _ap_per_class(found, hit, np.ones_like(hit), positives)
+
+
+def _short_map(
+    found: IndexedDetections, truth: GroundTruths, thresholds: np.ndarray, short: np.ndarray
+) -> np.ndarray | None:
+    """``(T,)`` mAP where only the ``short (N,)`` ground truths count, ``None`` where no one is."""
+    positives = np.bincount(truth.label_index[short], minlength=len(truth.labels))  # (L,)
+    if not positives.any():
+        return None
+    hit = match(found.grouped, found.scores, truth.grouped.take(short), thresholds) >= 0  # (T, K)
+    overlap = best_tiou(found.grouped, truth.grouped.take(~short), float(thresholds.min()))  # (K,)
+    counted = hit | (overlap < thresholds[:, None])  # (T, K)
+    return _ap_per_class(found, hit, counted, positives)[:, positives > 0].mean(axis=1)
+
+
+def _ap_per_class(found: IndexedDetections, hit: np.ndarray, counted: np.ndarray, positives: np.ndarray) -> np.ndarray:
+    """``(T, L)`` AP of each class from ``hit`` and ``counted (T, K)`` and ``positives (L,)``; 0 without
+    positives."""
+    order = np.lexsort((-found.scores, found.label_index))  # (K,) stable
+    edges = np.searchsorted(found.label_index[order], np.arange(len(positives) + 1))  # (L + 1,)
+    classes = [order[start:end] for start, end in pairwise(edges)]
+    return np.stack(
+        [
+            average_precision(hit[:, rows], counted[:, rows], max(int(count), 1))
+            for rows, count in zip(classes, positives, strict=True)
+        ],
+        axis=1,
+    )
+
+
+def _threshold_key(threshold: float) -> str:
+    """A threshold as the key of a JSON object: two decimals as everyone writes it, more where it has more."""
+    return f"{threshold:.2f}" if abs(round(threshold, 2) - threshold) < 1e-9 else f"{threshold:.6g}"

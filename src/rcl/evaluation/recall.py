@@ -1,0 +1,131 @@
+"""Average recall at an average number of proposals (AR@AN), number for number the official ActivityNet one.
+
+Source: ``eval_proposal.py`` of https://github.com/activitynet/ActivityNet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rcl.annotations import Annotations
+from rcl.detections import Detections
+from rcl.errors import InputError
+from rcl.evaluation.ground_truths import (
+    GroundTruths,
+    IndexedDetections,
+    Policy,
+    checked_thresholds,
+    ground_truths,
+    index_detections,
+)
+from rcl.evaluation.matching import GroupedSegments, candidate_pairs
+
+RECALL_TIOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+"""Thresholds of average recall, fixed by the ActivityNet proposal task whatever thresholds the mAP uses."""
+
+_CURVE_POINTS = 100
+
+
+@dataclass(frozen=True, eq=False)
+class RecallCurve:
+    """Average recall against the average number of proposals per video (AR@AN).
+
+    Args:
+        numbers: ``(100,)`` average number of proposals per video at each point, AN.
+        recall: ``(T, 100)`` recall at each threshold and point.
+    """
+
+    numbers: np.ndarray
+    recall: np.ndarray
+
+    @property
+    def average(self) -> np.ndarray:
+        """``(100,)`` recall averaged over the thresholds, AR."""
+        return self.recall.mean(axis=0)
+
+    @property
+    def auc(self) -> float:
+        """Area under AR over AN in [0, 1], the official percentage over 100; perfect recall is just under 1."""
+        width, average = np.diff(self.numbers), self.average
+        area = (width * (average[1:] + average[:-1]) / 2).sum()
+        return float(area / self.numbers[-1]) if self.numbers[-1] > 0 else 0.0
+
+
+def average_recall(
+    detections: Detections,
+    annotations: Annotations,
+    *,
+    average_numbers: int | None = 100,
+    tiou_thresholds: Sequence[float] | np.ndarray = RECALL_TIOU_THRESHOLDS,
+    policy: Policy = "official",
+) -> RecallCurve:
+    """Class-agnostic AR@AN, as ``eval_proposal.py`` computes it.
+
+    Each video keeps the same share of its best-scored proposals, so that they are ``average_numbers`` per
+    video over the videos with ground truth; the curve grows that share in 100 steps. Labels play no part. A
+    ground truth without length is never found. Without detections the curve is 0.
+
+    Args:
+        detections: the proposals; those in videos without ground truth count in the average number.
+        annotations: ground truth of the subset, not clipped.
+        average_numbers: where the curve ends; ``None`` uses all proposals.
+        tiou_thresholds: numbers in (0, 1].
+        policy: see :func:`ground_truths`.
+
+    Raises:
+        InputError: as :func:`evaluate`.
+    """
+    thresholds = checked_thresholds(tiou_thresholds)
+    truth = ground_truths(annotations, policy=policy)
+    return recall_curve(index_detections(detections, truth), truth, average_numbers, thresholds)
+
+
+def recall_curve(
+    proposals: IndexedDetections, truth: GroundTruths, average_numbers: int | None, thresholds: np.ndarray
+) -> RecallCurve:
+    """:func:`average_recall` of what is indexed already, in the official order of operations."""
+    if average_numbers is not None and average_numbers < 1:
+        raise InputError(
+            "average_numbers",
+            expected="at least 1 proposal",
+            found=str(average_numbers),
+            fix="use for example 100",
+        )
+    share = np.arange(1, _CURVE_POINTS + 1) / float(_CURVE_POINTS)  # (100,)
+    total = len(proposals.scores)
+    annotated = np.bincount(truth.video_index, minlength=len(truth.videos)) > 0  # (V,)
+    videos = float(annotated.sum())
+    maximum = total / videos if average_numbers is None else average_numbers
+    found = np.bincount(proposals.video_index[proposals.video_index >= 0], minlength=len(annotated))  # (V,)
+    found = np.where(annotated, found, 0)
+    kept = np.minimum((found * (maximum * videos / max(total, 1))).astype(np.int64), found)  # (V,)
+    if not kept.any():
+        return RecallCurve(share * maximum, np.zeros((len(thresholds), _CURVE_POINTS)))
+    growth = share * (maximum * videos / kept.sum())  # (100,)
+    limits = np.minimum((kept[:, None] * growth).astype(np.int64), kept[:, None])  # (V, 100)
+    ranks = _first_ranks(proposals, truth, thresholds)  # (T, N)
+    recalled = [(rank[:, None] < limits[truth.video_index]).sum(axis=0) for rank in ranks]
+    return RecallCurve(growth * (float(kept.sum()) / videos), np.stack(recalled) / len(truth))
+
+
+def _first_ranks(proposals: IndexedDetections, truth: GroundTruths, thresholds: np.ndarray) -> np.ndarray:
+    """Rank within its video of the best-scored proposal that finds each ground truth.
+
+    Returns:
+        ``(T, N)`` int64, 0 for the best of the video; the number of all proposals where none does.
+    """
+    order = np.lexsort((-proposals.scores, proposals.video_index))  # (K,) stable
+    video = proposals.video_index[order]
+    ranks = np.arange(len(video)) - np.searchsorted(video, video)  # (K,)
+    ranked = GroupedSegments(proposals.grouped.segments[order], video)  # any label may match
+    truths = GroupedSegments(truth.segments_seconds, truth.video_index)
+    pairs = candidate_pairs(ranked, truths, float(thresholds.min()))
+    first = np.full((len(thresholds), len(truth)), len(video))  # (T, N)
+    for row, threshold in zip(first, thresholds, strict=True):
+        # The official NaN (here: infinite) tIoU of two segments without length compares as a miss in recall.
+        hit = (pairs.tiou >= threshold) & np.isfinite(pairs.tiou)
+        np.minimum.at(row, pairs.ground_truth[hit], ranks[pairs.detection[hit]])
+    return first

@@ -1,0 +1,241 @@
+"""The formats of feature files, each as an array or, without reading it, as the shape of that array.
+
+Everything here takes a damaged or malicious file for granted: nothing is unpickled, and no memory is made for numbers
+that a file promises but does not hold.
+"""
+
+from __future__ import annotations
+
+import math
+import pickle
+import warnings
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+import h5py
+import numpy as np
+import torch
+from numpy.lib import format as npy
+
+from rcl.errors import InputError
+from rcl.files import Defect, listed, read_text
+
+Shape = tuple[int, ...]
+Head = tuple[Shape, np.dtype]
+Result = TypeVar("Result")
+
+_AGAIN = "make or copy the file again"
+_MOST_COMPRESSED = 2000  # deflate reaches 1032 : 1; a file that claims more would fill the memory with nothing
+
+
+def read_array(path: Path, video: str | None) -> np.ndarray:
+    """The array of a video, of whatever shape and type it is.
+
+    Raises:
+        Defect: the file is damaged, or has no one array for the video.
+    """
+    return _attempt(lambda: _READERS[path.suffix.lower()](path, video), path)
+
+
+def read_shape(path: Path, video: str | None) -> Head:
+    """Shape and type of the array of a video; only ``.csv`` and ``.pt`` are read for it.
+
+    Raises:
+        Defect: as in ``read_array``.
+    """
+    return _attempt(lambda: _HEADS.get(path.suffix.lower(), _head_by_reading)(path, video), path)
+
+
+def scan_archive(path: Path) -> dict[str, Head]:
+    """Shape and type of every array of an ``.npz`` or HDF5 file.
+
+    Raises:
+        Defect: the file is damaged.
+    """
+    return _attempt(lambda: _scan_npz(path) if path.suffix.lower() == ".npz" else _scan_hdf5(path), path)
+
+
+def _attempt(read: Callable[[], Result], path: Path) -> Result:
+    try:
+        return read()
+    except Defect:
+        raise
+    except InputError as error:  # whose place lacks the video
+        raise Defect(expected=error.expected, found=error.found, fix=error.fix) from None
+    except Exception as error:  # damaged bytes make the parsers of these formats raise anything
+        reason = str(error).strip().split("\n")[0][:150]
+        found = f"one that cannot be read ({type(error).__name__}: {reason})"
+        raise Defect(expected=f"a complete {path.suffix.lower()} file", found=found, fix=_AGAIN) from error
+
+
+def _check_claim(claimed: int, stored: int) -> None:
+    """Refuse a head that promises more bytes than the file can hold, before memory is made for them."""
+    if claimed > stored:
+        found = f"room for {stored:,}"
+        raise Defect(expected=f"the {claimed:,} bytes that the head of the file promises", found=found, fix=_AGAIN)
+
+
+def _choose(names: Sequence[str], video: str | None) -> str:
+    """The array of a video among those of a file; a file with one array needs no name."""
+    if video in names or len(names) == 1:
+        return video if video is not None and video in names else names[0]
+    expected = "one array" if video is None else f"one array, or one named {video!r}"
+    found = f"{len(names)}: {listed(names)}" if names else "none"
+    raise Defect(expected=expected, found=found, fix="save one array per video, named after it")
+
+
+def _npy_head(stream: BinaryIO, size: int) -> Head:
+    version = npy.read_magic(stream)
+    shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(stream)
+    if dtype.hasobject:
+        fix = "save a plain array of float32 or float16"
+        raise Defect(expected="numbers", found="Python objects (a pickle, which could run code)", fix=fix)
+    _check_claim(math.prod(shape) * dtype.itemsize, size - stream.tell())
+    return shape, dtype
+
+
+def _head_of_npy(path: Path, video: str | None) -> Head:
+    with path.open("rb") as stream:
+        return _npy_head(stream, path.stat().st_size)
+
+
+def _read_npy(path: Path, video: str | None) -> np.ndarray:
+    with path.open("rb") as stream:
+        _npy_head(stream, path.stat().st_size)
+        stream.seek(0)
+        return npy.read_array(stream, allow_pickle=False)
+
+
+def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    return {info.filename.removesuffix(".npy"): info for info in archive.infolist() if not info.is_dir()}
+
+
+def _npz_head(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Head:
+    _check_claim(info.file_size, info.compress_size * _MOST_COMPRESSED)
+    with archive.open(info) as stream:
+        return _npy_head(stream, info.file_size)  # type: ignore[arg-type]
+
+
+def _read_npz(path: Path, video: str | None) -> np.ndarray:
+    with zipfile.ZipFile(path) as archive:
+        members = _members(archive)
+        info = members[_choose([*members], video)]
+        _npz_head(archive, info)
+        with archive.open(info) as stream:
+            return npy.read_array(stream, allow_pickle=False)
+
+
+def _head_of_npz(path: Path, video: str | None) -> Head:
+    with zipfile.ZipFile(path) as archive:
+        members = _members(archive)
+        return _npz_head(archive, members[_choose([*members], video)])
+
+
+def _scan_npz(path: Path) -> dict[str, Head]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: _npz_head(archive, info) for name, info in _members(archive).items()}
+
+
+def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
+    found: dict[str, h5py.Dataset] = {}
+    file.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def _dataset(file: h5py.File, video: str | None) -> h5py.Dataset:
+    named = file.get(video) if video else None
+    if isinstance(named, h5py.Dataset):  # without a walk over a file of thousands
+        return named
+    datasets = _datasets(file)
+    return datasets[_choose([*datasets], video)]
+
+
+def _read_hdf5(path: Path, video: str | None) -> np.ndarray:
+    with h5py.File(path, "r") as file:
+        dataset = _dataset(file, video)
+        if not dataset.is_virtual:  # those store their numbers in other files
+            _check_claim(dataset.nbytes, dataset.id.get_storage_size() * _MOST_COMPRESSED)
+        if dataset.shape is None or dataset.dtype.kind not in "fiu":
+            return np.empty((), dtype=dataset.dtype)  # which the caller refuses, so nothing needs reading
+        return dataset[()]
+
+
+def _head_of_hdf5(path: Path, video: str | None) -> Head:
+    with h5py.File(path, "r") as file:
+        dataset = _dataset(file, video)
+        return dataset.shape or (), dataset.dtype
+
+
+def _scan_hdf5(path: Path) -> dict[str, Head]:
+    with h5py.File(path, "r") as file:
+        return {name: (dataset.shape or (), dataset.dtype) for name, dataset in _datasets(file).items()}
+
+
+def _is_header(fields: Sequence[str]) -> bool:
+    """Whether a first row names columns: no number at all, or 0, 1, …, 15 or more, as pandas names what has no name."""
+    numbers = 0
+    for field in fields:
+        try:
+            float(field)
+            numbers += 1
+        except ValueError:
+            pass
+    return numbers == 0 or (len(fields) >= 16 and [*fields] == [str(i) for i in range(len(fields))])
+
+
+def _read_csv(path: Path, video: str | None) -> np.ndarray:
+    lines = [line for line in read_text(path).splitlines() if line.strip()]
+    if lines and _is_header([field.strip(' "') for field in lines[0].split(",")]):
+        lines = lines[1:]
+    if not lines:
+        return np.empty((0, 0), dtype=np.float32)
+    try:
+        return np.loadtxt(lines, delimiter=",", comments=None, ndmin=2, dtype=np.float64)
+    except ValueError as error:
+        expected = "a row of comma-separated numbers for every snippet"
+        found = f"{str(error).split(';')[0].rstrip('.')} (rows counted without the header)"
+        raise Defect(expected=expected, found=found, fix="correct that row, or copy the file again") from None
+
+
+def _read_pt(path: Path, video: str | None) -> np.ndarray:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickles, which we refuse in our own words
+            data = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        found = "Python objects (a pickle, which could run code) or damaged bytes"
+        fix = "save the features with torch.save(tensor, path)"
+        raise Defect(expected="a tensor", found=found, fix=fix) from None
+    if isinstance(data, Mapping):
+        tensors = {str(name): value for name, value in data.items() if isinstance(value, torch.Tensor)}
+        data = tensors[_choose([*tensors], video)]
+    if not isinstance(data, torch.Tensor) or data.layout != torch.strided:
+        found = f"a {getattr(data, 'layout', type(data).__name__)}"
+        raise Defect(expected="one dense tensor", found=found, fix="save the features with torch.save(tensor, path)")
+    # An expanded tensor of one number can claim any shape.
+    _check_claim(data.numel() * data.element_size(), data.untyped_storage().nbytes())
+    return (data.float() if data.dtype == torch.bfloat16 else data).detach().numpy()
+
+
+def _head_by_reading(path: Path, video: str | None) -> Head:
+    array = _READERS[path.suffix.lower()](path, video)
+    return array.shape, array.dtype
+
+
+_READERS: dict[str, Callable[[Path, str | None], np.ndarray]] = {
+    ".npy": _read_npy,
+    ".npz": _read_npz,
+    ".csv": _read_csv,
+    ".h5": _read_hdf5,
+    ".hdf5": _read_hdf5,
+    ".pt": _read_pt,
+}
+_HEADS: dict[str, Callable[[Path, str | None], Head]] = {
+    ".npy": _head_of_npy,
+    ".npz": _head_of_npz,
+    ".h5": _head_of_hdf5,
+    ".hdf5": _head_of_hdf5,
+}
+EXTENSIONS = tuple(_READERS)

@@ -1,0 +1,240 @@
+"""The public class: load a checkpoint, detect actions, score segments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rcl.assembly import build_decoder, build_model, regular_anchors
+from rcl.checkpoints import Checkpoint, Facts, read_checkpoint
+from rcl.config import Config
+from rcl.detections import Detections
+from rcl.errors import InputError
+from rcl.features import read_features, resize
+from rcl.models.rcl import RCL
+from rcl.postprocess import Decoder
+from rcl.predictions import AnchorScores, Predictions
+from rcl.sampling import Anchors
+from rcl.segments import Timeline
+
+ANCHORS_PER_QUERY = 16384  # bounds the memory of a long video; a query is over well before it pays to ask for more
+
+
+class SegmentScores(NamedTuple):
+    """What the model says of ``K`` segments that the user asked about.
+
+    ``confidence (K,)``: how well the segment fits an action, in [0, 1]; ``labels (K, L)``: score of every label, of
+    which ``names`` are the names; ``refined_seconds (K, 2)``: where the model would move the segment.
+    """
+
+    confidence: np.ndarray
+    labels: np.ndarray
+    names: tuple[str, ...]
+    refined_seconds: np.ndarray
+
+
+class Localizer:
+    """A trained detector, ready to use.
+
+    Args:
+        model: the network.
+        labels: its label names; empty for a proposal model.
+        in_channels: width of the features that it takes.
+        anchors: ``T → Anchors``, which segments it is asked about.
+        decoder: what becomes of the answers.
+        resize: number of snippets that every video is resized to; ``None`` keeps them.
+        scale: features are divided by this.
+        snippets_per_second: rate of the training features; used where a call gives none.
+        device: where to run; the best one there is where it is ``None``.
+    """
+
+    def __init__(
+        self,
+        model: RCL,
+        *,
+        labels: Sequence[str],
+        in_channels: int,
+        anchors: Callable[[int], Anchors],
+        decoder: Decoder,
+        resize: int | None = None,
+        scale: float = 1.0,
+        snippets_per_second: float | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.model = model.to(self.device).eval()
+        self.labels = tuple(labels)
+        self.in_channels = in_channels
+        self.anchors = anchors
+        self.decoder = decoder
+        self.resize = resize
+        self.scale = scale
+        self.snippets_per_second = snippets_per_second
+
+    @classmethod
+    def load(cls, path: Path | str, *, device: torch.device | str | None = None) -> Localizer:
+        """The detector of a checkpoint that ``rcl train`` wrote.
+
+        Raises:
+            InputError: the file is missing, damaged or not such a checkpoint.
+        """
+        return cls.from_checkpoint(read_checkpoint(path), device=device)
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Checkpoint, *, device: torch.device | str | None = None) -> Localizer:
+        """The detector of a checkpoint that was read before."""
+        config, facts = checkpoint.config, checkpoint.facts
+        model = build_model(config.model, in_channels=facts.in_channels, num_labels=len(facts.labels))
+        model.load_state_dict(checkpoint.weights)
+        return cls.from_model(model, config, facts, device=device)
+
+    @classmethod
+    def from_model(
+        cls, model: RCL, config: Config, facts: Facts, *, device: torch.device | str | None = None
+    ) -> Localizer:
+        """The detector of a model in memory, used as its configuration says."""
+        return cls(
+            model,
+            labels=facts.labels if config.model.labels == "joint" else (),
+            in_channels=facts.in_channels,
+            anchors=regular_anchors(config.inference, longest=facts.longest),
+            decoder=build_decoder(config.inference),
+            resize=config.data.resize,
+            scale=config.data.scale,
+            snippets_per_second=facts.snippets_per_second,
+            device=device,
+        )
+
+    def detect(
+        self,
+        features: np.ndarray | Tensor | Path | str,
+        snippets_per_second: float | None = None,
+        *,
+        video: str = "video",
+    ) -> Detections:
+        """Find the actions of one video.
+
+        Args:
+            features: ``(T, C)``, or a feature file.
+            snippets_per_second: of these features; that of the training features if it is not given.
+            video: its name in the result.
+
+        Returns:
+            Detections in seconds, best first.
+
+        Raises:
+            InputError: the features have another width than those in training, or cannot be read.
+        """
+        clip, timeline = self.prepare(features, snippets_per_second, video=video)
+        return self.detect_prepared(clip, timeline, video=video)
+
+    def detect_prepared(self, features: Tensor, timeline: Timeline, *, video: str) -> Detections:
+        """The same for features ``(C, T)`` that are resized and scaled already."""
+        snippets = features.shape[1]
+        with torch.inference_mode():
+            predictions = self._query(features.to(self.device), self.anchors(snippets).segments)
+            # At least one frame long (paper 3.3); of a feature sequence the frame is the snippet.
+            decoded = self.decoder(predictions, end=float(snippets), minimum_length=1.0)
+        return Detections(
+            videos=(video,),
+            video_index=np.zeros(len(decoded.scores), dtype=np.int64),
+            segments_seconds=timeline.to_seconds(decoded.segments.double()).numpy(),
+            labels=self.labels or ("",),
+            label_index=decoded.labels.numpy(),
+            scores=decoded.scores.double().numpy(),
+        )
+
+    def score(
+        self,
+        features: np.ndarray | Tensor | Path | str,
+        segments_seconds: Sequence[tuple[float, float]] | np.ndarray,
+        snippets_per_second: float | None = None,
+    ) -> SegmentScores:
+        """Ask the continuous function about any segments.
+
+        Args:
+            features: ``(T, C)``, or a feature file.
+            segments_seconds: ``K`` pairs of start and end.
+            snippets_per_second: of these features; that of the training features if it is not given.
+
+        Raises:
+            InputError: a segment has no length or is not a pair of numbers; the features do not fit.
+        """
+        clip, timeline = self.prepare(features, snippets_per_second)
+        asked = _checked_segments(segments_seconds)
+        anchors = timeline.to_snippets(asked).float()  # (K, 2)
+        with torch.inference_mode():
+            # One step: the question is about this segment, not about where it would move.
+            predictions = self._query(clip.to(self.device), anchors, steps=1)
+            labels = self.decoder.scores(predictions, anchors)  # (K, L or 1)
+        first = predictions.steps[0]
+        return SegmentScores(
+            confidence=first.regression[0].sigmoid().numpy(),
+            labels=labels.numpy() if self.labels else np.zeros((len(asked), 0)),
+            names=self.labels,
+            refined_seconds=timeline.to_seconds(first.segments[0].double()).numpy(),
+        )
+
+    def prepare(
+        self, features: np.ndarray | Tensor | Path | str, snippets_per_second: float | None, *, video: str = "video"
+    ) -> tuple[Tensor, Timeline]:
+        """Check features, resize and scale them: ``(C, T)``, and where they lie in time.
+
+        Raises:
+            InputError: see :meth:`detect`.
+        """
+        if isinstance(features, (str, Path)):
+            features = read_features(features)
+        rate = snippets_per_second if snippets_per_second is not None else self.snippets_per_second
+        clip = torch.as_tensor(features).float()  # (T, C)
+        if clip.ndim != 2 or clip.shape[1] != self.in_channels or len(clip) == 0:
+            raise InputError(
+                f"video {video!r}",
+                expected=f"features (snippets, {self.in_channels})",
+                found=f"shape {tuple(clip.shape)}",
+                fix="use the features that the checkpoint was trained on",
+            )
+        if rate is None or not 0 < rate < float("inf"):
+            raise InputError(
+                f"video {video!r}",
+                expected="a positive number of snippets per second",
+                found=repr(rate),
+                fix="pass the rate of the features",
+            )
+        snippets = self.resize or len(clip)
+        clip = clip.T / self.scale
+        return (resize(clip, snippets) if self.resize else clip), Timeline(rate * snippets / len(clip.T))
+
+    def _query(self, features: Tensor, anchors: Tensor, *, steps: int | None = None) -> Predictions:
+        """What the model says of ``anchors (K, 2)`` in ``features (C, T)``, on the CPU."""
+        mask = torch.ones(1, features.shape[1], dtype=torch.bool, device=self.device)
+        encoding = self.model.encoder(features[None], mask)
+        parts = [
+            self.model.query(encoding, part[None].to(self.device), steps=steps)
+            for part in anchors.split(ANCHORS_PER_QUERY)
+        ]
+        answers = tuple(
+            AnchorScores(*(torch.cat(field, dim=1).float().cpu() for field in zip(*step, strict=True)))
+            for step in zip(*parts, strict=True)
+        )
+        boundaries = encoding.boundaries
+        return Predictions(answers, None if boundaries is None else boundaries.float().cpu())
+
+
+def _checked_segments(segments_seconds: Sequence[tuple[float, float]] | np.ndarray) -> Tensor:
+    segments = torch.as_tensor(np.asarray(segments_seconds, dtype=np.float64)).reshape(-1, 2)  # (K, 2)
+    wrong = ~(torch.isfinite(segments).all(dim=1) & (segments[:, 1] > segments[:, 0]))
+    if wrong.any():
+        first = int(wrong.nonzero()[0])
+        raise InputError(
+            f"segment {first}",
+            expected="a start before its end, in seconds",
+            found=f"{segments[first].tolist()}",
+            fix="correct the segment",
+        )
+    return segments

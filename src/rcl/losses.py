@@ -1,0 +1,198 @@
+"""What the continuous function should have said, and how far it was from it (paper 3.5, eq. 5 to 8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rcl.predictions import AnchorScores, Predictions
+from rcl.segments import coverage, length, tiou
+
+
+class Targets(NamedTuple):
+    """Ground truth as each anchor sees it.
+
+    ``tiou (B, K)`` with the closest ground truth (eq. 5), ``segments (B, K, 2)`` that ground truth, ``labels
+    (B, K, L)`` the largest tIoU with a ground truth of each label. All zero where a video has no ground truth.
+    """
+
+    tiou: Tensor
+    segments: Tensor
+    labels: Tensor
+
+
+def assign(anchors: Tensor, segments: Tensor, labels: Tensor, num_labels: int) -> Targets:
+    """Compare every anchor with every ground truth of its video.
+
+    Args:
+        anchors: ``(B, K, 2)``.
+        segments: ``(B, N, 2)`` ground truth, padded.
+        labels: ``(B, N)`` int64, −1 where padded.
+        num_labels: L.
+    """
+    batch, anchors_count, targets_count = *anchors.shape[:2], segments.shape[1]
+    by_label = anchors.new_zeros(batch, anchors_count, num_labels + 1)  # one more for the padding
+    if targets_count == 0:
+        return Targets(by_label[..., 0], torch.zeros_like(anchors), by_label[..., :num_labels])
+    overlap = tiou(anchors, segments) * (labels >= 0)[:, None]  # (B, K, N)
+    best, index = overlap.max(dim=-1)  # (B, K)
+    closest = segments.gather(1, index[..., None].expand(-1, -1, 2))  # (B, K, 2)
+    known = (labels >= 0) & (labels < num_labels)  # none where the model has no label head
+    column = labels.where(known, num_labels)[:, None].expand_as(overlap)  # (B, K, N)
+    by_label = by_label.scatter_reduce(2, column, overlap, "amax")
+    return Targets(best, closest, by_label[..., :num_labels])
+
+
+def balanced_bce(logits: Tensor, positive: Tensor, mask: Tensor) -> Tensor:
+    """Binary cross-entropy in which positives and negatives weigh the same (BSN 2018; ``L_bce`` of eq. 5).
+
+    With ``r = N / N⁺`` positives weigh ``r / 2`` and negatives ``r / (2 (r − 1))``. Where one of the two is absent the
+    other keeps its weight, so there is no NaN.
+
+    Args:
+        logits: any shape.
+        positive: bool, same shape.
+        mask: bool, same shape; what does not count.
+    """
+    total = mask.sum().clamp(min=1)
+    positives = (positive & mask).sum()
+    ratio = total / positives.clamp(min=1)
+    negative_weight = 0.5 * ratio / (ratio - 1).clamp(min=1 / total)
+    weight = torch.where(positive, 0.5 * ratio, negative_weight) * mask
+    loss = F.binary_cross_entropy_with_logits(logits, positive.to(logits.dtype), reduction="none")
+    return (weight * loss).sum() / total
+
+
+def balanced_mse(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Mean square error of tIoU over high, middle and low anchors in equal parts (``L_mse`` of eq. 5; BMN 2019).
+
+    BMN draws as many anchors of ``(0.3, 0.7]`` and of ``(0, 0.3]`` as there are above 0.7; here each of the three
+    groups has that weight instead, which is the same in expectation and needs no draw.
+    """
+    high = (target > 0.7) & mask
+    middle = (target > 0.3) & (target <= 0.7) & mask
+    low = (target > 0.0) & (target <= 0.3) & mask
+    wanted = high.sum().clamp(min=1)
+    weight = torch.zeros_like(target)
+    for group in (high, middle, low):
+        weight = torch.where(group, (wanted / group.sum().clamp(min=1)).clamp(max=1.0), weight)
+    return (weight * (prediction - target).square()).sum() / weight.sum().clamp(min=1)
+
+
+def offset_loss(scores: AnchorScores, targets: Tensor, mask: Tensor) -> Tensor:
+    """``|Δx − (g* − x)|`` in anchor lengths, mean over the anchors in ``mask`` (``L_offset`` of eq. 6)."""
+    wanted = (targets - scores.anchors) / length(scores.anchors)[..., None]  # (B, K, 2)
+    error = (scores.offsets - wanted).abs().sum(dim=-1)  # (B, K)
+    return (error * mask).sum() / mask.sum().clamp(min=1)
+
+
+def quality_focal_loss(logits: Tensor, target: Tensor, mask: Tensor, *, gamma: float = 2.0) -> Tensor:
+    """Focal cross-entropy for soft targets (Li et al. 2020), summed over labels, per positive anchor.
+
+    Args:
+        logits: ``(B, K, L)``.
+        target: ``(B, K, L)`` in [0, 1].
+        mask: ``(B, K)`` bool.
+        gamma: exponent of the distance between probability and target.
+    """
+    loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    loss = loss * (logits.sigmoid() - target).abs().pow(gamma) * mask[..., None]
+    return loss.sum() / (target * mask[..., None]).sum().clamp(min=1)
+
+
+def boundary_targets(segments: Tensor, labels: Tensor, snippets: int, *, tolerance: Tensor | float) -> Tensor:
+    """Snippets at a start and at an end of an action: more than half inside the edge ± ``tolerance`` (BMN 2019).
+
+    Returns:
+        ``(B, 2, T)`` bool.
+    """
+    cells = torch.arange(snippets, device=segments.device, dtype=segments.dtype)
+    cells = torch.stack((cells, cells + 1), dim=-1)  # (T, 2)
+    spread = torch.as_tensor(tolerance, dtype=segments.dtype, device=segments.device)
+    if spread.ndim:
+        spread = spread[..., None]
+    edges = torch.stack((segments - spread, segments + spread), dim=-1)  # (B, N, 2 edges, 2)
+    inside = coverage(cells, edges.transpose(1, 2)) > 0.5  # (B, 2, T, N)
+    return (inside & (labels >= 0)[:, None, None]).any(dim=-1)
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """The objective, ``L_all = Σ_m w_m · L_reg,m + L_boundary`` (paper, eq. 8).
+
+    Args:
+        classification, regression, offsets, labels, boundaries: weights of the losses (λ1 and λ2 of the paper are
+            ``regression`` and ``offsets``); a weight of 0 switches a loss off.
+        foreground: τ of eq. 5.
+        label_foreground: an anchor has a label if its tIoU with a ground truth of that label is larger.
+        offset_foreground: an anchor learns offsets if its tIoU is larger.
+        alpha: attenuation per step.
+        order: ``first``: ``w_m = α^m``, as printed; ``last``: ``w_m = α^(M − m + 1)``, the last step weighs most.
+    """
+
+    classification: float = 1.0
+    regression: float = 10.0
+    offsets: float = 1.0
+    labels: float = 1.0
+    boundaries: float = 1.0
+    foreground: float = 0.7
+    label_foreground: float = 0.5
+    offset_foreground: float = 0.3
+    alpha: float = 0.8
+    order: Literal["first", "last"] = "first"
+
+    def __call__(
+        self, predictions: Predictions, segments: Tensor, labels: Tensor, *, mask: Tensor, anchor_mask: Tensor
+    ) -> dict[str, Tensor]:
+        """Weighted losses by name; their sum is the objective.
+
+        Args:
+            predictions: of the model.
+            segments: ``(B, N, 2)`` ground truth in snippet time, padded.
+            labels: ``(B, N)`` int64, −1 where padded.
+            mask: ``(B, T)`` bool, the snippets that exist.
+            anchor_mask: ``(B, K)`` bool, the anchors that count.
+        """
+        count = len(predictions.steps)
+        exponents = range(1, count + 1) if self.order == "first" else range(count, 0, -1)
+        losses: dict[str, Tensor] = {}
+        for exponent, scores in zip(exponents, predictions.steps, strict=True):
+            for name, value in self.step(scores, segments, labels, anchor_mask).items():
+                losses[name] = losses.get(name, torch.zeros_like(value)) + self.alpha**exponent * value
+        if self.boundaries and predictions.boundaries is not None:
+            losses["boundaries"] = self.boundaries * boundary_loss(predictions.boundaries, segments, labels, mask)
+        return losses
+
+    def step(self, scores: AnchorScores, segments: Tensor, labels: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """``L_reg`` of one step (eq. 5 and 6) and its label loss, by name."""
+        targets = assign(scores.anchors, segments, labels, scores.labels.shape[-1])
+        near = mask & (targets.tiou > self.offset_foreground)
+        losses = {
+            "classification": (
+                self.classification,
+                lambda: balanced_bce(scores.classification, targets.tiou > self.foreground, mask),
+            ),
+            "regression": (
+                self.regression,
+                lambda: balanced_mse(scores.regression.sigmoid(), targets.tiou, mask),
+            ),
+            "offsets": (self.offsets, lambda: offset_loss(scores, targets.segments, near)),
+            "labels": (
+                self.labels if scores.labels.shape[-1] else 0.0,
+                lambda: quality_focal_loss(scores.labels, (targets.labels > self.label_foreground).float(), mask),
+            ),
+        }
+        return {name: weight * loss() for name, (weight, loss) in losses.items() if weight}
+
+
+def boundary_loss(boundaries: Tensor, segments: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    """Balanced cross-entropy of starts and ends, ``boundaries (B, 2, T)`` logits (``L_boundary`` of eq. 7)."""
+    # ± 1.5 snippets are BMN's; an action is never all boundary where it is long compared with the sequence's cells.
+    targets = boundary_targets(segments, labels, boundaries.shape[-1], tolerance=1.5)  # (B, 2, T)
+    return sum(
+        (balanced_bce(boundaries[:, side], targets[:, side], mask) for side in (0, 1)), start=boundaries.new_zeros(())
+    )

@@ -1,0 +1,57 @@
+"""Continuous anchoring (paper 3.2, eq. 4): confidences and offsets of any segment."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from rcl.models.encoding import Encoding
+from rcl.predictions import AnchorScores
+from rcl.segments import length
+
+
+def coordinates(anchors: Tensor, mask: Tensor) -> Tensor:
+    """The coordinates that condition the function: ``(B, K, 2)``, ``(B, T)`` → ``(B, K, 3)``.
+
+    Length on a logarithmic scale, so that a tenth of a second matters to a short action; start and end as shares of
+    the video.
+    """
+    snippets = mask.sum(dim=1).to(anchors.dtype)[:, None, None]  # (B, 1, 1)
+    octaves = torch.log2(length(anchors).clamp(min=1e-3))[..., None] / 4  # (B, K, 1)
+    return torch.cat((octaves, anchors / snippets), dim=-1)
+
+
+class AnchorEmbedding(nn.Module):
+    """``[F, x]`` of eq. 4, through the first layers of the network: an anchor becomes a vector.
+
+    A linear layer on a concatenation is the sum of two linear layers, so the alignment (linear in F) and the
+    coordinates are projected apart and added.
+    """
+
+    def __init__(self, alignment: nn.Module, *, channels: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.alignment = alignment
+        self.coordinates = nn.Linear(3, channels)
+        self.layers = nn.Sequential(
+            nn.LayerNorm(channels), nn.ReLU(), nn.Dropout(dropout), nn.Linear(channels, channels), nn.ReLU()
+        )
+
+    def forward(self, encoding: Encoding, anchors: Tensor) -> Tensor:
+        """``anchors (B, K, 2)`` in snippet time → ``(B, K, channels)``."""
+        content = self.alignment(encoding.features, anchors)  # (B, K, channels)
+        return self.layers(content + self.coordinates(coordinates(anchors, encoding.mask)))
+
+
+class Readout(nn.Module):
+    """A vector per anchor → two confidences, two offsets and the joint label scores."""
+
+    def __init__(self, channels: int, *, num_labels: int) -> None:
+        super().__init__()
+        self.confidences = nn.Linear(channels, 2)
+        self.offsets = nn.Linear(channels, 2)
+        self.labels = nn.Linear(channels, num_labels)
+
+    def forward(self, vectors: Tensor, anchors: Tensor) -> AnchorScores:
+        """``vectors (B, K, channels)``, ``anchors (B, K, 2)`` → scores of these anchors."""
+        classification, regression = self.confidences(vectors).unbind(dim=-1)
+        return AnchorScores(anchors, classification, regression, self.offsets(vectors), self.labels(vectors))

@@ -1,0 +1,48 @@
+"""The encoder of BMN (Lin et al., ICCV 2019): convolutions for sequences of a fixed length, with a boundary head."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from rcl.models.encoding import Encoding
+
+
+def _boundary_head(channels: int, groups: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv1d(channels, channels, 3, padding=1, groups=groups), nn.ReLU(), nn.Conv1d(channels, 1, 1)
+    )
+
+
+class BMNEncoder(nn.Module):
+    """BMN's base module, its temporal evaluation module (the boundary head) and the first layer of its proposal branch.
+
+    Args:
+        in_channels: width of the snippet features.
+        channels: width of every layer; 256 in BMN.
+        groups: groups of the base and boundary convolutions; 4 in BMN.
+    """
+
+    def __init__(self, in_channels: int, *, channels: int = 256, groups: int = 4) -> None:
+        super().__init__()
+        self.channels = channels
+        self.receptive_field = 7  # snippets: three convolutions of three
+        self.base = nn.Sequential(
+            nn.Conv1d(in_channels, channels, 3, padding=1, groups=groups),
+            nn.ReLU(),
+            nn.Conv1d(channels, channels, 3, padding=1, groups=groups),
+            nn.ReLU(),
+        )
+        self.start = _boundary_head(channels, groups)
+        self.end = _boundary_head(channels, groups)
+        self.proposal = nn.Sequential(nn.Conv1d(channels, channels, 3, padding=1), nn.ReLU())
+
+    def forward(self, features: Tensor, mask: Tensor) -> Encoding:
+        """Encode ``features (B, in_channels, T)`` where ``mask (B, T)`` is true."""
+        exists = mask[:, None].to(features.dtype)  # (B, 1, T)
+        x = features * exists
+        for layer in self.base:
+            # Biases would leak from the padding into the last snippets, so the padding is silenced after every layer.
+            x = layer(x) * exists  # (B, C, T)
+        boundaries = torch.cat((self.start(x), self.end(x)), dim=1)  # (B, 2, T)
+        return Encoding(self.proposal(x) * exists, mask, boundaries)

@@ -1,0 +1,195 @@
+"""From what a model says about many segments to a short list of detections: score fusion, decoding, soft-NMS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from rcl.predictions import AnchorScores, Predictions
+from rcl.segments import clip, tiou
+
+SoftNMSMethod = Literal["linear", "gaussian", "hard"]
+
+
+class Decoded(NamedTuple):
+    """Detections of one video, best first: ``segments (Q, 2)`` in snippet time, ``labels (Q,)``, ``scores (Q,)``."""
+
+    segments: Tensor
+    labels: Tensor
+    scores: Tensor
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Score fusion, decoding and soft-NMS.
+
+    ``score = p1^a · p2^b · (p_start · p_end)^c · p_label``. A power of 0 leaves a factor out. Where the model has no
+    label head, every segment is a proposal with the label 0.
+
+    Args:
+        classification_power: a.
+        regression_power: b.
+        boundary_power: c; only where the encoder has a boundary head.
+        method: of soft-NMS.
+        sigma: of Gaussian soft-NMS.
+        threshold: overlap up to which a detection leaves another one alone.
+        candidates: how many of the best (segment, label) pairs enter soft-NMS.
+        top: Q, how many detections leave it.
+        min_score: a detection with a lower score is dropped.
+    """
+
+    classification_power: float = 1.0
+    regression_power: float = 1.0
+    boundary_power: float = 0.0
+    method: SoftNMSMethod | Literal["none"] = "gaussian"
+    sigma: float = 0.5
+    threshold: float = 0.0
+    candidates: int = 3000
+    top: int = 200
+    min_score: float = 0.0
+
+    def __call__(self, predictions: Predictions, *, end: float, minimum_length: float) -> Decoded:
+        """Decode the predictions for one video.
+
+        Args:
+            predictions: of a batch of one.
+            end: of the video, in snippets.
+            minimum_length: of a detection, in snippets (SPF, paper 3.3).
+        """
+        segments = clip(predictions.steps[-1].segments[0], end, minimum_length=minimum_length)  # (K, 2)
+        scores = self.scores(predictions, segments)  # (K, L)
+        best, place = scores.flatten().topk(min(self.candidates, scores.numel()))  # (C,)
+        anchor, label = place // scores.shape[1], place % scores.shape[1]
+        segments = segments[anchor]  # (C, 2)
+        if self.method == "none":
+            kept = torch.arange(len(best))[best > self.min_score][: self.top]
+            return Decoded(segments[kept], label[kept], best[kept])
+        kept, lowered = soft_nms(
+            segments,
+            best,
+            label,
+            method=self.method,
+            sigma=self.sigma,
+            threshold=self.threshold,
+            min_score=self.min_score,
+            top=self.top,
+        )
+        return Decoded(segments[kept], label[kept], lowered)
+
+    def scores(self, predictions: Predictions, segments: Tensor) -> Tensor:
+        """Fused scores of the anchors, which ended up at ``segments (K, 2)``: ``(K, L)``, ``L = 1`` without labels."""
+        logs = torch.stack([self._log_scores(step) for step in predictions.steps]).mean(dim=0)  # (K, L)
+        if self.boundary_power and predictions.boundaries is not None:
+            logs = logs + self.boundary_power * _log_at_ends(predictions.boundaries[0], segments)[:, None]
+        return logs.exp()
+
+    def _log_scores(self, step: AnchorScores) -> Tensor:
+        confidence = self.classification_power * functional.logsigmoid(step.classification[0])  # (K,)
+        confidence = confidence + self.regression_power * functional.logsigmoid(step.regression[0])
+        if step.labels.shape[-1] == 0:
+            return confidence[:, None]
+        return confidence[:, None] + functional.logsigmoid(step.labels[0])  # (K, L)
+
+
+def _log_at_ends(boundaries: Tensor, segments: Tensor) -> Tensor:
+    """``log(p_start(x_s) · p_end(x_e))``: ``(2, T)`` logits, ``(K, 2)`` → ``(K,)``, linear between snippet centres."""
+    place = (segments - 0.5).clamp(0, boundaries.shape[1] - 1).T  # (2, K)
+    lower = place.floor().long()
+    upper = (lower + 1).clamp(max=boundaries.shape[1] - 1)
+    probability = boundaries.sigmoid()  # (2, T)
+    at_ends = torch.lerp(probability.gather(1, lower), probability.gather(1, upper), place - lower)  # (2, K)
+    return at_ends.clamp(min=torch.finfo(at_ends.dtype).tiny).log().sum(dim=0)
+
+
+@torch.no_grad()
+def soft_nms(
+    segments: Tensor,
+    scores: Tensor,
+    labels: Tensor | None,
+    *,
+    method: SoftNMSMethod,
+    sigma: float = 0.5,
+    threshold: float | Tensor = 0.0,
+    min_score: float = 0.0,
+    top: int,
+) -> tuple[Tensor, Tensor]:
+    """Soft non-maximum suppression: select the best segment, lower the scores of what overlaps it, and repeat.
+
+    A selection lowers the segments of its own label whose tIoU with it is above its threshold, by a factor of
+    ``1 − tIoU`` (linear), ``exp(−tIoU² / sigma)`` (gaussian; Bodla et al., 2017) or 0 (hard: classical NMS).
+    Of equal scores the first in the input goes first.
+
+    Known differences from public code, given the same factors: BMN's loop never returns the last segment that is left;
+    G-TAD rounds what it writes; ActionFormer also returns scores that are exactly ``min_score``.
+
+    Args:
+        segments: ``(N, 2)``, in any unit.
+        scores: ``(N)``.
+        labels: ``(N)`` integers, or None to let every segment compete with every other.
+        method: how an overlap lowers a score.
+        sigma: width of the gaussian; the others ignore it.
+        threshold: tIoU up to which an overlap is free; or one threshold per segment ``(N)``, which holds where that
+            segment is the selected one. BMN's is ``t1 + (t2 − t1) · length / duration``.
+        min_score: only lowered scores above it are returned.
+        top: how many segments to return at most.
+
+    Returns:
+        The input positions of the selected segments ``(Q)`` and their lowered scores ``(Q)``, highest first.
+    """
+    if method not in ("linear", "gaussian", "hard"):
+        raise ValueError(f"method must be 'linear', 'gaussian' or 'hard', not {method!r}")
+    if method == "gaussian" and sigma <= 0:
+        raise ValueError(f"sigma must be positive, not {sigma}")
+    members = _by_label(labels, scores)  # (L, M)
+    left = scores[members].masked_fill(members < 0, -torch.inf)  # (L, M), what is not selected yet
+    places = segments[members]  # (L, M, 2)
+    free = torch.as_tensor(threshold, dtype=segments.dtype, device=segments.device).expand(len(scores))[members]
+
+    positions, lowered = members.new_empty(0), scores.new_empty(0)  # of all selections so far
+    # Labels do not meet, so each makes its next selection in the same step.
+    for _ in range(min(top, members.shape[1])):
+        best, column = left.max(dim=1, keepdim=True)  # (L, 1), the first of equal ones
+        highest = best.max()
+        if highest <= min_score or (lowered > highest).sum() >= top:  # nothing that follows can be among the top
+            break
+        positions = torch.cat((positions, members.gather(1, column)[:, 0]))
+        lowered = torch.cat((lowered, best[:, 0]))
+        overlap = tiou(places.gather(1, column[..., None].expand(-1, -1, 2)), places)[:, 0]  # (L, M)
+        factor = torch.where(overlap > free.gather(1, column), _decay(overlap, method, sigma), 1.0)
+        out = (left <= min_score).scatter(1, column, True)  # whatever the factor: 0 · −∞ is not a number
+        left = (left * factor.to(left.dtype)).masked_fill(out, -torch.inf)
+    return _highest(positions, lowered, min_score, top)
+
+
+def _by_label(labels: Tensor | None, scores: Tensor) -> Tensor:
+    """The positions of each label's members in input order: ``(L, M)``, filled up with −1."""
+    number = len(scores)
+    if labels is None:
+        return torch.arange(number, device=scores.device)[None]
+    ordered, order = torch.sort(labels, stable=True)  # (N)
+    _, group, sizes = torch.unique_consecutive(ordered, return_inverse=True, return_counts=True)
+    column = torch.arange(number, device=scores.device) - (sizes.cumsum(0) - sizes)[group]  # (N)
+    members = order.new_full((len(sizes), int(sizes.max()) if number else 0), -1)
+    members[group, column] = order
+    return members
+
+
+def _decay(overlap: Tensor, method: SoftNMSMethod, sigma: float) -> Tensor:
+    """The factor by which an overlap lowers a score."""
+    if method == "linear":
+        return 1 - overlap
+    if method == "gaussian":
+        return torch.exp(-(overlap**2) / sigma)
+    return torch.zeros_like(overlap)
+
+
+def _highest(positions: Tensor, scores: Tensor, min_score: float, top: int) -> tuple[Tensor, Tensor]:
+    """The ``top`` of the selections above ``min_score``, highest score first, then input order."""
+    kept = scores > min_score
+    positions, order = positions[kept].sort()  # (Q)
+    scores, rank = scores[kept][order].sort(descending=True, stable=True)  # (Q)
+    return positions[rank[:top]], scores[:top]

@@ -1,0 +1,135 @@
+"""Which segments the continuous function is asked about: in training (paper 3.3) and at inference (grid, lattice)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from rcl.segments import clip, length
+
+
+class Anchors(NamedTuple):
+    """Regular segments ``(K, 2)`` in snippet time, and the distance of each to the next, ``spacing (K,)``."""
+
+    segments: Tensor
+    spacing: Tensor
+
+
+def grid(snippets: int) -> Anchors:
+    """All ``T (T + 1) / 2`` segments whose ends are whole snippets: the paper's regular grid."""
+    start, last = torch.triu_indices(snippets, snippets)
+    segments = torch.stack((start, last + 1), dim=-1).float()
+    return Anchors(segments, torch.ones(len(segments)))
+
+
+def lattice(snippets: int, *, shortest: float, longest: float, ratio: float, stride: float) -> Anchors:
+    """Segments of geometrically growing length, placed at a stride in proportion to it: ``O(T)`` of them.
+
+    Args:
+        snippets: T.
+        shortest: first length, in snippets.
+        longest: the last length is the first of the series that reaches it, but never more than T.
+        ratio: between two lengths, above 1.
+        stride: between two starts, as a share of the length.
+
+    Returns:
+        Segments inside ``[0, T]``; the last one of every length ends at T.
+    """
+    longest = min(max(longest, shortest), snippets)
+    octaves = math.log(longest / shortest) / math.log(ratio)
+    sizes = {min(shortest * ratio**i, float(snippets)) for i in range(1 + max(0, math.ceil(octaves - 1e-9)))}
+    segments, spacing = [], []
+    for size in sorted(sizes):
+        placed = 1 + math.ceil((snippets - size) / (size * stride) - 1e-9)
+        start = torch.linspace(0, snippets - size, placed)  # even, and never wider apart than the stride
+        segments.append(torch.stack((start, start + size), dim=-1))
+        spacing.append(torch.full((placed,), size * stride))
+    return Anchors(torch.cat(segments), torch.cat(spacing))
+
+
+def jittered(segments: Tensor, spread: Tensor | float, end: float, generator: Generator) -> Tensor:
+    """Move both ends of each segment by up to ± ``spread`` (paper 3.3, random samples around the grid).
+
+    Args:
+        segments: ``(K, 2)``.
+        spread: a number, or one per segment ``(K,)``, in snippets.
+        end: T.
+        generator: source of randomness.
+
+    Returns:
+        ``(K, 2)`` inside ``[0, end]``.
+    """
+    noise = torch.rand(segments.shape, generator=generator) * 2 - 1  # (K, 2)
+    moved = segments + noise * torch.as_tensor(spread)[..., None]
+    return clip(moved.sort(dim=-1).values, end, minimum_length=1.0)
+
+
+def scale_invariant(targets: Tensor, count: int, spread: float, end: float, generator: Generator) -> Tensor:
+    """``count`` segments around each ground truth, as far from it as it is long (paper 3.3, scale-invariant samples).
+
+    Args:
+        targets: ``(N, 2)``, ground truth in snippet time.
+        count: n of the paper.
+        spread: standard deviation of both ends, in lengths of the ground truth.
+        end: T.
+        generator: source of randomness.
+
+    Returns:
+        ``(N · count, 2)`` inside ``[0, end]``.
+    """
+    around = targets.repeat_interleave(count, dim=0)  # (N · count, 2)
+    noise = torch.randn(around.shape, generator=generator) * spread * length(around)[..., None]
+    return clip((around + noise).sort(dim=-1).values, end, minimum_length=1.0)
+
+
+@dataclass(frozen=True)
+class TrainingSegments:
+    """The three kinds of training segments of paper 3.3; a count of 0 switches a kind off.
+
+    Args:
+        regular: segments of the regular grid, a random choice where there are more.
+        jittered: random segments around the grid.
+        scale_invariant: segments around each ground truth.
+        spread: standard deviation of these, in lengths of the ground truth.
+        anchors: ``T → (K, 2)``, the grid or lattice that the model is asked about at inference.
+    """
+
+    regular: int
+    jittered: int
+    scale_invariant: int
+    spread: float
+    anchors: Callable[[int], Anchors]
+
+    def __call__(self, snippets: int, targets: Tensor, generator: Generator) -> Tensor:
+        """Draw the segments of one video.
+
+        Args:
+            snippets: T.
+            targets: ``(N, 2)``, ground truth in snippet time.
+            generator: source of randomness.
+
+        Returns:
+            ``(K, 2)`` inside ``[0, T]``, at least one.
+        """
+        anchors = self.anchors(snippets)
+        regular = _choose(anchors, self.regular, generator)
+        around = _choose(anchors, self.jittered, generator)
+        drawn = torch.cat(
+            (
+                regular.segments,
+                jittered(around.segments, around.spacing / 2, snippets, generator),
+                scale_invariant(targets, self.scale_invariant, self.spread, snippets, generator),
+            )
+        )
+        # Without ground truth and with scale-invariant segments alone, a video would have nothing to say.
+        return drawn if len(drawn) else _choose(anchors, 1, generator).segments
+
+
+def _choose(anchors: Anchors, count: int, generator: Generator) -> Anchors:
+    order = torch.randperm(len(anchors.segments), generator=generator)[:count]
+    return Anchors(anchors.segments[order], anchors.spacing[order])

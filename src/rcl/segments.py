@@ -1,0 +1,104 @@
+"""Segment geometry, and the one place where snippet time and seconds meet.
+
+Segments are float tensors ``(..., 2)`` of ``(start, end)``. Snippet ``i`` covers ``[i, i + 1)`` in snippet time.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+def length(segments: Tensor) -> Tensor:
+    """Length of each segment: ``(..., 2) → (...)``, in the unit of the input."""
+    return segments[..., 1] - segments[..., 0]
+
+
+def intersection(a: Tensor, b: Tensor) -> Tensor:
+    """Common length of every segment of ``a`` with every segment of ``b``.
+
+    Args:
+        a: ``(..., K, 2)``.
+        b: ``(..., N, 2)``, in the unit of ``a``.
+
+    Returns:
+        ``(..., K, N)``, zero where two segments do not meet.
+    """
+    start = torch.maximum(a[..., :, None, 0], b[..., None, :, 0])  # (..., K, N)
+    end = torch.minimum(a[..., :, None, 1], b[..., None, :, 1])  # (..., K, N)
+    return (end - start).clamp(min=0)
+
+
+def tiou(a: Tensor, b: Tensor) -> Tensor:
+    """Temporal intersection over union of every segment of ``a`` with every segment of ``b`` (paper, eq. 5).
+
+    Args:
+        a: ``(..., K, 2)``.
+        b: ``(..., N, 2)``, in the unit of ``a``.
+
+    Returns:
+        ``(..., K, N)`` in [0, 1]; two segments without length have 0.
+    """
+    common = intersection(a, b)  # (..., K, N)
+    union = length(a)[..., :, None] + length(b)[..., None, :] - common  # (..., K, N)
+    return torch.where(union > 0, common / union.clamp(min=torch.finfo(common.dtype).tiny), 0.0)
+
+
+def coverage(a: Tensor, b: Tensor) -> Tensor:
+    """Share of every segment of ``a`` that lies inside each segment of ``b``: intersection over ``a``.
+
+    Args:
+        a: ``(..., K, 2)``.
+        b: ``(..., N, 2)``, in the unit of ``a``.
+
+    Returns:
+        ``(..., K, N)`` in [0, 1]; a segment without length has 0.
+    """
+    own = length(a)[..., :, None]  # (..., K, 1)
+    return torch.where(own > 0, intersection(a, b) / own.clamp(min=torch.finfo(a.dtype).tiny), 0.0)
+
+
+def clip(segments: Tensor, end: Tensor | float, *, minimum_length: float = 0.0) -> Tensor:
+    """Clip segments to ``[0, end]`` and keep each at least ``minimum_length`` long (paper 3.3, SPF).
+
+    A segment that is too short grows about its centre, then moves inside ``[0, end]``. Where ``end`` itself is shorter
+    than ``minimum_length`` the whole of ``[0, end]`` is returned.
+
+    Args:
+        segments: ``(..., 2)``.
+        end: end of the video, a number or a tensor that broadcasts against ``(...)``.
+        minimum_length: in the unit of the segments.
+
+    Returns:
+        ``(..., 2)`` with ``0 ≤ start ≤ end``.
+    """
+    limit = torch.as_tensor(end, dtype=segments.dtype, device=segments.device)
+    start = torch.minimum(segments[..., 0].clamp(min=0), limit)
+    stop = torch.minimum(segments[..., 1].clamp(min=0), limit)
+    wanted = torch.minimum(torch.maximum(stop - start, torch.full_like(start, minimum_length)), limit)
+    centre = (start + stop) / 2
+    grown = torch.minimum((centre - wanted / 2).clamp(min=0), limit - wanted)
+    short = (stop - start) < wanted
+    return torch.stack((torch.where(short, grown, start), torch.where(short, grown + wanted, stop)), dim=-1)
+
+
+class Timeline(NamedTuple):
+    """Where the snippets of a video lie on its clock: snippet ``i`` covers ``[i, i + 1) / snippets_per_second``.
+
+    Args:
+        snippets_per_second: snippet rate of the features.
+        start_seconds: time at which snippet 0 begins.
+    """
+
+    snippets_per_second: float
+    start_seconds: float = 0.0
+
+    def to_seconds(self, segments: Tensor) -> Tensor:
+        """Snippet time to seconds, any shape."""
+        return segments / self.snippets_per_second + self.start_seconds
+
+    def to_snippets(self, segments_seconds: Tensor) -> Tensor:
+        """Seconds to snippet time, any shape."""
+        return (segments_seconds - self.start_seconds) * self.snippets_per_second

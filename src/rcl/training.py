@@ -1,0 +1,166 @@
+"""One detector in training: its data, what it learns from a batch, how it is evaluated (Lightning runs the loop)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+
+from rcl.annotations import Annotations, check_labels, load_annotations
+from rcl.checkpoints import KEY, Facts
+from rcl.config import Config, TrainingConfig
+from rcl.datasets import Batch, Sample, VideoDataset, seeded
+from rcl.detections import Detections
+from rcl.errors import InputError
+from rcl.evaluation.metrics import evaluate
+from rcl.features import FeatureStore
+from rcl.localizer import Localizer
+from rcl.losses import Criterion
+from rcl.models.rcl import RCL
+
+MONITORED_TIOU = np.linspace(0.3, 0.7, 5)
+
+
+class TrainingData(NamedTuple):
+    """Everything that a run reads: checked before any work starts."""
+
+    training: VideoDataset
+    validation: VideoDataset | None
+    annotations: Annotations | None
+    facts: Facts
+
+
+def load_training_data(config: Config) -> TrainingData:
+    """Read annotations, find every feature file, and learn what the model has to know of them.
+
+    Raises:
+        InputError: what ``rcl.annotations`` and ``rcl.features`` say; a validation label never seen in training.
+    """
+    data = config.data
+    everything = load_annotations(data.annotations_path)
+    subsets = [everything.subset(data.training_subset)]
+    if data.validation_subset is not None:
+        subsets.append(everything.subset(data.validation_subset))
+        check_labels(*subsets)
+    store = FeatureStore(data.features_path, layout=data.layout)
+    channels = store.check([name for subset in subsets for name in subset.videos])
+    labels = subsets[0].labels
+    if not labels:
+        where = f"{data.annotations_path}, subset {data.training_subset!r}"
+        raise InputError(where, expected="labelled segments", found="none", fix="annotate the training videos")
+    datasets = [
+        VideoDataset(
+            subset,
+            store,
+            labels,
+            snippets_per_second=data.snippets_per_second,
+            resize=data.resize,
+            scale=data.scale,
+        )
+        for subset in subsets
+    ]
+    rates = {datasets[0].timeline(index).snippets_per_second for index in range(len(datasets[0]))}
+    facts = Facts(
+        labels=labels,
+        in_channels=channels,
+        longest=max(datasets[0].longest(index) for index in range(len(datasets[0]))),
+        snippets_per_second=rates.pop() if len(rates) == 1 else None,
+    )
+    validation = datasets[1] if len(datasets) > 1 else None
+    return TrainingData(datasets[0], validation, subsets[1] if validation else None, facts)
+
+
+class DetectorTraining(lightning.LightningModule):
+    """One detector in training.
+
+    Args:
+        model: the network.
+        criterion: its losses.
+        config: section ``training``.
+        detector: ``(model, device) → Localizer``, with which validation detects.
+        annotations: the ground truth of validation, ``None`` to train without.
+        kept: plain values that every checkpoint keeps beside the weights.
+    """
+
+    def __init__(
+        self,
+        model: RCL,
+        criterion: Criterion,
+        config: TrainingConfig,
+        *,
+        detector: Callable[[RCL, torch.device], Localizer],
+        annotations: Annotations | None,
+        kept: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.criterion = criterion
+        self.config = config
+        self.detector = detector
+        self.annotations = annotations
+        self.kept = kept
+        self.found: list[Detections] = []
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Dropout depends on the step alone, so that a resumed run draws what an uninterrupted one would."""
+        seed = self.config.seed + 1_000_003 * (self.global_rank + 1)
+        torch.manual_seed(seeded(seed, self.global_step).initial_seed())
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        """Eq. 8 for one batch."""
+        predictions = self.model(batch.features, batch.mask, batch.anchors)
+        losses = self.criterion(
+            predictions, batch.segments, batch.labels, mask=batch.mask, anchor_mask=batch.anchor_mask
+        )
+        size = len(batch.features)
+        total = torch.stack(tuple(losses.values())).sum()
+        self.log("loss", total.detach(), prog_bar=True, on_epoch=True, on_step=False, batch_size=size)
+        parts = {f"loss_{name}": value.detach() for name, value in losses.items()}
+        self.log_dict(parts, on_epoch=True, on_step=False, batch_size=size)
+        return total
+
+    def on_validation_epoch_start(self) -> None:
+        """Detect with the weights of this moment (the averaged ones, where training averages)."""
+        self.localizer = self.detector(self.model, self.device)
+        self.found = []
+
+    def validation_step(self, sample: Sample, _: int) -> None:
+        """Detect in one video."""
+        self.found.append(self.localizer.detect_prepared(sample.features, sample.timeline, video=sample.video))
+
+    def on_validation_epoch_end(self) -> None:
+        """Average mAP of tIoU 0.3 to 0.7, the measure that ``best.ckpt`` is chosen by."""
+        detections = Detections.concatenate(self.found)
+        assert self.annotations is not None  # validation has a dataset only where it has annotations
+        evaluation = evaluate(detections, self.annotations, tiou_thresholds=MONITORED_TIOU)
+        self.log("validation_mAP", evaluation.average_map, prog_bar=True)
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """AdamW or Adam, its learning rate warmed up and then lowered."""
+        config = self.config
+        kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+        optimizer = kind(self.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+        total = int(self.trainer.estimated_stepping_batches)
+        schedule = LambdaLR(optimizer, lambda step: learning_rate_factor(step, total, config))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what is needed to use the model without its configuration file and its data."""
+        checkpoint[KEY] = self.kept
+
+
+def learning_rate_factor(step: int, total: int, config: TrainingConfig) -> float:
+    """Share of the learning rate at ``step`` of ``total``: linear warm-up, then cosine, steps or constant."""
+    warmup = min(1.0, (step + 1) / max(1.0, config.warmup * total))
+    if config.schedule == "cosine":
+        return warmup * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
+    if config.schedule == "step":
+        return warmup * 0.1 ** (step * config.epochs // total // config.step_epochs)
+    return warmup
