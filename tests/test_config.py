@@ -251,6 +251,25 @@ def test_wrong_overrides_are_named(tmp_path, override, parts):
     assert [part for part in parts if part not in message] == []
 
 
-@pytest.mark.parametrize(("section", "value"), [*itertools.product(Config.model_fields, [None, 3, "text", []])])
+@pytest.mark.parametrize(("section", "value"), [*itertools.product(Config.model_fields, [3, "text", []])])
 def test_no_section_may_be_a_value(tmp_path, section, value):
     assert f"{section}: expected a section" in error_of(tmp_path, yaml.safe_dump({section: value}))
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "twice.yaml"
+    path.write_text("training:\n  epochs: 3\nmodel:\n  steps: 2\ntraining:\n  seed: 1\n")
+    with pytest.raises(InputError, match=r"'training' stands twice.*line 5"):
+        load_config(path)
+
+
+def test_a_section_without_keys_is_an_empty_one(tmp_path: Path) -> None:
+    path = tmp_path / "empty.yaml"
+    path.write_text("data:\n  # root: pack\n")
+    assert load_config(path, ["data.root=pack"]).data.root == Path("pack")
+
+
+def test_a_model_that_learns_nothing_is_refused() -> None:
+    nothing = {"classification": 0, "regression": 0, "offsets": 0, "labels": 0}
+    with pytest.raises(InputError, match="at least one loss"):
+        parse_config({"loss": nothing}, where="test")

@@ -12,7 +12,7 @@ from rcl.losses import Criterion
 from rcl.models.anchoring import AnchorEmbedding, Readout
 from rcl.models.bmn import BMNEncoder
 from rcl.models.rcl import RCL
-from rcl.models.refinement import RecurrentRefinement
+from rcl.models.refinement import Movement, RecurrentRefinement
 from rcl.models.temporal import TemporalEncoder
 from rcl.postprocess import Decoder
 from rcl.sampling import Anchors, TrainingSegments, grid, lattice
@@ -29,22 +29,26 @@ def build_model(config: ModelConfig, *, in_channels: int, num_labels: int) -> RC
     encoder = _encoder(config, in_channels)
     outputs = num_labels if config.labels == "joint" else 0
 
-    def embedding() -> AnchorEmbedding:
-        alignment = SegmentAlignment(
-            encoder.channels,
-            config.channels,
-            points=config.points,
-            subpoints=config.subpoints,
-            context=config.context,
-            convention=config.convention,
-        )
-        return AnchorEmbedding(alignment, channels=config.channels, dropout=config.dropout)
-
-    refinement = None
-    if config.steps > 1:
-        refinement = RecurrentRefinement(embedding(), channels=config.channels, num_labels=outputs)
+    alignment = SegmentAlignment(
+        encoder.channels,
+        config.channels,
+        points=config.points,
+        subpoints=config.subpoints,
+        context=config.context,
+        convention=config.convention,
+    )
+    embedding = AnchorEmbedding(alignment, channels=config.channels, dropout=config.dropout)
     readout = Readout(config.channels, num_labels=outputs)
-    return RCL(encoder, embedding(), readout, refinement, steps=config.steps)
+    # Made last, so that the other weights start the same with it and without it.
+    refinement = RecurrentRefinement(channels=config.channels, num_labels=outputs) if config.steps > 1 else None
+    return RCL(
+        encoder,
+        embedding,
+        readout,
+        refinement,
+        Movement(arrived=config.arrived, jitter=config.jitter),
+        steps=config.steps,
+    )
 
 
 def _encoder(config: ModelConfig, in_channels: int) -> TemporalEncoder | BMNEncoder:

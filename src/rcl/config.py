@@ -109,6 +109,10 @@ class ModelConfig(Section):
     """``joint``: a label head on every anchor; ``none``: proposals."""
     steps: PositiveInt = 3
     """M, the number of refinement steps; 1 is continuous anchoring alone."""
+    arrived: Annotated[float, Field(gt=0, le=1)] = 0.6
+    """tIoU of a segment with the next one from which on it stays where it is."""
+    jitter: Weight = 0.2
+    """Error of the moved segments in training, in lengths of the segment."""
 
     @field_validator("encoder", mode="before")
     @classmethod
@@ -150,6 +154,12 @@ class LossConfig(Section):
     """Attenuation of eq. 8."""
     order: Literal["first", "last"] = "first"
     """Which step weighs most: step m weighs α^m (``first``, as eq. 8 is printed) or α^(M−m+1) (``last``)."""
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> LossConfig:
+        if not (self.classification or self.regression or self.offsets or self.labels):
+            raise ValueError("at least one loss with a weight above 0")
+        return self
 
 
 class TrainingConfig(Section):
@@ -243,7 +253,7 @@ def load_config(path: Path | str, overrides: list[str] | None = None) -> Config:
     """
     path = Path(path)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
     except OSError as error:
         found = error.strerror or type(error).__name__
         raise InputError(path, expected="a configuration file", found=found, fix="check the path") from None
@@ -252,12 +262,26 @@ def load_config(path: Path | str, overrides: list[str] | None = None) -> Config:
         found = " ".join(str(error).split())
         raise InputError(path, expected="YAML", found=found, fix="mend the line it names") from None
     values = {} if values is None else values
-    if not isinstance(values, dict):
+    if isinstance(values, dict):  # a section whose keys are all commented out is an empty one
+        values = {key: {} if value is None else value for key, value in values.items()}
+    else:
         found = f"a {type(values).__name__}"
         raise InputError(path, expected="sections such as 'data:' and 'model:'", found=found, fix="see configs/")
     for override in overrides or []:
         _override(values, override)
     return parse_config(values, where=str(path))
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which the second ``training:`` is an error, where others would silently forget the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for position, key in enumerate(keys):
+            if key in keys[:position]:
+                mark = node.value[position][0].start_mark
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", mark)
+        return super().construct_mapping(node, deep)
 
 
 def _override(values: dict[str, Any], override: str) -> None:

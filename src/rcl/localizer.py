@@ -177,7 +177,7 @@ class Localizer:
             confidence=first.regression[0].sigmoid().numpy(),
             labels=labels.numpy() if self.labels else np.zeros((len(asked), 0)),
             names=self.labels,
-            refined_seconds=timeline.to_seconds(first.segments[0].double()).numpy(),
+            refined_seconds=timeline.to_seconds(predictions.segments[0].double()).numpy(),
         )
 
     def prepare(
@@ -220,10 +220,11 @@ class Localizer:
         ]
         answers = tuple(
             AnchorScores(*(torch.cat(field, dim=1).float().cpu() for field in zip(*step, strict=True)))
-            for step in zip(*parts, strict=True)
+            for step in zip(*(part.steps for part in parts), strict=True)
         )
+        segments = torch.cat([part.segments for part in parts], dim=1).float().cpu()
         boundaries = encoding.boundaries
-        return Predictions(answers, None if boundaries is None else boundaries.float().cpu())
+        return Predictions(answers, segments, None if boundaries is None else boundaries.float().cpu())
 
 
 def _checked_segments(segments_seconds: Sequence[tuple[float, float]] | np.ndarray) -> Tensor:

@@ -60,7 +60,7 @@ class Decoder:
             end: of the video, in snippets.
             minimum_length: of a detection, in snippets (SPF, paper 3.3).
         """
-        segments = clip(predictions.steps[-1].segments[0], end, minimum_length=minimum_length)  # (K, 2)
+        segments = clip(predictions.segments[0], end, minimum_length=minimum_length)  # (K, 2)
         scores = self.scores(predictions, segments)  # (K, L)
         best, place = scores.flatten().topk(min(self.candidates, scores.numel()))  # (C,)
         anchor, label = place // scores.shape[1], place % scores.shape[1]

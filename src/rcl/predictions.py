@@ -29,7 +29,12 @@ class AnchorScores(NamedTuple):
 
 
 class Predictions(NamedTuple):
-    """``steps``: scores after each of the M steps. ``boundaries (B, 2, T)``: start and end logits, or ``None``."""
+    """The answer to one query.
+
+    ``steps``: scores of each of the M steps; ``segments (B, K, 2)``: where the anchors are after the last one;
+    ``boundaries (B, 2, T)``: start and end logits of the video, or ``None``.
+    """
 
     steps: tuple[AnchorScores, ...]
+    segments: Tensor
     boundaries: Tensor | None

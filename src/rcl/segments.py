@@ -46,6 +46,11 @@ def tiou(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(union > 0, common / union.clamp(min=torch.finfo(common.dtype).tiny), 0.0)
 
 
+def tiou_pairs(a: Tensor, b: Tensor) -> Tensor:
+    """Temporal intersection over union of each segment of ``a`` with its counterpart: two ``(..., 2)`` → ``(...)``."""
+    return tiou(a[..., None, :], b[..., None, :])[..., 0, 0]
+
+
 def coverage(a: Tensor, b: Tensor) -> Tensor:
     """Share of every segment of ``a`` that lies inside each segment of ``b``: intersection over ``a``.
 

@@ -151,6 +151,20 @@ class DetectorTraining(lightning.LightningModule):
         schedule = LambdaLR(optimizer, lambda step: learning_rate_factor(step, total, config))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the refinement apart: it learns from look-ups that it takes as given, so its errors are its own."""
+        if gradient_clip_val is not None:
+            refinement = list(self.model.refinement.parameters()) if self.model.refinement else []
+            apart = {id(parameter) for parameter in refinement}
+            torch.nn.utils.clip_grad_norm_(refinement, gradient_clip_val)
+            rest = [parameter for parameter in self.model.parameters() if id(parameter) not in apart]
+            torch.nn.utils.clip_grad_norm_(rest, gradient_clip_val)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what is needed to use the model without its configuration file and its data."""
         checkpoint[KEY] = self.kept

@@ -50,6 +50,10 @@ class Readout(nn.Module):
         self.confidences = nn.Linear(channels, 2)
         self.offsets = nn.Linear(channels, 2)
         self.labels = nn.Linear(channels, num_labels)
+        # Anchors stay where they are and nothing is an action until something is learned (RetinaNet's prior).
+        nn.init.zeros_(self.offsets.weight)
+        nn.init.zeros_(self.offsets.bias)
+        nn.init.constant_(self.labels.bias, -4.0)
 
     def forward(self, vectors: Tensor, anchors: Tensor) -> AnchorScores:
         """``vectors (B, K, channels)``, ``anchors (B, K, 2)`` → scores of these anchors."""

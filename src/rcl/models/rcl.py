@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from rcl.models.anchoring import AnchorEmbedding, Readout
 from rcl.models.encoding import Encoding
-from rcl.models.refinement import RecurrentRefinement
+from rcl.models.refinement import Movement, RecurrentRefinement
 from rcl.predictions import AnchorScores, Predictions
-from rcl.segments import clip
 
 
 class RCL(nn.Module):
@@ -16,9 +16,10 @@ class RCL(nn.Module):
 
     Args:
         encoder: ``(features (B, C, T), mask (B, T)) → Encoding``.
-        embedding: ``(Encoding, anchors (B, K, 2)) → (B, K, D)``.
+        embedding: ``(Encoding, anchors (B, K, 2)) → (B, K, D)``, the look-up.
         readout: ``(B, K, D) → AnchorScores``.
-        refinement: the update operator; ``None`` for a single step.
+        refinement: the update operator of steps 2 to M; ``None`` where M is 1.
+        movement: where the segments go between two steps.
         steps: M; 1 is continuous anchoring alone.
     """
 
@@ -27,32 +28,37 @@ class RCL(nn.Module):
         encoder: nn.Module,
         embedding: AnchorEmbedding,
         readout: Readout,
-        refinement: RecurrentRefinement | None = None,
+        refinement: RecurrentRefinement | None,
+        movement: Movement,
         *,
-        steps: int = 1,
+        steps: int,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.embedding = embedding
         self.readout = readout
         self.refinement = refinement
+        self.movement = movement
         self.steps = steps
 
     def forward(self, features: Tensor, mask: Tensor, anchors: Tensor) -> Predictions:
-        """Ask ``features (B, C, T)`` about ``anchors (B, K, 2)``, in snippet time."""
-        encoding = self.encoder(features, mask)
-        return Predictions(self.query(encoding, anchors), encoding.boundaries)
+        """Ask ``features (B, C, T)``, of which ``mask (B, T)`` exist, about ``anchors (B, K, 2)`` in snippet time."""
+        return self.query(self.encoder(features, mask), anchors)
 
-    def query(self, encoding: Encoding, anchors: Tensor, *, steps: int | None = None) -> tuple[AnchorScores, ...]:
-        """Ask an encoded video about ``anchors (B, K, 2)``; one ``AnchorScores`` for each of M, or fewer, steps."""
+    def query(self, encoding: Encoding, anchors: Tensor, *, steps: int | None = None) -> Predictions:
+        """Ask an encoded video about ``anchors (B, K, 2)``, in M or fewer ``steps``."""
+        end = encoding.mask.sum(dim=1)[:, None].to(anchors.dtype)  # (B, 1)
         hidden = self.embedding(encoding, anchors)  # (B, K, D)
         scores = self.readout(hidden, anchors)
         answers = [scores]
-        end = encoding.mask.sum(dim=1)[:, None]  # (B, 1)
+        segments = self.movement(scores, end, first=True)  # (B, K, 2)
+        hidden, scores = hidden.detach(), AnchorScores(*(field.detach() for field in scores))
         for _ in range(1, steps or self.steps):
             assert self.refinement is not None  # or M is 1
-            # Each step is trained as it is used: on segments that it takes as given (truncated gradient, paper 3.5).
-            anchors = clip(scores.segments.detach(), end, minimum_length=1.0)
-            scores, hidden = self.refinement(encoding, anchors, hidden, scores)
+            place = self.movement.beside(segments, end)
+            with torch.no_grad():
+                looked_up = self.embedding(encoding, place)  # (B, K, D)
+            scores, hidden = self.refinement(looked_up, hidden, place, scores)
             answers.append(scores)
-        return tuple(answers)
+            segments = self.movement(scores, end, first=False)
+        return Predictions(tuple(answers), segments, encoding.boundaries)

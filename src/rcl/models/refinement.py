@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from rcl.models.anchoring import Readout
-from rcl.models.encoding import Encoding
 from rcl.predictions import AnchorScores
+from rcl.segments import clip, length, tiou_pairs
 
 
 class RecurrentRefinement(nn.Module):
-    """The update operator: features at the moved segment and a hidden state per anchor → updated scores and state.
+    """The update operator: what is seen at the moved segments, and a hidden state, become updated scores.
 
-    Confidences are updated, not predicted anew (``G_{m+1} = G_m + ΔG``, as in Figure 6 and in RAFT), by a layer
-    that starts at zero: an untrained refinement returns the scores of continuous anchoring.
+    Confidences are updated, not predicted anew (``G_{m+1} = G_m + ΔG``, as in Figure 6 and in RAFT), by a layer that
+    starts at zero: an untrained refinement returns the scores of continuous anchoring. It learns from look-ups that it
+    takes as given (truncated gradient, paper 3.5), so that continuous anchoring is the same with it and without it.
+
+    Args:
+        channels: width of a look-up and of the hidden state.
+        num_labels: L.
     """
 
-    def __init__(self, embedding: nn.Module, *, channels: int, num_labels: int) -> None:
+    def __init__(self, *, channels: int, num_labels: int) -> None:
         super().__init__()
-        self.embedding = embedding
         self.cell = nn.GRUCell(channels, channels)
         self.update = Readout(channels, num_labels=num_labels)
         for layer in (self.update.confidences, self.update.offsets, self.update.labels):
@@ -26,29 +31,59 @@ class RecurrentRefinement(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(
-        self, encoding: Encoding, anchors: Tensor, hidden: Tensor, previous: AnchorScores
+        self, looked_up: Tensor, hidden: Tensor, anchors: Tensor, previous: AnchorScores
     ) -> tuple[AnchorScores, Tensor]:
         """One step.
 
         Args:
-            encoding: the video.
-            anchors: ``(B, K, 2)``, where the segments are now.
+            looked_up: ``(B, K, channels)``, what is seen at ``anchors``.
             hidden: ``(B, K, channels)``.
+            anchors: ``(B, K, 2)``, where the segments are now.
             previous: scores of the last step.
 
         Returns:
             Scores at ``anchors``, and the new hidden state.
         """
-        looked_up = self.embedding(encoding, anchors)  # (B, K, channels)
         hidden = self.cell(looked_up.flatten(0, 1), hidden.flatten(0, 1)).view_as(hidden)
         change = self.update(hidden, anchors)
-        return (
-            AnchorScores(
-                anchors,
-                previous.classification + change.classification,
-                previous.regression + change.regression,
-                change.offsets,
-                previous.labels + change.labels,
-            ),
-            hidden,
+        scores = AnchorScores(
+            anchors,
+            previous.classification + change.classification,
+            previous.regression + change.regression,
+            change.offsets,
+            previous.labels + change.labels,
         )
+        return scores, hidden
+
+
+class Movement(nn.Module):
+    """Where the segments go between two steps.
+
+    A segment moves as eq. 4 says, unless it has arrived: a step that would leave it almost where it is only adds noise
+    to boundaries that continuous anchoring has found. In training the segments end up a little beside their aim,
+    because on training videos, which the model knows, it aims far better than it will on others.
+
+    Args:
+        arrived: tIoU of the present and the next segment from which on the present one stays.
+        jitter: standard deviation of the error in training, in lengths of the segment.
+    """
+
+    def __init__(self, *, arrived: float, jitter: float) -> None:
+        super().__init__()
+        self.arrived = arrived
+        self.jitter = jitter
+
+    def forward(self, scores: AnchorScores, end: Tensor, *, first: bool) -> Tensor:
+        """The next segments ``(B, K, 2)``, inside ``[0, end]`` with ``end (B, 1)``; the ``first`` step always moves."""
+        present, aim = scores.anchors, clip(scores.segments.detach(), end, minimum_length=1.0)
+        if first:
+            return aim
+        stays = tiou_pairs(present, aim) >= self.arrived  # (B, K)
+        return torch.where(stays[..., None], present, aim)
+
+    def beside(self, segments: Tensor, end: Tensor) -> Tensor:
+        """In training, the segments with the error that they would have on unknown videos; else as they are."""
+        if not self.training or not self.jitter:
+            return segments
+        noise = self.jitter * torch.randn_like(segments) * length(segments)[..., None]
+        return clip((segments + noise).sort(dim=-1).values, end, minimum_length=1.0)

@@ -62,7 +62,6 @@ class TemporalEncoder(nn.Module):
         self.embed = nn.Conv1d(in_channels, channels, 1)
         self.layers = nn.ModuleList(DilatedResidual(channels, dilation=2**i, dropout=dropout) for i in range(layers))
         self.norm = SnippetNorm(channels)
-        self.boundaries = nn.Conv1d(channels, 2, 1)
 
     def forward(self, features: Tensor, mask: Tensor) -> Encoding:
         """Encode ``features (B, in_channels, T)`` where ``mask (B, T)`` is true."""
@@ -70,5 +69,4 @@ class TemporalEncoder(nn.Module):
         x = self.embed(self.input_dropout(features)) * exists  # (B, C, T)
         for layer in self.layers:
             x = layer(x, exists)
-        x = self.norm(x) * exists
-        return Encoding(x, mask, self.boundaries(x))
+        return Encoding(self.norm(x) * exists, mask, boundaries=None)

@@ -1,0 +1,119 @@
+"""Time to detect in one video by its length, and peak memory of training at the size of 50 Salads.
+
+    python benchmarks/detection.py [--json FILE] [--rounds N]
+
+Detection: the network of configs/50salads.yaml with new weights (what it costs does not depend on what it has
+learned), 128 channels, 17 labels, lattice anchors, soft-NMS; two threads; from features in memory to detections. The
+ratio beside each time is that to the shortest video, so that one sees how the cost grows with the length.
+
+Training: a fresh process trains that configuration for two epochs on a made-up pack of ten videos of 1,600 snippets (50
+Salads has up to 1,655), and reports the peak of its resident set, libraries included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from rcl.annotations import Annotations, VideoAnnotation, save_annotations
+from rcl.assembly import build_model
+from rcl.checkpoints import Facts
+from rcl.config import Config, load_config
+from rcl.localizer import Localizer
+
+THREADS = 2
+CHANNELS, LABELS, LONGEST = 128, 17, 308.0  # 50 Salads: its longest action lasts 308 snippets
+CONFIG = Path(__file__).resolve().parents[1] / "configs" / "50salads.yaml"
+
+
+def build_localizer(config: Config) -> Localizer:
+    torch.manual_seed(0)
+    facts = Facts(tuple(f"action {i}" for i in range(LABELS)), CHANNELS, LONGEST, 2.5)
+    model = build_model(config.model, in_channels=CHANNELS, num_labels=LABELS)
+    return Localizer.from_model(model, config, facts, device="cpu")
+
+
+def detection_seconds(localizer: Localizer, snippets: int, rounds: int) -> float:
+    features = np.random.default_rng(0).normal(scale=2.0, size=(snippets, CHANNELS)).astype(np.float32)
+    seconds = []
+    for _ in range(rounds + 1):
+        begin = time.perf_counter()
+        localizer.detect(features)
+        seconds.append(time.perf_counter() - begin)
+    return statistics.median(seconds[1:])
+
+
+def make_pack(root: Path, *, videos: int = 10, snippets: int = 1600) -> None:
+    random = np.random.default_rng(0)
+    (root / "features").mkdir(parents=True)
+    annotated = {}
+    for name in (f"video-{number}" for number in range(videos)):
+        np.save(root / "features" / f"{name}.npy", random.normal(size=(snippets, CHANNELS)).astype(np.float32))
+        start = np.sort(random.uniform(0, 600, 20))  # seconds; 50 Salads has 18 actions per video
+        annotated[name] = VideoAnnotation(
+            name,
+            "training",
+            duration_seconds=snippets / 2.5,
+            snippets_per_second=2.5,
+            segments_seconds=np.stack((start, start + random.uniform(2, 39, 20)), axis=1),
+            labels=tuple(f"action {i % LABELS}" for i in range(20)),
+        )
+    save_annotations(Annotations(annotated), root / "annotations.json")
+
+
+def train_in_this_process(folder: str) -> None:
+    from rcl.runs import train
+
+    overrides = [f"data.root={folder}/pack", "data.validation_subset=null", "training.epochs=2"]
+    train(load_config(CONFIG, overrides), Path(folder) / "run")
+    print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))
+
+
+def training_peak() -> int:
+    """Bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        make_pack(Path(folder) / "pack")
+        command = [sys.executable, __file__, "--train-in", folder]
+        result = subprocess.run(command, check=True, capture_output=True, text=True)
+    return int(result.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of the timing (default 5)")
+    parser.add_argument("--train-in", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(THREADS)
+    if options.train_in:
+        train_in_this_process(options.train_in)
+        return
+
+    localizer = build_localizer(load_config(CONFIG))
+    results: dict[str, Any] = {"threads": THREADS, "detection": {}}
+    shortest = None
+    for snippets in (500, 1000, 2000, 4000):
+        seconds = detection_seconds(localizer, snippets, options.rounds)
+        shortest = shortest or seconds
+        anchors = len(localizer.anchors(snippets).segments)
+        results["detection"][str(snippets)] = {"seconds": seconds, "ratio": seconds / shortest, "anchors": anchors}
+        print(f"{snippets:6} snippets, {anchors:6} anchors: {1e3 * seconds:7.1f} ms  {seconds / shortest:4.1f}×")
+    results["training_peak_gib"] = training_peak() / 2**30
+    print(f"training, peak memory: {results['training_peak_gib']:.2f} GiB")
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
