@@ -8,7 +8,7 @@ demo: .venv/installed
 	$(BIN)/rcl demo --output demo
 
 test: .venv/installed
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto  # a core per test worker, rather than all cores for each test
 
 lint: .venv/installed
 	$(BIN)/ruff check .

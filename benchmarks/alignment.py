@@ -2,13 +2,17 @@
 
     python benchmarks/alignment.py [--json FILE] [--rounds N]
 
-Three ways to the same ``(512, 5050)`` map of all grid segments of ``T = 100`` snippets, two threads:
+Four ways to the same ``(512, 5050)`` map of all grid segments of ``T = 100`` snippets, two threads:
 
-projected   ``rcl.alignment.SegmentAlignment``; works its sampling positions out anew in every call.
-plain       multiply with the sampling mask of the 5,050 valid cells, made beforehand, then Conv3d of kernel (32, 1, 1).
+projected   ``rcl.alignment.SegmentAlignment``: project, then sample.
+plain       ``rcl.alignment.sample_then_convolve``: the same function of any segments in the textbook order.
+mask        for this grid alone: multiply with a mask made beforehand (62 MiB), then Conv3d of kernel (32, 1, 1).
 public      the same as the public BMN code does it, on all 100 × 100 cells of the map, half of which are empty.
 
-Time: each round runs the three in turn; we print medians, and the median of the ratios within a round. Backward is with
+The first two take any real-valued segments and work their sampling positions out anew in every call; the last two have
+that done beforehand, outside the timing.
+
+Time: each round runs the four in turn; we print medians, and the median of the ratios within a round. Backward is with
 respect to the features and the weights. Memory: each way runs once in a fresh process; we print the growth of the
 resident set at its highest (VmHWM, reset after the inputs and the mask are made), so the mask itself does not count.
 """
@@ -28,11 +32,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rcl.alignment import SegmentAlignment, interpolation, sampling_positions
+from rcl.alignment import SegmentAlignment, interpolation, sample_then_convolve, sampling_positions
 
 SNIPPETS, CHANNELS, OUTPUTS, POINTS, SUBPOINTS, CONTEXT = 100, 128, 512, 32, 3, 0.5
 THREADS = 2
-WAYS = ("projected", "plain", "public")
+WAYS = ("projected", "plain", "mask", "public")
 PASSES = ("forward", "forward and backward")
 
 
@@ -68,6 +72,10 @@ def build(way: str, snippets: int = SNIPPETS) -> tuple[Callable[[], Tensor], tup
     segments = grid_segments(snippets)
     if way == "projected":
         return lambda: layer(features, segments)[0].T, (features, layer.weight, layer.bias)
+    if way == "plain":
+        options: dict[str, Any] = {"subpoints": SUBPOINTS, "context": CONTEXT, "convention": "bmn"}
+        leaves = (features, layer.weight, layer.bias)
+        return lambda: sample_then_convolve(features, segments, layer.weight, layer.bias, **options)[0].T, leaves
 
     mask = sampling_mask(segments, snippets)
     shape: tuple[int, ...] = (1, segments.shape[1])

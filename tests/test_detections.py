@@ -266,3 +266,18 @@ def test_missing_files_and_other_extensions(tmp_path: Path) -> None:
         Detections.load(tmp_path / "d.txt")
     with pytest.raises(InputError, match=r"ends in .json or .csv"):
         detections().save(tmp_path / "d.pkl")
+
+
+def test_without_some_videos() -> None:
+    detections = Detections(
+        videos=("a", "b", "c"),
+        video_index=np.array([2, 0, 1, 2]),
+        segments_seconds=np.array([[0.0, 1], [1, 2], [2, 3], [3, 4]]),
+        labels=("x",),
+        label_index=np.zeros(4, dtype=int),
+        scores=np.array([0.1, 0.2, 0.3, 0.4]),
+    )
+    rest = detections.without({"b", "unknown"})
+    assert rest.videos == ("a", "c")
+    assert [(row.video, row.score) for row in rest] == [("c", 0.1), ("a", 0.2), ("c", 0.4)]
+    assert len(detections.without({"a", "b", "c"})) == 0

@@ -8,6 +8,7 @@ from functools import partial
 from rcl.alignment import SegmentAlignment
 from rcl.config import AugmentationConfig, BMNEncoderConfig, InferenceConfig, LossConfig, ModelConfig, SamplingConfig
 from rcl.datasets import Augmentation
+from rcl.errors import InputError
 from rcl.losses import Criterion
 from rcl.models.anchoring import AnchorEmbedding, Readout
 from rcl.models.bmn import BMNEncoder
@@ -25,6 +26,9 @@ def build_model(config: ModelConfig, *, in_channels: int, num_labels: int) -> RC
         config: section ``model``.
         in_channels: width of the snippet features.
         num_labels: L; unused where ``config.labels`` is ``none``.
+
+    Raises:
+        InputError: the groups of a BMN encoder do not divide its channels.
     """
     encoder = _encoder(config, in_channels)
     outputs = num_labels if config.labels == "joint" else 0
@@ -54,6 +58,13 @@ def build_model(config: ModelConfig, *, in_channels: int, num_labels: int) -> RC
 def _encoder(config: ModelConfig, in_channels: int) -> TemporalEncoder | BMNEncoder:
     encoder = config.encoder
     if isinstance(encoder, BMNEncoderConfig):
+        if in_channels % encoder.groups or encoder.channels % encoder.groups:
+            raise InputError(
+                "model.encoder.groups",
+                expected=f"a divisor of {in_channels} (channels of the features) and {encoder.channels} (encoder)",
+                found=str(encoder.groups),
+                fix="correct the value (1 always works)",
+            )
         return BMNEncoder(in_channels, channels=encoder.channels, groups=encoder.groups)
     return TemporalEncoder(
         in_channels,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pickle
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import torch
 from torch import Tensor
@@ -37,11 +36,15 @@ class Facts:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained model as it is kept in a file: ``weights`` are the averaged ones where training averages."""
+    """A trained model as it is kept in a file: ``weights`` are the averaged ones where training averages.
+
+    ``source`` is the file, for messages.
+    """
 
     config: Config
     facts: Facts
     weights: dict[str, Tensor]
+    source: str = "checkpoint"
 
 
 def describe(config: Config, facts: Facts) -> dict[str, Any]:
@@ -58,13 +61,15 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     path = Path(path)
     if not path.is_file():
         raise InputError(path, expected="a checkpoint of rcl train", found="no such file", fix="check the path")
+    whole = "use a whole file that rcl train wrote"
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, BadZipFile, ValueError, KeyError) as error:
-        found = " ".join(str(error).split())[:120]
-        fix = "use a whole file that rcl train wrote"
-        raise InputError(path, expected="a checkpoint of plain data", found=found, fix=fix) from None
-    if not isinstance(content, dict) or KEY not in content or "state_dict" not in content:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles that torch did not write
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged bytes make the parsers of this format raise anything
+        found = " ".join(str(error).split())[:120] or type(error).__name__
+        raise InputError(path, expected="a checkpoint of plain data", found=found, fix=whole) from None
+    if not isinstance(content, dict) or not all(isinstance(content.get(key), dict) for key in (KEY, "state_dict")):
         raise InputError(
             path,
             expected="a checkpoint of rcl train",
@@ -72,14 +77,22 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
             fix="use RUN/last.ckpt or RUN/best.ckpt",
         )
     kept = content[KEY]
-    if kept["format"] > FORMAT:
-        found = f"format {kept['format']}"
+    version = kept.get("format")
+    if not isinstance(version, int) or version > FORMAT:
+        found = f"format {version!r}"
         raise InputError(path, expected=f"format {FORMAT} or older", found=found, fix="upgrade rcl-tad")
     prefix = "model."
-    return Checkpoint(
-        config=parse_config(kept["config"], where=str(path)),
-        facts=Facts(**{**kept["facts"], "labels": tuple(kept["facts"]["labels"])}),
-        weights={
-            name.removeprefix(prefix): value for name, value in content["state_dict"].items() if name.startswith(prefix)
-        },
-    )
+    try:
+        return Checkpoint(
+            config=parse_config(kept["config"], where=str(path)),
+            facts=Facts(**{**kept["facts"], "labels": tuple(kept["facts"]["labels"])}),
+            weights={
+                name.removeprefix(prefix): value
+                for name, value in content["state_dict"].items()
+                if name.startswith(prefix)
+            },
+            source=str(path),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        found = f"a part missing or damaged ({type(error).__name__}: {error})"
+        raise InputError(path, expected="configuration, facts and weights", found=found[:120], fix=whole) from None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,6 +16,7 @@ import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import track
+from rich.table import Table
 from torch import Tensor
 
 from rcl.annotations import load_annotations
@@ -46,7 +49,7 @@ def main() -> None:
         notes.print(f"rcl: {error}", markup=False)
         sys.exit(2)
     except KeyboardInterrupt:
-        notes.print("rcl: interrupted; what was finished is kept.")
+        notes.print("rcl: interrupted.")
         sys.exit(130)
 
 
@@ -91,13 +94,22 @@ def detect(
     snippets_per_second: Annotated[
         float | None, typer.Option(help="Rate of feature files; that of the training data if it is not given.")
     ] = None,
-    layout: Annotated[str, typer.Option(help="TC, or CT for features that are stored transposed.")] = "TC",
+    layout: Annotated[
+        str | None, typer.Option(help="TC, or CT for features that are stored transposed; as in training by default.")
+    ] = None,
 ) -> None:
     """Detect actions and write them as ActivityNet results JSON, or as CSV."""
     if output.suffix.lower() not in (".json", ".csv"):
         raise InputError(output, expected="a file name in .json or .csv", found=output.name, fix="rename the output")
+    if layout not in ("TC", "CT", None):
+        raise InputError("--layout", expected="TC or CT", found=layout, fix="correct it")
     localizer = Localizer.load(checkpoint)
+    layout = layout or localizer.layout
     jobs = [job for path in inputs for job in _jobs(path, localizer, subset, layout, snippets_per_second)]
+    repeated = [video for video, count in Counter(video for video, _ in jobs).items() if count > 1]
+    if repeated:  # their detections would be mixed up
+        found_twice = f"{repeated[0]!r} more than once"
+        raise InputError("INPUT", expected="every video once", found=found_twice, fix="rename or remove one of them")
     found, failures = [], 0
     for video, read in track(jobs, "Detecting", console=notes, disable=not sys.stderr.isatty(), transient=True):
         try:
@@ -124,7 +136,7 @@ def _jobs(
     annotations = load_annotations(path / "annotations.json")
     videos = VideoDataset(
         annotations.subset(subset) if subset else annotations,
-        FeatureStore(path / "features", layout=layout),
+        FeatureStore(path / "features", layout=layout, channels=localizer.in_channels),
         labels=(),
         snippets_per_second=rate,
         resize=localizer.resize,
@@ -149,7 +161,7 @@ def evaluate_command(
     truth = everything.subset(subset)
     found = _leave_aside(Detections.load(detections), set(everything.videos) - set(truth.videos), subset)
     evaluation = evaluate(found, truth, tiou_thresholds=thresholds, short_seconds=short)
-    Console().print(evaluation_table(evaluation))
+    _print_table(evaluation_table(evaluation))
     if output:
         write_json(output, evaluation.to_json(), indent=1)
 
@@ -166,11 +178,17 @@ def demo(
     _quiet_lightning()
     notes.print("Making a pack of 32 videos and training on 24 of them; a minute or two ...")
     evaluation = run_demo(output, seed=seed)
-    Console().print(evaluation_table(evaluation))
+    _print_table(evaluation_table(evaluation))
     print(f"pack        {output / 'pack'}")
     print(f"checkpoint  {output / 'run' / 'last.ckpt'}")
     print(f"detections  {output / 'detections.json'}")
     print(f"evaluation  {output / 'evaluation.json'}")
+
+
+def _print_table(table: Table) -> None:
+    """As wide as the terminal; as wide as the table in a pipe, where numbers would be cut off otherwise."""
+    console = Console()
+    (console if console.is_terminal else Console(width=1000)).print(table)
 
 
 def parse_thresholds(text: str) -> np.ndarray:
@@ -183,8 +201,10 @@ def parse_thresholds(text: str) -> np.ndarray:
         numbers = [float(part) for part in text.replace(":", ",").split(",")]
         if ":" in text:
             start, stop, step = numbers
-            numbers = np.linspace(start, stop, round((stop - start) / step) + 1).tolist()
-    except (ValueError, ZeroDivisionError):
+            steps = round((stop - start) / step)
+            exact = 0 <= steps < 1000 and math.isclose(start + steps * step, stop)  # or STOP would not be reached
+            numbers = np.linspace(start, stop, steps + 1).tolist() if exact else []
+    except (ValueError, ArithmeticError):
         numbers = []
     if not numbers or not all(0 < number <= 1 for number in numbers):
         expected = "START:STOP:STEP or numbers with commas, in (0, 1]"
@@ -198,8 +218,7 @@ def _leave_aside(detections: Detections, others: set[str], subset: str) -> Detec
     if not aside:
         return detections
     notes.print(f"rcl: left aside {len(aside)} videos that are not in the {subset} subset.")
-    kept = [detections.for_video(name) for name in detections.videos if name not in others]
-    return Detections.concatenate(kept)
+    return detections.without(others)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -128,6 +128,15 @@ class Detections:
             raise InputError("detections", expected=f"the video {name!r}", found=found, fix="check the name")
         rows = np.flatnonzero(self.video_index == self.videos.index(name))
         return replace(self._take(rows), videos=(name,), video_index=np.zeros(len(rows), dtype=np.int64))
+
+    def without(self, names: Collection[str]) -> Detections:
+        """All but the detections of these videos, in order."""
+        kept = [index for index, video in enumerate(self.videos) if video not in names]
+        position = np.full(len(self.videos), -1)
+        position[kept] = np.arange(len(kept))
+        rest = self._take(np.flatnonzero(position[self.video_index] >= 0))
+        videos = tuple(self.videos[index] for index in kept)
+        return replace(rest, videos=videos, video_index=position[rest.video_index])
 
     def top(self, k: int) -> Detections:
         """The ``k`` best of each video: by video, then higher score first, then input order. Keeps all videos."""

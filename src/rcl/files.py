@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -281,7 +282,8 @@ def write_text(path: PathLike, text: str) -> None:
         fix = "choose another place or make room"
         raise InputError(path, expected="a file that can be written", found=found, fix=fix) from None
     finally:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it is renamed already, or could not be made
+            aside.unlink()
 
 
 def write_json(path: PathLike, data: object, *, indent: int | None = None) -> None:

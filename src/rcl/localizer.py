@@ -50,6 +50,7 @@ class Localizer:
         resize: number of snippets that every video is resized to; ``None`` keeps them.
         scale: features are divided by this.
         snippets_per_second: rate of the training features; used where a call gives none.
+        layout: of feature files, ``TC`` or ``CT``.
         device: where to run; the best one there is where it is ``None``.
     """
 
@@ -64,6 +65,7 @@ class Localizer:
         resize: int | None = None,
         scale: float = 1.0,
         snippets_per_second: float | None = None,
+        layout: str = "TC",
         device: torch.device | str | None = None,
     ) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -75,6 +77,7 @@ class Localizer:
         self.resize = resize
         self.scale = scale
         self.snippets_per_second = snippets_per_second
+        self.layout = layout
 
     @classmethod
     def load(cls, path: Path | str, *, device: torch.device | str | None = None) -> Localizer:
@@ -87,10 +90,20 @@ class Localizer:
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint, *, device: torch.device | str | None = None) -> Localizer:
-        """The detector of a checkpoint that was read before."""
+        """The detector of a checkpoint that was read before.
+
+        Raises:
+            InputError: its weights are not those of the model that its configuration describes.
+        """
         config, facts = checkpoint.config, checkpoint.facts
         model = build_model(config.model, in_channels=facts.in_channels, num_labels=len(facts.labels))
-        model.load_state_dict(checkpoint.weights)
+        try:
+            model.load_state_dict(checkpoint.weights)
+        except RuntimeError as error:
+            found = " ".join(str(error).split("\n", 1)[-1].split())[:120]
+            fix = "use a whole file that rcl train wrote"
+            expected = "weights of the model in its configuration"
+            raise InputError(checkpoint.source, expected=expected, found=found, fix=fix) from None
         return cls.from_model(model, config, facts, device=device)
 
     @classmethod
@@ -107,6 +120,7 @@ class Localizer:
             resize=config.data.resize,
             scale=config.data.scale,
             snippets_per_second=facts.snippets_per_second,
+            layout=config.data.layout,
             device=device,
         )
 
@@ -120,7 +134,7 @@ class Localizer:
         """Find the actions of one video.
 
         Args:
-            features: ``(T, C)``, or a feature file.
+            features: ``(T, C)``, or a feature file in the layout of the training features.
             snippets_per_second: of these features; that of the training features if it is not given.
             video: its name in the result.
 
@@ -189,7 +203,7 @@ class Localizer:
             InputError: see :meth:`detect`.
         """
         if isinstance(features, (str, Path)):
-            features = read_features(features)
+            features = read_features(features, layout=self.layout)
         rate = snippets_per_second if snippets_per_second is not None else self.snippets_per_second
         clip = torch.as_tensor(features).float()  # (T, C)
         if clip.ndim != 2 or clip.shape[1] != self.in_channels or len(clip) == 0:
@@ -206,6 +220,11 @@ class Localizer:
                 found=repr(rate),
                 fix="pass the rate of the features",
             )
+        wrong = ~torch.isfinite(clip).all(dim=1)  # (T,)
+        if wrong.any():
+            found = f"NaN or infinite values, the first in snippet {int(wrong.nonzero()[0])}"
+            fix = "extract the features of this video again"
+            raise InputError(f"video {video!r}", expected="finite numbers", found=found, fix=fix)
         snippets = self.resize or len(clip)
         clip = clip.T / self.scale
         return (resize(clip, snippets) if self.resize else clip), Timeline(rate * snippets / len(clip.T))
@@ -228,7 +247,18 @@ class Localizer:
 
 
 def _checked_segments(segments_seconds: Sequence[tuple[float, float]] | np.ndarray) -> Tensor:
-    segments = torch.as_tensor(np.asarray(segments_seconds, dtype=np.float64)).reshape(-1, 2)  # (K, 2)
+    try:
+        pairs = np.asarray(segments_seconds, dtype=np.float64)
+    except (TypeError, ValueError):  # text, or rows of different lengths
+        pairs = np.empty(())
+    if not pairs.ndim or (pairs.size and pairs.shape[1:] != (2,)):
+        raise InputError(
+            "segments",
+            expected="pairs of start and end in seconds",
+            found=repr(segments_seconds)[:80],
+            fix="write e.g. [(12.0, 14.5)]",
+        )
+    segments = torch.as_tensor(pairs).reshape(-1, 2)  # (K, 2)
     wrong = ~(torch.isfinite(segments).all(dim=1) & (segments[:, 1] > segments[:, 0]))
     if wrong.any():
         first = int(wrong.nonzero()[0])

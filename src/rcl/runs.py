@@ -55,7 +55,6 @@ def train(
     output = Path(output)
     last = output / "last.ckpt"
     data = load_training_data(config)
-    resumes = _claim(output, config, resume=resume, overwrite=overwrite)
     lightning.seed_everything(config.training.seed, verbose=False)
     module = DetectorTraining(
         build_model(config.model, in_channels=data.facts.in_channels, num_labels=len(data.facts.labels)),
@@ -65,6 +64,7 @@ def train(
         annotations=data.annotations,
         kept=describe(config, data.facts),
     )
+    resumes = _claim(output, config, resume=resume, overwrite=overwrite)
     trainer = _trainer(config.training, output, data, devices=devices, callbacks=callbacks)
     training, validation = _loaders(config, data, trainer)
     trainer.fit(module, training, validation, ckpt_path=str(last) if resumes else None, weights_only=True)

@@ -71,7 +71,8 @@ def load_training_data(config: Config) -> TrainingData:
         labels=labels,
         in_channels=channels,
         longest=max(datasets[0].longest(index) for index in range(len(datasets[0]))),
-        snippets_per_second=rates.pop() if len(rates) == 1 else None,
+        # Of the files, not of what they are resized to.
+        snippets_per_second=rates.pop() if len(rates) == 1 and not data.resize else None,
     )
     validation = datasets[1] if len(datasets) > 1 else None
     return TrainingData(datasets[0], validation, subsets[1] if validation else None, facts)

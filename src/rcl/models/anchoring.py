@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 
@@ -49,7 +51,9 @@ class Readout(nn.Module):
         super().__init__()
         self.confidences = nn.Linear(channels, 2)
         self.offsets = nn.Linear(channels, 2)
-        self.labels = nn.Linear(channels, num_labels)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Initializing zero-element tensors")  # where there is no label head
+            self.labels = nn.Linear(channels, num_labels)
         # Anchors stay where they are and nothing is an action until something is learned (RetinaNet's prior).
         nn.init.zeros_(self.offsets.weight)
         nn.init.zeros_(self.offsets.bias)

@@ -1,0 +1,160 @@
+"""What the README tells people to type works: its ``sh`` and ``python`` blocks run in order in an empty folder.
+
+``PACK`` stands for a pack and is replaced by a small one; trainings and the demo are cut to one epoch. In ``python``,
+a string that names a checkpoint or a feature file which no earlier command has made is replaced by one that exists.
+A block whose info string has ``no-test`` is skipped (``sh no-test``).
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from rcl.cli import main
+from rcl.demo import CONFIG
+from untrained import save_untrained
+
+ROOT = Path(__file__).resolve().parents[1]
+QUICK = ["training.epochs=1", "training.validate_every=1", "sampling.regular=50", "inference.candidates=300"]
+
+
+class Block(NamedTuple):
+    language: str
+    text: str
+
+
+def blocks(markdown: str) -> list[Block]:
+    """The fenced ``sh`` and ``python`` blocks that are to be tested, in order."""
+    found = []
+    for info, text in re.findall(r"^```([^\n`]*)\n(.*?)^```[ \t]*$", markdown, flags=re.MULTILINE | re.DOTALL):
+        language, *options = info.split() or [""]
+        if language in ("sh", "python") and "no-test" not in options:
+            found.append(Block(language, text))
+    return found
+
+
+def commands(text: str) -> list[list[str]]:
+    """The ``rcl`` commands of a shell block, as argument lists without ``rcl``."""
+    lines = [line.strip().removeprefix("$ ") for line in text.replace("\\\n", " ").splitlines()]
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("rcl ")]
+
+
+def with_pack(text: str, pack: Path) -> str:
+    return re.sub(r"\bPACK\b", lambda _: str(pack), text)
+
+
+def with_files(text: str, folder: Path, pack: Path, checkpoint: Path) -> str:
+    """Python in which every checkpoint and feature file that is named exists."""
+
+    def replacement(match: re.Match[str]) -> str:
+        name = match[2]
+        if (folder / name).exists():
+            return match[0]
+        return repr(str(checkpoint if name.endswith(".ckpt") else pack / "features" / "video-000.npy"))
+
+    return re.sub(r"""(["'])([^"'\n]*\.(?:ckpt|npy|npz|h5|pt))\1""", replacement, with_pack(text, pack))
+
+
+class Reader:
+    """Somebody who types what the README says, in an empty folder."""
+
+    def __init__(self, folder: Path, pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.pack, self.monkeypatch = folder / "empty", pack, monkeypatch
+        self.folder.mkdir()
+        if (ROOT / "configs").is_dir():
+            (self.folder / "configs").symlink_to(ROOT / "configs")
+        self.checkpoint = save_untrained(folder / "untrained.ckpt")
+        monkeypatch.chdir(self.folder)
+        for override in QUICK:  # ``rcl demo`` has no overrides: its own configuration is cut down
+            key, value = override.split("=")
+            section, name = key.split(".")
+            monkeypatch.setitem(CONFIG, section, {**CONFIG.get(section, {}), name: int(value)})
+
+    def follow(self, markdown: str) -> list[str]:
+        """Run everything; returns what was run."""
+        ran = []
+        for block in blocks(markdown):
+            if block.language == "python":
+                text = with_files(block.text, self.folder, self.pack, self.checkpoint)
+                exec(compile(text, "README.md", "exec"), {"__name__": "__main__"})
+                ran.append("python")
+                continue
+            for command in commands(with_pack(block.text, self.pack)):
+                self.type(command)
+                ran.append(command[0])
+        return ran
+
+    def type(self, command: list[str]) -> None:
+        quick = QUICK if command[0] == "train" and "--help" not in command else []
+        self.monkeypatch.setattr("sys.argv", ["rcl", *command, *quick])
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = int(end.code or 0)
+        assert status == 0, f"rcl {shlex.join(command)} ended with status {status}"
+
+
+@pytest.fixture
+def reader(tmp_path: Path, pack: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
+    return Reader(tmp_path, pack, monkeypatch)
+
+
+def test_everything_in_the_readme_works(reader: Reader) -> None:
+    reader.follow((ROOT / "README.md").read_text(encoding="utf-8"))
+
+
+EXAMPLE = """
+```sh
+pip install rcl-tad   # not ours
+$ rcl train configs.yaml data.root=PACK \\
+    --output RUN   # a comment
+rcl evaluate 'a b.json' PACK
+```
+
+```sh no-test
+rcl detonate
+```
+
+    rcl indented
+
+```python
+x = Localizer.load("RUN/last.ckpt"), "a.npy", 'b.mp4', "PACK"
+```
+
+```
+rcl nothing
+```
+"""
+
+
+def test_blocks_are_found_as_described() -> None:
+    shell, python = blocks(EXAMPLE)
+    assert commands(with_pack(shell.text, Path("/p"))) == [
+        ["train", "configs.yaml", "data.root=/p", "--output", "RUN"],
+        ["evaluate", "a b.json", "/p"],
+    ]
+    assert python.language == "python"
+    assert "detonate" not in shell.text + python.text
+
+
+def test_files_that_no_command_made_are_replaced(tmp_path: Path) -> None:
+    text = blocks(EXAMPLE)[1].text
+    assert with_files(text, tmp_path, Path("/p"), Path("/c.ckpt")) == (
+        "x = Localizer.load('/c.ckpt'), '/p/features/video-000.npy', 'b.mp4', \"/p\"\n"
+    )
+    (tmp_path / "RUN").mkdir()
+    (tmp_path / "RUN" / "last.ckpt").touch()
+    assert '"RUN/last.ckpt"' in with_files(text, tmp_path, Path("/p"), Path("/c.ckpt"))
+
+
+def test_a_command_that_fails_fails_the_test(reader: Reader) -> None:
+    assert reader.follow("```sh\nrcl --help\n```\n```python\nimport rcl\n```\n") == ["--help", "python"]
+    with pytest.raises(AssertionError, match="rcl detonate ended with status 2"):
+        reader.follow("```sh\nrcl detonate\n```\n")
+    with pytest.raises(NameError):
+        reader.follow("```python\nunknown\n```\n")
