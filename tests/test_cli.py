@@ -180,6 +180,13 @@ def test_a_finished_run_is_not_overwritten(trained: Run, config: Path, rcl_: Rcl
     assert (trained.folder / "last.ckpt").read_bytes() == before
 
 
+def test_more_steps_than_were_trained_are_refused(checkpoint: Path, pack: Path, tmp_path: Path, rcl_: Rcl) -> None:
+    features = pack / "features" / "video-000.npy"
+    asked = ("detect", checkpoint, features, "--output", tmp_path / "a.csv", "--steps")
+    assert rcl_(*asked, 1).status == 0
+    assert_complains(rcl_(*asked, 99), "--steps", "99")
+
+
 # -- detect ------------------------------------------------------------------------------------------------------
 
 

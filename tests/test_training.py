@@ -129,6 +129,19 @@ def test_workers_change_nothing(pack: Path, tmp_path: Path) -> None:
     assert all(torch.equal(none[name], two[name]) for name in none)
 
 
+def test_refinement_leaves_continuous_anchoring_as_it_is(pack: Path, tmp_path: Path) -> None:
+    for name, steps in (("one", 1), ("three", 3)):
+        train(configure(pack, model={"steps": steps}, training={"epochs": 2}), tmp_path / name)
+    one, three = weights_of(tmp_path / "one"), weights_of(tmp_path / "three")
+    assert {name.split(".")[0] for name in set(three) - set(one)} == {"refinement"}
+    assert all(torch.equal(one[name], three[name]) for name in one)
+    features = np.load(pack / "features" / "video-020.npy")
+    first, whole = (Localizer.load(tmp_path / name / "last.ckpt") for name in ("one", "three"))
+    clip, timeline = whole.prepare(features, 5.0)
+    expected, found = first.detect(features, 5.0), whole.detect_prepared(clip, timeline, video="video", steps=1)
+    assert list(expected) == list(found)
+
+
 @pytest.mark.parametrize(
     "sections",
     [

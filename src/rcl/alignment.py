@@ -29,7 +29,7 @@ In both, a point is the mean of its ``S`` subpoints, and zero snippets appended 
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -148,19 +148,58 @@ def project_then_sample(
     convention: Convention = "centered",
 ) -> Tensor:
     """What :func:`sample_then_convolve` returns, with ``O × P × T`` values in memory and far fewer products."""
-    if len(features) != len(segments):
-        raise ValueError(f"features of {len(features)} videos, but segments of {len(segments)}")
-    channels, snippets = features.shape[1:]
     points = weight.shape[2]
-    positions = sampling_positions(segments, points, subpoints, context, convention)  # (B, K, P·S)
-    cells, fractions = interpolation(positions, snippets, convention)  # (B, K, P·S)
-    rows = _table_rows(cells, points, snippets + 2).flatten(0, 1)  # (B·K, P·S)
+    projected = project(features / subpoints, weight)
+    return sample_projected(
+        projected, segments, bias, points=points, subpoints=subpoints, context=context, convention=convention
+    )
 
-    sequence = padded(features / subpoints).transpose(1, 2).reshape(1, -1, channels)  # (1, B·(T + 2), C)
+
+class Projected(NamedTuple):
+    """A projected sequence, ready to be sampled at any segments.
+
+    ``tables``: column blocks ``(P·B·(T + 2), O_i)`` of ``W_p F``, with a zero snippet at either end; ``batch`` B and
+    ``snippets`` T.
+    """
+
+    tables: tuple[Tensor, ...]
+    batch: int
+    snippets: int
+
+
+def project(features: Tensor, weight: Tensor) -> Projected:
+    """The first half: ``W_p F`` for every point and snippet. It is the costly one, and does not depend on the segments.
+
+    Args:
+        features: ``(B, C, T)``.
+        weight: ``(O, C, P)``.
+    """
+    batch, channels, snippets = features.shape
+    sequence = padded(features).transpose(1, 2).reshape(1, -1, channels)  # (1, B·(T + 2), C)
     blocks = weight.permute(2, 1, 0).split(_BLOCK, dim=2)  # of (P, C, O)
-    tables = [torch.bmm(sequence.expand(points, -1, -1), block).flatten(0, 1) for block in blocks]
-    fractions = fractions.flatten(0, 1).to(tables[0].dtype)  # (B·K, P·S), in half precision under autocast
-    return _RowSums.apply(rows, fractions, bias, *tables).view(*segments.shape[:2], len(bias))
+    points = weight.shape[2]
+    tables = tuple(torch.bmm(sequence.expand(points, -1, -1), block).flatten(0, 1) for block in blocks)
+    return Projected(tables, batch, snippets)
+
+
+def sample_projected(
+    projected: Projected,
+    segments: Tensor,
+    bias: Tensor,
+    *,
+    points: int,
+    subpoints: int = 1,
+    context: float = 0.25,
+    convention: Convention = "centered",
+) -> Tensor:
+    """The second half: each segment ``(B, K, 2)`` is a weighted sum of a few rows, ``(B, K, O)``."""
+    if projected.batch != len(segments):
+        raise ValueError(f"features of {projected.batch} videos, but segments of {len(segments)}")
+    positions = sampling_positions(segments, points, subpoints, context, convention)  # (B, K, P·S)
+    cells, fractions = interpolation(positions, projected.snippets, convention)  # (B, K, P·S)
+    rows = _table_rows(cells, points, projected.snippets + 2).flatten(0, 1)  # (B·K, P·S)
+    fractions = fractions.flatten(0, 1).to(projected.tables[0].dtype)  # (B·K, P·S), half precision under autocast
+    return _RowSums.apply(rows, fractions, bias, *projected.tables).view(*segments.shape[:2], len(bias))
 
 
 def _table_rows(cells: Tensor, points: int, length: int) -> Tensor:
@@ -282,11 +321,19 @@ class SegmentAlignment(nn.Module):
         Returns:
             ``(B, K, O)``.
         """
-        return project_then_sample(
-            features,
+        return self.sample(self.project(features), segments)
+
+    def project(self, features: Tensor) -> Projected:
+        """Project ``features (B, C, T)`` once, to sample them at several sets of segments."""
+        return project(features / self.subpoints, self.weight)
+
+    def sample(self, projected: Projected, segments: Tensor) -> Tensor:
+        """Look up ``segments (B, K, 2)`` in a projected sequence: ``(B, K, O)``."""
+        return sample_projected(
+            projected,
             segments,
-            self.weight,
             self.bias,
+            points=self.weight.shape[2],
             subpoints=self.subpoints,
             context=self.context,
             convention=self.convention,

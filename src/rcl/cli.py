@@ -97,6 +97,9 @@ def detect(
     layout: Annotated[
         str | None, typer.Option(help="TC, or CT for features that are stored transposed; as in training by default.")
     ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Refinement steps, at most those of the training; all by default.")
+    ] = None,
 ) -> None:
     """Detect actions and write them as ActivityNet results JSON, or as CSV."""
     if output.suffix.lower() not in (".json", ".csv"):
@@ -105,6 +108,9 @@ def detect(
         raise InputError("--layout", expected="TC or CT", found=layout, fix="correct it")
     localizer = Localizer.load(checkpoint)
     layout = layout or localizer.layout
+    if steps and steps > localizer.model.steps:
+        expected = f"at most the {localizer.model.steps} of the training"
+        raise InputError("--steps", expected=expected, found=str(steps), fix="ask for fewer")
     jobs = [job for path in inputs for job in _jobs(path, localizer, subset, layout, snippets_per_second)]
     repeated = [video for video, count in Counter(video for video, _ in jobs).items() if count > 1]
     if repeated:  # their detections would be mixed up
@@ -114,7 +120,7 @@ def detect(
     for video, read in track(jobs, "Detecting", console=notes, disable=not sys.stderr.isatty(), transient=True):
         try:
             features, timeline = read()
-            found.append(localizer.detect_prepared(features, timeline, video=video))
+            found.append(localizer.detect_prepared(features, timeline, video=video, steps=steps))
         except InputError as error:  # a bad video is named, and the others go on
             failures += 1
             notes.print(f"rcl: {error}", markup=False)

@@ -147,11 +147,13 @@ class Localizer:
         clip, timeline = self.prepare(features, snippets_per_second, video=video)
         return self.detect_prepared(clip, timeline, video=video)
 
-    def detect_prepared(self, features: Tensor, timeline: Timeline, *, video: str) -> Detections:
-        """The same for features ``(C, T)`` that are resized and scaled already."""
+    def detect_prepared(
+        self, features: Tensor, timeline: Timeline, *, video: str, steps: int | None = None
+    ) -> Detections:
+        """The same for features ``(C, T)`` that are resized and scaled already, in M or fewer ``steps``."""
         snippets = features.shape[1]
         with torch.inference_mode():
-            predictions = self._query(features.to(self.device), self.anchors(snippets).segments)
+            predictions = self._query(features.to(self.device), self.anchors(snippets).segments, steps=steps)
             # At least one frame long (paper 3.3); of a feature sequence the frame is the snippet.
             decoded = self.decoder(predictions, end=float(snippets), minimum_length=1.0)
         return Detections(
@@ -232,7 +234,7 @@ class Localizer:
     def _query(self, features: Tensor, anchors: Tensor, *, steps: int | None = None) -> Predictions:
         """What the model says of ``anchors (K, 2)`` in ``features (C, T)``, on the CPU."""
         mask = torch.ones(1, features.shape[1], dtype=torch.bool, device=self.device)
-        encoding = self.model.encoder(features[None], mask)
+        encoding = self.model.encode(features[None], mask)
         parts = [
             self.model.query(encoding, part[None].to(self.device), steps=steps)
             for part in anchors.split(ANCHORS_PER_QUERY)

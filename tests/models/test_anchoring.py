@@ -16,6 +16,10 @@ from rcl.predictions import AnchorScores
 CHANNELS, WIDTH = 4, 12
 
 
+def look_up(embedding: AnchorEmbedding, encoding: Encoding, anchors: torch.Tensor) -> torch.Tensor:
+    return embedding(embedding.project(encoding), anchors)
+
+
 def make_embedding() -> AnchorEmbedding:
     torch.manual_seed(0)
     alignment = SegmentAlignment(CHANNELS, WIDTH, points=5)
@@ -70,7 +74,7 @@ def test_an_untrained_readout_leaves_anchors_where_they_are_and_calls_nothing_an
 def test_shapes_without_labels_and_without_anchors(count: int, num_labels: int) -> None:
     embedding, readout = make_embedding(), Readout(WIDTH, num_labels=num_labels)
     anchors = random_anchors(2, count, 15)
-    vectors = embedding(encode(torch.randn(2, CHANNELS, 15)), anchors)
+    vectors = look_up(embedding, encode(torch.randn(2, CHANNELS, 15)), anchors)
     assert vectors.shape == (2, count, WIDTH)
     scores = readout(vectors, anchors)
     assert scores.classification.shape == scores.regression.shape == (2, count)
@@ -114,7 +118,7 @@ def test_the_same_content_at_other_coordinates_is_another_answer() -> None:
     anchors = torch.tensor([[[16.3, 21.7], [24.3, 29.7]]])
     seen = embedding.alignment(features, anchors)
     torch.testing.assert_close(seen[:, 0], seen[:, 1])
-    vectors = embedding(encode(features), anchors)
+    vectors = look_up(embedding, encode(features), anchors)
     assert (vectors[:, 0] - vectors[:, 1]).abs().max() > 1e-3
 
 
@@ -124,7 +128,7 @@ def test_length_conditions_the_answer_by_itself() -> None:
         embedding.coordinates.weight[:, 1:] = 0  # the places of start and end are not told
     features = torch.randn(1, CHANNELS, 1).expand(-1, -1, 64)  # inside, every segment sees the same
     anchors = torch.tensor([[[20.0, 22.0], [30.0, 32.0], [20.0, 40.0]]])
-    first, second, longer = embedding(encode(features), anchors)[0]
+    first, second, longer = look_up(embedding, encode(features), anchors)[0]
     torch.testing.assert_close(first, second)
     assert (first - longer).abs().max() > 1e-3
 
@@ -132,22 +136,22 @@ def test_length_conditions_the_answer_by_itself() -> None:
 def test_the_content_matters_too() -> None:
     embedding, anchors = make_embedding(), torch.tensor([[[3.2, 7.9]]])
     features = torch.randn(1, CHANNELS, 20)
-    before = embedding(encode(features), anchors)
+    before = look_up(embedding, encode(features), anchors)
     near, far = features.clone(), features.clone()
     near[..., 5] += 1
     far[..., 15] += 1
-    assert (embedding(encode(near), anchors) - before).abs().max() > 1e-3
-    torch.testing.assert_close(embedding(encode(far), anchors), before)
+    assert (look_up(embedding, encode(near), anchors) - before).abs().max() > 1e-3
+    torch.testing.assert_close(look_up(embedding, encode(far), anchors), before)
 
 
 def test_all_anchors_at_once_are_what_they_are_one_by_one() -> None:
     embedding, readout = make_embedding(), Readout(WIDTH, num_labels=3)
     nn.init.normal_(readout.offsets.weight)
     encoding, anchors = encode(torch.randn(2, CHANNELS, 25)), random_anchors(2, 11, 25)
-    together = readout(embedding(encoding, anchors), anchors)
+    together = readout(look_up(embedding, encoding, anchors), anchors)
     for index in range(anchors.shape[1]):
         one = anchors[:, index : index + 1]
-        for whole, alone in zip(together, readout(embedding(encoding, one), one), strict=True):
+        for whole, alone in zip(together, readout(look_up(embedding, encoding, one), one), strict=True):
             torch.testing.assert_close(whole[:, index : index + 1], alone, atol=1e-5, rtol=1e-5)
 
 
@@ -155,8 +159,8 @@ def test_the_function_is_continuous_in_the_segment() -> None:
     embedding = make_embedding()
     encoding = encode(torch.randn(1, CHANNELS, 25))
     anchors = random_anchors(1, 40, 25) + torch.tensor([0.0, 1.0])
-    base = embedding(encoding, anchors)
-    steps = [(embedding(encoding, anchors + step) - base).abs().max().item() for step in (1e-2, 1e-3, 1e-4)]
+    base = look_up(embedding, encoding, anchors)
+    steps = [(look_up(embedding, encoding, anchors + step) - base).abs().max().item() for step in (1e-2, 1e-3, 1e-4)]
     assert steps[0] < 0.5
     assert steps[1] < 0.2 * steps[0]
     assert steps[2] < 0.2 * steps[1]

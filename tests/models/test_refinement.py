@@ -88,8 +88,8 @@ def test_a_trained_refinement_adds_to_the_scores_that_it_was_given() -> None:
     assert model.refinement is not None
     features, mask, anchors = video()
     first, second = model(features, mask, anchors).steps
-    hidden = model.embedding(model.encoder(features, mask), anchors)
-    looked_up = model.embedding(model.encoder(features, mask), second.anchors)
+    hidden = model.embedding(model.encode(features, mask), anchors)
+    looked_up = model.embedding(model.encode(features, mask), second.anchors)
     state = model.refinement.cell(looked_up.flatten(0, 1), hidden.flatten(0, 1))
     update = model.refinement.update
     change = state @ update.confidences.weight.T + update.confidences.bias
@@ -285,7 +285,7 @@ def test_in_training_the_later_look_ups_miss_their_aim_and_scores_speak_of_the_p
 def test_fewer_steps_are_the_first_steps_of_more() -> None:
     model = make(3, trained=True)
     features, mask, anchors = video()
-    encoding = model.encoder(features, mask)
+    encoding = model.encode(features, mask)
     everything = model.query(encoding, anchors)
     for steps in (1, 2, 3):
         some = model.query(encoding, anchors, steps=steps)

@@ -7,7 +7,8 @@ import warnings
 import torch
 from torch import Tensor, nn
 
-from rcl.models.encoding import Encoding
+from rcl.alignment import SegmentAlignment
+from rcl.models.encoding import Encoding, ProjectedEncoding
 from rcl.predictions import AnchorScores
 from rcl.segments import length
 
@@ -30,7 +31,7 @@ class AnchorEmbedding(nn.Module):
     coordinates are projected apart and added.
     """
 
-    def __init__(self, alignment: nn.Module, *, channels: int, dropout: float = 0.0) -> None:
+    def __init__(self, alignment: SegmentAlignment, *, channels: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.alignment = alignment
         self.coordinates = nn.Linear(3, channels)
@@ -38,10 +39,14 @@ class AnchorEmbedding(nn.Module):
             nn.LayerNorm(channels), nn.ReLU(), nn.Dropout(dropout), nn.Linear(channels, channels), nn.ReLU()
         )
 
-    def forward(self, encoding: Encoding, anchors: Tensor) -> Tensor:
+    def forward(self, encoding: ProjectedEncoding, anchors: Tensor) -> Tensor:
         """``anchors (B, K, 2)`` in snippet time → ``(B, K, channels)``."""
-        content = self.alignment(encoding.features, anchors)  # (B, K, channels)
+        content = self.alignment.sample(encoding.projected, anchors)  # (B, K, channels)
         return self.layers(content + self.coordinates(coordinates(anchors, encoding.mask)))
+
+    def project(self, encoding: Encoding) -> ProjectedEncoding:
+        """The part of the look-up that does not depend on the anchors: once per video, for all queries and steps."""
+        return ProjectedEncoding(self.alignment.project(encoding.features), encoding.mask, encoding.boundaries)
 
 
 class Readout(nn.Module):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from rcl.models.anchoring import AnchorEmbedding, Readout
-from rcl.models.encoding import Encoding
+from rcl.models.encoding import ProjectedEncoding
 from rcl.models.refinement import Movement, RecurrentRefinement
 from rcl.predictions import AnchorScores, Predictions
 
@@ -16,7 +16,7 @@ class RCL(nn.Module):
 
     Args:
         encoder: ``(features (B, C, T), mask (B, T)) → Encoding``.
-        embedding: ``(Encoding, anchors (B, K, 2)) → (B, K, D)``, the look-up.
+        embedding: ``(ProjectedEncoding, anchors (B, K, 2)) → (B, K, D)``, the look-up.
         readout: ``(B, K, D) → AnchorScores``.
         refinement: the update operator of steps 2 to M; ``None`` where M is 1.
         movement: where the segments go between two steps.
@@ -43,9 +43,13 @@ class RCL(nn.Module):
 
     def forward(self, features: Tensor, mask: Tensor, anchors: Tensor) -> Predictions:
         """Ask ``features (B, C, T)``, of which ``mask (B, T)`` exist, about ``anchors (B, K, 2)`` in snippet time."""
-        return self.query(self.encoder(features, mask), anchors)
+        return self.query(self.encode(features, mask), anchors)
 
-    def query(self, encoding: Encoding, anchors: Tensor, *, steps: int | None = None) -> Predictions:
+    def encode(self, features: Tensor, mask: Tensor) -> ProjectedEncoding:
+        """Encode ``features (B, C, T)``, of which ``mask (B, T)`` exist, for any number of queries."""
+        return self.embedding.project(self.encoder(features, mask))
+
+    def query(self, encoding: ProjectedEncoding, anchors: Tensor, *, steps: int | None = None) -> Predictions:
         """Ask an encoded video about ``anchors (B, K, 2)``, in M or fewer ``steps``."""
         end = encoding.mask.sum(dim=1)[:, None].to(anchors.dtype)  # (B, 1)
         hidden = self.embedding(encoding, anchors)  # (B, K, D)
