@@ -135,7 +135,7 @@ def test_refinement_leaves_continuous_anchoring_as_it_is(pack: Path, tmp_path: P
     one, three = weights_of(tmp_path / "one"), weights_of(tmp_path / "three")
     assert {name.split(".")[0] for name in set(three) - set(one)} == {"refinement"}
     assert all(torch.equal(one[name], three[name]) for name in one)
-    features = np.load(pack / "features" / "video-020.npy")
+    features = np.load(pack / "features" / "video-019.npy")
     first, whole = (Localizer.load(tmp_path / name / "last.ckpt") for name in ("one", "three"))
     clip, timeline = whole.prepare(features, 5.0)
     expected, found = first.detect(features, 5.0), whole.detect_prepared(clip, timeline, video="video", steps=1)
@@ -218,6 +218,17 @@ def test_a_validation_label_that_training_lacks_is_refused(pack: Path, tmp_path:
     change = {"subset": "validation", "annotations": [{"segment": [1, 2], "label": "juggle"}]}
     with pytest.raises(InputError, match="juggle"):
         train(configure(broken_pack(pack, tmp_path, **change)), tmp_path / "run")
+
+
+def test_a_subset_without_a_segment_is_refused(pack: Path, tmp_path: Path) -> None:
+    folder = broken_pack(pack, tmp_path)
+    content = json.loads((folder / "annotations.json").read_text())
+    for video in content["database"].values():
+        if video["subset"] == "validation":
+            video["annotations"] = []
+    (folder / "annotations.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"'validation'.*validation_subset=null"):
+        train(configure(folder), tmp_path / "run")
 
 
 def test_a_video_without_actions_and_one_of_one_snippet_are_ordinary(pack: Path, tmp_path: Path) -> None:

@@ -62,12 +62,14 @@ def train(
     devices: Annotated[str, typer.Option(help="Number of accelerators, or auto for all.")] = "auto",
 ) -> None:
     """Train a detector on a pack of features and annotations."""
+    from lightning.pytorch.utilities import rank_zero_only
+
     from rcl.runs import train as run  # Lightning takes a second to import, which the other commands need not wait for
 
     _quiet_lightning()
     parsed = load_config(config, overrides)
     last = run(parsed, output, resume=resume, devices=_devices(devices))
-    print(f"Trained {parsed.training.epochs} epochs: {last} (metrics in {output / 'metrics.csv'}).")
+    rank_zero_only(print)(f"Trained {parsed.training.epochs} epochs: {last} (metrics in {output / 'metrics.csv'}).")
 
 
 def _quiet_lightning() -> None:

@@ -51,10 +51,12 @@ def load_training_data(config: Config) -> TrainingData:
         check_labels(*subsets)
     store = FeatureStore(data.features_path, layout=data.layout)
     channels = store.check([name for subset in subsets for name in subset.videos])
+    for name, subset in zip((data.training_subset, data.validation_subset), subsets, strict=False):
+        if not subset.labels:
+            where = f"{data.annotations_path}, subset {name!r}"
+            fix = "annotate its videos (or train without validation: data.validation_subset=null)"
+            raise InputError(where, expected="labelled segments", found="none", fix=fix)
     labels = subsets[0].labels
-    if not labels:
-        where = f"{data.annotations_path}, subset {data.training_subset!r}"
-        raise InputError(where, expected="labelled segments", found="none", fix="annotate the training videos")
     datasets = [
         VideoDataset(
             subset,
