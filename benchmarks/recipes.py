@@ -1,4 +1,4 @@
-"""Train a recipe with several seeds, with and without scale-invariant samples, and evaluate with and without refinement.
+"""Train a recipe with several seeds, with and without scale-invariant samples; evaluate with and without refinement.
 
     python benchmarks/recipes.py configs/50salads.yaml PACK --short 8 --output RUNS [--seeds 0 1 2] [--json FILE]
 

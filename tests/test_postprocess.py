@@ -35,16 +35,17 @@ def predict(
 
 
 def naive_scores(predictions: Predictions, a: float, b: float, c: float) -> np.ndarray:
-    """``(K, L)`` in float64: a product of powers, the geometric mean over the steps, the ends by ``np.interp``."""
+    """``(K, L)`` in float64: last confidences, labels over the steps, the ends by ``np.interp``."""
 
     def probability(logits: Tensor) -> np.ndarray:
         return 1 / (1 + np.exp(-logits[0].double().numpy()))
 
-    product = 1.0
-    for step in predictions.steps:
-        labels = probability(step.labels) if step.labels.shape[-1] else 1.0
-        fused = probability(step.classification)[:, None] ** a * probability(step.regression)[:, None] ** b * labels
-        product = product * fused ** (1 / len(predictions.steps))
+    last, halving = predictions.steps[-1], 0.5 ** np.arange(len(predictions.steps))
+    labels: Any = 1.0
+    if last.labels.shape[-1]:
+        each = np.stack([probability(step.labels) for step in predictions.steps])  # (M, K, L)
+        labels = np.exp(np.average(np.log(each), axis=0, weights=halving))
+    product = probability(last.classification)[:, None] ** a * probability(last.regression)[:, None] ** b * labels
     if predictions.boundaries is not None:
         start, end = probability(predictions.boundaries)
         centres, segments = np.arange(SNIPPETS) + 0.5, predictions.segments[0].double().numpy()

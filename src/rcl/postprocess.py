@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rcl.predictions import AnchorScores, Predictions
+from rcl.predictions import Predictions
 from rcl.segments import clip, tiou
 
 SoftNMSMethod = Literal["linear", "gaussian", "hard"]
@@ -27,8 +27,10 @@ class Decoded(NamedTuple):
 class Decoder:
     """Score fusion, decoding and soft-NMS.
 
-    ``score = p1^a · p2^b · (p_start · p_end)^c · p_label``. A power of 0 leaves a factor out. Where the model has no
-    label head, every segment is a proposal with the label 0.
+    ``score = p1^a · p2^b · (p_start · p_end)^c · p_label``. A power of 0 leaves a factor out. The confidences are those
+    of the last step, which looked where the segment is now. Label scores are a geometric mean over the steps in which each
+    counts half of the one before: steps that follow a segment find its label ever more likely, true or not. Where the
+    model has no label head, every segment is a proposal with the label 0.
 
     Args:
         classification_power: a.
@@ -82,17 +84,19 @@ class Decoder:
 
     def scores(self, predictions: Predictions, segments: Tensor) -> Tensor:
         """Fused scores of the anchors, which ended up at ``segments (K, 2)``: ``(K, L)``, ``L = 1`` without labels."""
-        logs = torch.stack([self._log_scores(step) for step in predictions.steps]).mean(dim=0)  # (K, L)
+        last = predictions.steps[-1]
+        logs = self.classification_power * functional.logsigmoid(last.classification[0])  # (K,)
+        logs = logs + self.regression_power * functional.logsigmoid(last.regression[0])
         if self.boundary_power and predictions.boundaries is not None:
-            logs = logs + self.boundary_power * _log_at_ends(predictions.boundaries[0], segments)[:, None]
-        return logs.exp()
-
-    def _log_scores(self, step: AnchorScores) -> Tensor:
-        confidence = self.classification_power * functional.logsigmoid(step.classification[0])  # (K,)
-        confidence = confidence + self.regression_power * functional.logsigmoid(step.regression[0])
-        if step.labels.shape[-1] == 0:
-            return confidence[:, None]
-        return confidence[:, None] + functional.logsigmoid(step.labels[0])  # (K, L)
+            logs = logs + self.boundary_power * _log_at_ends(predictions.boundaries[0], segments)
+        if not last.labels.shape[-1]:
+            return logs.exp()[:, None]
+        weights = [0.5**step for step in range(len(predictions.steps))]
+        labels = sum(
+            weight * functional.logsigmoid(step.labels[0])
+            for weight, step in zip(weights, predictions.steps, strict=True)
+        ) / sum(weights)  # (K, L)
+        return (logs[:, None] + labels).exp()
 
 
 def _log_at_ends(boundaries: Tensor, segments: Tensor) -> Tensor:
