@@ -1,4 +1,4 @@
-"""The command line is a contract (DESIGN 9): what it writes, what it says, and with which status it ends."""
+"""The command line is a contract: what it writes, what it says, and with which status it ends."""
 
 from __future__ import annotations
 

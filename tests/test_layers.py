@@ -1,4 +1,4 @@
-"""Imports point one way (DESIGN 3). Every import statement counts, also one inside a function."""
+"""Imports point one way (docs/design.md, "Data flow"). Every import statement counts, also one inside a function."""
 
 import ast
 from pathlib import Path
@@ -13,15 +13,15 @@ LEVELS = {
         ["segments", "annotations", "detections", "features", "predictions", "errors", "files", "feature_files"], 1
     ),
     **dict.fromkeys(
-        ["datasets", "sampling", "alignment", "losses", "models", "postprocess", "decoding", "evaluation", "config"], 2
+        ["datasets", "sampling", "alignment", "losses", "models", "postprocess", "evaluation", "config"], 2
     ),
     **dict.fromkeys(["checkpoints", "video"], 2),
     **dict.fromkeys(["assembly", "training", "runs", "localizer", "cli", "tables", "demo", "report"], 3),
     "": 3,  # rcl/__init__.py: what users import
 }
 # Level 2 knows level 1, itself, and this.
-BESIDES = {("models", "alignment"), ("checkpoints", "config"), ("decoding", "postprocess")}
-NOT_INSTALLED_HERE = {"torchvision", "torchaudio"}  # there is no CPU build (DESIGN 10)
+BESIDES = {("models", "alignment"), ("checkpoints", "config")}
+NOT_INSTALLED_HERE = {"torchvision", "torchaudio"}  # there is no CPU build
 
 MODULES = {
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
@@ -99,7 +99,6 @@ def test_imports_point_one_way(module):
         ("rcl.alignment", "from rcl.models.rcl import RCL", 1),
         ("rcl.checkpoints", "from rcl.config import Config", 0),
         ("rcl.config", "from rcl.checkpoints import Facts", 1),
-        ("rcl.decoding", "from rcl.postprocess import soft_nms", 0),
         ("rcl.training", "from rcl.models.rcl import RCL\nfrom rcl.localizer import Localizer", 0),
         ("rcl.runs", "from rcl.cli import main", 1),
         ("rcl.segments", "import rcl.cli\nfrom rcl.config import Config\nfrom rcl import localizer", 3),

@@ -114,7 +114,7 @@ def bmn_segments(video, snippets=100):
 
 
 def naive_bce(logits, positive, mask):
-    """DESIGN 7: with r = N/N⁺, positives weigh 0.5·r and negatives 0.5·r/(r−1), mean over N."""
+    """BSN 2018, BMN 2019: with r = N/N⁺, positives weigh 0.5·r and negatives 0.5·r/(r−1), mean over N."""
     items = [(x, p) for x, p, m in zip(logits, positive, mask, strict=True) if m]
     ratio = len(items) / sum(p for _, p in items)
     total = 0.0
@@ -340,7 +340,8 @@ def example(steps=3, anchors=40, videos=(((2.0, 9.0, 0), (12.0, 15.0, 2)), ((5.0
 
     boundaries = torch.randn(batch, 2, 20, generator=random).requires_grad_()
     segments, labels = padded(videos)
-    return Predictions(tuple(step() for _ in range(steps)), boundaries), {
+    answers = tuple(step() for _ in range(steps))
+    return Predictions(answers, answers[-1].segments, boundaries), {
         "segments": segments.float(),
         "labels": labels,
         "mask": torch.arange(20) < torch.tensor([[20], [14]])[:batch],
@@ -354,7 +355,7 @@ def example(steps=3, anchors=40, videos=(((2.0, 9.0, 0), (12.0, 15.0, 2)), ((5.0
 def test_steps_are_attenuated(order, weights):
     predictions, truth = example()
     found = Criterion(order=order)(predictions, **truth)
-    apart = [Criterion(alpha=1.0)(Predictions((step,), None), **truth) for step in predictions.steps]
+    apart = [Criterion(alpha=1.0)(Predictions((step,), step.segments, None), **truth) for step in predictions.steps]
     assert set(found) == set(CHECKED)
     assert all(set(step) == set(CHECKED[:-1]) for step in apart)
     for name in CHECKED[:-1]:
@@ -429,6 +430,7 @@ def test_padded_anchors_and_snippets_count_for_nothing():
         Criterion()(
             Predictions(
                 tuple(AnchorScores(*(part[:, :-5] for part in step)) for step in predictions.steps),
+                predictions.segments[:, :-5],
                 predictions.boundaries[..., :14],
             ),
             truth["segments"],

@@ -28,9 +28,9 @@ class Decoder:
     """Score fusion, decoding and soft-NMS.
 
     ``score = p1^a · p2^b · (p_start · p_end)^c · p_label``. A power of 0 leaves a factor out. The confidences are those
-    of the last step, which looked where the segment is now. Label scores are a geometric mean over the steps in which each
-    counts half of the one before: steps that follow a segment find its label ever more likely, true or not. Where the
-    model has no label head, every segment is a proposal with the label 0.
+    of the last step, which looked where the segment is now. Label scores are a geometric mean over the steps, in which
+    each counts half of the one before: steps that follow a segment find its label ever more likely, true or not. Where
+    the model has no label head, every segment is a proposal with the label 0.
 
     Args:
         classification_power: a.
