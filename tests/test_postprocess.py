@@ -35,16 +35,13 @@ def predict(
 
 
 def naive_scores(predictions: Predictions, a: float, b: float, c: float) -> np.ndarray:
-    """``(K, L)`` in float64: last confidences, labels over the steps, the ends by ``np.interp``."""
+    """``(K, L)`` in float64: confidences of the last step, labels of the first, the ends by ``np.interp``."""
 
     def probability(logits: Tensor) -> np.ndarray:
         return 1 / (1 + np.exp(-logits[0].double().numpy()))
 
-    last, halving = predictions.steps[-1], 0.5 ** np.arange(len(predictions.steps))
-    labels: Any = 1.0
-    if last.labels.shape[-1]:
-        each = np.stack([probability(step.labels) for step in predictions.steps])  # (M, K, L)
-        labels = np.exp(np.average(np.log(each), axis=0, weights=halving))
+    first, last = predictions.steps[0], predictions.steps[-1]
+    labels = probability(first.labels) if first.labels.shape[-1] else 1.0
     product = probability(last.classification)[:, None] ** a * probability(last.regression)[:, None] ** b * labels
     if predictions.boundaries is not None:
         start, end = probability(predictions.boundaries)

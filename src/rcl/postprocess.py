@@ -28,9 +28,9 @@ class Decoder:
     """Score fusion, decoding and soft-NMS.
 
     ``score = p1^a · p2^b · (p_start · p_end)^c · p_label``. A power of 0 leaves a factor out. The confidences are those
-    of the last step, which looked where the segment is now. Label scores are a geometric mean over the steps, in which
-    each counts half of the one before: steps that follow a segment find its label ever more likely, true or not. Where
-    the model has no label head, every segment is a proposal with the label 0.
+    of the last step, which looked where the segment is now. The labels are those of the
+    first: refinement is about where an action is, and a step that follows a segment finds its label ever more likely,
+    true or not. Where the model has no label head, every segment is a proposal with the label 0.
 
     Args:
         classification_power: a.
@@ -84,19 +84,14 @@ class Decoder:
 
     def scores(self, predictions: Predictions, segments: Tensor) -> Tensor:
         """Fused scores of the anchors, which ended up at ``segments (K, 2)``: ``(K, L)``, ``L = 1`` without labels."""
-        last = predictions.steps[-1]
+        first, last = predictions.steps[0], predictions.steps[-1]
         logs = self.classification_power * functional.logsigmoid(last.classification[0])  # (K,)
         logs = logs + self.regression_power * functional.logsigmoid(last.regression[0])
         if self.boundary_power and predictions.boundaries is not None:
             logs = logs + self.boundary_power * _log_at_ends(predictions.boundaries[0], segments)
-        if not last.labels.shape[-1]:
+        if not first.labels.shape[-1]:
             return logs.exp()[:, None]
-        weights = [0.5**step for step in range(len(predictions.steps))]
-        labels = sum(
-            weight * functional.logsigmoid(step.labels[0])
-            for weight, step in zip(weights, predictions.steps, strict=True)
-        ) / sum(weights)  # (K, L)
-        return (logs[:, None] + labels).exp()
+        return (logs[:, None] + functional.logsigmoid(first.labels[0])).exp()
 
 
 def _log_at_ends(boundaries: Tensor, segments: Tensor) -> Tensor:
