@@ -35,14 +35,16 @@ def predict(
 
 
 def naive_scores(predictions: Predictions, a: float, b: float, c: float) -> np.ndarray:
-    """``(K, L)`` in float64: confidences of the last step, labels of the first, the ends by ``np.interp``."""
+    """``(K, L)`` in float64: geometric mean of the confidences, the first labels, the ends by ``np.interp``."""
 
     def probability(logits: Tensor) -> np.ndarray:
         return 1 / (1 + np.exp(-logits[0].double().numpy()))
 
-    first, last = predictions.steps[0], predictions.steps[-1]
-    labels = probability(first.labels) if first.labels.shape[-1] else 1.0
-    product = probability(last.classification)[:, None] ** a * probability(last.regression)[:, None] ** b * labels
+    first = predictions.steps[0]
+    product = probability(first.labels) if first.labels.shape[-1] else np.ones((first.labels.shape[1], 1))
+    for step in predictions.steps:
+        confidence = probability(step.classification)[:, None] ** a * probability(step.regression)[:, None] ** b
+        product = product * confidence ** (1 / len(predictions.steps))
     if predictions.boundaries is not None:
         start, end = probability(predictions.boundaries)
         centres, segments = np.arange(SNIPPETS) + 0.5, predictions.segments[0].double().numpy()

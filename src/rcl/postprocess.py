@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rcl.predictions import Predictions
+from rcl.predictions import AnchorScores, Predictions
 from rcl.segments import clip, tiou
 
 SoftNMSMethod = Literal["linear", "gaussian", "hard"]
@@ -27,10 +27,10 @@ class Decoded(NamedTuple):
 class Decoder:
     """Score fusion, decoding and soft-NMS.
 
-    ``score = p1^a · p2^b · (p_start · p_end)^c · p_label``. A power of 0 leaves a factor out. The confidences are those
-    of the last step, which looked where the segment is now. The labels are those of the
-    first: refinement is about where an action is, and a step that follows a segment finds its label ever more likely,
-    true or not. Where the model has no label head, every segment is a proposal with the label 0.
+    ``score = p1^a · p2^b · (p_start · p_end)^c · p_label``. A power of 0 leaves a factor out. The confidences p1 and p2
+    are geometric means over the steps. The label scores are those of the first: refinement is about where an action is,
+    and a step that follows a segment finds its label ever more likely, true or not. Where the model has no label head,
+    every segment is a proposal with the label 0.
 
     Args:
         classification_power: a.
@@ -84,14 +84,15 @@ class Decoder:
 
     def scores(self, predictions: Predictions, segments: Tensor) -> Tensor:
         """Fused scores of the anchors, which ended up at ``segments (K, 2)``: ``(K, L)``, ``L = 1`` without labels."""
-        first, last = predictions.steps[0], predictions.steps[-1]
-        logs = self.classification_power * functional.logsigmoid(last.classification[0])  # (K,)
-        logs = logs + self.regression_power * functional.logsigmoid(last.regression[0])
+        logs = torch.stack([self._log_confidence(step) for step in predictions.steps]).mean(dim=0)  # (K,)
         if self.boundary_power and predictions.boundaries is not None:
             logs = logs + self.boundary_power * _log_at_ends(predictions.boundaries[0], segments)
-        if not first.labels.shape[-1]:
-            return logs.exp()[:, None]
-        return (logs[:, None] + functional.logsigmoid(first.labels[0])).exp()
+        labels = predictions.steps[0].labels[0]  # (K, L)
+        return (logs[:, None] + functional.logsigmoid(labels)).exp() if labels.shape[-1] else logs.exp()[:, None]
+
+    def _log_confidence(self, step: AnchorScores) -> Tensor:
+        classification = self.classification_power * functional.logsigmoid(step.classification[0])  # (K,)
+        return classification + self.regression_power * functional.logsigmoid(step.regression[0])
 
 
 def _log_at_ends(boundaries: Tensor, segments: Tensor) -> Tensor:
