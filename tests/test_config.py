@@ -45,8 +45,7 @@ def test_values_are_read(tmp_path):
     config = load(
         tmp_path, "data: {root: pack, layout: CT}\nmodel:\n  encoder: {name: bmn, channels: 64}\n  steps: 1\n"
     )
-    assert config.data.annotations_path == Path("pack/annotations.json")
-    assert config.data.features_path == Path("pack/features")
+    assert (config.data.root, config.data.annotations, config.data.features) == (Path("pack"), None, None)
     assert (config.data.layout, config.model.steps) == ("CT", 1)
     assert (config.model.encoder.name, config.model.encoder.channels, config.model.encoder.groups) == ("bmn", 64, 4)
     assert config.training == Config().training
@@ -54,7 +53,7 @@ def test_values_are_read(tmp_path):
 
 def test_paths_of_their_own(tmp_path):
     data = load(tmp_path, "data: {root: pack, annotations: a.csv, features: f.h5}").data
-    assert (data.annotations_path, data.features_path) == (Path("a.csv"), Path("f.h5"))
+    assert (data.annotations, data.features) == (Path("a.csv"), Path("f.h5"))
 
 
 @pytest.mark.parametrize(
@@ -279,3 +278,14 @@ def test_a_model_that_learns_nothing_is_refused() -> None:
 def test_the_demo_runs_the_recipe_that_is_shown() -> None:
     recipe = load_config(Path(__file__).resolve().parents[1] / "configs" / "demo.yaml")
     assert recipe == parse_config({**demo.CONFIG, "data": {"root": "."}}, where="demo")
+
+
+def test_a_score_that_nothing_learns_is_refused() -> None:
+    with pytest.raises(InputError, match=r"inference\.classification_power=0 where loss\.classification is 0"):
+        parse_config({"loss": {"classification": 0}, "inference": {"classification_power": 1}}, where="test")
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_is_a_number_that_generators_take(seed: int) -> None:
+    with pytest.raises(InputError, match=r"training\.seed"):
+        parse_config({"training": {"seed": seed}}, where="test")

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -94,6 +95,15 @@ def test_a_resumed_run_equals_an_uninterrupted_one(pack: Path, tmp_path: Path, e
     whole, parts = weights_of(tmp_path / "whole"), weights_of(tmp_path / "parts")
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
     assert rows_of(tmp_path / "whole") == rows_of(tmp_path / "parts")
+    best = [read_checkpoint(tmp_path / name / "best.ckpt").weights for name in ("whole", "parts")]
+    assert all(torch.equal(best[0][name], best[1][name]) for name in whole)
+
+
+def test_a_checkpoint_knows_the_best_epoch_so_far(pack: Path, tmp_path: Path) -> None:
+    train(configure(pack), tmp_path)
+    kept = torch.load(tmp_path / "last.ckpt", weights_only=True)["callbacks"]
+    (record,) = [float(state["best_model_score"]) for name, state in kept.items() if "validation_mAP" in name]
+    assert record == pytest.approx(max(row["validation_mAP"] for row in rows_of(tmp_path)))
 
 
 def test_a_killed_process_leaves_a_run_that_resumes(pack: Path, tmp_path: Path) -> None:
@@ -205,8 +215,9 @@ def test_a_bad_value_in_the_middle_of_training_names_its_video(pack: Path, tmp_p
     features[7, 1] = np.nan
     (folder / "features" / "video-003.npy").unlink()
     np.save(folder / "features" / "video-003.npy", features)
-    with pytest.raises(InputError, match=r"video-003.*\n?.*snippet 7"):
-        train(configure(folder), tmp_path / "run")
+    for workers in (0, 1):
+        with pytest.raises(InputError, match=r"^[^\n]*video-003[^\n]*snippet 7[^\n]*$"):
+            train(configure(folder, training={"workers": workers}), tmp_path / f"run-{workers}")
 
 
 def test_a_rate_of_frames_in_place_of_snippets_is_refused(pack: Path, tmp_path: Path) -> None:
@@ -229,6 +240,59 @@ def test_a_subset_without_a_segment_is_refused(pack: Path, tmp_path: Path) -> No
     (folder / "annotations.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"'validation'.*validation_subset=null"):
         train(configure(folder), tmp_path / "run")
+
+
+def test_times_in_a_wrong_unit_are_refused_and_a_few_outside_are_counted(
+    pack: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = broken_pack(pack, tmp_path)
+    content = json.loads((folder / "annotations.json").read_text())
+    for video in content["database"].values():
+        del video["duration"]
+    video["subset"] = "training"
+    video["annotations"] = [{"segment": [1.0, 900.0], "label": "clap"}, {"segment": [800.0, 900.0], "label": "clap"}]
+    (folder / "annotations.json").write_text(json.dumps(content))
+    train(configure(folder, training={"epochs": 1}), tmp_path / "run")
+    assert "1 of" in caplog.text
+    assert "1 more lie outside" in caplog.text
+    for video in content["database"].values():
+        video["annotations"] = [{"segment": [5000.0, 6000.0], "label": "clap"}]
+    (folder / "annotations.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="seconds"):
+        train(configure(folder), tmp_path / "run-2")
+
+
+def test_proposals_are_validated_without_labels(pack: Path, tmp_path: Path) -> None:
+    proposals = {"model": {"labels": "none", "steps": 1}, "training": {"epochs": 6, "batch_size": 2}}
+    train(configure(pack, **proposals), tmp_path)
+    assert rows_of(tmp_path)[-1]["validation_mAP"] > 0.05
+
+
+def test_a_missing_validation_subset_says_how_to_do_without(pack: Path, tmp_path: Path) -> None:
+    folder = broken_pack(pack, tmp_path)
+    content = json.loads((folder / "annotations.json").read_text())
+    for video in content["database"].values():
+        video["subset"] = "training"
+    (folder / "annotations.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="validation_subset=null"):
+        train(configure(folder), tmp_path / "run")
+
+
+def test_a_spreadsheet_and_one_file_of_features_are_a_pack(pack: Path, tmp_path: Path) -> None:
+    annotations = load_annotations(pack / "annotations.json")
+    lines = ["video,start,end,label,subset,fps"]
+    for name, video in annotations.videos.items():
+        for (start, end), label in zip(video.segments_seconds, video.labels, strict=True):
+            lines.append(f"{name},{start},{end},{label},{video.subset},5")
+    (tmp_path / "annotations.csv").write_text("\n".join(lines))
+    with h5py.File(tmp_path / "features.h5", "w") as archive:
+        for path in (pack / "features").iterdir():
+            archive[path.stem] = np.load(path)
+    checkpoint = train(configure(tmp_path, training={"epochs": 1}), tmp_path / "run")
+    for inputs, videos in ((tmp_path, 20), (tmp_path / "features.h5", 20)):
+        command = ["detect", str(checkpoint), str(inputs), "--output", str(tmp_path / "d.json")]
+        subprocess.run([sys.executable, "-m", "rcl.cli", *command], check=True, capture_output=True)
+        assert len(Detections.load(tmp_path / "d.json").videos) == videos
 
 
 def test_a_video_without_actions_and_one_of_one_snippet_are_ordinary(pack: Path, tmp_path: Path) -> None:

@@ -83,6 +83,11 @@ class Annotations:
         """The distinct labels, sorted."""
         return tuple(sorted({label for video in self.videos.values() for label in video.labels}))
 
+    def unlabelled(self) -> Annotations:
+        """The same segments under one label, the empty one: the ground truth of class-agnostic proposals."""
+        videos = {name: replace(video, labels=("",) * len(video.labels)) for name, video in self.videos.items()}
+        return replace(self, videos=videos)
+
     def subset(self, name: str) -> Annotations:
         """The videos of one subset.
 

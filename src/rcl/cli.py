@@ -21,7 +21,7 @@ from torch import Tensor
 
 from rcl.annotations import load_annotations
 from rcl.config import load_config
-from rcl.datasets import VideoDataset
+from rcl.datasets import VideoDataset, find_annotations, find_features
 from rcl.detections import Detections
 from rcl.errors import InputError
 from rcl.evaluation.metrics import evaluate
@@ -94,7 +94,7 @@ def detect(
     output: Annotated[Path, typer.Option(help="Results file, .json or .csv.")] = ...,  # type: ignore[assignment]
     subset: Annotated[str | None, typer.Option(help="Only this subset of the packs.")] = None,
     snippets_per_second: Annotated[
-        float | None, typer.Option(help="Rate of feature files; that of the training data if it is not given.")
+        float | None, typer.Option(help="Rate of the features; by default that of the pack, or of the training data.")
     ] = None,
     layout: Annotated[
         str | None, typer.Option(help="TC, or CT for features that are stored transposed; as in training by default.")
@@ -106,6 +106,9 @@ def detect(
     """Detect actions and write them as ActivityNet results JSON, or as CSV."""
     if output.suffix.lower() not in (".json", ".csv"):
         raise InputError(output, expected="a file name in .json or .csv", found=output.name, fix="rename the output")
+    if snippets_per_second is not None and not 0 < snippets_per_second < math.inf:
+        given = str(snippets_per_second)
+        raise InputError("--snippets-per-second", expected="a number above 0", found=given, fix="correct it")
     if layout not in ("TC", "CT", None):
         raise InputError("--layout", expected="TC or CT", found=layout, fix="correct it")
     localizer = Localizer.load(checkpoint)
@@ -138,19 +141,29 @@ def detect(
 def _jobs(
     path: Path, localizer: Localizer, subset: str | None, layout: str, rate: float | None
 ) -> list[tuple[str, Callable[[], tuple[Tensor, Timeline]]]]:
-    """Name and reader of every video of an input, a pack or a feature file."""
+    """Name and reader of every video of an input: a pack, a feature file of one video, or one of many."""
+    if path.suffix.lower() in (".h5", ".hdf5", ".npz"):
+        store = FeatureStore(path, layout=layout)
+        return [
+            (name, partial(_prepare, localizer, path, layout, rate, name if len(store) > 1 else path.stem))
+            for name in (store.names() if len(store) > 1 else [path.stem])
+        ]
     if not path.is_dir():
-        return [(path.stem, lambda: localizer.prepare(read_features(path, layout=layout), rate, video=path.stem))]
-    annotations = load_annotations(path / "annotations.json")
+        return [(path.stem, partial(_prepare, localizer, path, layout, rate, path.stem))]
+    annotations = load_annotations(find_annotations(path))
     videos = VideoDataset(
         annotations.subset(subset) if subset else annotations,
-        FeatureStore(path / "features", layout=layout, channels=localizer.in_channels),
+        FeatureStore(find_features(path), layout=layout, channels=localizer.in_channels),
         labels=(),
-        snippets_per_second=rate,
+        snippets_per_second=rate or localizer.declared_rate,
         resize=localizer.resize,
         scale=localizer.scale,
     )
     return [(video.name, partial(videos.read, index)) for index, video in enumerate(videos.videos)]
+
+
+def _prepare(localizer: Localizer, path: Path, layout: str, rate: float | None, video: str) -> tuple[Tensor, Timeline]:
+    return localizer.prepare(read_features(path, layout=layout, video=video), rate, video=video)
 
 
 @app.command("evaluate")
@@ -164,10 +177,13 @@ def evaluate_command(
 ) -> None:
     """Mean average precision and average recall, equal to the official ActivityNet evaluation."""
     thresholds = parse_thresholds(tiou)
-    path = annotations / "annotations.json" if annotations.is_dir() else annotations
+    path = find_annotations(annotations) if annotations.is_dir() else annotations
     everything = load_annotations(path, clip=False)
     truth = everything.subset(subset)
     found = _leave_aside(Detections.load(detections), set(everything.videos) - set(truth.videos), subset)
+    if found.labels == ("",):
+        notes.print("rcl: the detections have no labels, so the labels of the annotations do not count either.")
+        truth = truth.unlabelled()
     evaluation = evaluate(found, truth, tiou_thresholds=thresholds, short_seconds=short)
     _print_table(evaluation_table(evaluation))
     if output:
@@ -177,7 +193,7 @@ def evaluate_command(
 @app.command()
 def demo(
     output: Annotated[Path, typer.Option(help="Folder for everything that the demo makes.")] = Path("demo"),
-    seed: Annotated[int, typer.Option(help="The same seed gives the same result.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same result.")] = 0,
 ) -> None:
     """The whole chain on a small pack of made-up videos: train, detect, evaluate."""
     import rcl.runs  # noqa: F401, before its messages can be silenced

@@ -40,31 +40,23 @@ class DataConfig(Section):
     """Where the data is, and how its features are read."""
 
     root: Path = Path(".")
-    """The pack: a folder with ``annotations.json`` and ``features/``."""
+    """The pack: a folder with ``annotations.json`` (or ``.csv``) and ``features/`` (or ``features.h5``, ``.npz``)."""
     annotations: Path | None = None
-    """Annotation file, JSON or CSV, where it is not ``root/annotations.json``."""
+    """Annotation file, JSON or CSV, where it is not in the pack."""
     features: Path | None = None
-    """Folder or file of features, where it is not ``root/features``."""
+    """Folder or file of features, where it is not in the pack."""
     layout: Literal["TC", "CT"] = "TC"
+    """How feature files are stored: (snippets, channels), or (channels, snippets)."""
     training_subset: str = "training"
+    """The subset to learn from."""
     validation_subset: str | None = "validation"
     """The subset that every epoch is evaluated on; null to train without."""
     snippets_per_second: PositiveFloat | None = None
-    """For annotation files that give none (``fps``)."""
+    """Snippet rate of the features, in place of ``fps`` in the annotation file."""
     resize: PositiveInt | None = None
     """Resize every video to so many snippets (100 in ActivityNet protocols); null keeps its own length."""
     scale: PositiveFloat = 1.0
     """Divide the features by this, so that their spread is about 1."""
-
-    @property
-    def annotations_path(self) -> Path:
-        """The annotation file."""
-        return self.annotations or self.root / "annotations.json"
-
-    @property
-    def features_path(self) -> Path:
-        """The folder or file of features."""
-        return self.features or self.root / "features"
 
 
 class AugmentationConfig(Section):
@@ -81,9 +73,13 @@ class TemporalEncoderConfig(Section):
 
     name: Literal["temporal"] = "temporal"
     channels: PositiveInt = 128
+    """Width of every layer."""
     layers: PositiveInt = 9
+    """Layer i has dilation 2^i, so that L layers see 2^(L+1) − 1 snippets."""
     dropout: Share = 0.1
+    """Inside every layer."""
     input_dropout: Share = 0.1
+    """Share of the feature channels that is dropped, one draw per video and step."""
 
 
 class BMNEncoderConfig(Section):
@@ -91,7 +87,9 @@ class BMNEncoderConfig(Section):
 
     name: Literal["bmn"] = "bmn"
     channels: PositiveInt = 256
+    """Width of every layer."""
     groups: PositiveInt = 4
+    """Groups of the base and boundary convolutions."""
 
 
 class ModelConfig(Section):
@@ -99,12 +97,17 @@ class ModelConfig(Section):
 
     encoder: Annotated[TemporalEncoderConfig | BMNEncoderConfig, Field(discriminator="name")] = TemporalEncoderConfig()
     points: PositiveInt = 16
+    """P, points along an anchor at which the features are looked up."""
     subpoints: PositiveInt = 1
+    """Samples whose mean a point is."""
     context: Weight = 0.25
     """How far the points reach beyond each end, in lengths of the segment."""
     convention: Literal["centered", "bmn"] = "centered"
+    """Where the points lie; ``bmn`` as in the public BMN code. See ``rcl.alignment``."""
     channels: PositiveInt = 128
+    """Width of what is known of an anchor, and of the hidden state."""
     dropout: Share = 0.1
+    """On what is known of an anchor."""
     labels: Literal["joint", "none"] = "joint"
     """``joint``: a label head on every anchor; ``none``: proposals."""
     steps: PositiveInt = 3
@@ -138,12 +141,15 @@ class LossConfig(Section):
     """Weights of the losses (paper eq. 5 to 8)."""
 
     classification: Weight = 1.0
+    """Of p1, whether an anchor is an action."""
     regression: Weight = 10.0
-    """λ1."""
+    """Of p2, its tIoU; λ1."""
     offsets: Weight = 1.0
     """λ2."""
     labels: Weight = 1.0
+    """Of the label scores."""
     boundaries: Weight = 1.0
+    """Of the boundary head, where the encoder has one."""
     foreground: Share = 0.7
     """τ of eq. 5: an anchor of a larger tIoU is an action."""
     label_foreground: Share = 0.5
@@ -155,31 +161,32 @@ class LossConfig(Section):
     order: Literal["first", "last"] = "first"
     """Which step weighs most: step m weighs α^m (``first``, as eq. 8 is printed) or α^(M−m+1) (``last``)."""
 
-    @model_validator(mode="after")
-    def _something_to_learn(self) -> LossConfig:
-        if not (self.classification or self.regression or self.offsets or self.labels):
-            raise ValueError("at least one loss with a weight above 0")
-        return self
-
 
 class TrainingConfig(Section):
     """Optimization."""
 
     epochs: PositiveInt = 25
+    """Passes over the training videos."""
     batch_size: PositiveInt = 1
     """Videos per step and device."""
     optimizer: Literal["adamw", "adam"] = "adamw"
+    """``adam`` adds the weight decay to the loss (λ3 of eq. 7), ``adamw`` keeps it apart."""
     learning_rate: PositiveFloat = 1e-3
+    """At its highest, after the warm-up."""
     weight_decay: Weight = 0.05
+    """λ3."""
     schedule: Literal["cosine", "step", "constant"] = "cosine"
+    """What becomes of the learning rate after the warm-up."""
     step_epochs: PositiveInt = 5
     """With ``step``: the learning rate falls to a tenth every so many epochs."""
     warmup: Share = 0.1
     """Share of all steps in which the learning rate rises from 0."""
     clip_norm: PositiveFloat | None = 1.0
+    """Largest norm of the gradient; null does not clip."""
     ema: Share | Literal["auto"] | None = "auto"
     """Decay of the weight average; ``auto`` averages over about the last tenth of all steps; null for none."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Of all randomness: the same seed gives the same weights."""
     validate_every: PositiveInt = 1
     """Epochs between two evaluations."""
     workers: Count = 0
@@ -192,12 +199,15 @@ class InferenceConfig(Section):
     """Which segments are asked about, and what becomes of the answers."""
 
     anchors: Literal["lattice", "grid"] = "lattice"
+    """``lattice``: lengths in a geometric series, O(T) of them; ``grid``: all T (T + 1) / 2 of whole snippets."""
     shortest: PositiveFloat = 2.0
     """First length of the lattice, in snippets."""
     longest: PositiveFloat | None = None
     """Last length of the lattice, in snippets; null: the longest action of the training set."""
     ratio: Annotated[float, Field(gt=1)] = 1.25
+    """Of two lengths of the lattice that follow each other."""
     stride: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """Between two starts, in lengths."""
     classification_power: Weight = 0.0
     """Power of p1 in the score of a detection; see ``Decoder``."""
     regression_power: Weight = 0.5
@@ -205,7 +215,9 @@ class InferenceConfig(Section):
     boundary_power: Weight = 0.0
     """Power of the start and end probabilities, where the encoder has a boundary head."""
     nms: Literal["gaussian", "linear", "hard", "none"] = "gaussian"
+    """How a detection lowers the scores of those of its label that overlap it."""
     nms_sigma: PositiveFloat = 0.5
+    """Width of the Gaussian."""
     nms_threshold: Share = 0.0
     """Overlap up to which a detection leaves another one alone."""
     candidates: PositiveInt = 3000
@@ -213,6 +225,7 @@ class InferenceConfig(Section):
     top: PositiveInt = 200
     """Q: detections kept per video."""
     min_score: Share = 1e-4
+    """A detection with a lower score is dropped."""
 
 
 class Config(Section):
@@ -230,6 +243,18 @@ class Config(Section):
     def _some_segments(self) -> Config:
         if not (self.sampling.regular or self.sampling.jittered or self.sampling.scale_invariant):
             raise ValueError("at least one kind of training segments in section sampling")
+        return self
+
+    @model_validator(mode="after")
+    def _scores_are_learned(self) -> Config:
+        loss, inference = self.loss, self.inference
+        if not (
+            loss.classification or loss.regression or loss.offsets or (loss.labels and self.model.labels != "none")
+        ):
+            raise ValueError("at least one loss of this model with a weight above 0 in section loss")
+        for name in ("classification", "regression"):
+            if getattr(inference, f"{name}_power") and not getattr(loss, name):
+                raise ValueError(f"inference.{name}_power=0 where loss.{name} is 0, since nothing learns that score")
         return self
 
 
@@ -326,7 +351,7 @@ def _explain(error: ValidationError, where: str) -> InputError:
         return InputError(
             f"{where}, {key}", expected=f"one of {known}", found="an unknown key" + more, fix="correct or remove it"
         )
-    found: Any = first["input"]
+    found: Any = first["input"] if first["type"] != "value_error" else "another combination"
     expected = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if first["type"] == "union_tag_invalid":
         key, found, expected = f"{key}.name", first["ctx"]["tag"], f"one of {first['ctx']['expected_tags']}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,19 @@ from rcl.annotations import Annotations, VideoAnnotation
 from rcl.errors import InputError
 from rcl.features import FeatureStore, resize
 from rcl.segments import Timeline
+
+
+def find_annotations(pack: Path) -> Path:
+    """``annotations.json`` of a pack, or its ``annotations.csv`` where there is only that."""
+    table = pack / "annotations.csv"
+    return table if table.is_file() and not (pack / "annotations.json").exists() else pack / "annotations.json"
+
+
+def find_features(pack: Path) -> Path:
+    """``features/`` of a pack, or one file for all videos where there is only that."""
+    archives = [pack / f"features{extension}" for extension in (".h5", ".hdf5", ".npz")]
+    found = [archive for archive in archives if archive.is_file()]
+    return found[0] if found and not (pack / "features").exists() else pack / "features"
 
 
 class Sample(NamedTuple):
@@ -53,7 +67,7 @@ class VideoDataset(Dataset[Sample]):
         annotations: the subset.
         store: its features.
         labels: label names; a sample holds positions in this list.
-        snippets_per_second: for annotation files that give none.
+        snippets_per_second: of the features, in place of what the annotation file says.
         resize: number of snippets that every video is resized to; ``None`` keeps them.
         scale: features are divided by this.
     """
@@ -115,6 +129,13 @@ class VideoDataset(Dataset[Sample]):
         video = self.videos[index]
         return self._timeline(video, self.store.shape(video.name)[0])
 
+    def uncovered(self, index: int) -> tuple[int, int, int]:
+        """How many instances end more than a snippet after the features, how many are left out, how many there are."""
+        segments = self.timeline(index).to_snippets(torch.from_numpy(self.videos[index].segments_seconds))  # (N, 2)
+        snippets = self.resize or self.store.shape(self.videos[index].name)[0]
+        lost = segments[:, 0].clamp(min=0) >= segments[:, 1].clamp(max=snippets)
+        return int(((segments[:, 1] > snippets + 1) & ~lost).sum()), int(lost.sum()), len(segments)
+
     def longest(self, index: int) -> float:
         """Length of the longest action of a video, in snippets; 0 where there is none."""
         lengths = np.diff(self.videos[index].segments_seconds, axis=1)  # (N, 1)
@@ -146,7 +167,8 @@ class VideoDataset(Dataset[Sample]):
                 f"video {name!r}",
                 expected=f"about {rate * duration:.0f} snippets ({duration:g} s at {rate:g} snippets per second)",
                 found=f"{snippets} in its feature file",
-                fix="give the rate of the features: correct 'fps' in the annotations or set data.snippets_per_second",
+                fix="give the rate of the features: correct 'fps' in the annotations, or set data.snippets_per_second "
+                "(in detect: --snippets-per-second)",
             )
 
 

@@ -16,14 +16,21 @@ class InputError(ValueError):
         fix: what the user can do about it, as an imperative without a full stop.
     """
 
-    def __init__(self, where: object, *, expected: str, found: str, fix: str) -> None:
+    def __init__(self, where: object, *, expected: str = "", found: str = "", fix: str = "") -> None:
         self.where, self.expected, self.found, self.fix = str(where), expected, found, fix
-        super().__init__(f"{where}: expected {expected}, found {found}; {fix}.")
+        super().__init__(
+            f"{where}: expected {expected}, found {found}; {fix}." if expected else _message_in(self.where)
+        )
 
     def __reduce__(self) -> tuple:
-        """Rebuild from the parts, so that the error survives a data-loading worker process."""
+        """Rebuild from the parts, so that the error can cross processes."""
         return _rebuild, (self.where, self.expected, self.found, self.fix)
 
 
 def _rebuild(where: str, expected: str, found: str, fix: str) -> InputError:
     return InputError(where, expected=expected, found=found, fix=fix)
+
+
+def _message_in(report: str) -> str:
+    # A data-loading worker's error is raised again by torch as type(error)(text of the whole traceback).
+    return report.rpartition(f"{InputError.__name__}: ")[2].strip()

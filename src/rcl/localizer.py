@@ -50,6 +50,7 @@ class Localizer:
         resize: number of snippets that every video is resized to; ``None`` keeps them.
         scale: features are divided by this.
         snippets_per_second: rate of the training features; used where a call gives none.
+        declared_rate: the same where the configuration said it, in place of what annotation files say.
         layout: of feature files, ``TC`` or ``CT``.
         device: where to run; the best one there is where it is ``None``.
     """
@@ -65,6 +66,7 @@ class Localizer:
         resize: int | None = None,
         scale: float = 1.0,
         snippets_per_second: float | None = None,
+        declared_rate: float | None = None,
         layout: str = "TC",
         device: torch.device | str | None = None,
     ) -> None:
@@ -77,6 +79,7 @@ class Localizer:
         self.resize = resize
         self.scale = scale
         self.snippets_per_second = snippets_per_second
+        self.declared_rate = declared_rate
         self.layout = layout
 
     @classmethod
@@ -120,6 +123,7 @@ class Localizer:
             resize=config.data.resize,
             scale=config.data.scale,
             snippets_per_second=facts.snippets_per_second,
+            declared_rate=config.data.snippets_per_second,
             layout=config.data.layout,
             device=device,
         )
@@ -205,7 +209,7 @@ class Localizer:
             InputError: see :meth:`detect`.
         """
         if isinstance(features, (str, Path)):
-            features = read_features(features, layout=self.layout)
+            features = read_features(features, layout=self.layout, video=video)
         rate = snippets_per_second if snippets_per_second is not None else self.snippets_per_second
         clip = torch.as_tensor(features).float()  # (T, C)
         if clip.ndim != 2 or clip.shape[1] != self.in_channels or len(clip) == 0:

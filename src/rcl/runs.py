@@ -131,13 +131,12 @@ def _loaders(config: Config, data: TrainingData, trainer: lightning.Trainer) -> 
 def _trainer(
     config: TrainingConfig, output: Path, data: TrainingData, *, devices: int | str, callbacks: Sequence[Callback]
 ) -> lightning.Trainer:
-    steps = config.epochs * -(-len(data.training) // config.batch_size)
     own: list[Callback] = [EpochTable(output / "metrics.csv")]
     if config.ema is not None:
-        own.append(AveragedWeights(averaging_decay(config.ema, steps)))
-    own.append(_checkpoint(output, "last"))
+        own.append(AveragedWeights(config.ema))
     if data.validation is not None:
         own.append(_checkpoint(output, "best", monitor="validation_mAP", mode="max"))
+    own.append(_checkpoint(output, "last"))  # after "best", whose record it keeps
     interactive = sys.stderr.isatty()
     if interactive:
         own.append(RichProgressBar())
@@ -184,15 +183,21 @@ class AveragedWeights(WeightAveraging):
     The decay rises as ``(1 + n) / (10 + n)`` over the first ``n`` steps, so that the initial weights are forgotten.
 
     Args:
-        decay: share of the average that a step keeps.
+        ema: share of the average that a step keeps, or ``auto``; see :func:`averaging_decay`.
     """
 
-    def __init__(self, decay: float) -> None:
-        def average(mean: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
-            keep = min(decay, (1 + int(count)) / (10 + int(count)))
-            return mean.lerp(current, 1 - keep)
+    def __init__(self, ema: float | str) -> None:
+        super().__init__(avg_fn=self._average)
+        self.ema = ema
+        self.decay = 0.0
 
-        super().__init__(avg_fn=average)
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Fit the horizon to the steps of this run, which are fewer on several devices."""
+        self.decay = averaging_decay(self.ema, int(trainer.estimated_stepping_batches))
+
+    def _average(self, mean: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+        keep = min(self.decay, (1 + int(count)) / (10 + int(count)))
+        return mean.lerp(current, 1 - keep)
 
 
 class EpochTable(Callback):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from rcl.annotations import Annotations, check_labels, load_annotations
 from rcl.checkpoints import KEY, Facts
 from rcl.config import Config, TrainingConfig
-from rcl.datasets import Batch, Sample, VideoDataset, seeded
+from rcl.datasets import Batch, Sample, VideoDataset, find_annotations, find_features, seeded
 from rcl.detections import Detections
 from rcl.errors import InputError
 from rcl.evaluation.metrics import evaluate
@@ -44,16 +45,18 @@ def load_training_data(config: Config) -> TrainingData:
         InputError: what ``rcl.annotations`` and ``rcl.features`` say; a validation label never seen in training.
     """
     data = config.data
-    everything = load_annotations(data.annotations_path)
+    path = data.annotations or find_annotations(data.root)
+    everything = load_annotations(path)
     subsets = [everything.subset(data.training_subset)]
     if data.validation_subset is not None:
-        subsets.append(everything.subset(data.validation_subset))
-        check_labels(*subsets)
-    store = FeatureStore(data.features_path, layout=data.layout)
+        subsets.append(_validation_subset(everything, data.validation_subset))
+        if config.model.labels == "joint":
+            check_labels(*subsets)
+    store = FeatureStore(data.features or find_features(data.root), layout=data.layout)
     channels = store.check([name for subset in subsets for name in subset.videos])
     for name, subset in zip((data.training_subset, data.validation_subset), subsets, strict=False):
         if not subset.labels:
-            where = f"{data.annotations_path}, subset {name!r}"
+            where = f"{path}, subset {name!r}"
             fix = "annotate its videos (or train without validation: data.validation_subset=null)"
             raise InputError(where, expected="labelled segments", found="none", fix=fix)
     labels = subsets[0].labels
@@ -76,8 +79,39 @@ def load_training_data(config: Config) -> TrainingData:
         # Of the files, not of what they are resized to.
         snippets_per_second=rates.pop() if len(rates) == 1 and not data.resize else None,
     )
-    validation = datasets[1] if len(datasets) > 1 else None
-    return TrainingData(datasets[0], validation, subsets[1] if validation else None, facts)
+    _check_times(datasets[0], str(path))
+    if len(datasets) == 1:
+        return TrainingData(datasets[0], None, None, facts)
+    # Evaluation takes the ground truth as it is written.
+    truth = load_annotations(path, clip=False).subset(str(data.validation_subset))
+    return TrainingData(
+        datasets[0], datasets[1], truth if config.model.labels == "joint" else truth.unlabelled(), facts
+    )
+
+
+def _validation_subset(annotations: Annotations, name: str) -> Annotations:
+    try:
+        return annotations.subset(name)
+    except InputError as error:
+        fix = f"{error.fix}; or train without validation: data.validation_subset=null"
+        raise InputError(error.where, expected=error.expected, found=error.found, fix=fix) from None
+
+
+def _check_times(videos: VideoDataset, where: str) -> None:
+    """Count the instances that features do not cover: all that shows a wrong unit where no duration is known."""
+    clipped, lost, total = (sum(counts) for counts in zip(*map(videos.uncovered, range(len(videos))), strict=True))
+    if lost == total:
+        fix = "give times in seconds and the snippet rate of the features"
+        raise InputError(where, expected="instances inside their videos", found=f"none of {total}", fix=fix)
+    if clipped or lost:
+        logging.getLogger("rcl").warning(
+            "%s: %d of %d training instances end after the features of their video and are clipped; "
+            "%d more lie outside or have no length and are left out",
+            where,
+            clipped,
+            total,
+            lost,
+        )
 
 
 class DetectorTraining(lightning.LightningModule):
