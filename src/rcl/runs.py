@@ -187,7 +187,7 @@ class AveragedWeights(WeightAveraging):
     """
 
     def __init__(self, ema: float | str) -> None:
-        super().__init__(avg_fn=self._average)
+        super().__init__(multi_avg_fn=self._average)
         self.ema = ema
         self.decay = 0.0
 
@@ -195,9 +195,10 @@ class AveragedWeights(WeightAveraging):
         """Fit the horizon to the steps of this run, which are fewer on several devices."""
         self.decay = averaging_decay(self.ema, int(trainer.estimated_stepping_batches))
 
-    def _average(self, mean: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+    def _average(self, means: Sequence[Tensor], currents: Sequence[Tensor], count: Tensor | int) -> None:
         keep = min(self.decay, (1 + int(count)) / (10 + int(count)))
-        return mean.lerp(current, 1 - keep)
+        for mean, current in zip(means, currents, strict=True):
+            mean.lerp_(current, 1 - keep)
 
 
 class EpochTable(Callback):
