@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,13 +16,22 @@ from torch import Tensor, nn
 from rcl.alignment import (
     SegmentAlignment,
     interpolation,
-    project_then_sample,
+    project,
+    sample_projected,
     sample_then_convolve,
     sampling_positions,
 )
 
 GOLDEN = Path(__file__).resolve().parents[1].parent / "shared" / "golden" / "bmn" / "bmn_sample_mask_t100.json"
 CONVENTIONS = ("centered", "bmn")
+
+
+def project_then_sample(
+    features: Tensor, segments: Tensor, weight: Tensor, bias: Tensor, *, subpoints: int = 1, **options: Any
+) -> Tensor:
+    """The two halves of ``SegmentAlignment`` in one, with the arguments of ``sample_then_convolve``."""
+    projected = project(features / subpoints, weight)
+    return sample_projected(projected, segments, bias, points=weight.shape[2], subpoints=subpoints, **options)
 
 
 @st.composite

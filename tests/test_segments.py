@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rcl.segments import Timeline, clip, coverage, intersection, length, tiou
+from rcl.segments import Timeline, clip, coverage, intersection, length, tiou, tiou_pairs
 
 PAIRWISE = [intersection, tiou, coverage]
 
@@ -141,3 +141,9 @@ def test_timeline_round_trip(rows, rate, start):
     expected = tensor(rows)
     torch.testing.assert_close(timeline.to_snippets(timeline.to_seconds(expected)), expected, rtol=0, atol=1e-8)
     torch.testing.assert_close(timeline.to_seconds(timeline.to_snippets(expected)), expected, rtol=0, atol=1e-8)
+
+
+def test_pairs_have_the_tiou_of_the_diagonal() -> None:
+    a = torch.tensor([[[0.0, 4.0], [1.0, 1.0], [3.0, 9.0]]])
+    b = torch.tensor([[[2.0, 6.0], [0.0, 5.0], [3.0, 9.0]]])
+    assert torch.equal(tiou_pairs(a, b), tiou(a, b).diagonal(dim1=1, dim2=2))

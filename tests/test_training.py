@@ -263,9 +263,13 @@ def test_times_in_a_wrong_unit_are_refused_and_a_few_outside_are_counted(
 
 
 def test_proposals_are_validated_without_labels(pack: Path, tmp_path: Path) -> None:
+    content = json.loads((broken_pack(pack, tmp_path) / "annotations.json").read_text())
+    validation = next(video for video in content["database"].values() if video["subset"] == "validation")
+    validation["annotations"][0]["label"] = "juggle"  # never seen in training, and no matter
+    (tmp_path / "annotations.json").write_text(json.dumps(content))
     proposals = {"model": {"labels": "none", "steps": 1}, "training": {"epochs": 6, "batch_size": 2}}
-    train(configure(pack, **proposals), tmp_path)
-    assert rows_of(tmp_path)[-1]["validation_mAP"] > 0.05
+    train(configure(tmp_path, **proposals), tmp_path / "run")
+    assert rows_of(tmp_path / "run")[-1]["validation_mAP"] > 0.05
 
 
 def test_a_missing_validation_subset_says_how_to_do_without(pack: Path, tmp_path: Path) -> None:

@@ -137,26 +137,8 @@ def sample_then_convolve(
     return torch.einsum("bckp,ocp->bko", sampled, weight) + bias
 
 
-def project_then_sample(
-    features: Tensor,
-    segments: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    *,
-    subpoints: int = 1,
-    context: float = 0.25,
-    convention: Convention = "centered",
-) -> Tensor:
-    """What :func:`sample_then_convolve` returns, with ``O × P × T`` values in memory and far fewer products."""
-    points = weight.shape[2]
-    projected = project(features / subpoints, weight)
-    return sample_projected(
-        projected, segments, bias, points=points, subpoints=subpoints, context=context, convention=convention
-    )
-
-
 class Projected(NamedTuple):
-    """A projected sequence, ready to be sampled at any segments.
+    """A projected sequence, ready to be sampled at any segments: ``O × P × T`` values in memory.
 
     ``tables``: column blocks ``(P·B·(T + 2), O_i)`` of ``W_p F``, with a zero snippet at either end; ``batch`` B and
     ``snippets`` T.
@@ -192,7 +174,10 @@ def sample_projected(
     context: float = 0.25,
     convention: Convention = "centered",
 ) -> Tensor:
-    """The second half: each segment ``(B, K, 2)`` is a weighted sum of a few rows, ``(B, K, O)``."""
+    """The second half: each segment ``(B, K, 2)`` is a weighted sum of a few rows, ``(B, K, O)``.
+
+    The mean over the ``S`` subpoints is taken of the features: project ``features / subpoints``.
+    """
     if projected.batch != len(segments):
         raise ValueError(f"features of {projected.batch} videos, but segments of {len(segments)}")
     positions = sampling_positions(segments, points, subpoints, context, convention)  # (B, K, P·S)

@@ -200,7 +200,7 @@ def demo(
     from rcl.demo import run_demo
 
     _quiet_lightning()
-    notes.print("Making a pack of 32 videos and training on 24 of them; a minute or two ...")
+    notes.print("Making a pack of 32 videos and training on 24 of them; well under a minute ...")
     evaluation = run_demo(output, seed=seed)
     _print_table(evaluation_table(evaluation))
     print(f"pack        {output / 'pack'}")

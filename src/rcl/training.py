@@ -59,7 +59,9 @@ def load_training_data(config: Config) -> TrainingData:
             where = f"{path}, subset {name!r}"
             fix = "annotate its videos (or train without validation: data.validation_subset=null)"
             raise InputError(where, expected="labelled segments", found="none", fix=fix)
-    labels = subsets[0].labels
+    # Proposals have no labels; what the annotations have is read all the same.
+    labelled = subsets[:1] if config.model.labels == "joint" else subsets
+    labels = tuple(sorted({label for subset in labelled for label in subset.labels}))
     datasets = [
         VideoDataset(
             subset,
