@@ -265,7 +265,13 @@ def _check_header(path: Path, header: Sequence[str], required: Sequence[str]) ->
 
 
 def write_text(path: PathLike, text: str) -> None:
-    """Write a UTF-8 file whole or not at all: aside first, then renamed. Missing folders are made.
+    """Write a UTF-8 file whole or not at all, as ``write_bytes`` does."""
+    # A file name that is no valid Unicode reaches us as lone surrogates: written as \udcXX, JSON reads them back.
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_bytes(path: PathLike, content: bytes) -> None:
+    """Write a file whole or not at all: aside first, then renamed. Missing folders are made.
 
     Raises:
         InputError: the place cannot be written to.
@@ -274,8 +280,7 @@ def write_text(path: PathLike, text: str) -> None:
     aside = target.with_name(f".{uuid.uuid4().hex}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        # A file name that is no valid Unicode reaches us as lone surrogates: written as \udcXX, JSON reads them back.
-        aside.write_bytes(text.encode("utf-8", "backslashreplace"))
+        aside.write_bytes(content)
         os.replace(aside, target)
     except OSError as error:
         found = error.strerror or str(error)

@@ -1,0 +1,196 @@
+"""From a video file to snippet features: what has to be known to do it again, and doing it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rcl.errors import InputError
+from rcl.files import PathLike
+from rcl.video.backbones import Backbone, BackboneOptions, build_backbone
+from rcl.video.decoding import VideoReader
+from rcl.video.settings import ExtractionSettings
+from rcl.video.snippets import snippet_count, snippet_times, snippets
+
+BATCH_BYTES = 2**24  # of frames that a backbone is given at once
+
+
+class VideoFeatures(NamedTuple):
+    """Features of one video: ``features (T, C)`` float32 and ``times_seconds (T, 2)``, what the window of each covers.
+
+    Snippet ``i`` stands for ``[i, i + 1) / snippets_per_second`` seconds, in the middle of its window. ``problems`` say
+    in words what was wrong with the file, if it could be read nevertheless.
+    """
+
+    features: np.ndarray
+    times_seconds: np.ndarray
+    duration_seconds: float
+    snippets_per_second: float
+    problems: tuple[str, ...]
+
+
+def choose_extraction(
+    name: str,
+    options: BackboneOptions | None = None,
+    *,
+    rate: float | None = None,
+    window: int | None = None,
+    stride: int | None = None,
+    device: torch.device | str = "cpu",
+) -> tuple[Backbone, ExtractionSettings]:
+    """A backbone and its settings, where ``None`` is what the backbone is usually given.
+
+    Raises:
+        InputError: see ``build_backbone``; or the backbone cannot take windows of that length.
+    """
+    options = options or BackboneOptions()
+    backbone = build_backbone(name, options, device=device)
+    if window is not None and backbone.fixed_window not in (None, window):
+        expected = f"{backbone.fixed_window} frames, which is all that {name} takes"
+        raise InputError("--window", expected=expected, found=str(window), fix="leave it out")
+    settings = ExtractionSettings(
+        backbone=name,
+        rate=rate or backbone.rate,
+        window=window or backbone.window,
+        stride=stride or backbone.stride,
+        options=options,
+        weights=_fingerprints(name, options),
+    )
+    return backbone, settings
+
+
+def rebuild_backbone(settings: ExtractionSettings, *, device: torch.device | str = "cpu") -> Backbone:
+    """The backbone of settings that were kept in a pack or a checkpoint.
+
+    Raises:
+        InputError: its files are missing, or are not what they were.
+    """
+    backbone = build_backbone(settings.backbone, settings.options, device=device)
+    now = _fingerprints(settings.backbone, settings.options)
+    if now != settings.weights:
+        raise InputError(
+            settings.backbone,
+            expected="the weights that the features of the training were extracted with",
+            found="other weights",
+            fix="put the old files back, or name them with --backbone",
+        )
+    return backbone
+
+
+def extract_features(
+    path: PathLike,
+    backbone: Backbone,
+    settings: ExtractionSettings,
+    *,
+    threads: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> VideoFeatures:
+    """Decode a video and describe its snippets, with no more of it in memory than a batch of windows.
+
+    Args:
+        path: the video file.
+        backbone: see ``choose_extraction``.
+        settings: as well.
+        threads: for decoding; 0 takes as many as the machine has.
+        progress: called with the seconds of video done so far.
+
+    Raises:
+        InputError: the file cannot be read, or the backbone's answer is not finite.
+    """
+    reader = VideoReader(path, rate=settings.rate, transform=backbone.frame_size, threads=threads)
+    counted = _Counted(reader)
+    collected, channels = io.BytesIO(), 0  # one block that grows; many small ones would keep the heap from shrinking
+    for batch in _batches(snippets(counted, settings.window, settings.stride)):
+        described = backbone(batch).float().numpy()  # (B, C)
+        channels = described.shape[1]
+        collected.write(described.tobytes())
+        if progress:
+            progress(counted.count / settings.rate)
+    features = np.frombuffer(collected.getbuffer(), dtype=np.float32).reshape(-1, channels)  # (T, C)
+    if not np.isfinite(features).all():
+        first = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
+        fix = "check the backbone with another video"
+        found = f"NaN or infinity in snippet {first}"
+        raise InputError(path, expected=f"finite features from {settings.backbone}", found=found, fix=fix)
+    count = snippet_count(counted.count, settings.stride)
+    rate, window, stride = settings.rate, settings.window, settings.stride
+    return VideoFeatures(
+        features,
+        snippet_times(count, frames=counted.count, rate=rate, window=window, stride=stride),
+        reader.duration_seconds,
+        settings.snippets_per_second,
+        tuple(reader.problems),
+    )
+
+
+class FeatureExtractor:
+    """Makes features of videos as settings say; the backbone is built when it is first needed.
+
+    Args:
+        settings: kept from the training features.
+        backbone: name of the same backbone at another place, where its files have moved.
+        device: where networks run.
+    """
+
+    def __init__(
+        self, settings: ExtractionSettings, *, backbone: str | None = None, device: torch.device | str = "cpu"
+    ) -> None:
+        self.settings = settings.model_copy(update={"backbone": backbone or settings.backbone})
+        self.device = device
+        self._backbone: Backbone | None = None
+
+    def __call__(self, path: PathLike) -> VideoFeatures:
+        """Features of a video file.
+
+        Raises:
+            InputError: see ``rebuild_backbone`` and ``extract_features``.
+        """
+        if self._backbone is None:
+            self._backbone = rebuild_backbone(self.settings, device=self.device)
+        return extract_features(path, self._backbone, self.settings)
+
+
+class _Counted:
+    """Frames, counted as they pass."""
+
+    def __init__(self, frames: VideoReader) -> None:
+        self.frames, self.count = frames, 0
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for frame in self.frames:
+            self.count += 1
+            yield frame
+
+
+def _batches(clips: Iterator[Tensor]) -> Iterator[Tensor]:
+    """Stack clips ``(3, L, H, W)`` to ``(B, 3, L, H, W)``, as many as are worth it; a video always in the same way."""
+    for first in clips:
+        size = max(1, BATCH_BYTES // max(first.numel(), 1))
+        yield torch.stack([first, *islice(clips, min(size, 16) - 1)])
+
+
+def _fingerprints(name: str, options: BackboneOptions) -> dict[str, str]:
+    """SHA-256 of every local file that the backbone is read from."""
+    kind, _, source = name.partition(":")
+    files = {kind: Path(source)} if source else {}
+    if options.flow:
+        files["flow"] = Path(options.flow)
+    return {key: _digest(path) for key, path in files.items() if path.exists()}  # a name on the hub is no file
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        if file.is_file() and (file == path or file.suffix in (".json", ".safetensors", ".bin")):
+            with file.open("rb") as stream:
+                while block := stream.read(2**20):
+                    digest.update(block)
+    return digest.hexdigest()
