@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from rcl.demo import make_pack
+from made_pack import make_pack
 
 
 @pytest.fixture(scope="session")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixteen training and four validation videos of the demo's kind."""
+    """Sixteen training and four validation videos of made-up features."""
     return make_pack(tmp_path_factory.mktemp("pack"), training=16, validation=4, seed=1)

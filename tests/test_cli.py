@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 import yaml
 
-import rcl.cli
+import rcl.localizer
 from rcl.annotations import load_annotations
-from rcl.cli import main, parse_thresholds
+from rcl.cli import main
+from rcl.cli.evaluation import parse_thresholds
 from rcl.detections import Detections
 from rcl.errors import InputError
 from rcl.evaluation.metrics import evaluate
@@ -290,7 +291,7 @@ def test_two_videos_of_one_name_are_not_mixed_up(checkpoint: Path, pack: Path, t
 
 def test_wrong_inputs_of_detect_are_one_sentence(checkpoint: Path, pack: Path, tmp_path: Path, rcl_: Rcl) -> None:
     features, output = pack / "features" / "video-000.npy", tmp_path / "a.json"
-    assert_complains(rcl_("detect", checkpoint, features, "--output", tmp_path / "a.txt"), "a.txt", ".json or .csv")
+    assert_complains(rcl_("detect", checkpoint, features, "--output", tmp_path / "a.txt"), "a.txt", ".json, .csv")
     assert_complains(rcl_("detect", tmp_path / "none.ckpt", features, "--output", output), "none.ckpt")
     assert_complains(rcl_("detect", features, features, "--output", output), "video-000.npy", "checkpoint")
     assert_complains(rcl_("detect", checkpoint, pack, "--subset", "holiday", "--output", output), "'holiday'")
@@ -475,19 +476,19 @@ def test_every_command_has_help(rcl_: Rcl) -> None:
 def test_a_fault_of_ours_is_not_disguised_as_a_mistake_of_the_user(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rcl_: Rcl
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(rcl.cli.Localizer, "load", fail)
+    monkeypatch.setattr(rcl.localizer.Localizer, "load", fail)
     with pytest.raises(RuntimeError, match="ours"):  # with a traceback and status 1
         rcl_("detect", "a.ckpt", "a.npy", "--output", tmp_path / "a.json")
 
 
 def test_an_interruption_is_no_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rcl_: Rcl) -> None:
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(rcl.cli.Localizer, "load", interrupt)
+    monkeypatch.setattr(rcl.localizer.Localizer, "load", interrupt)
     result = rcl_("detect", "a.ckpt", "a.npy", "--output", tmp_path / "a.json")
     assert result.status == 130
     assert "Traceback" not in result.err

@@ -7,7 +7,6 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from rcl import demo
 from rcl.config import Config, Section, load_config, parse_config
 from rcl.errors import InputError
 
@@ -273,11 +272,6 @@ def test_a_model_that_learns_nothing_is_refused() -> None:
     nothing = {"classification": 0, "regression": 0, "offsets": 0, "labels": 0}
     with pytest.raises(InputError, match="at least one loss"):
         parse_config({"loss": nothing}, where="test")
-
-
-def test_the_demo_runs_the_recipe_that_is_shown() -> None:
-    recipe = load_config(Path(__file__).resolve().parents[1] / "configs" / "demo.yaml")
-    assert recipe == parse_config({**demo.CONFIG, "data": {"root": "."}}, where="demo")
 
 
 def test_a_score_that_nothing_learns_is_refused() -> None:

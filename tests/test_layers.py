@@ -10,17 +10,33 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "rcl"
 # Unit → level. A unit is a module or a folder of modules that belong together; a new one has to be given a level here.
 LEVELS = {
     **dict.fromkeys(
-        ["segments", "annotations", "detections", "features", "predictions", "errors", "files", "feature_files"], 1
+        [
+            "segments",
+            "annotations",
+            "detections",
+            "features",
+            "predictions",
+            "errors",
+            "files",
+            "feature_files",
+            "subtitles",
+        ],
+        1,
     ),
     **dict.fromkeys(
         ["datasets", "sampling", "alignment", "losses", "models", "postprocess", "evaluation", "config"], 2
     ),
-    **dict.fromkeys(["checkpoints", "video"], 2),
-    **dict.fromkeys(["assembly", "training", "runs", "localizer", "cli", "tables", "demo", "report"], 3),
+    **dict.fromkeys(["checkpoints", "video", "rendering", "figure", "scenery"], 2),
+    **dict.fromkeys(["assembly", "training", "runs", "localizer", "cli", "tables", "fit", "report"], 3),
     "": 3,  # rcl/__init__.py: what users import
 }
 # Level 2 knows level 1, itself, and this.
-BESIDES = {("models", "alignment"), ("checkpoints", "config")}
+BESIDES = {
+    ("models", "alignment"),
+    ("checkpoints", "config"),
+    ("rendering", "figure"),
+    ("rendering", "scenery"),
+}
 NOT_INSTALLED_HERE = {"torchvision", "torchaudio"}  # there is no CPU build
 
 MODULES = {

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import torch
 
+from made_pack import make_pack
 from rcl.checkpoints import KEY, read_checkpoint
-from rcl.demo import make_pack
 from rcl.detections import Detections
 from rcl.errors import InputError
 from rcl.features import resize

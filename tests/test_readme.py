@@ -1,8 +1,9 @@
 """What the README tells people to type works: its ``sh`` and ``python`` blocks run in order in an empty folder.
 
-``PACK`` stands for a pack and is replaced by a small one; trainings and the demo are cut to one epoch. In ``python``,
-a string that names a checkpoint or a feature file which no earlier command has made is replaced by one that exists.
-A block whose info string has ``no-test`` is skipped (``sh no-test``).
+A ``csv`` block is what the file ``labels.csv`` holds. ``PACK`` stands for a pack and is replaced by a small one;
+trainings are cut to one epoch, and the demo to a few short videos. In ``python``, a string that names a checkpoint or a
+feature file which no earlier command has made is replaced by one that exists. A block whose info string has ``no-test``
+is skipped (``sh no-test``).
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from typing import NamedTuple
 
 import pytest
 
+from quick import quick_fit
 from rcl.cli import main
-from rcl.demo import CONFIG
 from untrained import save_untrained
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,11 +29,11 @@ class Block(NamedTuple):
 
 
 def blocks(markdown: str) -> list[Block]:
-    """The fenced ``sh`` and ``python`` blocks that are to be tested, in order."""
+    """The fenced ``sh``, ``python`` and ``csv`` blocks that are to be tested, in order."""
     found = []
     for info, text in re.findall(r"^```([^\n`]*)\n(.*?)^```[ \t]*$", markdown, flags=re.MULTILINE | re.DOTALL):
         language, *options = info.split() or [""]
-        if language in ("sh", "python") and "no-test" not in options:
+        if language in ("sh", "python", "csv") and "no-test" not in options:
             found.append(Block(language, text))
     return found
 
@@ -69,15 +70,15 @@ class Reader:
             (self.folder / "configs").symlink_to(ROOT / "configs")
         self.checkpoint = save_untrained(folder / "untrained.ckpt")
         monkeypatch.chdir(self.folder)
-        for override in QUICK:  # ``rcl demo`` has no overrides: its own configuration is cut down
-            key, value = override.split("=")
-            section, name = key.split(".")
-            monkeypatch.setitem(CONFIG, section, {**CONFIG.get(section, {}), name: int(value)})
+        quick_fit(monkeypatch)
 
     def follow(self, markdown: str) -> list[str]:
         """Run everything; returns what was run."""
         ran = []
         for block in blocks(markdown):
+            if block.language == "csv":
+                (self.folder / "labels.csv").write_text(block.text, encoding="utf-8")
+                continue
             if block.language == "python":
                 text = with_files(block.text, self.folder, self.pack, self.checkpoint)
                 exec(compile(text, "README.md", "exec"), {"__name__": "__main__"})

@@ -14,7 +14,7 @@ from rcl.config import Config, parse_config
 from rcl.errors import InputError
 
 KEY = "rcl"
-FORMAT = 1
+FORMAT = 2  # 1 did not know how features are extracted
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,15 @@ class Facts:
         in_channels: width of the features.
         longest: of the training actions, in snippets.
         snippets_per_second: the rate of the training features, ``None`` where the videos differ.
+        extraction: plain values of ``rcl.video.settings.ExtractionSettings``, by which features like those in
+            training are made from a video; ``None`` where they came from elsewhere.
     """
 
     labels: tuple[str, ...]
     in_channels: int
     longest: float
     snippets_per_second: float | None
+    extraction: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

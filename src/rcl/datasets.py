@@ -22,6 +22,11 @@ from rcl.features import FeatureStore, resize
 from rcl.segments import Timeline
 
 
+def is_pack(path: Path) -> bool:
+    """Whether a folder holds annotations or features by the names that they have in a pack."""
+    return any((path / name).exists() for name in ("annotations.json", "annotations.csv", "features"))
+
+
 def find_annotations(pack: Path) -> Path:
     """``annotations.json`` of a pack, or its ``annotations.csv`` where there is only that."""
     table = pack / "annotations.csv"

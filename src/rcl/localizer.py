@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,12 +17,17 @@ from rcl.checkpoints import Checkpoint, Facts, read_checkpoint
 from rcl.config import Config
 from rcl.detections import Detections
 from rcl.errors import InputError
+from rcl.feature_files import EXTENSIONS
 from rcl.features import read_features, resize
 from rcl.models.rcl import RCL
 from rcl.postprocess import Decoder
 from rcl.predictions import AnchorScores, Predictions
 from rcl.sampling import Anchors
 from rcl.segments import Timeline
+from rcl.video.extraction import FeatureExtractor
+from rcl.video.settings import parse_settings
+
+log = logging.getLogger("rcl")
 
 ANCHORS_PER_QUERY = 16384  # bounds the memory of a long video; a query is over well before it pays to ask for more
 
@@ -52,6 +59,7 @@ class Localizer:
         snippets_per_second: rate of the training features; used where a call gives none.
         declared_rate: the same where the configuration said it, in place of what annotation files say.
         layout: of feature files, ``TC`` or ``CT``.
+        extractor: makes features of video files like those in training; ``None`` where nobody knows how.
         device: where to run; the best one there is where it is ``None``.
     """
 
@@ -68,9 +76,10 @@ class Localizer:
         snippets_per_second: float | None = None,
         declared_rate: float | None = None,
         layout: str = "TC",
+        extractor: FeatureExtractor | None = None,
         device: torch.device | str | None = None,
     ) -> None:
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = _chosen(device)
         self.model = model.to(self.device).eval()
         self.labels = tuple(labels)
         self.in_channels = in_channels
@@ -81,18 +90,28 @@ class Localizer:
         self.snippets_per_second = snippets_per_second
         self.declared_rate = declared_rate
         self.layout = layout
+        self.extractor = extractor
 
     @classmethod
-    def load(cls, path: Path | str, *, device: torch.device | str | None = None) -> Localizer:
-        """The detector of a checkpoint that ``rcl train`` wrote.
+    def load(
+        cls, path: Path | str, *, backbone: str | None = None, device: torch.device | str | None = None
+    ) -> Localizer:
+        """The detector of a checkpoint that ``rcl train`` or ``rcl fit`` wrote.
+
+        Args:
+            path: the checkpoint.
+            backbone: name of the backbone of its training features, where the files of that backbone have moved.
+            device: where to run; the best one there is where it is ``None``.
 
         Raises:
             InputError: the file is missing, damaged or not such a checkpoint.
         """
-        return cls.from_checkpoint(read_checkpoint(path), device=device)
+        return cls.from_checkpoint(read_checkpoint(path), backbone=backbone, device=device)
 
     @classmethod
-    def from_checkpoint(cls, checkpoint: Checkpoint, *, device: torch.device | str | None = None) -> Localizer:
+    def from_checkpoint(
+        cls, checkpoint: Checkpoint, *, backbone: str | None = None, device: torch.device | str | None = None
+    ) -> Localizer:
         """The detector of a checkpoint that was read before.
 
         Raises:
@@ -107,11 +126,17 @@ class Localizer:
             fix = "use a whole file that rcl train wrote"
             expected = "weights of the model in its configuration"
             raise InputError(checkpoint.source, expected=expected, found=found, fix=fix) from None
-        return cls.from_model(model, config, facts, device=device)
+        return cls.from_model(model, config, facts, backbone=backbone, device=device)
 
     @classmethod
     def from_model(
-        cls, model: RCL, config: Config, facts: Facts, *, device: torch.device | str | None = None
+        cls,
+        model: RCL,
+        config: Config,
+        facts: Facts,
+        *,
+        backbone: str | None = None,
+        device: torch.device | str | None = None,
     ) -> Localizer:
         """The detector of a model in memory, used as its configuration says."""
         return cls(
@@ -125,6 +150,7 @@ class Localizer:
             snippets_per_second=facts.snippets_per_second,
             declared_rate=config.data.snippets_per_second,
             layout=config.data.layout,
+            extractor=_extractor(facts, backbone, _chosen(device)),
             device=device,
         )
 
@@ -138,7 +164,7 @@ class Localizer:
         """Find the actions of one video.
 
         Args:
-            features: ``(T, C)``, or a feature file in the layout of the training features.
+            features: ``(T, C)``, a feature file in the layout of the training features, or a video file.
             snippets_per_second: of these features; that of the training features if it is not given.
             video: its name in the result.
 
@@ -159,7 +185,8 @@ class Localizer:
         with torch.inference_mode():
             predictions = self._query(features.to(self.device), self.anchors(snippets).segments, steps=steps)
             # At least one frame long (paper 3.3); of a feature sequence the frame is the snippet.
-            decoded = self.decoder(predictions, end=float(snippets), minimum_length=1.0)
+            end = min(snippets, (timeline.end_seconds - timeline.start_seconds) * timeline.snippets_per_second)
+            decoded = self.decoder(predictions, end=end, minimum_length=1.0)
         return Detections(
             videos=(video,),
             video_index=np.zeros(len(decoded.scores), dtype=np.int64),
@@ -178,7 +205,7 @@ class Localizer:
         """Ask the continuous function about any segments.
 
         Args:
-            features: ``(T, C)``, or a feature file.
+            features: ``(T, C)``, a feature file or a video file.
             segments_seconds: ``K`` pairs of start and end.
             snippets_per_second: of these features; that of the training features if it is not given.
 
@@ -208,8 +235,12 @@ class Localizer:
         Raises:
             InputError: see :meth:`detect`.
         """
+        end_seconds = math.inf
         if isinstance(features, (str, Path)):
-            features = read_features(features, layout=self.layout, video=video)
+            if Path(features).suffix.lower() in EXTENSIONS:
+                features = read_features(features, layout=self.layout, video=video)
+            else:
+                features, snippets_per_second, end_seconds = self._extract(features)
         rate = snippets_per_second if snippets_per_second is not None else self.snippets_per_second
         clip = torch.as_tensor(features).float()  # (T, C)
         if clip.ndim != 2 or clip.shape[1] != self.in_channels or len(clip) == 0:
@@ -233,7 +264,19 @@ class Localizer:
             raise InputError(f"video {video!r}", expected="finite numbers", found=found, fix=fix)
         snippets = self.resize or len(clip)
         clip = clip.T / self.scale
-        return (resize(clip, snippets) if self.resize else clip), Timeline(rate * snippets / len(clip.T))
+        timeline = Timeline(rate * snippets / clip.shape[1], end_seconds=end_seconds)
+        return (resize(clip, snippets) if self.resize else clip), timeline
+
+    def _extract(self, path: Path | str) -> tuple[np.ndarray, float, float]:
+        """Features ``(T, C)`` of a video file, their rate, and the duration in seconds."""
+        if self.extractor is None:
+            expected = f"a feature file ({', '.join(EXTENSIONS)}), as nobody told this checkpoint how to make features"
+            fix = "extract the features of training and of this video with rcl extract"
+            raise InputError(path, expected=expected, found="another file", fix=fix)
+        extracted = self.extractor(path)
+        for problem in extracted.problems:
+            log.warning("%s: %s; what could be read is used", path, problem)
+        return extracted.features, extracted.snippets_per_second, extracted.duration_seconds
 
     def _query(self, features: Tensor, anchors: Tensor, *, steps: int | None = None) -> Predictions:
         """What the model says of ``anchors (K, 2)`` in ``features (C, T)``, on the CPU."""
@@ -250,6 +293,16 @@ class Localizer:
         segments = torch.cat([part.segments for part in parts], dim=1).float().cpu()
         boundaries = encoding.boundaries
         return Predictions(answers, segments, None if boundaries is None else boundaries.float().cpu())
+
+
+def _chosen(device: torch.device | str | None) -> torch.device:
+    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def _extractor(facts: Facts, backbone: str | None, device: torch.device) -> FeatureExtractor | None:
+    if facts.extraction is None:
+        return None
+    return FeatureExtractor(parse_settings(facts.extraction, where="checkpoint"), backbone=backbone, device=device)
 
 
 def _checked_segments(segments_seconds: Sequence[tuple[float, float]] | np.ndarray) -> Tensor:

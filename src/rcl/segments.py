@@ -5,6 +5,7 @@ Segments are float tensors ``(..., 2)`` of ``(start, end)``. Snippet ``i`` cover
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -95,10 +96,12 @@ class Timeline(NamedTuple):
     Args:
         snippets_per_second: snippet rate of the features.
         start_seconds: time at which snippet 0 begins.
+        end_seconds: end of the video, where it is known to lie within the last snippet.
     """
 
     snippets_per_second: float
     start_seconds: float = 0.0
+    end_seconds: float = math.inf
 
     def to_seconds(self, segments: Tensor) -> Tensor:
         """Snippet time to seconds, any shape."""

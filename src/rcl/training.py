@@ -25,6 +25,7 @@ from rcl.features import FeatureStore
 from rcl.localizer import Localizer
 from rcl.losses import Criterion
 from rcl.models.rcl import RCL
+from rcl.video.settings import read_settings
 
 MONITORED_TIOU = np.linspace(0.3, 0.7, 5)
 
@@ -80,6 +81,7 @@ def load_training_data(config: Config) -> TrainingData:
         longest=max(datasets[0].longest(index) for index in range(len(datasets[0]))),
         # Of the files, not of what they are resized to.
         snippets_per_second=rates.pop() if len(rates) == 1 and not data.resize else None,
+        extraction=_extraction(config),
     )
     _check_times(datasets[0], str(path))
     if len(datasets) == 1:
@@ -89,6 +91,14 @@ def load_training_data(config: Config) -> TrainingData:
     return TrainingData(
         datasets[0], datasets[1], truth if config.model.labels == "joint" else truth.unlabelled(), facts
     )
+
+
+def _extraction(config: Config) -> dict[str, Any] | None:
+    """How the features of the pack were extracted, so that the detector can do it itself."""
+    if config.data.features is not None:  # they are not the pack's
+        return None
+    settings = read_settings(config.data.root)
+    return settings.model_dump(mode="json") if settings else None
 
 
 def _validation_subset(annotations: Annotations, name: str) -> Annotations:

@@ -1,33 +1,17 @@
-"""A small pack made from nothing, and the whole chain on it: train, detect, evaluate."""
+"""A pack of made-up features with exact ground truth, for tests of everything that begins with features."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from rcl.annotations import Annotations, VideoAnnotation, load_annotations, save_annotations
-from rcl.config import parse_config
-from rcl.datasets import VideoDataset
-from rcl.detections import Detections
-from rcl.evaluation.metrics import Evaluation, evaluate
-from rcl.features import FeatureStore
-from rcl.files import write_json
-from rcl.localizer import Localizer
+from rcl.annotations import Annotations, VideoAnnotation, save_annotations
 
 SNIPPETS_PER_SECOND = 5.0
 CHANNELS = 32
 # Typical length of each action in seconds: from under a second to half a minute.
 ACTIONS = {"clap": 0.8, "wave": 2.0, "jump": 4.0, "walk": 10.0, "dance": 25.0}
-
-# The same values stand, explained, in configs/demo.yaml.
-CONFIG: dict[str, Any] = {
-    "model": {"encoder": {"name": "temporal", "channels": 64, "layers": 7}, "channels": 64, "steps": 3},
-    "sampling": {"regular": 500, "scale_invariant": 24},
-    "training": {"epochs": 15, "batch_size": 2, "learning_rate": 2e-3, "validate_every": 5},
-    "inference": {"top": 100},
-}
 
 
 def make_pack(root: Path, *, training: int = 24, validation: int = 8, seed: int = 0) -> Path:
@@ -97,27 +81,3 @@ def _appearance(look: np.ndarray, start: float, end: float, snippets: int) -> np
     phase = np.clip((time + 0.5 - start) / (end - start), 0, 1)  # (T,)
     third = np.minimum((phase * 3).astype(int), 2)  # (T,)
     return share * look[third]
-
-
-def run_demo(output: Path, *, seed: int = 0) -> Evaluation:
-    """Make a pack, train on it, detect in its validation videos and evaluate.
-
-    Args:
-        output: folder for the pack, the run and the detections.
-        seed: of everything.
-    """
-    from rcl.runs import train  # Lightning takes a second to import
-
-    pack = make_pack(output / "pack", seed=seed)
-    values = {**CONFIG, "data": {"root": str(pack)}, "training": {**CONFIG["training"], "seed": seed}}
-    checkpoint = train(parse_config(values, where="demo"), output / "run", overwrite=True)
-    annotations = load_annotations(pack / "annotations.json").subset("validation")
-    localizer = Localizer.load(checkpoint)
-    videos = VideoDataset(annotations, FeatureStore(pack / "features"), localizer.labels)
-    detections = Detections.concatenate(
-        [localizer.detect_prepared(*videos.read(index), video=video.name) for index, video in enumerate(videos.videos)]
-    )
-    detections.save(output / "detections.json")
-    evaluation = evaluate(detections, annotations, tiou_thresholds=np.linspace(0.3, 0.7, 5), short_seconds=1.5)
-    write_json(output / "evaluation.json", evaluation.to_json(), indent=1)
-    return evaluation

@@ -1,0 +1,181 @@
+"""``rcl extract``, and the options of backbones that other commands share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from rcl.annotations import load_annotations
+from rcl.cli.console import notes
+from rcl.errors import InputError
+from rcl.files import listed
+from rcl.video.backbones import BackboneOptions
+
+if TYPE_CHECKING:
+    from rcl.video.packs import Outcome
+
+Told: TypeAlias = Callable[[str, float], None]
+
+Backbone = Annotated[
+    str, typer.Option(help="motion, hf:NAME_OR_FOLDER, i3d:CHECKPOINT, onnx:FILE or torchscript:FILE.")
+]
+Rate = Annotated[float | None, typer.Option(help="Frames per second; the backbone's usual rate by default.")]
+Window = Annotated[int | None, typer.Option(min=1, help="L, frames that a snippet sees; the backbone's by default.")]
+Stride = Annotated[int | None, typer.Option(min=1, help="σ, frames from one snippet to the next.")]
+Size = Annotated[int | None, typer.Option(min=8, help="Side of the frames that the backbone sees, in pixels.")]
+Mean = Annotated[str | None, typer.Option(help="onnx, torchscript: R,G,B taken from values in 0 to 1.")]
+Std = Annotated[str | None, typer.Option(help="onnx, torchscript: R,G,B by which they are divided.")]
+Pooling = Annotated[str | None, typer.Option(help="hf: mean of all tokens, or cls.")]
+Flow = Annotated[Path | None, typer.Option(help="i3d: checkpoint of the flow stream, for two-stream features.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes; by default one per core, or one for a network.")]
+
+
+def extract(
+    inputs: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Video files, or folders of them.")],
+    output: Annotated[Path, typer.Option(help="The pack: features, their times, annotations.json.")],
+    backbone: Backbone = "motion",
+    labels: Annotated[
+        Path | None, typer.Option(help="Table or JSON of labelled segments to put into the pack.")
+    ] = None,
+    rate: Rate = None,
+    window: Window = None,
+    stride: Stride = None,
+    size: Size = None,
+    mean: Mean = None,
+    std: Std = None,
+    pooling: Pooling = None,
+    flow: Flow = None,
+    workers: Workers = None,
+) -> None:
+    """Turn videos into a pack of snippet features. What is done already and unchanged is not done again."""
+    from rcl.video.extraction import choose_extraction
+    from rcl.video.packs import PackWriter, find_videos, match_videos
+
+    check_rate(rate)
+    videos, others = find_videos(inputs)
+    if others:
+        notes.print(f"rcl: not videos by their names: {listed([path.name for path in others])}.", markup=False)
+    annotations = match_videos(load_annotations(labels, clip=False), videos) if labels else None
+    options = backbone_options(size=size, mean=mean, std=std, pooling=pooling, flow=flow)
+    made, settings = choose_extraction(
+        backbone, options, rate=rate, window=window, stride=stride, device=extraction_device()
+    )
+    writer = PackWriter(output, settings)
+    with extraction_progress(videos) as told:
+        outcomes = writer.extract(videos, backbone=made, workers=workers or usual_workers(backbone), progress=told)
+        done, new, failed = tally(outcomes, videos, told)
+    writer.annotate(annotations)
+    before = f" ({done - new} were done before)" if done > new else ""
+    each = f"{settings.snippets_per_second:g} snippets per second, backbone {backbone}"
+    print(f"{done} of {len(videos)} videos{before}: {output} ({each})")
+    end_with(failed, len(videos))
+
+
+def check_rate(rate: float | None) -> None:
+    """Refuse a rate of frames that is none."""
+    if rate is not None and not 0 < rate <= 1000:
+        raise InputError("--rate", expected="frames per second, above 0", found=str(rate), fix="correct it")
+
+
+def backbone_options(
+    *, size: int | None, mean: str | None, std: str | None, pooling: str | None, flow: Path | None
+) -> BackboneOptions:
+    """The options of the command line as a backbone takes them.
+
+    Raises:
+        InputError: one is not of its kind.
+    """
+    if pooling not in (None, "mean", "cls"):
+        raise InputError("--pooling", expected="mean or cls", found=str(pooling), fix="correct it")
+    return BackboneOptions(
+        size=size,
+        mean=_channels("--mean", mean),
+        std=_channels("--std", std),
+        pooling=pooling,  # type: ignore[arg-type]
+        flow=str(flow) if flow else None,
+    )
+
+
+def _channels(option: str, text: str | None) -> tuple[float, float, float] | None:
+    if text is None:
+        return None
+    try:
+        red, green, blue = (float(part) for part in text.split(","))
+    except ValueError:
+        fix = "write e.g. 0.485,0.456,0.406"
+        raise InputError(option, expected="three numbers R,G,B", found=text, fix=fix) from None
+    if option == "--std" and not min(red, green, blue) > 0:
+        raise InputError(option, expected="numbers above 0", found=text, fix="correct it")
+    return red, green, blue
+
+
+def extraction_device() -> str:
+    """Where backbones run."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def usual_workers(backbone: str) -> int:
+    """A process per core for the descriptor, which runs on one; networks use all cores, or the one GPU, themselves."""
+    return (os.cpu_count() or 1) if backbone == "motion" else 1
+
+
+@contextmanager
+def extraction_progress(videos: Mapping[str, Path]) -> Iterator[Told]:
+    """A bar on a terminal with the time left, by the size of the files; nothing in a pipe.
+
+    Yields what is told of a video and the seconds of it that are done, or −1 when it is done.
+    """
+    sizes = {name: path.stat().st_size if path.exists() else 0 for name, path in videos.items()}
+    columns = (
+        TextColumn("Extracting"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[videos]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=notes, disable=not sys.stderr.isatty(), transient=True) as bar:
+        task = bar.add_task("", total=max(sum(sizes.values()), 1), videos=f"0/{len(videos)}")
+        count = 0
+
+        def told(name: str, seconds: float) -> None:
+            nonlocal count
+            if seconds >= 0:
+                bar.update(task, description=f"{name} {seconds:.0f} s")
+                return
+            count += 1
+            bar.update(task, advance=sizes[name], videos=f"{count}/{len(videos)}", description="")
+
+        yield told
+
+
+def tally(outcomes: Iterable[Outcome], videos: Mapping[str, Path], told: Told) -> tuple[int, int, int]:
+    """Take the outcomes as they come and say what was wrong: how many are done, of them now, and how many failed."""
+    done = new = failed = 0
+    for outcome in outcomes:
+        told(outcome.video, -1)
+        if outcome.error:
+            failed += 1
+            notes.print(f"rcl: {outcome.error}", markup=False)
+        if outcome.record:
+            done += 1
+            new += outcome.new
+            for problem in outcome.record.problems:
+                notes.print(f"rcl: {videos[outcome.video]}: {problem}; what could be read is kept.", markup=False)
+    return done, new, failed
+
+
+def end_with(failed: int, count: int) -> None:
+    """End with status 2 where videos could not be used."""
+    if failed:
+        notes.print(f"rcl: {failed} of {count} videos could not be used; see above.")
+        sys.exit(2)

@@ -1,0 +1,164 @@
+"""``rcl train``, ``rcl fit`` and ``rcl demo``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import Progress
+
+from rcl.cli.console import notes, print_table, quiet_lightning
+from rcl.cli.extraction import (
+    Backbone,
+    Flow,
+    Mean,
+    Pooling,
+    Rate,
+    Size,
+    Std,
+    Stride,
+    Window,
+    Workers,
+    backbone_options,
+    check_rate,
+    end_with,
+    extraction_device,
+    extraction_progress,
+    tally,
+    usual_workers,
+)
+from rcl.config import load_config
+from rcl.detections import Detections
+from rcl.errors import InputError
+from rcl.files import listed
+from rcl.subtitles import MIN_SCORE, save_subtitles
+from rcl.tables import evaluation_table
+
+if TYPE_CHECKING:
+    from rcl.fit import Fit
+
+DEMO_VIDEOS, DEMO_HELD_OUT = 32, 8
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="Configuration, YAML; see configs/.")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...")] = None,
+    output: Annotated[Path, typer.Option(help="Folder for checkpoints and metrics.")] = ...,  # type: ignore[assignment]
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
+    devices: Annotated[str, typer.Option(help="Number of accelerators, or auto for all.")] = "auto",
+) -> None:
+    """Train a detector on a pack of features and annotations."""
+    from lightning.pytorch.utilities import rank_zero_only
+
+    from rcl.runs import train as run  # Lightning takes a second to import, which the other commands need not wait for
+
+    quiet_lightning()
+    parsed = load_config(config, overrides)
+    last = run(parsed, output, resume=resume, devices=_devices(devices))
+    rank_zero_only(print)(f"Trained {parsed.training.epochs} epochs: {last} (metrics in {output / 'metrics.csv'}).")
+
+
+def _devices(text: str) -> int | str:
+    if text == "auto":
+        return text
+    if not text.isdigit() or text == "0":
+        raise InputError("--devices", expected="a positive number or auto", found=text, fix="correct it")
+    return int(text)
+
+
+def fit(
+    videos: Annotated[Path, typer.Argument(metavar="VIDEOS_DIR", help="Folder of videos.")],
+    labels: Annotated[Path, typer.Argument(metavar="LABELS.csv", help="video,start,end,label[,subset]; seconds.")],
+    output: Annotated[Path, typer.Option(help="Folder for features, checkpoints and results.")],
+    backbone: Backbone = "motion",
+    rate: Rate = None,
+    window: Window = None,
+    stride: Stride = None,
+    size: Size = None,
+    mean: Mean = None,
+    std: Std = None,
+    pooling: Pooling = None,
+    flow: Flow = None,
+    workers: Workers = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the split and of the training.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped.")] = False,
+) -> None:
+    """From a folder of videos and a table of labels to a trained, evaluated detector."""
+    import rcl.runs  # noqa: F401, before its messages can be silenced
+    from rcl.fit import Fit
+    from rcl.video.packs import find_videos
+
+    quiet_lightning()
+    check_rate(rate)
+    found, _ = find_videos([videos])
+    chain = Fit(
+        found,
+        labels,
+        output,
+        backbone=backbone,
+        options=backbone_options(size=size, mean=mean, std=std, pooling=pooling, flow=flow),
+        rate=rate,
+        window=window,
+        stride=stride,
+        seed=seed,
+        device=extraction_device(),
+    )
+    failed = run_fit(chain, workers=workers or usual_workers(backbone), resume=resume)
+    end_with(failed, len(chain.videos) + len(chain.missing))
+
+
+def run_fit(chain: Fit, *, workers: int, resume: bool = False, overwrite: bool = False) -> int:
+    """Take the steps of a fit and say what comes of them; how many videos could not be used."""
+    if chain.missing:
+        names = listed([repr(name) for name in chain.missing])
+        notes.print(f"rcl: the labels name videos that are not in the folder: {names}.", markup=False)
+    if chain.unlabelled:
+        names = listed([repr(name) for name in chain.unlabelled])
+        notes.print(f"rcl: left aside, since the labels do not name them: {names}.", markup=False)
+    with extraction_progress(chain.videos) as told:
+        outcomes = chain.extract(workers=workers, progress=told)
+        done, new, failed = tally(outcomes, chain.videos, told)
+    notes.print(f"Features of {done} videos{f', {done - new} of them from before' if done > new else ''}.")
+    config = chain.configure()
+    for choice in chain.choices:
+        notes.print(f"{choice.name}: {choice.value}, as {choice.reason}.", markup=False)
+    checkpoint = chain.train(config, resume=resume, overwrite=overwrite)
+    evaluation = chain.evaluate(checkpoint, config)
+    if evaluation:
+        print_table(evaluation_table(evaluation))
+        print(f"detections  {chain.output / 'detections.json'}")
+        print(f"evaluation  {chain.output / 'evaluation.json'}")
+    print(f"features    {chain.output / 'pack'}")
+    print(f"checkpoint  {checkpoint}")
+    return failed + len(chain.missing)
+
+
+def demo(
+    output: Annotated[Path, typer.Option(help="Folder for everything that the demo makes.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same result.")] = 0,
+) -> None:
+    """The whole chain on rendered videos: render, extract, train, detect and evaluate; three minutes on two cores."""
+    import rcl.runs  # noqa: F401, before its messages can be silenced
+    from rcl.fit import Fit, hold_out
+    from rcl.rendering import render_videos, write_labels
+    from rcl.video.packs import find_videos
+
+    quiet_lightning()
+    folder, run = output / "videos", output / "run"
+    notes.print(f"Rendering {DEMO_VIDEOS} videos of a drawn figure, of which {DEMO_HELD_OUT} are held out ...")
+    with Progress(console=notes, disable=not sys.stderr.isatty(), transient=True) as bar:
+        task = bar.add_task("Rendering", total=DEMO_VIDEOS)
+        rendered = render_videos(folder, count=DEMO_VIDEOS, seed=seed, progress=lambda: bar.advance(task))
+    held_out = list(rendered.videos)[-DEMO_HELD_OUT:]
+    labels = output / "labels.csv"
+    write_labels(hold_out(rendered, held_out), labels)
+    chain = Fit(find_videos([folder])[0], labels, run, seed=seed)
+    run_fit(chain, workers=usual_workers("motion"), overwrite=True)
+    print(f"labels      {labels}")
+    detections = Detections.load(run / "detections.json")
+    for name in held_out:  # beside the video, where players look for them
+        others = set(detections.videos) - {name}
+        save_subtitles(detections.without(others), folder / f"{name}.srt", min_score=MIN_SCORE)
+    print(f"watch       {folder / held_out[0]}.mp4 (players show the detections, which are in the .srt beside it)")

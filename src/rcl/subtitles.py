@@ -1,0 +1,53 @@
+"""Detections as subtitles, so that any player shows them over the video."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+
+from rcl.detections import Detection, Detections
+from rcl.errors import InputError
+from rcl.files import PathLike, extension_of, write_text
+
+EXTENSIONS = (".srt", ".vtt")
+MIN_SCORE = 0.4
+"""Below it detections are mostly second guesses, which would cover the picture."""
+
+
+def save_subtitles(detections: Detections, path: PathLike, *, min_score: float = MIN_SCORE) -> None:
+    """Write the detections of one video as SubRip or WebVTT, by extension.
+
+    A detection is on the screen from its start to its end, with its label and its score in percent; several at a time
+    are shown below each other.
+
+    Args:
+        detections: of at most one video.
+        path: ``.srt`` or ``.vtt``.
+        min_score: detections with a lower score are left out.
+
+    Raises:
+        InputError: another extension, several videos, or a place that cannot be written.
+    """
+    extension = extension_of(Path(path), EXTENSIONS)
+    if len(detections.videos) > 1:
+        found = f"{len(detections.videos)}"
+        fix = "write one file per video (rcl detect --subtitles FOLDER)"
+        raise InputError(path, expected="detections of one video", found=found, fix=fix)
+    shown = sorted(found for found in detections if found.score >= min_score)  # by time
+    if extension == ".srt":
+        cues = [f"{number}\n{_cue(detection, ',')}" for number, detection in enumerate(shown, 1)]
+        write_text(path, "\n\n".join(cues) + "\n" * bool(cues))
+    else:
+        write_text(path, "\n\n".join(["WEBVTT", *(_cue(detection, ".") for detection in shown)]) + "\n")
+
+
+def _cue(detection: Detection, point: str) -> str:
+    start = round(detection.start_seconds * 1000)
+    end = max(round(detection.end_seconds * 1000), start + 1)  # a cue without length is not shown
+    label = html.escape(" ".join(detection.label.split()) or "action", quote=False)  # a blank line would end the cue
+    return f"{_clock(start, point)} --> {_clock(end, point)}\n{label} {detection.score:.0%}"
+
+
+def _clock(milliseconds: int, point: str) -> str:
+    seconds, milliseconds = divmod(max(milliseconds, 0), 1000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{point}{milliseconds:03}"
