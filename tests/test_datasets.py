@@ -103,7 +103,7 @@ def test_a_sample(tmp_path):
     assert sample.segments.tolist() == [[2, 5], [8, 12]]
     assert sample.labels.tolist() == [1, 0]
     assert sample.labels.dtype == torch.int64
-    assert sample.timeline == Timeline(2.0) == samples.timeline(0)
+    assert sample.timeline == Timeline(2.0, end_seconds=10.0) == samples.timeline(0)
     assert samples[1].features.shape == (3, 5)
     assert [samples.longest(index) for index in (0, 1)] == [4, 1]
 
@@ -157,7 +157,7 @@ def test_the_rate_of_the_frames_is_not_that_of_the_snippets(tmp_path):
 def test_a_few_snippets_more_or_less_are_fine(tmp_path, snippets, fine):
     samples = dataset(tmp_path, [video(duration=40.0, rate=2.5)], [numbered(snippets)])
     if fine:
-        assert samples[0].timeline == Timeline(2.5)
+        assert samples[0].timeline.snippets_per_second == 2.5
     else:
         assert f"found {snippets} in its feature file" in error_of(samples.timeline, 0)
 
@@ -181,7 +181,7 @@ def test_ground_truth_is_cut_to_the_features(tmp_path):
 def test_a_video_of_one_snippet(tmp_path):
     samples = dataset(tmp_path, [video(segments=[(0, 0.4)], duration=0.4)], [numbered(1)])
     assert samples[0].features.shape == (3, 1)
-    assert samples[0].timeline == Timeline(2.5)
+    assert samples[0].timeline.snippets_per_second == 2.5
     torch.testing.assert_close(samples[0].segments, torch.tensor([[0.0, 1.0]]))
     resized = dataset(tmp_path, [video(segments=[(0, 0.4)], duration=0.4)], [numbered(1)], resize=10)
     torch.testing.assert_close(resized[0].features, torch.tensor([[0.0], [1.0], [2.0]]).expand(3, 10))

@@ -166,11 +166,18 @@ def test_from_videos_and_a_table_to_detections_of_a_video(tmp_path: Path, films:
 def test_a_fit_that_was_done_goes_on_only_when_asked(tmp_path: Path, films: Path, run: Run) -> None:
     arguments = ("fit", films, tmp_path / "labels.csv", "--output", tmp_path / "run")
     assert run(*arguments)[0] == 0
+    kept = (tmp_path / "run" / "pack" / "annotations.json").read_text()
+    shutil.move(films / "figure-003.mp4", films / "held.mp4")  # another set of videos would be split otherwise
     status, _, notes = run(*arguments)
     assert status == 2
-    assert "Features of 5 videos, 5 of them from before." in notes
     assert "add --resume" in notes
-    assert run(*arguments, "--resume")[0] == 0
+    assert run(*arguments, "--resume")[0] == 2  # a video is missing, but the run goes on
+    assert (tmp_path / "run" / "pack" / "annotations.json").read_text() == kept
+    (tmp_path / "labels.csv").write_text((tmp_path / "labels.csv").read_text().replace(",action", ",other"))
+    status, _, notes = run(*arguments, "--resume")
+    assert status == 2
+    assert "expected the labels that the training began with, found others; fit into another folder" in notes
+    (tmp_path / "run" / "last.ckpt").unlink()
     status, _, notes = run(*arguments, "--stride", 7)
     assert status == 2
     assert "expected the settings that its features were extracted with" in notes
@@ -185,8 +192,8 @@ def test_what_cannot_be_used_is_named_and_the_rest_is_fitted(tmp_path: Path, fil
     status, said, notes = run("fit", films, tmp_path / "labels.csv", "--output", tmp_path / "run")
     assert status == 2
     assert "figure-000.mp4: expected a video file" in notes
-    assert "name videos that are not in the folder: 'absent.mp4'" in notes or "'absent'" in notes
-    assert "the labels do not name them: 'other'" in notes
+    assert "the labels name videos that are not here: 'absent'." in notes
+    assert "the labels do not name these videos: 'other'." in notes
     assert "2 of 6 videos could not be used" in notes
     assert "checkpoint" in said
     assert (tmp_path / "run" / "last.ckpt").is_file()
@@ -240,9 +247,10 @@ def test_a_checkpoint_that_does_not_know_how_says_so(tmp_path: Path, films: Path
 
 
 def test_the_demo_goes_from_rendering_to_subtitles(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    for _ in range(2):  # a demo begins anew
-        status, said, notes = run("demo", "--output", tmp_path / "demo")
-        assert status == 0, notes
+    (tmp_path / "demo" / "run").mkdir(parents=True)
+    (tmp_path / "demo" / "run" / "last.ckpt").write_text("that of an earlier demo, which begins anew")
+    status, said, notes = run("demo", "--output", tmp_path / "demo")
+    assert status == 0, notes
     assert (tmp_path / "demo" / "videos" / "figure-003.srt").is_file()
     for line in said.splitlines()[-6:]:
         path = line.split()[1]

@@ -20,14 +20,18 @@ LEVELS = {
             "files",
             "feature_files",
             "subtitles",
+            "machine",
+            "classifiers",
+            "public_annotations",
+            "rescaling",
         ],
         1,
     ),
     **dict.fromkeys(
         ["datasets", "sampling", "alignment", "losses", "models", "postprocess", "evaluation", "config"], 2
     ),
-    **dict.fromkeys(["checkpoints", "video", "rendering", "figure", "scenery"], 2),
-    **dict.fromkeys(["assembly", "training", "runs", "localizer", "cli", "tables", "fit", "report"], 3),
+    **dict.fromkeys(["checkpoints", "video", "rendering", "figure", "scenery", "windows"], 2),
+    **dict.fromkeys(["assembly", "training", "runs", "localizer", "cli", "tables", "fit", "public_weights"], 3),
     "": 3,  # rcl/__init__.py: what users import
 }
 # Level 2 knows level 1, itself, and this.

@@ -65,7 +65,8 @@ def test_arrays_tensors_and_files_give_the_same_detections(
         features.astype(np.float64), np.asfortranarray(features),
     ]  # fmt: skip
     for way in ways:
-        assert_same(localizer.detect(way, RATE), expected)
+        assert_same(localizer.detect(way, RATE, video="video"), expected)
+    assert localizer.detect(tmp_path / "a.npy", RATE).videos == ("a",)
     assert_same(localizer.detect(features), expected)  # the rate of the training features
     assert localizer.detect(features, RATE, video="dog.mp4").videos == ("dog.mp4",)
 

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -19,11 +20,19 @@ from rcl.annotations import load_annotations
 from rcl.errors import InputError
 from rcl.files import write_text
 from rcl.video.backbones import BackboneOptions
-from rcl.video.extraction import FeatureExtractor, choose_extraction, extract_features, rebuild_backbone
-from rcl.video.packs import PackWriter, find_videos, match_videos
+from rcl.video.extraction import (
+    FeatureExtractor,
+    _file_digests,
+    choose_extraction,
+    extract_features,
+    rebuild_backbone,
+)
+from rcl.video.finding import find_videos, match_videos
+from rcl.video.motion import MotionBackbone
+from rcl.video.packs import PackWriter
 from rcl.video.settings import ExtractionSettings, read_settings
 from rendered import read_number, render, render_audio
-from test_exported import write_script
+from test_exported import write_onnx, write_script
 
 SMALL = {"rate": 10.0, "window": 3, "stride": 2}
 
@@ -102,11 +111,35 @@ def test_a_moved_backbone_is_the_same_and_a_changed_one_is_not(tmp_path: Path) -
     again = FeatureExtractor(settings, backbone=f"torchscript:{tmp_path / 'moved.pt'}")(video).features
     np.testing.assert_array_equal(again, expected)
     (tmp_path / "a.pt").write_bytes((tmp_path / "moved.pt").read_bytes() + b"\0")
-    with pytest.raises(InputError, match=r"expected the weights that the features of the training were extracted with"):
+    with pytest.raises(InputError, match=r"expected the weights that the features were extracted with"):
         rebuild_backbone(settings)
 
 
+def test_weights_beside_an_onnx_model_count(tmp_path: Path) -> None:
+    model = write_onnx(tmp_path / "a.onnx", ["batch", 3, 4, 8, 8])
+    (tmp_path / "unrelated.bin").write_bytes(b"0")
+    _, settings = choose_extraction(f"onnx:{model}")
+    model.write_bytes(model.read_bytes() + b"\x2a\x08weights0")  # an unknown field, in which the name stands
+    (tmp_path / "weights0").write_bytes(b"0")
+    digests = [_file_digests(f"onnx:{model}", BackboneOptions())]
+    (tmp_path / "weights0").write_bytes(b"1")
+    digests.append(_file_digests(f"onnx:{model}", BackboneOptions()))
+    (tmp_path / "unrelated.bin").write_bytes(b"1")
+    digests.append(_file_digests(f"onnx:{model}", BackboneOptions()))
+    assert digests[0] != settings.weights
+    assert digests[0] != digests[1] == digests[2]
+
+
 def test_only_the_window_that_a_backbone_takes(tmp_path: Path) -> None:
+    model = write_onnx(tmp_path / "a.onnx", ["batch", 3, 4, 8, 8])
+    with pytest.raises(InputError, match=r"--window: expected 4 frames, which is all that .* takes, found 5"):
+        choose_extraction(f"onnx:{model}", window=5)
+
+
+def test_what_no_backbone_is_or_takes() -> None:
+    for wrong in ({"rate": -1.0}, {"rate": 0.0}, {"stride": -3}, {"window": 0}):
+        with pytest.raises(InputError, match="extraction: expected settings"):
+            choose_extraction("motion", **wrong)
     with pytest.raises(InputError, match="--backbone: expected motion, hf:NAME_OR_FOLDER"):
         choose_extraction("slowfast")
     with pytest.raises(InputError, match="--pooling: expected an option of the backbone motion"):
@@ -147,8 +180,66 @@ def test_what_is_done_and_unchanged_is_not_done_again(tmp_path: Path, videos: Pa
     assert changed == {"b", "c"}
 
 
+def test_a_video_that_cannot_be_read_any_more_is_not_in_the_pack(tmp_path: Path, videos: Path) -> None:
+    found, _ = find_videos([videos])
+    list(writer(tmp_path / "pack").extract(found))
+    (videos / "b.mp4").write_text("no longer a video")
+    pack = writer(tmp_path / "pack")
+    assert [outcome.video for outcome in pack.extract(found) if outcome.error] == ["b"]
+    assert [*pack.annotate().videos] == ["a", "c"]
+
+
+def test_another_video_of_a_name_is_refused_while_the_first_is_there(tmp_path: Path, videos: Path) -> None:
+    list(writer(tmp_path / "pack").extract(find_videos([videos])[0]))
+    (tmp_path / "other").mkdir()
+    render(tmp_path / "other" / "a.mp4", frames=9)
+    (outcome,) = writer(tmp_path / "pack").extract({"a": tmp_path / "other" / "a.mp4"})
+    assert "expected a video with a name of its own, found one called like" in str(outcome.error)
+    (videos / "a.mp4").unlink()
+    (outcome,) = writer(tmp_path / "pack").extract({"a": tmp_path / "other" / "a.mp4"})
+    assert outcome.record
+
+
+def test_a_video_has_one_name_also_when_one_like_it_comes_and_goes(tmp_path: Path, videos: Path) -> None:
+    pack = writer(tmp_path / "pack")
+    for names in (["a"], ["a.avi", "a.mp4"], ["a"]):
+        found, _ = find_videos([*videos.glob("a.*")])
+        list(pack.extract(found))
+        assert pack.names() == names
+        twin = videos / "a.avi"
+        if twin.exists():
+            twin.unlink()
+            (tmp_path / "pack" / "records" / "a.avi.json").unlink()
+        else:
+            render(twin, codec="mpeg4", frames=8)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_that_nobody_foresaw_is_the_videos_own(
+    tmp_path: Path, videos: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if workers == 1:
+        monkeypatch.setattr(MotionBackbone, "__call__", lambda *_: 1 / 0)
+        expected = "found ZeroDivisionError: "
+        settings = writer(tmp_path / "pack").settings
+    else:  # a backbone that workers cannot build
+        write_script(torch.nn.Flatten(), tmp_path / "a.pt")
+        name = f"torchscript:{tmp_path / 'a.pt'}"
+        _, settings = choose_extraction(name, BackboneOptions(size=8), window=2, stride=2)
+        (tmp_path / "a.pt").unlink()
+        expected = "a.pt: expected a file, found no such file"
+    outcomes = list(PackWriter(tmp_path / "pack", settings).extract(find_videos([videos])[0], workers=workers))
+    assert len(outcomes) == 3
+    assert all(expected in str(outcome.error) for outcome in outcomes)
+
+
+def test_a_pack_without_features_takes_other_settings(tmp_path: Path) -> None:
+    writer(tmp_path / "pack", rate=1e-5)  # mistyped, and stopped
+    assert writer(tmp_path / "pack").settings == read_settings(tmp_path / "pack")
+
+
 def test_two_settings_do_not_mix(tmp_path: Path, videos: Path) -> None:
-    writer(tmp_path / "pack")
+    list(writer(tmp_path / "pack").extract({"a": videos / "a.mp4"}))
     for change, said in (({"stride": 3}, "stride 2 and 3"), ({"rate": 12.5}, r"rate 10\.0 and 12\.5")):
         with pytest.raises(InputError, match=f"pack: expected the settings .* found others .{said}"):
             writer(tmp_path / "pack", **change)
@@ -156,8 +247,11 @@ def test_two_settings_do_not_mix(tmp_path: Path, videos: Path) -> None:
     (tmp_path / "hand" / "features").mkdir(parents=True)
     with pytest.raises(InputError, match=r"a pack without extraction\.json"):
         writer(tmp_path / "hand")
-    write_text(tmp_path / "pack" / "extraction.json", '{"settings": {"rate": 10}}')
-    with pytest.raises(InputError, match=r"extraction\.json: expected settings of rcl extract, found backbone: "):
+    write_text(tmp_path / "pack" / "extraction.json", '{"format": 1, "settings": {"rate": 10}}')
+    with pytest.raises(InputError, match=r"extraction\.json: expected settings of an extraction, found backbone: "):
+        writer(tmp_path / "pack")
+    write_text(tmp_path / "pack" / "extraction.json", '{"format": 99}')
+    with pytest.raises(InputError, match=r"extraction\.json: expected format 1, found format 99"):
         writer(tmp_path / "pack")
 
 
@@ -215,16 +309,35 @@ def test_a_killed_extraction_goes_on_to_the_same_result(tmp_path: Path) -> None:
     assert finished == contents(tmp_path / "undisturbed")
 
 
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+def test_no_process_is_left_of_an_extraction_that_was_stopped(tmp_path: Path, sent: signal.Signals) -> None:
+    (tmp_path / "videos").mkdir()
+    for number in range(4):
+        render(tmp_path / "videos" / f"v{number}.mp4", frames=1500, rate=10, width=320, height=240)
+    command = [sys.executable, "-m", "rcl.cli", "extract", str(tmp_path / "videos"), "--output", str(tmp_path / "pack")]
+    process = subprocess.Popen([*command, "--workers", "2"])
+    parent = psutil.Process(process.pid)
+    while not (tmp_path / "pack" / "features").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    workers = parent.children(recursive=True)
+    process.send_signal(sent)
+    assert process.wait(timeout=20) in (130, -sent)
+    assert len(workers) >= 2
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert not alive
+
+
 def test_a_video_that_kills_its_process_is_named_and_the_others_go_on(tmp_path: Path, videos: Path) -> None:
     code = f"""
 import os, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
-from rcl.video import packs
+from rcl.video import finding, packs
 
 def main():
     pack = packs.PackWriter(Path({str(tmp_path / "pack")!r}), packs.ExtractionSettings(backbone="motion", **{SMALL!r}))
-    for outcome in pack.extract(packs.find_videos([{str(videos)!r}])[0], workers=2):
+    for outcome in pack.extract(finding.find_videos([{str(videos)!r}])[0], workers=2):
         print(outcome.video, "failed" if outcome.error else "done")
 
 extract_one = packs.PackWriter.extract_one
@@ -290,11 +403,12 @@ def test_labels_stay_when_videos_are_added(tmp_path: Path, videos: Path) -> None
     list(pack.extract(find_videos([videos / "a.mp4"])[0]))
     pack.annotate(load_annotations(table))
     list(pack.extract(find_videos([videos])[0]))
-    videos_of_pack = pack.annotate().videos
+    table.write_text("video,start,end,label,subset\nc,0.1,0.5,y,validation\n")
+    videos_of_pack = pack.annotate(load_annotations(table)).videos
     assert [(name, video.subset, video.labels) for name, video in videos_of_pack.items()] == [
         ("a", "training", ("x",)),
         ("b", "testing", ()),
-        ("c", "testing", ()),
+        ("c", "validation", ("y",)),
     ]
     assert load_annotations(tmp_path / "pack" / "annotations.json").videos["a"].segments_seconds.tolist() == [
         [0.5, 1.5]

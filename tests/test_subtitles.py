@@ -33,14 +33,14 @@ FOUND = made((3661.5, 3662.25, "wave", 0.5), (1.0, 2.5, "jump & <turn>", 0.876),
 def test_subrip(tmp_path: Path) -> None:
     save_subtitles(FOUND, tmp_path / "a.srt")
     assert (tmp_path / "a.srt").read_text() == (
-        "1\n00:00:01,000 --> 00:00:02,500\njump &amp; &lt;turn&gt; 88%\n\n2\n01:01:01,500 --> 01:01:02,250\nwave 50%\n"
+        "1\n00:00:01,000 --> 00:00:02,500\njump & ‹turn› 88%\n\n2\n01:01:01,500 --> 01:01:02,250\nwave 50%\n"
     )
 
 
 def test_webvtt(tmp_path: Path) -> None:
     save_subtitles(FOUND, tmp_path / "a.vtt", min_score=0)
     text = (tmp_path / "a.vtt").read_text()
-    assert text.startswith("WEBVTT\n\n00:00:01.000 --> 00:00:02.500\njump")
+    assert text.startswith("WEBVTT\n\n00:00:01.000 --> 00:00:02.500\njump &amp; &lt;turn&gt; 88%")
     assert text.endswith("01:01:01.500 --> 01:01:02.250\nwave 50%\n")
     assert "walk 10%" in text
 

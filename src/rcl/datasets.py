@@ -6,6 +6,7 @@ depends neither on the order of loading, nor on the number of workers, nor on wh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,12 @@ from rcl.segments import Timeline
 
 
 def is_pack(path: Path) -> bool:
-    """Whether a folder holds annotations or features by the names that they have in a pack."""
-    return any((path / name).exists() for name in ("annotations.json", "annotations.csv", "features"))
+    """Whether a folder holds features, or annotations, by the names that they have in a pack.
+
+    Not by ``annotations.csv`` alone, which may lie beside videos.
+    """
+    names = ("annotations.json", "features", "features.h5", "features.hdf5", "features.npz")
+    return any((path / name).exists() for name in names)
 
 
 def find_annotations(pack: Path) -> Path:
@@ -163,7 +168,7 @@ class VideoDataset(Dataset[Sample]):
             )
         if duration and not self.resize:
             self._check_length(video.name, snippets, rate, duration)
-        return Timeline(rate)
+        return Timeline(rate, end_seconds=duration or math.inf)
 
     def _check_length(self, name: str, snippets: int, rate: float, duration: float) -> None:
         # A file whose 'fps' is the rate of the video's frames would put every action at a wrong time, silently.

@@ -10,9 +10,9 @@ import logging
 import math
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 from rcl.errors import InputError
 
@@ -254,6 +254,8 @@ def _check_header(path: Path, header: Sequence[str], required: Sequence[str]) ->
     if missing:
         found = f"{shown(','.join(header))} without {', '.join(missing)}"
         fix = "add the missing column, separated by commas, to the first line and to all rows"
+        if ";" in "".join(header):
+            fix = "save the table with its columns separated by commas, not semicolons"
         raise InputError(path, expected=expected, found=found, fix=fix)
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
@@ -265,13 +267,18 @@ def _check_header(path: Path, header: Sequence[str], required: Sequence[str]) ->
 
 
 def write_text(path: PathLike, text: str) -> None:
-    """Write a UTF-8 file whole or not at all, as ``write_bytes`` does."""
+    """Write a UTF-8 file whole or not at all, as ``write_file`` does."""
     # A file name that is no valid Unicode reaches us as lone surrogates: written as \udcXX, JSON reads them back.
-    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+    content = text.encode("utf-8", "backslashreplace")
+    write_file(path, lambda file: file.write(content))
 
 
-def write_bytes(path: PathLike, content: bytes) -> None:
+def write_file(path: PathLike, write: Callable[[BinaryIO], object]) -> None:
     """Write a file whole or not at all: aside first, then renamed. Missing folders are made.
+
+    Args:
+        path: of the file; a link stays a link.
+        write: is given the open file.
 
     Raises:
         InputError: the place cannot be written to.
@@ -280,7 +287,8 @@ def write_bytes(path: PathLike, content: bytes) -> None:
     aside = target.with_name(f".{uuid.uuid4().hex}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(content)
+        with aside.open("wb") as file:
+            write(file)
         os.replace(aside, target)
     except OSError as error:
         found = error.strerror or str(error)
@@ -289,6 +297,19 @@ def write_bytes(path: PathLike, content: bytes) -> None:
     finally:
         with contextlib.suppress(OSError):  # it is renamed already, or could not be made
             aside.unlink()
+
+
+def check_place(path: PathLike) -> None:
+    """Check that a file can be written, before the work that it is to hold. Missing folders are made.
+
+    Raises:
+        InputError: the place is a folder, or cannot be written to.
+    """
+    if Path(path).is_dir():
+        raise InputError(path, expected="the name of a file", found="a folder", fix="choose another name")
+    probe = Path(path).with_name(f".{uuid.uuid4().hex}.part")
+    write_file(probe, lambda file: None)
+    probe.unlink(missing_ok=True)
 
 
 def write_json(path: PathLike, data: object, *, indent: int | None = None) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from rcl.annotations import Annotations, load_annotations
-from rcl.config import Config, parse_config
+from rcl.config import Config, load_config, parse_config
 from rcl.datasets import VideoDataset
 from rcl.detections import Detections
 from rcl.errors import InputError
@@ -23,7 +23,9 @@ from rcl.files import listed, write_json
 from rcl.localizer import Localizer
 from rcl.video.backbones import BackboneOptions
 from rcl.video.extraction import choose_extraction
-from rcl.video.packs import Outcome, PackWriter, match_videos
+from rcl.video.finding import match_videos
+from rcl.video.packs import Outcome, PackWriter
+from rcl.video.settings import read_settings
 
 VALIDATION_SHARE = 0.2  # of the videos, where the table names no subset
 SNIPPETS_PER_ACTION = 4  # that a short action should span
@@ -109,6 +111,8 @@ class Fit:
         window: L; the backbone's choice by default.
         stride: σ; chosen from the lengths of the actions by default.
         seed: of the split and of the training.
+        resume: go on with a training that was stopped.
+        overwrite: begin the training anew where there was one.
         device: where the backbone runs.
 
     Raises:
@@ -128,8 +132,15 @@ class Fit:
         window: int | None = None,
         stride: int | None = None,
         seed: int = 0,
+        resume: bool = False,
+        overwrite: bool = False,
         device: torch.device | str = "cpu",
     ) -> None:
+        self.resumes = (output / "last.ckpt").exists() and resume
+        self.overwrite = overwrite
+        if (output / "last.ckpt").exists() and not (resume or overwrite):
+            fix = "add --resume to go on with it, or choose another folder"
+            raise InputError(output, expected="a new folder", found="the run of an earlier command", fix=fix)
         annotations = match_videos(load_annotations(labels, clip=False), videos)
         there = {name: video for name, video in annotations.videos.items() if name in videos}
         self.missing = sorted(set(annotations.videos) - set(there))
@@ -144,10 +155,11 @@ class Fit:
         self.choices: list[Choice] = []
         self.annotations = replace(annotations, videos=there)
         self.short_seconds = float(np.round(np.quantile(lengths, 0.25), 2))
-        self.backbone, settings = choose_extraction(
-            backbone, options, rate=rate, window=window, stride=stride, device=device
-        )
-        if stride is None:
+        made, settings = choose_extraction(backbone, options, rate=rate, window=window, stride=stride, device=device)
+        kept = read_settings(output / "pack") if self.resumes else None
+        if kept is not None and stride is None:  # what a training began with
+            settings = kept.model_copy(update={"rate": settings.rate, "backbone": settings.backbone})
+        elif stride is None:
             # Networks cost too much to be asked more often than usual; the descriptor sees up to the next snippet.
             chosen = choose_stride(lengths, settings.rate)
             chosen = chosen if backbone == "motion" else max(chosen, settings.stride)
@@ -156,7 +168,7 @@ class Fit:
             short = float(np.quantile(lengths, 0.1))
             reason = f"one action in ten is shorter than {short:.2g} s"
             self._choose("snippets per second", f"{settings.snippets_per_second:.3g}", reason)
-        self.writer = PackWriter(output / "pack", settings)
+        self.writer = PackWriter(output / "pack", settings, backbone=made, device=device)
 
     def _choose(self, name: str, value: object, reason: str) -> None:
         self.choices.append(Choice(name, str(value), reason))
@@ -172,20 +184,33 @@ class Fit:
 
     def extract(self, *, workers: int = 1, progress: Callable[[str, float], None] | None = None) -> Iterator[Outcome]:
         """Extract the features of every video that is not done yet; see ``PackWriter.extract``."""
-        return self.writer.extract(self.videos, backbone=self.backbone, workers=workers, progress=progress)
+        return self.writer.extract(self.videos, workers=workers, progress=progress)
 
     def configure(self) -> Config:
         """Write the annotations of what was extracted, and choose the configuration of the training.
 
+        A training that goes on keeps both.
+
         Raises:
-            InputError: no training video could be extracted.
+            InputError: no training video could be extracted, or the labels are not those that a training began with.
         """
+        if self.resumes:
+            self._check_unchanged()
+            return load_config(self.output / "config.yaml")
         done = {name: self.annotations.videos[name] for name in self.writer.names() if name in self.annotations.videos}
-        kept = self.writer.annotate(self._split(replace(self.annotations, videos=done)))
+        self.writer.annotate(self._split(replace(self.annotations, videos=done)))
+        kept = load_annotations(self.writer.root / "annotations.json")
         training = kept.subset("training")
+        if not training.labels:
+            raise InputError(
+                self.annotations.source,
+                expected="segments inside the training videos, in seconds",
+                found="none",
+                fix="correct the times (are they frames, or minutes?)",
+            )
         snippets_per_second = self.writer.settings.snippets_per_second
         lengths = action_lengths(training)
-        longest = float(lengths[-1]) * snippets_per_second if len(lengths) else 1.0
+        longest = float(lengths[-1]) * snippets_per_second
         layers = choose_layers(longest)
         self._choose("encoder layers", layers, f"the longest action lasts {longest / snippets_per_second:.3g} s")
         channels = 128 if len(lengths) >= MANY_INSTANCES else 64
@@ -211,17 +236,29 @@ class Fit:
         }
         return parse_config(values, where="rcl fit")
 
+    def _check_unchanged(self) -> None:
+        path = self.writer.root / "annotations.json"
+        for name, video in load_annotations(path, clip=False).videos.items():
+            now = self.annotations.videos.get(name)
+            if now and (now.labels != video.labels or not np.array_equal(now.segments_seconds, video.segments_seconds)):
+                raise InputError(
+                    f"{self.annotations.source}, video {name!r}",
+                    expected="the labels that the training began with",
+                    found="others",
+                    fix="fit into another folder",
+                )
+
     def _scale(self, annotations: Annotations) -> float:
         """Standard deviation of the training features, to two digits: about as many videos as are worth reading."""
         store = FeatureStore(self.writer.root / "features")
         spreads = [store.read(name).std(axis=0).mean() for name in list(annotations.videos)[:50]]
         return float(f"{max(float(np.mean(spreads)), 1e-6):.2g}")
 
-    def train(self, config: Config, *, resume: bool = False, overwrite: bool = False) -> Path:
+    def train(self, config: Config) -> Path:
         """Train; see ``rcl.runs.train``."""
         from rcl.runs import train  # Lightning takes a second to import
 
-        return train(config, self.output, resume=resume, overwrite=overwrite)
+        return train(config, self.output, resume=self.resumes, overwrite=self.overwrite)
 
     def evaluate(self, checkpoint: Path, config: Config) -> Evaluation | None:
         """Detect in the held-out videos and compare with their labels: ``detections.json`` and ``evaluation.json``.
@@ -231,7 +268,7 @@ class Fit:
         subset = config.data.validation_subset
         if subset is None:
             return None
-        truth = load_annotations(self.writer.root / "annotations.json", clip=False).subset(subset)
+        truth = load_annotations(self.writer.root / "annotations.json").subset(subset)
         localizer = Localizer.load(checkpoint)
         videos = VideoDataset(truth, FeatureStore(self.writer.root / "features"), (), scale=localizer.scale)
         detections = Detections.concatenate(

@@ -19,6 +19,7 @@ from rcl.detections import Detections
 from rcl.errors import InputError
 from rcl.feature_files import EXTENSIONS
 from rcl.features import read_features, resize
+from rcl.machine import best_device
 from rcl.models.rcl import RCL
 from rcl.postprocess import Decoder
 from rcl.predictions import AnchorScores, Predictions
@@ -79,7 +80,7 @@ class Localizer:
         extractor: FeatureExtractor | None = None,
         device: torch.device | str | None = None,
     ) -> None:
-        self.device = _chosen(device)
+        self.device = torch.device(device) if device else best_device()
         self.model = model.to(self.device).eval()
         self.labels = tuple(labels)
         self.in_channels = in_channels
@@ -94,24 +95,33 @@ class Localizer:
 
     @classmethod
     def load(
-        cls, path: Path | str, *, backbone: str | None = None, device: torch.device | str | None = None
+        cls,
+        path: Path | str,
+        *,
+        backbone: str | None = None,
+        flow: str | None = None,
+        device: torch.device | str | None = None,
     ) -> Localizer:
         """The detector of a checkpoint that ``rcl train`` or ``rcl fit`` wrote.
 
         Args:
             path: the checkpoint.
             backbone: name of the backbone of its training features, where the files of that backbone have moved.
+            flow: checkpoint of its flow stream, likewise.
             device: where to run; the best one there is where it is ``None``.
 
         Raises:
             InputError: the file is missing, damaged or not such a checkpoint.
         """
-        return cls.from_checkpoint(read_checkpoint(path), backbone=backbone, device=device)
+        checkpoint = read_checkpoint(path)
+        localizer = cls.from_checkpoint(checkpoint, device=device)
+        if checkpoint.facts.extraction is not None:
+            settings = parse_settings(checkpoint.facts.extraction, where=path)
+            localizer.extractor = FeatureExtractor(settings, backbone=backbone, flow=flow, device=localizer.device)
+        return localizer
 
     @classmethod
-    def from_checkpoint(
-        cls, checkpoint: Checkpoint, *, backbone: str | None = None, device: torch.device | str | None = None
-    ) -> Localizer:
+    def from_checkpoint(cls, checkpoint: Checkpoint, *, device: torch.device | str | None = None) -> Localizer:
         """The detector of a checkpoint that was read before.
 
         Raises:
@@ -126,17 +136,11 @@ class Localizer:
             fix = "use a whole file that rcl train wrote"
             expected = "weights of the model in its configuration"
             raise InputError(checkpoint.source, expected=expected, found=found, fix=fix) from None
-        return cls.from_model(model, config, facts, backbone=backbone, device=device)
+        return cls.from_model(model, config, facts, device=device)
 
     @classmethod
     def from_model(
-        cls,
-        model: RCL,
-        config: Config,
-        facts: Facts,
-        *,
-        backbone: str | None = None,
-        device: torch.device | str | None = None,
+        cls, model: RCL, config: Config, facts: Facts, *, device: torch.device | str | None = None
     ) -> Localizer:
         """The detector of a model in memory, used as its configuration says."""
         return cls(
@@ -150,7 +154,6 @@ class Localizer:
             snippets_per_second=facts.snippets_per_second,
             declared_rate=config.data.snippets_per_second,
             layout=config.data.layout,
-            extractor=_extractor(facts, backbone, _chosen(device)),
             device=device,
         )
 
@@ -159,14 +162,14 @@ class Localizer:
         features: np.ndarray | Tensor | Path | str,
         snippets_per_second: float | None = None,
         *,
-        video: str = "video",
+        video: str | None = None,
     ) -> Detections:
         """Find the actions of one video.
 
         Args:
             features: ``(T, C)``, a feature file in the layout of the training features, or a video file.
             snippets_per_second: of these features; that of the training features if it is not given.
-            video: its name in the result.
+            video: its name in the result; that of the file, without its ending, if it is not given.
 
         Returns:
             Detections in seconds, best first.
@@ -174,6 +177,8 @@ class Localizer:
         Raises:
             InputError: the features have another width than those in training, or cannot be read.
         """
+        if video is None:
+            video = Path(features).stem if isinstance(features, (str, Path)) else "video"
         clip, timeline = self.prepare(features, snippets_per_second, video=video)
         return self.detect_prepared(clip, timeline, video=video)
 
@@ -293,16 +298,6 @@ class Localizer:
         segments = torch.cat([part.segments for part in parts], dim=1).float().cpu()
         boundaries = encoding.boundaries
         return Predictions(answers, segments, None if boundaries is None else boundaries.float().cpu())
-
-
-def _chosen(device: torch.device | str | None) -> torch.device:
-    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-
-
-def _extractor(facts: Facts, backbone: str | None, device: torch.device) -> FeatureExtractor | None:
-    if facts.extraction is None:
-        return None
-    return FeatureExtractor(parse_settings(facts.extraction, where="checkpoint"), backbone=backbone, device=device)
 
 
 def _checked_segments(segments_seconds: Sequence[tuple[float, float]] | np.ndarray) -> Tensor:

@@ -23,6 +23,7 @@ from rcl.annotations import Annotations, VideoAnnotation
 from rcl.errors import InputError
 from rcl.figure import ACTIONS, FIDGETS, MOVEMENTS, POINTS, Performance, animate, wander
 from rcl.files import PathLike, write_text
+from rcl.machine import usable_cores
 from rcl.scenery import (
     GROUND,
     HEIGHT,
@@ -71,7 +72,7 @@ def render_videos(
     render = partial(_render_numbered, folder, seed, instances)
     videos = {}
     context = multiprocessing.get_context("spawn")  # forks of a process with threads may hang
-    with ProcessPoolExecutor(processes or _processors(), context, initializer=_use_one_thread) as executor:
+    with ProcessPoolExecutor(processes or usable_cores(), context, initializer=_use_one_thread) as executor:
         for video in executor.map(render, range(count), names):
             videos[video.name] = video
             if progress is not None:
@@ -92,10 +93,6 @@ def write_labels(annotations: Annotations, path: PathLike) -> None:
         for (start, end), label in zip(video.segments_seconds.tolist(), video.labels, strict=True):
             writer.writerow((video.name, start, end, label, video.subset, video.duration_seconds))
     write_text(path, text.getvalue())
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _use_one_thread() -> None:

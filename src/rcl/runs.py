@@ -67,7 +67,14 @@ def train(
     resumes = _claim(output, config, resume=resume, overwrite=overwrite)
     trainer = _trainer(config.training, output, data, devices=devices, callbacks=callbacks)
     training, validation = _loaders(config, data, trainer)
-    trainer.fit(module, training, validation, ckpt_path=str(last) if resumes else None, weights_only=True)
+    try:
+        trainer.fit(module, training, validation, ckpt_path=str(last) if resumes else None, weights_only=True)
+    except SystemExit:  # Lightning's answer to an interruption
+        raise KeyboardInterrupt from None
+    except OSError as error:
+        found = error.strerror or str(error)
+        fix = "make room, and go on with --resume"
+        raise InputError(error.filename or output, expected="a place to write to", found=found, fix=fix) from None
     return last
 
 

@@ -44,7 +44,9 @@ def save_subtitles(detections: Detections, path: PathLike, *, min_score: float =
 def _cue(detection: Detection, point: str) -> str:
     start = round(detection.start_seconds * 1000)
     end = max(round(detection.end_seconds * 1000), start + 1)  # a cue without length is not shown
-    label = html.escape(" ".join(detection.label.split()) or "action", quote=False)  # a blank line would end the cue
+    label = " ".join(detection.label.split()) or "action"  # a blank line would end the cue
+    # SubRip has tags, but no way to write a "<" that is none.
+    label = html.escape(label, quote=False) if point == "." else label.replace("<", "‹").replace(">", "›")
     return f"{_clock(start, point)} --> {_clock(end, point)}\n{label} {detection.score:.0%}"
 
 

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from rcl.cli.console import notes
+from rcl.cli.console import interruptible, notes
 from rcl.cli.detection import detect
 from rcl.cli.evaluation import evaluate
 from rcl.cli.extraction import extract
@@ -21,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
 )
 for command in (fit, extract, train, detect, evaluate, demo):
-    app.command()(command)
+    app.command()(interruptible(command))
 
 
 def main() -> None:
@@ -32,6 +32,3 @@ def main() -> None:
     except InputError as error:
         notes.print(f"rcl: {error}", markup=False)
         sys.exit(2)
-    except KeyboardInterrupt:
-        notes.print("rcl: interrupted.")
-        sys.exit(130)

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import warnings
+from collections.abc import Callable
+from typing import Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
-notes = Console(stderr=True, highlight=False, soft_wrap=True)
+HOW_TO_GO_ON = {
+    "extract": "The same command goes on.",
+    "train": "The same command with --resume goes on.",
+    "fit": "The same command goes on; add --resume if a training had begun.",
+}
+notes = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def print_table(table: Table) -> None:
     """As wide as the terminal; as wide as the table in a pipe, where numbers would be cut off otherwise."""
     console = Console()
     (console if console.is_terminal else Console(width=1000)).print(table)
+
+
+def interruptible(command: Callable[..., None]) -> Callable[..., None]:
+    """The command, which an interruption ends with a word on how to go on."""
+
+    @functools.wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except KeyboardInterrupt:
+            notes.print(f"rcl: interrupted; what is done is kept. {HOW_TO_GO_ON.get(command.__name__, '')}".rstrip())
+            raise typer.Exit(130) from None
+
+    return run
 
 
 def quiet_lightning() -> None:

@@ -22,10 +22,11 @@ from rcl.datasets import VideoDataset, find_annotations, find_features, is_pack
 from rcl.detections import Detections
 from rcl.errors import InputError
 from rcl.features import FeatureStore, read_features
+from rcl.files import check_place
 from rcl.localizer import Localizer
 from rcl.segments import Timeline
 from rcl.subtitles import EXTENSIONS, MIN_SCORE, save_subtitles
-from rcl.video.packs import find_videos
+from rcl.video.finding import find_videos
 
 Job: TypeAlias = tuple[str, Callable[[], tuple[Tensor, Timeline]]]
 
@@ -53,6 +54,7 @@ def detect(
     backbone: Annotated[
         str | None, typer.Option(help="Where the files of the checkpoint's backbone are now, e.g. i3d:FILE.")
     ] = None,
+    flow: Annotated[Path | None, typer.Option(help="Where the checkpoint of its flow stream is now.")] = None,
 ) -> None:
     """Detect actions and write them as ActivityNet results JSON, as CSV, or as subtitles."""
     if output.suffix.lower() not in (".json", ".csv", *EXTENSIONS):
@@ -63,7 +65,7 @@ def detect(
         raise InputError("--snippets-per-second", expected="a number above 0", found=given, fix="correct it")
     if layout not in ("TC", "CT", None):
         raise InputError("--layout", expected="TC or CT", found=layout, fix="correct it")
-    localizer = Localizer.load(checkpoint, backbone=backbone)
+    localizer = Localizer.load(checkpoint, backbone=backbone, flow=str(flow) if flow else None)
     layout = layout or localizer.layout
     if steps and steps > localizer.model.steps:
         expected = f"at most the {localizer.model.steps} of the training"
@@ -76,13 +78,16 @@ def detect(
     if output.suffix.lower() in EXTENSIONS and len(jobs) > 1:
         fix = "write .json or .csv, and one file of subtitles per video with --subtitles FOLDER"
         raise InputError(output, expected="a single video", found=f"{len(jobs)}", fix=fix)
+    check_place(output)
+    if subtitles:
+        check_place(subtitles / "video.srt")
     found, failures = [], 0
     for video, read in track(jobs, "Detecting", console=notes, disable=not sys.stderr.isatty(), transient=True):
         try:
             features, timeline = read()
             detected = localizer.detect_prepared(features, timeline, video=video, steps=steps)
-            for extension in EXTENSIONS if subtitles else ():
-                save_subtitles(detected, Path(subtitles or "") / f"{video}{extension}", min_score=min_score)
+            if subtitles:
+                _save_both(detected, subtitles, video, min_score)
             found.append(detected)
         except InputError as error:  # a bad video is named, and the others go on
             failures += 1
@@ -97,6 +102,14 @@ def detect(
     end_with(failures, len(jobs))
 
 
+def _save_both(detections: Detections, folder: Path, video: str, min_score: float) -> None:
+    if Path(video).name != video:  # arrays of an archive may be called anything
+        fix = "rename the array"
+        raise InputError(f"video {video!r}", expected="the name of a file", found="one with folders", fix=fix)
+    for extension in EXTENSIONS:
+        save_subtitles(detections, folder / f"{video}{extension}", min_score=min_score)
+
+
 def _jobs(path: Path, localizer: Localizer, subset: str | None, layout: str, rate: float | None) -> list[Job]:
     """Name and reader of every video of an input: a pack, videos or a folder of them, a feature file of one or many."""
     if path.suffix.lower() in (".h5", ".hdf5", ".npz"):
@@ -109,6 +122,11 @@ def _jobs(path: Path, localizer: Localizer, subset: str | None, layout: str, rat
         return [(path.stem, partial(_prepare, localizer, path, layout, rate, path.stem))]
     if not is_pack(path):
         videos, _ = find_videos([path])
+        if rate is not None:
+            fix = "leave it out for videos"
+            raise InputError("--snippets-per-second", expected="feature files", found=str(path), fix=fix)
+        if localizer.extractor:
+            localizer.extractor.backbone()  # before the first video: if it cannot be had, none can be used
         return [(name, partial(localizer.prepare, file, None, video=name)) for name, file in videos.items()]
     annotations = load_annotations(find_annotations(path))
     dataset = VideoDataset(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
@@ -16,6 +15,7 @@ from rcl.annotations import load_annotations
 from rcl.cli.console import notes
 from rcl.errors import InputError
 from rcl.files import listed
+from rcl.machine import best_device, usable_cores
 from rcl.video.backbones import BackboneOptions
 
 if TYPE_CHECKING:
@@ -27,9 +27,13 @@ Backbone = Annotated[
     str, typer.Option(help="motion, hf:NAME_OR_FOLDER, i3d:CHECKPOINT, onnx:FILE or torchscript:FILE.")
 ]
 Rate = Annotated[float | None, typer.Option(help="Frames per second; the backbone's usual rate by default.")]
-Window = Annotated[int | None, typer.Option(min=1, help="L, frames that a snippet sees; the backbone's by default.")]
-Stride = Annotated[int | None, typer.Option(min=1, help="σ, frames from one snippet to the next.")]
-Size = Annotated[int | None, typer.Option(min=8, help="Side of the frames that the backbone sees, in pixels.")]
+Window = Annotated[
+    int | None, typer.Option(min=1, max=1024, help="L, frames that a snippet sees; the backbone's by default.")
+]
+Stride = Annotated[int | None, typer.Option(min=1, max=10_000, help="σ, frames from one snippet to the next.")]
+Size = Annotated[
+    int | None, typer.Option(min=8, max=2048, help="Side of the frames that the backbone sees, in pixels.")
+]
 Mean = Annotated[str | None, typer.Option(help="onnx, torchscript: R,G,B taken from values in 0 to 1.")]
 Std = Annotated[str | None, typer.Option(help="onnx, torchscript: R,G,B by which they are divided.")]
 Pooling = Annotated[str | None, typer.Option(help="hf: mean of all tokens, or cls.")]
@@ -56,20 +60,22 @@ def extract(
 ) -> None:
     """Turn videos into a pack of snippet features. What is done already and unchanged is not done again."""
     from rcl.video.extraction import choose_extraction
-    from rcl.video.packs import PackWriter, find_videos, match_videos
+    from rcl.video.finding import find_videos, match_videos
+    from rcl.video.packs import PackWriter
 
     check_rate(rate)
     videos, others = find_videos(inputs)
     if others:
         notes.print(f"rcl: not videos by their names: {listed([path.name for path in others])}.", markup=False)
     annotations = match_videos(load_annotations(labels, clip=False), videos) if labels else None
+    if annotations:
+        tell_unmatched(set(annotations.videos) - set(videos), set(videos) - set(annotations.videos))
     options = backbone_options(size=size, mean=mean, std=std, pooling=pooling, flow=flow)
-    made, settings = choose_extraction(
-        backbone, options, rate=rate, window=window, stride=stride, device=extraction_device()
-    )
-    writer = PackWriter(output, settings)
+    device = best_device()
+    made, settings = choose_extraction(backbone, options, rate=rate, window=window, stride=stride, device=device)
+    writer = PackWriter(output, settings, backbone=made, device=device)
     with extraction_progress(videos) as told:
-        outcomes = writer.extract(videos, backbone=made, workers=workers or usual_workers(backbone), progress=told)
+        outcomes = writer.extract(videos, workers=workers or usual_workers(backbone), progress=told)
         done, new, failed = tally(outcomes, videos, told)
     writer.annotate(annotations)
     before = f" ({done - new} were done before)" if done > new else ""
@@ -80,8 +86,8 @@ def extract(
 
 def check_rate(rate: float | None) -> None:
     """Refuse a rate of frames that is none."""
-    if rate is not None and not 0 < rate <= 1000:
-        raise InputError("--rate", expected="frames per second, above 0", found=str(rate), fix="correct it")
+    if rate is not None and not 0.01 <= rate <= 1000:
+        raise InputError("--rate", expected="frames per second, 0.01 to 1000", found=str(rate), fix="correct it")
 
 
 def backbone_options(
@@ -116,16 +122,19 @@ def _channels(option: str, text: str | None) -> tuple[float, float, float] | Non
     return red, green, blue
 
 
-def extraction_device() -> str:
-    """Where backbones run."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
+def tell_unmatched(missing: Collection[str], unlabelled: Collection[str]) -> None:
+    """Say which names of the labels are no videos, and which videos the labels do not name."""
+    if missing:
+        names = listed([repr(name) for name in sorted(missing)])
+        notes.print(f"rcl: the labels name videos that are not here: {names}.", markup=False)
+    if unlabelled:
+        names = listed([repr(name) for name in sorted(unlabelled)])
+        notes.print(f"rcl: the labels do not name these videos: {names}.", markup=False)
 
 
 def usual_workers(backbone: str) -> int:
     """A process per core for the descriptor, which runs on one; networks use all cores, or the one GPU, themselves."""
-    return (os.cpu_count() or 1) if backbone == "motion" else 1
+    return usable_cores() if backbone == "motion" else 1
 
 
 @contextmanager
@@ -141,7 +150,7 @@ def extraction_progress(videos: Mapping[str, Path]) -> Iterator[Told]:
         TaskProgressColumn(),
         TextColumn("{task.fields[videos]}"),
         TimeRemainingColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
     )
     with Progress(*columns, console=notes, disable=not sys.stderr.isatty(), transient=True) as bar:
         task = bar.add_task("", total=max(sum(sizes.values()), 1), videos=f"0/{len(videos)}")

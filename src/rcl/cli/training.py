@@ -24,15 +24,15 @@ from rcl.cli.extraction import (
     backbone_options,
     check_rate,
     end_with,
-    extraction_device,
     extraction_progress,
     tally,
+    tell_unmatched,
     usual_workers,
 )
 from rcl.config import load_config
 from rcl.detections import Detections
 from rcl.errors import InputError
-from rcl.files import listed
+from rcl.machine import best_device
 from rcl.subtitles import MIN_SCORE, save_subtitles
 from rcl.tables import evaluation_table
 
@@ -88,7 +88,7 @@ def fit(
     """From a folder of videos and a table of labels to a trained, evaluated detector."""
     import rcl.runs  # noqa: F401, before its messages can be silenced
     from rcl.fit import Fit
-    from rcl.video.packs import find_videos
+    from rcl.video.finding import find_videos
 
     quiet_lightning()
     check_rate(rate)
@@ -103,20 +103,16 @@ def fit(
         window=window,
         stride=stride,
         seed=seed,
-        device=extraction_device(),
+        resume=resume,
+        device=best_device(),
     )
-    failed = run_fit(chain, workers=workers or usual_workers(backbone), resume=resume)
+    failed = run_fit(chain, workers=workers or usual_workers(backbone))
     end_with(failed, len(chain.videos) + len(chain.missing))
 
 
-def run_fit(chain: Fit, *, workers: int, resume: bool = False, overwrite: bool = False) -> int:
+def run_fit(chain: Fit, *, workers: int) -> int:
     """Take the steps of a fit and say what comes of them; how many videos could not be used."""
-    if chain.missing:
-        names = listed([repr(name) for name in chain.missing])
-        notes.print(f"rcl: the labels name videos that are not in the folder: {names}.", markup=False)
-    if chain.unlabelled:
-        names = listed([repr(name) for name in chain.unlabelled])
-        notes.print(f"rcl: left aside, since the labels do not name them: {names}.", markup=False)
+    tell_unmatched(chain.missing, chain.unlabelled)
     with extraction_progress(chain.videos) as told:
         outcomes = chain.extract(workers=workers, progress=told)
         done, new, failed = tally(outcomes, chain.videos, told)
@@ -124,12 +120,14 @@ def run_fit(chain: Fit, *, workers: int, resume: bool = False, overwrite: bool =
     config = chain.configure()
     for choice in chain.choices:
         notes.print(f"{choice.name}: {choice.value}, as {choice.reason}.", markup=False)
-    checkpoint = chain.train(config, resume=resume, overwrite=overwrite)
+    checkpoint = chain.train(config)
     evaluation = chain.evaluate(checkpoint, config)
     if evaluation:
         print_table(evaluation_table(evaluation))
         print(f"detections  {chain.output / 'detections.json'}")
         print(f"evaluation  {chain.output / 'evaluation.json'}")
+    else:
+        notes.print("No video was held out, so nothing was evaluated.")
     print(f"features    {chain.output / 'pack'}")
     print(f"checkpoint  {checkpoint}")
     return failed + len(chain.missing)
@@ -139,11 +137,11 @@ def demo(
     output: Annotated[Path, typer.Option(help="Folder for everything that the demo makes.")] = Path("demo"),
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same result.")] = 0,
 ) -> None:
-    """The whole chain on rendered videos: render, extract, train, detect and evaluate; three minutes on two cores."""
+    """The whole chain on rendered videos, from rendering to evaluation; a minute and a half on two cores."""
     import rcl.runs  # noqa: F401, before its messages can be silenced
     from rcl.fit import Fit, hold_out
     from rcl.rendering import render_videos, write_labels
-    from rcl.video.packs import find_videos
+    from rcl.video.finding import find_videos
 
     quiet_lightning()
     folder, run = output / "videos", output / "run"
@@ -154,11 +152,12 @@ def demo(
     held_out = list(rendered.videos)[-DEMO_HELD_OUT:]
     labels = output / "labels.csv"
     write_labels(hold_out(rendered, held_out), labels)
-    chain = Fit(find_videos([folder])[0], labels, run, seed=seed)
-    run_fit(chain, workers=usual_workers("motion"), overwrite=True)
+    chain = Fit(find_videos([folder])[0], labels, run, seed=seed, overwrite=True)
+    failed = run_fit(chain, workers=usual_workers("motion"))
     print(f"labels      {labels}")
     detections = Detections.load(run / "detections.json")
     for name in held_out:  # beside the video, where players look for them
         others = set(detections.videos) - {name}
         save_subtitles(detections.without(others), folder / f"{name}.srt", min_score=MIN_SCORE)
     print(f"watch       {folder / held_out[0]}.mp4 (players show the detections, which are in the .srt beside it)")
+    end_with(failed, DEMO_VIDEOS)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rcl.errors import InputError
 
+LONGEST_SIDE = 8  # of a frame, in shorter sides: a narrower strip is squeezed, since it would cost too much
 KINDS = ("motion", "hf", "onnx", "torchscript", "i3d")
 
 
@@ -30,7 +31,7 @@ class FrameSize(BaseModel):
         """Resize and crop a frame: ``(3, H, W)`` uint8 → ``(3, h, w)`` uint8."""
         height, width = frame.shape[1:]
         scale = self.short / min(height, width)
-        size = [max(1, round(height * scale)), max(1, round(width * scale))]
+        size = [min(max(1, round(side * scale)), LONGEST_SIDE * self.short) for side in (height, width)]
         if size != [height, width]:
             resized = torch.nn.functional.interpolate(frame[None], size, mode="bilinear", antialias=True)[0]
         else:
@@ -91,7 +92,7 @@ def build_backbone(name: str, options: BackboneOptions, *, device: torch.device 
         InputError: there is no such backbone, its file cannot be used, or an option does not fit.
     """
     kind, _, source = name.partition(":")
-    if kind not in KINDS or bool(source) == (kind == "motion"):
+    if kind not in KINDS or (name != "motion" if kind == "motion" else not source):
         expected = "motion, hf:NAME_OR_FOLDER, onnx:FILE, torchscript:FILE or i3d:CHECKPOINT"
         raise InputError("--backbone", expected=expected, found=name, fix="choose one of these")
     _refuse_foreign(kind, options)

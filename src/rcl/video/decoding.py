@@ -26,6 +26,7 @@ from rcl.video.clock import longest_step, steady, with_next
 DEFAULT_RATE = Fraction(25)  # of a stream that does not say: what FFmpeg assumes
 PLAUSIBLE_RATE = 1000  # a stream that says more holds a damaged header
 MISSING_SECONDS = Fraction(1, 2)  # headers are not more exact about where a video ends
+NO_VIDEOS = ("tty", "concat", "hls", "dash")  # texts that FFmpeg would render, lists of other files
 MAX_PIXELS = 2**26  # 8K is half of it; a damaged header may claim any size
 
 Transform = Callable[[Tensor], Tensor]
@@ -137,8 +138,7 @@ def _opened(path: Path) -> InputContainer:
     try:
         with path.open("rb"):  # says more plainly than FFmpeg why a file cannot be read
             pass
-        # The prefix keeps a name with a colon from being taken for an address. A playlist may name other files and
-        # addresses, so that it is refused them.
+        # The prefix keeps a name with a colon from being taken for an address; a playlist is kept from the network.
         return av.open(f"file:{path}", metadata_errors="ignore", container_options={"protocol_whitelist": "file"})
     except (OSError, av.FFmpegError) as error:
         if isinstance(error, av.FFmpegError) and path.stat().st_size == 0:
@@ -147,12 +147,10 @@ def _opened(path: Path) -> InputContainer:
 
 
 def _video_of(container: InputContainer, path: Path) -> VideoStream:
-    """The largest video of a file; neither its cover nor a text that FFmpeg would render."""
-    videos = [
-        stream
-        for stream in container.streams.video
-        if not stream.disposition & Disposition.attached_pic and container.format.name != "tty"
-    ]
+    """The largest video of a file; its cover is none."""
+    videos = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if container.format.name in NO_VIDEOS:
+        videos = []
     if not videos:
         raise _unusable(path, found="one without a video")
     decodable = [stream for stream in videos if stream.codec_context is not None]

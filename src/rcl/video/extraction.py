@@ -17,7 +17,7 @@ from rcl.errors import InputError
 from rcl.files import PathLike
 from rcl.video.backbones import Backbone, BackboneOptions, build_backbone
 from rcl.video.decoding import VideoReader
-from rcl.video.settings import ExtractionSettings
+from rcl.video.settings import ExtractionSettings, parse_settings
 from rcl.video.snippets import snippet_count, snippet_times, snippets
 
 BATCH_BYTES = 2**24  # of frames that a backbone is given at once
@@ -56,15 +56,15 @@ def choose_extraction(
     if window is not None and backbone.fixed_window not in (None, window):
         expected = f"{backbone.fixed_window} frames, which is all that {name} takes"
         raise InputError("--window", expected=expected, found=str(window), fix="leave it out")
-    settings = ExtractionSettings(
-        backbone=name,
-        rate=rate or backbone.rate,
-        window=window or backbone.window,
-        stride=stride or backbone.stride,
-        options=options,
-        weights=_fingerprints(name, options),
-    )
-    return backbone, settings
+    values = {
+        "backbone": name,
+        "rate": backbone.rate if rate is None else rate,
+        "window": backbone.window if window is None else window,
+        "stride": backbone.stride if stride is None else stride,
+        "options": options,
+        "weights": _file_digests(name, options) | _own_digest(backbone),
+    }
+    return backbone, parse_settings(values, where="extraction")
 
 
 def rebuild_backbone(settings: ExtractionSettings, *, device: torch.device | str = "cpu") -> Backbone:
@@ -73,16 +73,22 @@ def rebuild_backbone(settings: ExtractionSettings, *, device: torch.device | str
     Raises:
         InputError: its files are missing, or are not what they were.
     """
+    files = _file_digests(settings.backbone, settings.options)
+    if files and files != settings.weights:  # before anything is done with them
+        raise _other_weights(settings)
     backbone = build_backbone(settings.backbone, settings.options, device=device)
-    now = _fingerprints(settings.backbone, settings.options)
-    if now != settings.weights:
-        raise InputError(
-            settings.backbone,
-            expected="the weights that the features of the training were extracted with",
-            found="other weights",
-            fix="put the old files back, or name them with --backbone",
-        )
+    if files | _own_digest(backbone) != settings.weights:
+        raise _other_weights(settings)
     return backbone
+
+
+def _other_weights(settings: ExtractionSettings) -> InputError:
+    return InputError(
+        settings.backbone,
+        expected="the weights that the features were extracted with",
+        found="other weights",
+        fix="put the old files back, or say where they are now with --backbone (and --flow)",
+    )
 
 
 def extract_features(
@@ -137,13 +143,21 @@ class FeatureExtractor:
     Args:
         settings: kept from the training features.
         backbone: name of the same backbone at another place, where its files have moved.
+        flow: checkpoint of its flow stream, likewise.
         device: where networks run.
     """
 
     def __init__(
-        self, settings: ExtractionSettings, *, backbone: str | None = None, device: torch.device | str = "cpu"
+        self,
+        settings: ExtractionSettings,
+        *,
+        backbone: str | None = None,
+        flow: str | None = None,
+        device: torch.device | str = "cpu",
     ) -> None:
-        self.settings = settings.model_copy(update={"backbone": backbone or settings.backbone})
+        options = settings.options.model_copy(update={"flow": flow or settings.options.flow})
+        moved = {"backbone": backbone or settings.backbone, "options": options}
+        self.settings = settings.model_copy(update=moved)
         self.device = device
         self._backbone: Backbone | None = None
 
@@ -153,9 +167,17 @@ class FeatureExtractor:
         Raises:
             InputError: see ``rebuild_backbone`` and ``extract_features``.
         """
+        return extract_features(path, self.backbone(), self.settings)
+
+    def backbone(self) -> Backbone:
+        """The backbone, built when it is first asked for.
+
+        Raises:
+            InputError: see ``rebuild_backbone``.
+        """
         if self._backbone is None:
             self._backbone = rebuild_backbone(self.settings, device=self.device)
-        return extract_features(path, self._backbone, self.settings)
+        return self._backbone
 
 
 class _Counted:
@@ -177,20 +199,33 @@ def _batches(clips: Iterator[Tensor]) -> Iterator[Tensor]:
         yield torch.stack([first, *islice(clips, min(size, 16) - 1)])
 
 
-def _fingerprints(name: str, options: BackboneOptions) -> dict[str, str]:
-    """SHA-256 of every local file that the backbone is read from."""
+def _file_digests(name: str, options: BackboneOptions) -> dict[str, str]:
+    """SHA-256 of the files that a backbone is read from, by what they are of it. A missing one is left out."""
     kind, _, source = name.partition(":")
-    files = {kind: Path(source)} if source else {}
-    if options.flow:
-        files["flow"] = Path(options.flow)
-    return {key: _digest(path) for key, path in files.items() if path.exists()}  # a name on the hub is no file
+    if kind in ("motion", "hf"):  # no files, and weights that are the same on the hub and in a folder
+        return {}
+    files = {kind: Path(source)} | ({"flow": Path(options.flow)} if options.flow else {})
+    return {key: _digest(path) for key, path in files.items() if path.is_file()}
+
+
+def _own_digest(backbone: Backbone) -> dict[str, str]:
+    digest = getattr(backbone, "weights_digest", None)
+    return {"hf": digest} if digest else {}
 
 
 def _digest(path: Path) -> str:
     digest = hashlib.sha256()
-    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-        if file.is_file() and (file == path or file.suffix in (".json", ".safetensors", ".bin")):
-            with file.open("rb") as stream:
-                while block := stream.read(2**20):
-                    digest.update(block)
+    for file in [path, *_external_data(path)]:
+        with file.open("rb") as stream:
+            while block := stream.read(2**20):
+                digest.update(block)
     return digest.hexdigest()
+
+
+def _external_data(path: Path) -> list[Path]:
+    """Files beside an ONNX model that hold weights of it: their names stand in the model as plain text."""
+    if path.suffix.lower() != ".onnx":
+        return []
+    graph = path.read_bytes()
+    beside = (file for file in sorted(path.parent.iterdir()) if file != path and file.is_file())
+    return [file for file in beside if file.name.encode() in graph]

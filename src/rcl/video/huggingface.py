@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import warnings
 from collections.abc import Iterator
@@ -36,7 +37,8 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class HuggingFaceBackbone:
     """Features of a Hugging Face video model: its last tokens, pooled.
 
-    Frames are brought to the size of the model and normalized as its preprocessor file says. V-JEPA 2 has rotary
+    Frames are resized to the size of the model and normalized as its preprocessor file says (which may resize to more,
+    and cut). V-JEPA 2 has rotary
     positions and takes snippets and frames of other sizes than in training, too. Only its encoder is run.
 
     Args:
@@ -75,6 +77,7 @@ class HuggingFaceBackbone:
         scale, shift = _read_normalization(source, self._kind)
         self._scale, self._shift = scale.to(self.device), shift.to(self.device)
         self._model = _load_model(source, config).to(self.device)
+        self.weights_digest = _digest({**self._model.state_dict(), "scale": scale, "shift": shift})
 
     @torch.inference_mode()
     def __call__(self, frames: Tensor) -> Tensor:
@@ -221,3 +224,12 @@ def _quiet() -> Iterator[None]:
 
 def _told(error: Exception) -> str:
     return " ".join(str(error).split())[:160] or type(error).__name__
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of what the features depend on, wherever it was read from."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

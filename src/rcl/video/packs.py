@@ -1,16 +1,11 @@
-"""A pack made from videos: which files there are to do, doing them in several processes, and what is kept of each."""
+"""A pack made from videos: what is done, what is still to do, and what is kept of each."""
 
 from __future__ import annotations
 
-import io
-import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,53 +15,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rcl.annotations import Annotations, VideoAnnotation, load_annotations, save_annotations
 from rcl.errors import InputError
-from rcl.files import PathLike, listed, read_json, write_bytes, write_json
+from rcl.files import PathLike, read_json, write_file, write_json
 from rcl.video.backbones import Backbone
 from rcl.video.extraction import extract_features, rebuild_backbone
 from rcl.video.settings import SETTINGS, ExtractionSettings, read_settings, write_settings
 
-EXTENSIONS = tuple(
-    f".{name}"
-    for name in (
-        *(
-            "mp4",
-            "m4v",
-            "mov",
-            "avi",
-            "mkv",
-            "webm",
-            "mpg",
-            "mpeg",
-            "m2v",
-            "ts",
-            "mts",
-            "m2ts",
-            "wmv",
-            "asf",
-            "flv",
-            "f4v",
-        ),
-        *(
-            "f4v",
-            "3gp",
-            "3g2",
-            "ogv",
-            "vob",
-            "mxf",
-            "divx",
-            "rm",
-            "rmvb",
-            "h264",
-            "264",
-            "h265",
-            "265",
-            "hevc",
-            "y4m",
-            "gif",
-        ),
-    )
-)
-"""By which the videos in a folder are known; a file that is named itself may be called anything."""
+log = logging.getLogger("rcl")
 
 LIBRARIES = ("rcl-tad", "torch", "numpy", "av", "opencv-python-headless", "transformers", "onnxruntime")
 
@@ -98,80 +52,33 @@ class Outcome(NamedTuple):
     new: bool = True
 
 
-# -- videos ------------------------------------------------------------------------------------------------------
-
-
-def find_videos(paths: Sequence[PathLike]) -> tuple[dict[str, Path], list[Path]]:
-    """The videos among files and folders, with all that is below them, by name: that of the file without its ending, or
-    with it where there are several such as ``clip.mp4`` and ``clip.avi``.
-
-    Returns:
-        Name to file, sorted by name; and the files of the folders that are not called like a video.
-
-    Raises:
-        InputError: two files have one name, a path does not exist, or there is no video.
-    """
-    files, others = list[Path](), list[Path]()
-    for path in map(Path, paths):
-        if not path.is_dir():
-            files.append(path)
-            continue
-        for file in sorted(path.rglob("*")):
-            hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
-            if file.is_file() and not hidden:
-                (files if file.suffix.lower() in EXTENSIONS else others).append(file)
-    stems = Counter(path.stem for path in {file.absolute() for file in files})
-    videos: dict[str, Path] = {}
-    for file in files:
-        name = file.stem if stems[file.stem] == 1 else file.name
-        other = videos.setdefault(name, file)
-        if other.absolute() != file.absolute():
-            fix = "rename one of them"
-            found = f"{other} and {file}"
-            raise InputError(f"video {name!r}", expected="one file of this name", found=found, fix=fix)
-    if not videos:
-        found = listed([path.name for path in others]) or "none"
-        where = listed([str(path) for path in paths])
-        raise InputError(
-            where,
-            expected="video files",
-            found=found,
-            fix="name videos or a folder of them (or, to detect, a pack with annotations.json)",
-        )
-    return dict(sorted(videos.items())), others
-
-
-def match_videos(annotations: Annotations, videos: Mapping[str, Path]) -> Annotations:
-    """Annotations under the names of the videos: a table may say ``clip.mp4`` where the video is called ``clip``."""
-    renamed = {}
-    for name, video in annotations.videos.items():
-        stem = name if name in videos or Path(name).suffix.lower() not in EXTENSIONS else Path(name).stem
-        if stem in renamed:
-            fix = "write its name the same in all rows"
-            raise InputError(annotations.source, expected=f"one name for {stem!r}", found=name, fix=fix)
-        renamed[stem] = replace(video, name=stem)
-    return Annotations(renamed, clipped=annotations.clipped, source=annotations.source)
-
-
-# -- extraction --------------------------------------------------------------------------------------------------
-
-
 class PackWriter:
     """A pack that features are extracted into. What is there already and unchanged is not done again.
 
     Args:
         root: the folder; made if it is not there.
         settings: with which all features of the pack are made.
+        backbone: that of the settings, where it is at hand already; else it is built when it is needed.
+        device: where networks run.
 
     Raises:
         InputError: the folder has features of other settings or of unknown ones, or cannot be written.
     """
 
-    def __init__(self, root: PathLike, settings: ExtractionSettings) -> None:
-        self.root, self.settings = Path(root), settings
+    def __init__(
+        self,
+        root: PathLike,
+        settings: ExtractionSettings,
+        *,
+        backbone: Backbone | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.root, self.settings, self.device = Path(root), settings, device
+        self._backbone = backbone
         kept = read_settings(self.root)
         if kept is None:
             self._refuse_foreign()
+        if kept is None or not self.names():  # nothing was made with the settings that are there
             write_settings(settings, self.root)
         elif difference := kept.difference(settings):
             raise InputError(
@@ -180,6 +87,10 @@ class PackWriter:
                 found=f"others ({difference})",
                 fix="choose another folder, or the same settings",
             )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the backbone: another process builds its own."""
+        return {**self.__dict__, "_backbone": None}
 
     def _refuse_foreign(self) -> None:
         if (self.root / "features").exists() or (self.root / "annotations.json").exists():
@@ -191,7 +102,6 @@ class PackWriter:
         self,
         videos: Mapping[str, Path],
         *,
-        backbone: Backbone | None = None,
         workers: int = 1,
         progress: Callable[[str, float], None] | None = None,
     ) -> Iterator[Outcome]:
@@ -199,22 +109,25 @@ class PackWriter:
 
         Args:
             videos: name to file.
-            backbone: one that is at hand already, for a single worker.
             workers: processes.
             progress: with a single worker, called with the name of a video and the seconds of it that are done.
         """
+        from rcl.video.workers import extract_in_processes  # which knows this module
+
         todo = {}
         for name, path in videos.items():
+            self._forget_other_name(name, path)
             if record := self.done(name, path):
                 yield Outcome(name, record, new=False)
+            elif error := self._taken(name, path):
+                yield Outcome(name, error=error)
             else:
                 todo[name] = path
         if workers > 1 and len(todo) > 1:
-            yield from _in_processes(self, todo, min(workers, len(todo)))
+            yield from extract_in_processes(self, todo, workers)
             return
         for name, path in todo.items():
-            backbone = backbone or rebuild_backbone(self.settings, device=_device())
-            yield self.extract_one(name, path, backbone, progress=progress)
+            yield self.extract_one(name, path, progress=progress)
 
     def done(self, name: str, path: Path) -> Record | None:
         """The record of a video that needs no work: its features are here, and the file is as it was."""
@@ -226,43 +139,68 @@ class PackWriter:
         unchanged = record and (record.bytes, record.modified_ns) == (stat.st_size, stat.st_mtime_ns)
         return record if unchanged and (self.root / "features" / f"{name}.npy").is_file() else None
 
+    def _taken(self, name: str, path: Path) -> InputError | None:
+        """The features of this name are those of another file, which is still there."""
+        record = self._record(name)
+        if record is None or record.source == str(path.absolute()) or not Path(record.source).exists():
+            return None
+        fix = "rename it, or extract it into another folder"
+        found = f"one called like {record.source}, whose features the pack holds"
+        return InputError(path, expected="a video with a name of its own", found=found, fix=fix)
+
+    def _forget_other_name(self, name: str, path: Path) -> None:
+        """A video bears its ending in its name once there is another one like it: it may be here under both."""
+        for other in {path.stem, path.name} - {name}:
+            record = self._record(other)
+            if record and record.source == str(path.absolute()):
+                self._record_path(other).unlink(missing_ok=True)
+
+    def _record_path(self, name: str) -> Path:
+        return self.root / "records" / f"{name}.json"
+
     def _record(self, name: str) -> Record | None:
-        path = self.root / "records" / f"{name}.json"
+        path = self._record_path(name)
         try:
             return Record.model_validate(read_json(path)) if path.is_file() else None
         except (InputError, ValidationError):  # damaged: as if it were not there
             return None
 
     def extract_one(
-        self,
-        name: str,
-        path: Path,
-        backbone: Backbone,
-        *,
-        threads: int = 0,
-        progress: Callable[[str, float], None] | None = None,
+        self, name: str, path: Path, *, threads: int = 0, progress: Callable[[str, float], None] | None = None
     ) -> Outcome:
+        """Extract one video, whatever the pack holds of it. What goes wrong is its outcome, not an exception."""
+        told = (lambda seconds: progress(name, seconds)) if progress else None
         try:
-            stat = path.stat() if path.exists() else None
-            told = (lambda seconds: progress(name, seconds)) if progress else None
-            found = extract_features(path, backbone, self.settings, threads=threads, progress=told)
-            (self.root / "records" / f"{name}.json").unlink(missing_ok=True)  # that of an older file
-            _write_array(self.root / "features" / f"{name}.npy", found.features)
-            _write_array(self.root / "times" / f"{name}.npy", found.times_seconds)
-            record = Record(
-                source=str(path.absolute()),
-                bytes=stat.st_size if stat else 0,
-                modified_ns=stat.st_mtime_ns if stat else 0,
-                duration_seconds=found.duration_seconds,
-                snippets=len(found.features),
-                snippets_per_second=found.snippets_per_second,
-                problems=list(found.problems),
-                versions=library_versions(),
-            )
-            write_json(self.root / "records" / f"{name}.json", record.model_dump(), indent=1)
-            return Outcome(name, record)
+            self._record_path(name).unlink(missing_ok=True)  # that of an older file
+            return Outcome(name, self._extract(name, path, threads=threads, progress=told))
         except InputError as error:
             return Outcome(name, error=error)
+        except Exception as error:  # a backbone out of memory, a format that nobody thought of: the others go on
+            log.debug("%s", path, exc_info=True)
+            found = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            fix = "see whether other videos work, or convert it"
+            expected = "a video that can be read and described"
+            return Outcome(name, error=InputError(path, expected=expected, found=found, fix=fix))
+
+    def _extract(self, name: str, path: Path, *, threads: int, progress: Callable[[float], None] | None) -> Record:
+        if self._backbone is None:
+            self._backbone = rebuild_backbone(self.settings, device=self.device)
+        before = path.stat() if path.exists() else None
+        found = extract_features(path, self._backbone, self.settings, threads=threads, progress=progress)
+        write_file(self.root / "features" / f"{name}.npy", lambda file: np.save(file, found.features))
+        write_file(self.root / "times" / f"{name}.npy", lambda file: np.save(file, found.times_seconds))
+        record = Record(
+            source=str(path.absolute()),
+            bytes=before.st_size if before else 0,
+            modified_ns=before.st_mtime_ns if before else 0,
+            duration_seconds=found.duration_seconds,
+            snippets=len(found.features),
+            snippets_per_second=found.snippets_per_second,
+            problems=list(found.problems),
+            versions=library_versions(),
+        )
+        write_json(self._record_path(name), record.model_dump(), indent=1)
+        return record
 
     def names(self) -> list[str]:
         """The videos that are done, sorted."""
@@ -272,13 +210,12 @@ class PackWriter:
         """Write ``annotations.json`` for all videos of the pack that are done.
 
         Args:
-            annotations: labels and subsets; by default those that the pack has already. A video that they do not name
-                becomes a testing video without instances.
+            annotations: labels and subsets of videos; the others keep those that the pack has already. A video that
+                nobody names becomes a testing video without instances.
         """
         path = self.root / "annotations.json"
-        if annotations is None and path.is_file():
-            annotations = load_annotations(path, clip=False)
-        known = annotations.videos if annotations else {}
+        known = dict(load_annotations(path, clip=False).videos) if path.is_file() else {}
+        known |= annotations.videos if annotations else {}
         videos = {}
         for name in self.names():
             if record := self._record(name):
@@ -301,76 +238,3 @@ def library_versions() -> dict[str, str]:
         except ModuleNotFoundError:
             continue
     return found
-
-
-def _write_array(path: Path, array: np.ndarray) -> None:
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    write_bytes(path, buffer.getvalue())
-
-
-def _device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-# -- several processes -------------------------------------------------------------------------------------------
-
-
-def _in_processes(writer: PackWriter, videos: Mapping[str, Path], workers: int) -> Iterator[Outcome]:
-    """The same in worker processes. One that dies takes the others along: then what may have been in work is done again
-    one by one, each in a process of its own, so that only the video that kills is lost."""
-    left = dict(videos)
-    while left:
-        try:
-            with _pool(writer, workers) as pool:
-                for outcome in _submit(pool, left):
-                    del left[outcome.video]
-                    yield outcome
-        except BrokenProcessPool:
-            # Work begins in order, and a pool has up to two tasks per worker in hand.
-            for name in list(left)[: 2 * workers + 1]:
-                yield _alone(writer, name, left.pop(name))
-
-
-def _alone(writer: PackWriter, name: str, path: Path) -> Outcome:
-    if record := writer.done(name, path):
-        return Outcome(name, record)
-    try:
-        with _pool(writer, 1) as pool:
-            return pool.submit(_work, name, path).result()
-    except BrokenProcessPool:
-        fix = "convert the video, or give the machine more memory"
-        found = "one that ends the process that reads it"
-        return Outcome(name, error=InputError(path, expected="a video that can be read", found=found, fix=fix))
-
-
-def _submit(pool: Executor, videos: Mapping[str, Path]) -> Iterator[Outcome]:
-    futures: list[Future[Outcome]] = [pool.submit(_work, name, path) for name, path in videos.items()]
-    try:
-        for future in as_completed(futures):
-            yield future.result()
-    finally:
-        for future in futures:  # where the caller stops, what has not begun is not begun
-            future.cancel()
-
-
-def _pool(writer: PackWriter, workers: int) -> ProcessPoolExecutor:
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    # Spawned, since a fork of a process with torch's threads can hang.
-    context = get_context("spawn")
-    return ProcessPoolExecutor(workers, context, initializer=_start, initargs=(writer, threads))
-
-
-_worker: dict[str, Any] = {}
-
-
-def _start(writer: PackWriter, threads: int) -> None:
-    import cv2
-
-    torch.set_num_threads(threads)
-    cv2.setNumThreads(threads)
-    _worker.update(writer=writer, threads=threads, backbone=rebuild_backbone(writer.settings, device=_device()))
-
-
-def _work(name: str, path: Path) -> Outcome:
-    return _worker["writer"].extract_one(name, path, _worker["backbone"], threads=_worker["threads"])

@@ -23,7 +23,8 @@ class ExtractionSettings(BaseModel):
         window: L, frames that a snippet sees.
         stride: σ, frames from one snippet to the next.
         options: of the backbone.
-        weights: SHA-256 of the backbone's files, by their place in the name or the options; empty where it has none.
+        weights: SHA-256 of the backbone's files (of its parameters where they may come from a hub), by what they are
+            of it; empty where it has none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -61,7 +62,11 @@ def read_settings(pack: PathLike) -> ExtractionSettings | None:
     path = Path(pack) / SETTINGS
     if not path.is_file():
         return None
-    return parse_settings(read_json(path).get("settings"), where=path)
+    content = read_json(path)
+    if content.get("format") != FORMAT:
+        found = f"format {content.get('format')!r}"
+        raise InputError(path, expected=f"format {FORMAT}", found=found, fix="upgrade rcl-tad, or extract anew")
+    return parse_settings(content.get("settings"), where=path)
 
 
 def parse_settings(values: object, *, where: object) -> ExtractionSettings:
@@ -75,8 +80,7 @@ def parse_settings(values: object, *, where: object) -> ExtractionSettings:
     except ValidationError as error:
         first = error.errors()[0]
         found = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        fix = "extract the features again, into another folder"
-        raise InputError(where, expected="settings of rcl extract", found=found, fix=fix) from None
+        raise InputError(where, expected="settings of an extraction", found=found, fix="correct it") from None
 
 
 def write_settings(settings: ExtractionSettings, pack: PathLike) -> None:

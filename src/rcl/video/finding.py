@@ -1,0 +1,77 @@
+"""Which videos there are, and which labels are theirs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rcl.annotations import Annotations
+from rcl.errors import InputError
+from rcl.files import PathLike, listed
+
+# fmt: off
+EXTENSIONS = (
+    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".m2v", ".ts", ".mts",
+    ".m2ts", ".wmv", ".asf", ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".vob", ".mxf", ".divx",
+    ".rm", ".rmvb", ".h264", ".264", ".h265", ".265", ".hevc", ".y4m", ".gif",
+)
+# fmt: on
+"""By which the videos in a folder are known; a file that is named itself may be called anything."""
+
+
+def find_videos(paths: Sequence[PathLike]) -> tuple[dict[str, Path], list[Path]]:
+    """The videos among files and folders, with all that is below them, by name: that of the file without its ending, or
+    with it where there are several such as ``clip.mp4`` and ``clip.avi``.
+
+    Returns:
+        Name to file, sorted by name; and the files of the folders that are not called like a video.
+
+    Raises:
+        InputError: two files have one name, a path does not exist, or there is no video.
+    """
+    if not any(Path(path).exists() for path in paths):
+        where = listed([str(path) for path in paths])
+        raise InputError(where, expected="videos, or a folder of them", found="no such file", fix="check the path")
+    files, others = list[Path](), list[Path]()
+    for path in map(Path, paths):
+        if not path.is_dir():
+            files.append(path)  # which may be missing: then it is named, and the others go on
+            continue
+        for file in sorted(path.rglob("*")):
+            hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
+            if not hidden and (file.is_file() or file.is_symlink()):
+                (files if file.suffix.lower() in EXTENSIONS else others).append(file)
+    stems = Counter(path.stem for path in {file.absolute() for file in files})
+    videos: dict[str, Path] = {}
+    for file in files:
+        name = file.stem if stems[file.stem] == 1 else file.name
+        other = videos.setdefault(name, file)
+        if other.absolute() != file.absolute():
+            fix = "rename one of them"
+            found = f"{other} and {file}"
+            raise InputError(f"video {name!r}", expected="one file of this name", found=found, fix=fix)
+    if not videos:
+        found = listed([path.name for path in others]) or "none"
+        where = listed([str(path) for path in paths])
+        raise InputError(
+            where,
+            expected="video files",
+            found=found,
+            fix="name videos or a folder of them (or, to detect, a pack with annotations.json)",
+        )
+    return dict(sorted(videos.items())), others
+
+
+def match_videos(annotations: Annotations, videos: Mapping[str, Path]) -> Annotations:
+    """Annotations under the names of the videos: a table may say ``clip.mp4`` where the video is called ``clip``."""
+    renamed = {}
+    for name, video in annotations.videos.items():
+        stem = name if name in videos or Path(name).suffix.lower() not in EXTENSIONS else Path(name).stem
+        if stem in renamed:
+            fix = "write its name the same in all rows"
+            found = f"the names {stem!r} and {name!r}" if stem != name else f"also its file name, beside {name!r}"
+            raise InputError(annotations.source, expected=f"one name for {stem!r}", found=found, fix=fix)
+        renamed[stem] = replace(video, name=stem)
+    return Annotations(renamed, clipped=annotations.clipped, source=annotations.source)

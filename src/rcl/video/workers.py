@@ -1,0 +1,94 @@
+"""Extraction in several processes, of which any may die."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rcl.errors import InputError
+from rcl.machine import usable_cores
+from rcl.video.packs import Outcome, PackWriter
+
+
+def extract_in_processes(writer: PackWriter, videos: Mapping[str, Path], workers: int) -> Iterator[Outcome]:
+    """Extract videos as ``PackWriter.extract_one`` does, in worker processes, and yield the outcomes as they come.
+
+    A process that dies takes the others along: then what may have been in work is done again one by one, each in a
+    process of its own, so that only the video that kills is lost.
+    """
+    left = dict(videos)
+    while left:
+        try:
+            with _pool(writer, min(workers, len(left))) as pool:
+                for outcome in _submit(pool, left):
+                    del left[outcome.video]
+                    yield outcome
+        except BrokenProcessPool:
+            # Work begins in order, and a pool has up to two tasks per worker in hand.
+            for name in list(left)[: 2 * workers + 1]:
+                yield _alone(writer, name, left.pop(name))
+
+
+def _alone(writer: PackWriter, name: str, path: Path) -> Outcome:
+    if record := writer.done(name, path):
+        return Outcome(name, record)
+    try:
+        with _pool(writer, 1) as pool:
+            return pool.submit(_work, name, path).result()
+    except BrokenProcessPool:
+        fix = "convert the video, or give the machine more memory"
+        found = "one that ends the process that reads it"
+        return Outcome(name, error=InputError(path, expected="a video that can be read", found=found, fix=fix))
+
+
+def _submit(pool: Executor, videos: Mapping[str, Path]) -> Iterator[Outcome]:
+    futures: list[Future[Outcome]] = [pool.submit(_work, name, path) for name, path in videos.items()]
+    try:
+        for future in as_completed(futures):
+            yield future.result()
+    except BrokenProcessPool:
+        raise
+    except BaseException:  # an interruption: files are written whole or not at all, so nobody has to be waited for
+        for process in multiprocessing.active_children():
+            process.kill()
+        raise
+
+
+def _pool(writer: PackWriter, workers: int) -> ProcessPoolExecutor:
+    threads = max(1, usable_cores() // workers)
+    # Spawned, since a fork of a process with torch's threads can hang.
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, context, initializer=_start, initargs=(writer, threads))
+
+
+_worker: dict[str, Any] = {}
+
+
+def _start(writer: PackWriter, threads: int) -> None:
+    import cv2
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+    _worker.update(writer=writer, threads=threads)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent:
+        parent.join()
+        os._exit(1)
+
+
+def _work(name: str, path: Path) -> Outcome:
+    return _worker["writer"].extract_one(name, path, threads=_worker["threads"])
