@@ -186,7 +186,7 @@ def test_unknown_keys_are_named_with_what_there_is(tmp_path, prefix):
         ("inference: {stride: 1.5}", ["inference.stride:", "less than or equal to 1"]),
         ("loss: {foreground: 1.0}", ["loss.foreground:", "less than 1"]),
         ("sampling: {regular: -1}", ["sampling.regular:", "greater than or equal to 0"]),
-        ("model: {encoder: {name: gtad}}", ["model.encoder.name:", "'temporal', 'bmn'", "found 'gtad'"]),
+        ("model: {encoder: {name: slowfast}}", ["model.encoder.name:", "'temporal', 'bmn'", "found 'slowfast'"]),
         ("sampling: {regular: 0, scale_invariant: 0}", ["at least one kind of training segments", "sampling"]),
         # several
         ("training: {epochs: 0, seed: x}\nfoo: 1", ["training.epochs:", "found 0 (and 2 more)"]),
@@ -242,7 +242,7 @@ def test_files_that_cannot_be_read(tmp_path):
         ("training.epoch=5", ["training.epoch:", "unknown key"]),
         ("epochs=5", ["recipe.yaml, epochs:", "unknown key"]),
         ("training..epochs=5", ["unknown key"]),
-        ("model.encoder.name=gtad", ["model.encoder.name:", "found 'gtad'"]),
+        ("model.encoder.name=slowfast", ["model.encoder.name:", "found 'slowfast'"]),
     ],
 )
 def test_wrong_overrides_are_named(tmp_path, override, parts):

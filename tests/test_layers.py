@@ -31,7 +31,9 @@ LEVELS = {
         ["datasets", "sampling", "alignment", "losses", "models", "postprocess", "evaluation", "config"], 2
     ),
     **dict.fromkeys(["checkpoints", "video", "rendering", "figure", "scenery", "windows"], 2),
-    **dict.fromkeys(["assembly", "training", "runs", "localizer", "cli", "tables", "fit", "public_weights"], 3),
+    **dict.fromkeys(
+        ["assembly", "training", "runs", "localizer", "cli", "tables", "fit", "public_weights", "conversion"], 3
+    ),
     "": 3,  # rcl/__init__.py: what users import
 }
 # Level 2 knows level 1, itself, and this.

@@ -98,7 +98,7 @@ class Annotations:
             InputError: there is no subset of that name, or no video is in it.
         """
         try:
-            wanted = _to_subset(name)
+            wanted = to_subset(name)
         except Defect as defect:
             raise defect.at(self.source) from None
         videos = {key: video for key, video in self.videos.items() if video.subset == wanted}
@@ -115,7 +115,7 @@ class Annotations:
 
 
 def load_annotations(path: PathLike, *, clip: bool = True) -> Annotations:
-    """Read ground truth from ActivityNet JSON or from a CSV table, by extension.
+    """Read ground truth from ActivityNet JSON or from a CSV table, by extension, or from what public code uses.
 
     JSON: ``{"database": {video: {"subset", "duration", "fps", "annotations": [{"segment": [start, end], "label"}]}}}``,
     in seconds and snippets per second. ``duration`` and ``fps`` may be missing, ``annotations`` in testing videos.
@@ -123,6 +123,9 @@ def load_annotations(path: PathLike, *, clip: bool = True) -> Annotations:
     CSV: a header ``video,start,end,label`` and, if wanted, ``subset``, ``duration`` and ``fps``, which may not differ
     between the rows of a video. A row without start, end and label adds its video without an instance. In a table
     without a subset column every video is a training video: whoever labels videos with nothing else wants to train.
+
+    The JSON of BSN and BMN and the CSV of public THUMOS14 code are known by what is in them; see
+    ``rcl.public_annotations``.
 
     Args:
         path: a ``.json`` or ``.csv`` file.
@@ -133,8 +136,17 @@ def load_annotations(path: PathLike, *, clip: bool = True) -> Annotations:
         InputError: the file is missing, damaged or of another kind, or a value is wrong. An end
             equal to its start is legal.
     """
+    # Public formats come back as annotations of ours: the module knows this one.
+    from rcl.public_annotations import is_bmn, is_thumos14, read_bmn, read_thumos14
+
     path = Path(path)
-    videos = _read_table(path) if extension_of(path, (".json", ".csv")) == ".csv" else _read_database(path)
+    if extension_of(path, (".json", ".csv")) == ".csv":
+        videos = read_thumos14(path).videos if is_thumos14(path) else _read_table(path)
+    else:
+        data = read_json(path)
+        # Features end before the video; evaluation takes the video as it is.
+        bmn = is_bmn(data)
+        videos = read_bmn(path, extent="features" if clip else "video").videos if bmn else _read_database(path, data)
     if not videos:
         raise InputError(path, expected="annotated videos", found="none", fix="give a file with some")
     annotations = Annotations(videos, source=str(path))
@@ -190,7 +202,7 @@ class _Draft:
         return VideoAnnotation(name, self.subset, self.duration, self.fps, segments, tuple(self.labels))
 
 
-def _to_subset(value: object) -> str:
+def to_subset(value: object) -> str:
     name = _SUBSETS.get(value.strip().lower()) if isinstance(value, str) else None
     if name is None:
         raise Defect(
@@ -210,8 +222,7 @@ def _to_positive(value: object, what: str) -> float | None:
     return number
 
 
-def _read_database(path: Path) -> dict[str, VideoAnnotation]:
-    data = read_json(path)
+def _read_database(path: Path, data: dict[str, Any]) -> dict[str, VideoAnnotation]:
     database = data.get("database")
     if not isinstance(database, dict):
         results = isinstance(data.get("results"), dict)
@@ -248,7 +259,7 @@ def _draft_of(name: str, entry: Any) -> tuple[_Draft, list[Any]]:
         found = shown(entry) if name.strip() else "a video without a name"
         raise Defect(expected='a video {"subset", "annotations"}', found=found, fix="correct or remove the entry")
     draft = _Draft(
-        _to_subset(entry.get("subset")),
+        to_subset(entry.get("subset")),
         _to_positive(entry.get("duration"), "duration"),
         _to_positive(entry.get("fps"), "fps"),
     )
@@ -277,7 +288,7 @@ def _read_table(path: Path) -> dict[str, VideoAnnotation]:
 def _add_row(draft: _Draft, row: dict[str, str]) -> None:
     if not row["video"]:
         raise Defect(expected="the name of a video", found="none", fix="add it")
-    draft.subset = _agreed("subset", draft.subset or None, _to_subset(row.get("subset", "training")))
+    draft.subset = _agreed("subset", draft.subset or None, to_subset(row.get("subset", "training")))
     draft.duration = _agreed("duration", draft.duration, _to_positive(row.get("duration") or None, "duration"))
     draft.fps = _agreed("fps", draft.fps, _to_positive(row.get("fps") or None, "fps"))
     if row["start"] or row["end"] or row["label"]:  # otherwise the row only names its video

@@ -6,20 +6,32 @@ from collections.abc import Callable
 from functools import partial
 
 from rcl.alignment import SegmentAlignment
-from rcl.config import AugmentationConfig, BMNEncoderConfig, InferenceConfig, LossConfig, ModelConfig, SamplingConfig
+from rcl.config import (
+    AugmentationConfig,
+    BMNEncoderConfig,
+    GTADEncoderConfig,
+    InferenceConfig,
+    LossConfig,
+    ModelConfig,
+    SamplingConfig,
+)
 from rcl.datasets import Augmentation
 from rcl.errors import InputError
 from rcl.losses import Criterion
 from rcl.models.anchoring import AnchorEmbedding, Readout
 from rcl.models.bmn import BMNEncoder
+from rcl.models.grid import Cells, GridDetector, GridHead
+from rcl.models.gtad import GraphAlignment, GTADEncoder
 from rcl.models.rcl import RCL
 from rcl.models.refinement import Movement, RecurrentRefinement
 from rcl.models.temporal import TemporalEncoder
 from rcl.postprocess import Decoder
 from rcl.sampling import Anchors, TrainingSegments, grid, lattice
 
+Detector = RCL | GridDetector
 
-def build_model(config: ModelConfig, *, in_channels: int, num_labels: int) -> RCL:
+
+def build_model(config: ModelConfig, *, in_channels: int, num_labels: int) -> Detector:
     """The network of a configuration, with new weights.
 
     Args:
@@ -28,19 +40,15 @@ def build_model(config: ModelConfig, *, in_channels: int, num_labels: int) -> RC
         num_labels: L; unused where ``config.labels`` is ``none``.
 
     Raises:
-        InputError: the groups of a BMN encoder do not divide its channels.
+        InputError: the groups of an encoder do not divide its channels.
     """
     encoder = _encoder(config, in_channels)
     outputs = num_labels if config.labels == "joint" else 0
 
-    alignment = SegmentAlignment(
-        encoder.channels,
-        config.channels,
-        points=config.points,
-        subpoints=config.subpoints,
-        context=config.context,
-        convention=config.convention,
-    )
+    alignment = _alignment(config, encoder.channels)
+    if config.head == "grid":
+        head = GridHead(config.channels, channels=config.map_channels, kernel=config.map_kernel, num_labels=outputs)
+        return GridDetector(encoder, alignment, head, cells=_cells(config))
     embedding = AnchorEmbedding(alignment, channels=config.channels, dropout=config.dropout)
     readout = Readout(config.channels, num_labels=outputs)
     # Made last, so that the other weights start the same with it and without it.
@@ -55,9 +63,37 @@ def build_model(config: ModelConfig, *, in_channels: int, num_labels: int) -> RC
     )
 
 
-def _encoder(config: ModelConfig, in_channels: int) -> TemporalEncoder | BMNEncoder:
+def _alignment(config: ModelConfig, in_channels: int) -> SegmentAlignment | GraphAlignment:
     encoder = config.encoder
-    if isinstance(encoder, BMNEncoderConfig):
+    if isinstance(encoder, GTADEncoderConfig):
+        return GraphAlignment(
+            in_channels,
+            config.channels,
+            inner_bins=encoder.inner_bins,
+            context_bins=encoder.context_bins,
+            context=config.context,
+        )
+    return SegmentAlignment(
+        in_channels,
+        config.channels,
+        points=config.points,
+        subpoints=config.subpoints,
+        context=config.context,
+        convention=config.convention,
+    )
+
+
+def _cells(config: ModelConfig) -> Cells:
+    """As published: most ask about the last snippet of a segment; JJBOY's BMN, and ``centered``, about its end."""
+    if isinstance(config.encoder, GTADEncoderConfig):
+        return Cells(longest=config.longest, empty=(0.0, -1.0))
+    last = 0.0 if config.convention == "bmn" and config.map_rows == "durations" else 1.0
+    return Cells(config.map_rows, longest=config.longest, last=last)
+
+
+def _encoder(config: ModelConfig, in_channels: int) -> TemporalEncoder | BMNEncoder | GTADEncoder:
+    encoder = config.encoder
+    if isinstance(encoder, BMNEncoderConfig | GTADEncoderConfig):
         if in_channels % encoder.groups or encoder.channels % encoder.groups:
             raise InputError(
                 "model.encoder.groups",
@@ -65,7 +101,16 @@ def _encoder(config: ModelConfig, in_channels: int) -> TemporalEncoder | BMNEnco
                 found=str(encoder.groups),
                 fix="correct the value (1 always works)",
             )
-        return BMNEncoder(in_channels, channels=encoder.channels, groups=encoder.groups)
+        if isinstance(encoder, GTADEncoderConfig):
+            return GTADEncoder(
+                in_channels, channels=encoder.channels, groups=encoder.groups, neighbours=encoder.neighbours
+            )
+        return BMNEncoder(
+            in_channels,
+            channels=encoder.channels,
+            groups=encoder.groups,
+            proposal_channels=encoder.proposal_channels,
+        )
     return TemporalEncoder(
         in_channels,
         encoder.channels,
@@ -75,15 +120,18 @@ def _encoder(config: ModelConfig, in_channels: int) -> TemporalEncoder | BMNEnco
     )
 
 
-def regular_anchors(config: InferenceConfig, *, longest: float) -> Callable[[int], Anchors]:
+def regular_anchors(
+    config: InferenceConfig, *, longest: float, map_longest: int | None = None
+) -> Callable[[int], Anchors]:
     """``T → Anchors``: the segments of a video that the model is asked about.
 
     Args:
         config: section ``inference``.
         longest: of the actions in training, in snippets; used where the configuration has none.
+        map_longest: durations of the model's map, if it has one and they are bounded.
     """
     if config.anchors == "grid":
-        return grid
+        return partial(grid, longest=map_longest)
     return partial(
         lattice,
         shortest=config.shortest,

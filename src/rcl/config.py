@@ -55,6 +55,8 @@ class DataConfig(Section):
     """Snippet rate of the features, in place of ``fps`` in the annotation file."""
     resize: PositiveInt | None = None
     """Resize every video to so many snippets (100 in ActivityNet protocols); null keeps its own length."""
+    resize_method: Literal["linear", "mean3"] = "linear"
+    """``linear``: between the centres of the snippets; ``mean3``: the mean of three points, as BSN and BMN had it."""
     scale: PositiveFloat = 1.0
     """Divide the features by this, so that their spread is about 1."""
 
@@ -90,12 +92,42 @@ class BMNEncoderConfig(Section):
     """Width of every layer."""
     groups: PositiveInt = 4
     """Groups of the base and boundary convolutions."""
+    proposal_channels: PositiveInt | None = None
+    """Width of the last layer, where it is another one (128 in OpenTAD)."""
+
+
+class GTADEncoderConfig(Section):
+    """The graph convolutions of G-TAD, for sequences of a fixed length."""
+
+    name: Literal["gtad"] = "gtad"
+    channels: PositiveInt = 256
+    """Width of every layer; a multiple of groups."""
+    groups: PositiveInt = 4
+    """Groups of the first convolution."""
+    neighbours: PositiveInt = 3
+    """k, nearest snippets in feature space."""
+    inner_bins: PositiveInt = 32
+    """Of its look-up along the segment (16 on THUMOS14)."""
+    context_bins: PositiveInt = 4
+    """Of its look-up of the neighbours' means (16 on THUMOS14)."""
 
 
 class ModelConfig(Section):
-    """The encoder and the continuous function on top of it."""
+    """The encoder and the function on top of it."""
 
-    encoder: Annotated[TemporalEncoderConfig | BMNEncoderConfig, Field(discriminator="name")] = TemporalEncoderConfig()
+    encoder: Annotated[TemporalEncoderConfig | BMNEncoderConfig | GTADEncoderConfig, Field(discriminator="name")] = (
+        TemporalEncoderConfig()
+    )
+    head: Literal["continuous", "grid"] = "continuous"
+    """``continuous``: a function of any segment, as in RCL; ``grid``: a map of all segments of whole snippets."""
+    map_channels: PositiveInt = 128
+    """With ``grid``: width of the map."""
+    map_kernel: Literal[1, 3] = 3
+    """With ``grid``: size of the convolutions over the map."""
+    map_rows: Literal["durations", "starts"] = "durations"
+    """With ``grid``: what the rows of the map are; ``starts`` as in the BMN code of JJBOY, whose weights need it."""
+    longest: PositiveInt | None = None
+    """With ``grid``: D, durations of the map, in snippets; null: as many as a video has snippets."""
     points: PositiveInt = 16
     """P, points along an anchor at which the features are looked up."""
     subpoints: PositiveInt = 1
@@ -116,6 +148,12 @@ class ModelConfig(Section):
     """tIoU of a segment with the next one from which on it stays where it is."""
     jitter: Weight = 0.2
     """Error of the moved segments in training, in lengths of the segment."""
+
+    @model_validator(mode="after")
+    def _grid_has_one_step(self) -> ModelConfig:
+        if self.head == "grid" and self.steps > 1:
+            raise ValueError("steps=1 with head=grid, which has nothing to refine")
+        return self
 
     @field_validator("encoder", mode="before")
     @classmethod
@@ -248,9 +286,8 @@ class Config(Section):
     @model_validator(mode="after")
     def _scores_are_learned(self) -> Config:
         loss, inference = self.loss, self.inference
-        if not (
-            loss.classification or loss.regression or loss.offsets or (loss.labels and self.model.labels != "none")
-        ):
+        offsets = loss.offsets and self.model.head != "grid"  # whose segments stay where they are
+        if not (loss.classification or loss.regression or offsets or (loss.labels and self.model.labels != "none")):
             raise ValueError("at least one loss of this model with a weight above 0 in section loss")
         for name in ("classification", "regression"):
             if getattr(inference, f"{name}_power") and not getattr(loss, name):
@@ -363,11 +400,14 @@ def _explain(error: ValidationError, where: str) -> InputError:
     )
 
 
+_ENCODERS = {"temporal": TemporalEncoderConfig, "bmn": BMNEncoderConfig, "gtad": GTADEncoderConfig}
+
+
 def _known_keys(location: tuple[Any, ...]) -> list[str]:
     section: Any = Config
     for part in location[:-1]:
-        if part in ("temporal", "bmn"):
-            section = TemporalEncoderConfig if part == "temporal" else BMNEncoderConfig
+        if part in _ENCODERS:
+            section = _ENCODERS[part]
         elif part != "encoder":
             section = section.model_fields[part].annotation
     return list(section.model_fields)

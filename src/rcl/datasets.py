@@ -20,6 +20,7 @@ from torch.utils.data import Dataset, Sampler
 from rcl.annotations import Annotations, VideoAnnotation
 from rcl.errors import InputError
 from rcl.features import FeatureStore, resize
+from rcl.rescaling import METHODS
 from rcl.segments import Timeline
 
 
@@ -79,6 +80,7 @@ class VideoDataset(Dataset[Sample]):
         labels: label names; a sample holds positions in this list.
         snippets_per_second: of the features, in place of what the annotation file says.
         resize: number of snippets that every video is resized to; ``None`` keeps them.
+        resize_method: see ``rcl.rescaling``.
         scale: features are divided by this.
     """
 
@@ -92,6 +94,7 @@ class VideoDataset(Dataset[Sample]):
         *,
         snippets_per_second: float | None = None,
         resize: int | None = None,
+        resize_method: str = "linear",
         scale: float = 1.0,
     ) -> None:
         self.videos = list(annotations.videos.values())
@@ -99,6 +102,7 @@ class VideoDataset(Dataset[Sample]):
         self.label_index = {label: index for index, label in enumerate(labels)}
         self.snippets_per_second = snippets_per_second
         self.resize = resize
+        self.rescale = METHODS[resize_method]
         self.scale = scale
 
     def __len__(self) -> int:
@@ -128,7 +132,7 @@ class VideoDataset(Dataset[Sample]):
         video = self.videos[index]
         features = torch.from_numpy(self.store.read(video.name)).T / self.scale  # (C, T)
         timeline = self._timeline(video, features.shape[1])
-        return (resize(features, self.resize) if self.resize else features).contiguous(), timeline
+        return (self.rescale(features, self.resize) if self.resize else features).contiguous(), timeline
 
     def timeline(self, index: int) -> Timeline:
         """Where the snippets of a video lie in time, from the header of its feature file.

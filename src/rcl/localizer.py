@@ -6,23 +6,23 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rcl.assembly import build_decoder, build_model, regular_anchors
+from rcl.assembly import Detector, build_decoder, build_model, regular_anchors
 from rcl.checkpoints import Checkpoint, Facts, read_checkpoint
 from rcl.config import Config
 from rcl.detections import Detections
 from rcl.errors import InputError
 from rcl.feature_files import EXTENSIONS
-from rcl.features import read_features, resize
+from rcl.features import read_features
 from rcl.machine import best_device
-from rcl.models.rcl import RCL
 from rcl.postprocess import Decoder
 from rcl.predictions import AnchorScores, Predictions
+from rcl.rescaling import METHODS
 from rcl.sampling import Anchors
 from rcl.segments import Timeline
 from rcl.video.extraction import FeatureExtractor
@@ -56,6 +56,7 @@ class Localizer:
         anchors: ``T → Anchors``, which segments it is asked about.
         decoder: what becomes of the answers.
         resize: number of snippets that every video is resized to; ``None`` keeps them.
+        resize_method: see ``rcl.rescaling``.
         scale: features are divided by this.
         snippets_per_second: rate of the training features; used where a call gives none.
         declared_rate: the same where the configuration said it, in place of what annotation files say.
@@ -66,13 +67,14 @@ class Localizer:
 
     def __init__(
         self,
-        model: RCL,
+        model: Detector,
         *,
         labels: Sequence[str],
         in_channels: int,
         anchors: Callable[[int], Anchors],
         decoder: Decoder,
         resize: int | None = None,
+        resize_method: str = "linear",
         scale: float = 1.0,
         snippets_per_second: float | None = None,
         declared_rate: float | None = None,
@@ -87,6 +89,7 @@ class Localizer:
         self.anchors = anchors
         self.decoder = decoder
         self.resize = resize
+        self.resize_method = resize_method
         self.scale = scale
         self.snippets_per_second = snippets_per_second
         self.declared_rate = declared_rate
@@ -140,16 +143,17 @@ class Localizer:
 
     @classmethod
     def from_model(
-        cls, model: RCL, config: Config, facts: Facts, *, device: torch.device | str | None = None
+        cls, model: Detector, config: Config, facts: Facts, *, device: torch.device | str | None = None
     ) -> Localizer:
         """The detector of a model in memory, used as its configuration says."""
         return cls(
             model,
             labels=facts.labels if config.model.labels == "joint" else (),
             in_channels=facts.in_channels,
-            anchors=regular_anchors(config.inference, longest=facts.longest),
+            anchors=regular_anchors(config.inference, longest=facts.longest, map_longest=config.model.longest),
             decoder=build_decoder(config.inference),
             resize=config.data.resize,
+            resize_method=config.data.resize_method,
             scale=config.data.scale,
             snippets_per_second=facts.snippets_per_second,
             declared_rate=config.data.snippets_per_second,
@@ -270,7 +274,7 @@ class Localizer:
         snippets = self.resize or len(clip)
         clip = clip.T / self.scale
         timeline = Timeline(rate * snippets / clip.shape[1], end_seconds=end_seconds)
-        return (resize(clip, snippets) if self.resize else clip), timeline
+        return (METHODS[self.resize_method](clip, snippets) if self.resize else clip), timeline
 
     def _extract(self, path: Path | str) -> tuple[np.ndarray, float, float]:
         """Features ``(T, C)`` of a video file, their rate, and the duration in seconds."""
@@ -286,7 +290,7 @@ class Localizer:
     def _query(self, features: Tensor, anchors: Tensor, *, steps: int | None = None) -> Predictions:
         """What the model says of ``anchors (K, 2)`` in ``features (C, T)``, on the CPU."""
         mask = torch.ones(1, features.shape[1], dtype=torch.bool, device=self.device)
-        encoding = self.model.encode(features[None], mask)
+        encoding: Any = self.model.encode(features[None], mask)  # of the kind that this model takes
         parts = [
             self.model.query(encoding, part[None].to(self.device), steps=steps)
             for part in anchors.split(ANCHORS_PER_QUERY)

@@ -116,7 +116,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _loaders(config: Config, data: TrainingData, trainer: lightning.Trainer) -> tuple[DataLoader, DataLoader | None]:
-    anchors = regular_anchors(config.inference, longest=data.facts.longest)
+    anchors = regular_anchors(config.inference, longest=data.facts.longest, map_longest=config.model.longest)
     dataset = TrainingDataset(
         data.training,
         build_augmentation(config.augmentation),

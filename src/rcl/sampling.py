@@ -20,9 +20,11 @@ class Anchors(NamedTuple):
     spacing: Tensor
 
 
-def grid(snippets: int) -> Anchors:
-    """All ``T (T + 1) / 2`` segments whose ends are whole snippets: the paper's regular grid."""
+def grid(snippets: int, *, longest: int | None = None) -> Anchors:
+    """All segments of up to ``longest`` whole snippets: the paper's regular grid, ``T (T + 1) / 2`` without a bound."""
     start, last = torch.triu_indices(snippets, snippets)
+    if longest is not None:
+        start, last = torch.stack((start, last))[:, last - start < longest]
     segments = torch.stack((start, last + 1), dim=-1).float()
     return Anchors(segments, torch.ones(len(segments)))
 

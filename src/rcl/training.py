@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from rcl.annotations import Annotations, check_labels, load_annotations
+from rcl.assembly import Detector
 from rcl.checkpoints import KEY, Facts
 from rcl.config import Config, TrainingConfig
 from rcl.datasets import Batch, Sample, VideoDataset, find_annotations, find_features, seeded
@@ -24,7 +25,6 @@ from rcl.evaluation.metrics import evaluate
 from rcl.features import FeatureStore
 from rcl.localizer import Localizer
 from rcl.losses import Criterion
-from rcl.models.rcl import RCL
 from rcl.video.settings import read_settings
 
 MONITORED_TIOU = np.linspace(0.3, 0.7, 5)
@@ -70,6 +70,7 @@ def load_training_data(config: Config) -> TrainingData:
             labels,
             snippets_per_second=data.snippets_per_second,
             resize=data.resize,
+            resize_method=data.resize_method,
             scale=data.scale,
         )
         for subset in subsets
@@ -140,11 +141,11 @@ class DetectorTraining(lightning.LightningModule):
 
     def __init__(
         self,
-        model: RCL,
+        model: Detector,
         criterion: Criterion,
         config: TrainingConfig,
         *,
-        detector: Callable[[RCL, torch.device], Localizer],
+        detector: Callable[[Detector, torch.device], Localizer],
         annotations: Annotations | None,
         kept: dict[str, Any],
     ) -> None:

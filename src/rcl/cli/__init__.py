@@ -8,6 +8,7 @@ import sys
 import typer
 
 from rcl.cli.console import interruptible, notes
+from rcl.cli.conversion import convert
 from rcl.cli.detection import detect
 from rcl.cli.evaluation import evaluate
 from rcl.cli.extraction import extract
@@ -20,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (fit, extract, train, detect, evaluate, demo):
+for command in (fit, extract, train, detect, evaluate, convert, demo):
     app.command()(interruptible(command))
 
 

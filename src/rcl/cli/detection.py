@@ -16,13 +16,14 @@ from torch import Tensor
 
 from rcl import feature_files
 from rcl.annotations import load_annotations
+from rcl.classifiers import VideoScores, label_detections, load_video_scores
 from rcl.cli.console import notes
 from rcl.cli.extraction import end_with
 from rcl.datasets import VideoDataset, find_annotations, find_features, is_pack
 from rcl.detections import Detections
 from rcl.errors import InputError
 from rcl.features import FeatureStore, read_features
-from rcl.files import check_place
+from rcl.files import check_place, listed
 from rcl.localizer import Localizer
 from rcl.segments import Timeline
 from rcl.subtitles import EXTENSIONS, MIN_SCORE, save_subtitles
@@ -51,47 +52,37 @@ def detect(
         Path | None, typer.Option(help="Folder to write VIDEO.srt and VIDEO.vtt to, which players show over the video.")
     ] = None,
     min_score: Annotated[float, typer.Option(min=0, max=1, help="Lowest score that subtitles show.")] = MIN_SCORE,
+    video_scores: Annotated[
+        Path | None,
+        typer.Option(help="Class scores of whole videos, which label the proposals: CUHK's JSON, UntrimmedNet's .npy."),
+    ] = None,
+    video_labels: Annotated[int, typer.Option(min=1, help="How many of a video's best labels a proposal gets.")] = 1,
     backbone: Annotated[
         str | None, typer.Option(help="Where the files of the checkpoint's backbone are now, e.g. i3d:FILE.")
     ] = None,
     flow: Annotated[Path | None, typer.Option(help="Where the checkpoint of its flow stream is now.")] = None,
 ) -> None:
     """Detect actions and write them as ActivityNet results JSON, as CSV, or as subtitles."""
-    if output.suffix.lower() not in (".json", ".csv", *EXTENSIONS):
-        expected = "a file name in .json, .csv, .srt or .vtt"
-        raise InputError(output, expected=expected, found=output.name, fix="rename the output")
-    if snippets_per_second is not None and not 0 < snippets_per_second < math.inf:
-        given = str(snippets_per_second)
-        raise InputError("--snippets-per-second", expected="a number above 0", found=given, fix="correct it")
-    if layout not in ("TC", "CT", None):
-        raise InputError("--layout", expected="TC or CT", found=layout, fix="correct it")
+    _check_options(output, snippets_per_second, layout)
     localizer = Localizer.load(checkpoint, backbone=backbone, flow=str(flow) if flow else None)
-    layout = layout or localizer.layout
     if steps and steps > localizer.model.steps:
         expected = f"at most the {localizer.model.steps} of the training"
         raise InputError("--steps", expected=expected, found=str(steps), fix="ask for fewer")
+    layout = layout or localizer.layout
     jobs: list[Job] = [job for path in inputs for job in _jobs(path, localizer, subset, layout, snippets_per_second)]
-    repeated = [video for video, count in Counter(video for video, _ in jobs).items() if count > 1]
-    if repeated:  # their detections would be mixed up
-        found_twice = f"{repeated[0]!r} more than once"
-        raise InputError("INPUT", expected="every video once", found=found_twice, fix="rename or remove one of them")
-    if output.suffix.lower() in EXTENSIONS and len(jobs) > 1:
-        fix = "write .json or .csv, and one file of subtitles per video with --subtitles FOLDER"
-        raise InputError(output, expected="a single video", found=f"{len(jobs)}", fix=fix)
-    check_place(output)
-    if subtitles:
-        check_place(subtitles / "video.srt")
-    found, failures = [], 0
-    for video, read in track(jobs, "Detecting", console=notes, disable=not sys.stderr.isatty(), transient=True):
-        try:
-            features, timeline = read()
-            detected = localizer.detect_prepared(features, timeline, video=video, steps=steps)
-            if subtitles:
-                _save_both(detected, subtitles, video, min_score)
-            found.append(detected)
-        except InputError as error:  # a bad video is named, and the others go on
-            failures += 1
-            notes.print(f"rcl: {error}", markup=False)
+    _check_jobs(jobs, output)
+    scores = _scores_of(jobs, video_scores, localizer) if video_scores else None
+    for place in (output, *([subtitles / "video.srt"] if subtitles else [])):
+        check_place(place)
+
+    def detect_one(video: str, features: Tensor, timeline: Timeline) -> Detections:
+        found = localizer.detect_prepared(features, timeline, video=video, steps=steps)
+        labelled = label_detections(found, scores, k=video_labels) if scores else found
+        if subtitles:
+            _save_both(labelled, subtitles, video, min_score)
+        return labelled
+
+    found = _run(jobs, detect_one)
     if found:
         detections = Detections.concatenate(found)
         if output.suffix.lower() in EXTENSIONS:
@@ -99,7 +90,48 @@ def detect(
         else:
             detections.save(output)
         print(f"{len(detections)} detections in {len(found)} videos: {output}")
-    end_with(failures, len(jobs))
+    end_with(len(jobs) - len(found), len(jobs))
+
+
+def _check_options(output: Path, rate: float | None, layout: str | None) -> None:
+    if output.suffix.lower() not in (".json", ".csv", *EXTENSIONS):
+        expected = "a file name in .json, .csv, .srt or .vtt"
+        raise InputError(output, expected=expected, found=output.name, fix="rename the output")
+    if rate is not None and not 0 < rate < math.inf:
+        raise InputError("--snippets-per-second", expected="a number above 0", found=str(rate), fix="correct it")
+    if layout not in ("TC", "CT", None):
+        raise InputError("--layout", expected="TC or CT", found=layout, fix="correct it")
+
+
+def _check_jobs(jobs: list[Job], output: Path) -> None:
+    repeated = [video for video, count in Counter(video for video, _ in jobs).items() if count > 1]
+    if repeated:  # their detections would be mixed up
+        found = f"{repeated[0]!r} more than once"
+        raise InputError("INPUT", expected="every video once", found=found, fix="rename or remove one of them")
+    if output.suffix.lower() in EXTENSIONS and len(jobs) > 1:
+        fix = "write .json or .csv, and one file of subtitles per video with --subtitles FOLDER"
+        raise InputError(output, expected="a single video", found=f"{len(jobs)}", fix=fix)
+
+
+def _scores_of(jobs: list[Job], path: Path, localizer: Localizer) -> VideoScores:
+    if localizer.labels:
+        found = f"one that labels them itself ({listed(list(localizer.labels), 3)})"
+        fix = "leave them out, or train with model.labels=none"
+        raise InputError("--video-scores", expected="a checkpoint that makes proposals", found=found, fix=fix)
+    scores = load_video_scores(path)
+    scores.rows([video for video, _ in jobs])  # before the first video: all of them have scores
+    return scores
+
+
+def _run(jobs: list[Job], detect_one: Callable[[str, Tensor, Timeline], Detections]) -> list[Detections]:
+    """The detections of every video that can be used; the others are named."""
+    found = []
+    for video, read in track(jobs, "Detecting", console=notes, disable=not sys.stderr.isatty(), transient=True):
+        try:
+            found.append(detect_one(video, *read()))
+        except InputError as error:
+            notes.print(f"rcl: {error}", markup=False)
+    return found
 
 
 def _save_both(detections: Detections, folder: Path, video: str, min_score: float) -> None:
@@ -135,6 +167,7 @@ def _jobs(path: Path, localizer: Localizer, subset: str | None, layout: str, rat
         labels=(),
         snippets_per_second=rate or localizer.declared_rate,
         resize=localizer.resize,
+        resize_method=localizer.resize_method,
         scale=localizer.scale,
     )
     return [(video.name, partial(dataset.read, index)) for index, video in enumerate(dataset.videos)]

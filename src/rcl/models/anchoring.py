@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from rcl.alignment import SegmentAlignment
 from rcl.models.encoding import Encoding, ProjectedEncoding
+from rcl.models.gtad import GraphAlignment
 from rcl.predictions import AnchorScores
 from rcl.segments import length
 
@@ -31,7 +32,7 @@ class AnchorEmbedding(nn.Module):
     coordinates are projected apart and added.
     """
 
-    def __init__(self, alignment: SegmentAlignment, *, channels: int, dropout: float = 0.0) -> None:
+    def __init__(self, alignment: SegmentAlignment | GraphAlignment, *, channels: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.alignment = alignment
         self.coordinates = nn.Linear(3, channels)

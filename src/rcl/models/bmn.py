@@ -21,11 +21,14 @@ class BMNEncoder(nn.Module):
         in_channels: width of the snippet features.
         channels: width of every layer; 256 in BMN.
         groups: groups of the base and boundary convolutions; 4 in BMN.
+        proposal_channels: width of the last layer, and so of the encoding, where it is another one; 128 in OpenTAD.
     """
 
-    def __init__(self, in_channels: int, *, channels: int = 256, groups: int = 4) -> None:
+    def __init__(
+        self, in_channels: int, *, channels: int = 256, groups: int = 4, proposal_channels: int | None = None
+    ) -> None:
         super().__init__()
-        self.channels = channels
+        self.channels = proposal_channels or channels
         self.receptive_field = 7  # snippets: three convolutions of three
         self.base = nn.Sequential(
             nn.Conv1d(in_channels, channels, 3, padding=1, groups=groups),
@@ -35,7 +38,7 @@ class BMNEncoder(nn.Module):
         )
         self.start = _boundary_head(channels, groups)
         self.end = _boundary_head(channels, groups)
-        self.proposal = nn.Sequential(nn.Conv1d(channels, channels, 3, padding=1), nn.ReLU())
+        self.proposal = nn.Sequential(nn.Conv1d(channels, self.channels, 3, padding=1), nn.ReLU())
 
     def forward(self, features: Tensor, mask: Tensor) -> Encoding:
         """Encode ``features (B, in_channels, T)`` where ``mask (B, T)`` is true."""

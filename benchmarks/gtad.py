@@ -1,0 +1,202 @@
+"""G-TAD from features to map, projected alignment against the public order: time, memory, largest difference.
+
+    python benchmarks/gtad.py [--json FILE] [--rounds N]
+
+Two ways through the same network with the same weights, T = 100 snippets of C = 400, batch 1, two threads:
+
+projected   ``rcl.models.grid.GridDetector`` with ``GraphAlignment``: project, then sample, as it is used.
+plain       the public order: 1-D RoI alignment of all 100 × 100 cells, concatenation of its 36 (or 32) bins of 256
+            channels, a 1×1 convolution to 512 channels.
+
+The RoI alignment of ``plain`` gathers and averages rows of the features, from indices and weights made beforehand,
+outside the timing, and writes them in the layout that the convolution reads; ``projected`` works its sampling positions
+out in every call. Encoder and convolutions over the map are the same modules in both.
+
+Two configurations: ``activitynet`` (32 + 4 bins, convolutions of 1×1) and ``thumos`` (16 + 16 bins, 3×3).
+
+Time: each round runs the two in turn; we print medians, the median of the ratios within a round, and the best round,
+which says more on a busy machine. Memory: each way runs once in a fresh process; we print the
+growth of the resident set at its highest, without what is made beforehand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import multiprocessing
+import multiprocessing.connection
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from rcl.models.grid import Cells, GridDetector, GridHead
+from rcl.models.gtad import GraphAlignment, GTADEncoder
+
+SNIPPETS, CHANNELS, OUTPUTS, THREADS = 100, 400, 512, 2
+WAYS = ("projected", "plain")
+CONFIGURATIONS: dict[str, dict[str, int]] = {
+    "activitynet": {"inner_bins": 32, "context_bins": 4, "kernel": 1},
+    "thumos": {"inner_bins": 16, "context_bins": 16, "kernel": 3},
+}
+
+Run = Callable[[], tuple[Tensor, Tensor]]
+
+
+def network(inner_bins: int, context_bins: int, kernel: int) -> GridDetector:
+    torch.manual_seed(0)
+    encoder = GTADEncoder(CHANNELS)
+    alignment = GraphAlignment(encoder.channels, OUTPUTS, inner_bins=inner_bins, context_bins=context_bins)
+    return GridDetector(encoder, alignment, GridHead(OUTPUTS, kernel=kernel), cells=Cells(last=0, empty=(0, -1))).eval()
+
+
+def public_windows(snippets: int) -> list[tuple[float, float]]:
+    """The window of each cell ``(d, s)`` of the public map, and of those beyond the video."""
+    windows = []
+    for duration in range(snippets):
+        reach = 0.5 * (duration + 1)
+        for start in range(snippets):
+            inside = start + duration < snippets
+            windows.append((start - reach, start + duration + reach) if inside else (0.0, 0.0))
+    return windows
+
+
+def roi_rows(snippets: int, bins: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows of the features, their weights, and where each of ``T · T · bins`` bins begins, for ``embedding_bag``."""
+    rows, weights, ends = [], [], [0]
+    for low, high in public_windows(snippets):
+        length = max(high - low, 1.0)
+        samples = math.ceil(length / bins)
+        position = low + length / (bins * samples) * (torch.arange(bins * samples, dtype=torch.float64) + 0.5)
+        inside = (position >= -1) & (position <= snippets)
+        index = position.clamp(0, snippets - 1)[inside]
+        lower = index.floor()
+        rows.append(torch.stack((lower, (lower + 1).clamp(max=snippets - 1)), dim=1).long())
+        weights.append(torch.stack((1 - (index - lower), index - lower), dim=1) / samples)
+        ends.extend((ends[-1] + 2 * inside.view(bins, samples).sum(dim=1).cumsum(0)).tolist())
+    return torch.cat(rows).flatten(), torch.cat(weights).float().flatten(), torch.tensor(ends)
+
+
+def build(way: str, configuration: str, snippets: int = SNIPPETS) -> Run:
+    """One way as a function without arguments that returns map and boundaries."""
+    model = network(**CONFIGURATIONS[configuration])
+    features, mask = torch.randn(1, CHANNELS, snippets), torch.ones(1, snippets, dtype=torch.bool)
+    if way == "projected":
+
+        def projected() -> tuple[Tensor, Tensor]:
+            encoding = model.encode(features, mask)
+            return encoding.maps, encoding.boundaries
+
+        return projected
+
+    prepared = [roi_rows(snippets, bins) for bins in model.alignment.bins]
+    weight = model.alignment.weight.detach().permute(0, 2, 1).flatten(1).contiguous()  # (O, P·C), bins outermost
+    everywhere = torch.ones(1, snippets, snippets, dtype=torch.bool)
+
+    def plain() -> tuple[Tensor, Tensor]:
+        encoding = model.encoder(features, mask)
+        aligned = [
+            functional.embedding_bag(
+                rows, part[0].T.contiguous(), ends, per_sample_weights=weights, mode="sum", include_last_offset=True
+            ).view(snippets**2, -1)  # (T·T, bins·C)
+            for part, (rows, weights, ends) in zip(encoding.features.chunk(2, dim=1), prepared, strict=True)
+        ]
+        cells = functional.linear(torch.cat(aligned, dim=1), weight, model.alignment.bias)  # (T·T, O)
+        embedded = model.head.embed(cells).view(1, snippets, snippets, -1)
+        return model.head(embedded, everywhere), encoding.boundaries
+
+    return plain
+
+
+def resident(field: str) -> int:
+    """A memory field of this process in bytes (Linux)."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1]) * 1024
+
+
+@torch.no_grad()
+def measure_memory(way: str, configuration: str, pipe: multiprocessing.connection.Connection) -> None:
+    """In a fresh process: run once and send by how many bytes the resident set grew at its highest."""
+    torch.set_num_threads(THREADS)
+    build(way, configuration, snippets=8)()  # loads the libraries
+    run = build(way, configuration)
+    Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
+    before = resident("VmRSS")
+    run()
+    pipe.send(resident("VmHWM") - before)
+
+
+def peak_memory(way: str, configuration: str) -> int:
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=measure_memory, args=(way, configuration, sender))
+    process.start()
+    sender.close()
+    peak = receiver.recv()
+    process.join()
+    return peak
+
+
+@torch.no_grad()
+def measure_time(runs: dict[str, Run], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each way, one number per round, the ways taken in turn."""
+    seconds: dict[str, list[float]] = {way: [] for way in runs}
+    for _ in range(rounds + 1):
+        for way, run in runs.items():
+            begin = time.perf_counter()
+            run()
+            seconds[way].append(time.perf_counter() - begin)
+    return {way: times[1:] for way, times in seconds.items()}  # less warm-up
+
+
+@torch.no_grad()
+def largest_difference(runs: dict[str, Run]) -> float:
+    """Between the logits of the two maps, in standard deviations of a map."""
+    ours, theirs = (runs[way]()[0] for way in WAYS)  # (1, 2, T, T)
+    return ((ours - theirs).abs() / theirs.std(dim=(2, 3), keepdim=True)).max().item()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    parser.add_argument("--rounds", type=int, default=9, help="rounds of the timing (default 9)")
+    options = parser.parse_args()
+    torch.set_num_threads(THREADS)
+
+    sizes = f"T={SNIPPETS} C={CHANNELS} O={OUTPUTS} batch=1"
+    print(f"{sizes}, {SNIPPETS**2} cells, {THREADS} threads, torch {torch.__version__}")
+    results: dict[str, Any] = {"sizes": sizes, "threads": THREADS}
+    for configuration, values in CONFIGURATIONS.items():
+        parameters = sum(parameter.numel() for parameter in network(**values).parameters())
+        runs = {way: build(way, configuration) for way in WAYS}
+        difference = largest_difference(runs)
+        seconds = measure_time(runs, options.rounds)
+        peaks = {way: peak_memory(way, configuration) for way in WAYS}
+        results[configuration] = {"parameters": parameters, "largest_difference": difference}
+        print(f"\n{configuration:12}{'ms':>9}{'best':>9}{'slower':>9}{'MiB':>9}{'more':>9}")
+        for way in WAYS:
+            row = {
+                "milliseconds": statistics.median(seconds[way]) * 1e3,
+                "best_milliseconds": min(seconds[way]) * 1e3,
+                "times_slower": statistics.median(
+                    b / a for a, b in zip(seconds["projected"], seconds[way], strict=True)
+                ),
+                "peak_mib": peaks[way] / 2**20,
+                "times_more_memory": peaks[way] / peaks["projected"],
+            }
+            results[configuration][way] = row
+            print(f"{way:12}{row['milliseconds']:9.1f}{row['best_milliseconds']:9.1f}", end="")
+            print(f"{row['times_slower']:8.1f}×{row['peak_mib']:9.1f}{row['times_more_memory']:8.1f}×")
+        print(f"largest difference: {difference:.1e} standard deviations of a map ({parameters:,} parameters)")
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

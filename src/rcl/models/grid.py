@@ -1,0 +1,262 @@
+"""The grid head of BMN and G-TAD: the scores of all segments of whole snippets, computed as one map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from rcl.alignment import SegmentAlignment
+from rcl.errors import InputError
+from rcl.models.bmn import BMNEncoder
+from rcl.models.gtad import GraphAlignment, GTADEncoder
+from rcl.predictions import AnchorScores, Predictions
+from rcl.segments import length
+
+CELLS_PER_LOOKUP = 16384  # bounds the memory of a large map: what is looked up is wider than what is kept
+MOST_CELLS = 512 * 512  # of a map that nobody gave a bound; the published ones have 100 × 100 to 256 × 256
+
+
+class GridEncoding(NamedTuple):
+    """A video whose map is computed.
+
+    ``maps (B, 2 + L, rows, columns)`` are logits of regression, classification and labels; ``mask (B, T)`` and
+    ``boundaries (B, 2, T)`` as in :class:`rcl.models.encoding.Encoding`.
+    """
+
+    maps: Tensor
+    mask: Tensor
+    boundaries: Tensor | None
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Which segment each cell of a map stands for, and which one the alignment is asked about there.
+
+    The segment of a start ``s`` and a duration index ``d`` is ``[s, s + d + 1]``. Half the cells of a map stand for
+    none, as their segment would end beyond the video.
+
+    Args:
+        rows: ``durations``: cell ``(d, s)``, as in the papers; ``starts``: cell ``(s, s + d)``, as in the BMN code of
+            JJBOY. It matters, because the convolutions mix neighbours.
+        longest: D, the number of durations; ``None``: as many as there are snippets.
+        last: the alignment is asked about ``[s, s + d + last]``. In convention ``bmn`` 0 samples as most public BMN
+            code does (and G-TAD), 1 as that of JJBOY; in ``centered`` 1 is the segment itself.
+        empty: the segment that is looked up for the cells that stand for none, as G-TAD does; ``None``: they hold what
+            zero features give, as in BMN.
+    """
+
+    rows: Literal["durations", "starts"] = "durations"
+    longest: int | None = None
+    last: float = 0.0
+    empty: tuple[float, float] | None = None
+
+    def shape(self, snippets: int) -> tuple[int, int]:
+        """Rows and columns of the map of ``T`` snippets.
+
+        Raises:
+            InputError: the map would be very large, and ``longest`` does not say that it is meant to be.
+        """
+        if self.longest is None and snippets**2 > MOST_CELLS:
+            raise InputError(
+                f"a video of {snippets} snippets",
+                expected=f"at most {int(MOST_CELLS**0.5)} for a map of all durations and starts",
+                found=str(snippets),
+                fix="resize the features, or bound the durations of the map",
+            )
+        return (self.durations(snippets) if self.rows == "durations" else snippets), snippets
+
+    def durations(self, snippets: int) -> int:
+        """D of a video of ``T`` snippets."""
+        return min(self.longest or snippets, snippets)
+
+    def all(self, snippets: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Starts and duration indices of the cells that stand for a segment: two ``(N,)`` int64."""
+        steps = torch.arange(snippets, device=device)
+        duration, start = steps[: self.durations(snippets), None], steps[None]  # (D, 1), (1, T)
+        duration, start = (duration + start < snippets).nonzero(as_tuple=True)
+        return start, duration
+
+    def place(self, start: Tensor, duration: Tensor, columns: int) -> Tensor:
+        """Where the cells ``(...)`` lie in a map whose rows and columns are flattened."""
+        if self.rows == "durations":
+            return duration * columns + start
+        return start * columns + start + duration
+
+    def asked(self, start: Tensor, duration: Tensor) -> Tensor:
+        """Segments ``(..., 2)`` that the alignment is asked about."""
+        return torch.stack((start, start + duration + self.last), dim=-1).float()
+
+    def nearest(self, anchors: Tensor, snippets: Tensor) -> tuple[Tensor, Tensor]:
+        """Start and duration index ``(B, K)`` of the cell next to ``anchors (B, K, 2)``; ``snippets (B, 1)`` are T."""
+        start = torch.minimum(anchors[..., 0].round().long().clamp(min=0), snippets - 1)
+        most = snippets - start  # (B, K), durations that fit
+        if self.longest is not None:
+            most = most.clamp(max=self.longest)
+        return start, torch.minimum(length(anchors).round().long().clamp(min=1), most) - 1
+
+
+class GridHead(nn.Module):
+    """BMN's and G-TAD's convolutions over the map, the first one (1 × 1) apart, as it sees single cells.
+
+    Args:
+        in_channels: width of what is looked up at a cell; 512 in both.
+        channels: width of the map; 128 in both.
+        kernel: of the two convolutions that mix cells; 3 in BMN, and 1 in G-TAD on ActivityNet.
+        num_labels: L, joint label scores beside the two confidences; 0 in both.
+    """
+
+    def __init__(self, in_channels: int, *, channels: int = 128, kernel: int = 3, num_labels: int = 0) -> None:
+        super().__init__()
+        self.cell = nn.Linear(in_channels, channels)
+        self.convolutions = nn.ModuleList(nn.Conv2d(channels, channels, kernel, padding=kernel // 2) for _ in range(2))
+        self.scores = nn.Conv2d(channels, 2 + num_labels, 1)
+        with torch.no_grad():
+            self.scores.bias[2:] = -4.0  # type: ignore[index]  # nothing is an action until something is learned
+
+    def embed(self, looked_up: Tensor) -> Tensor:
+        """What is looked up at cells, ``(..., in_channels)``, before activation → ``(..., channels)``."""
+        return torch.relu(self.cell(torch.relu(looked_up)))
+
+    def forward(self, embedded: Tensor, inside: Tensor) -> Tensor:
+        """Map ``(B, rows, columns, channels)`` of which ``inside (B, rows, columns)`` exist → ``(B, 2 + L, …)``."""
+        exists = inside[:, None].to(embedded.dtype)  # (B, 1, rows, columns)
+        x = embedded.permute(0, 3, 1, 2) * exists  # (B, channels, rows, columns)
+        for layer in self.convolutions:
+            # Silenced after every layer, so that a video gives in any batch what it gives alone.
+            x = torch.relu(layer(x)) * exists
+        return self.scores(x)
+
+
+class GridDetector(nn.Module):
+    """BMN (Lin et al., ICCV 2019), and G-TAD (Xu et al., CVPR 2020) with its own encoder and alignment.
+
+    It is used like :class:`rcl.models.rcl.RCL`, of which it is the published predecessor: an anchor gets the scores of
+    the nearest cell and stays where it is.
+
+    Args:
+        encoder: ``(features (B, C, T), mask (B, T)) → Encoding``.
+        alignment: the look-up.
+        head: what becomes of the map.
+        cells: which cell stands for which segment.
+    """
+
+    steps = 1
+    refinement: None = None
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        alignment: SegmentAlignment | GraphAlignment,
+        head: GridHead,
+        *,
+        cells: Cells | None = None,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.alignment = alignment
+        self.head = head
+        self.cells = cells or Cells()
+
+    def forward(self, features: Tensor, mask: Tensor, anchors: Tensor) -> Predictions:
+        """Ask ``features (B, C, T)``, of which ``mask (B, T)`` exist, about ``anchors (B, K, 2)`` in snippet time."""
+        return self.query(self.encode(features, mask), anchors)
+
+    def encode(self, features: Tensor, mask: Tensor) -> GridEncoding:
+        """Compute the map of ``features (B, C, T)``, of which ``mask (B, T)`` exist.
+
+        Raises:
+            InputError: see :meth:`Cells.shape`.
+        """
+        rows, columns = self.cells.shape(mask.shape[1])
+        encoding = self.encoder(features, mask)
+        snippets = mask.sum(dim=1)  # (B,)
+        start, duration = self.cells.all(columns, mask.device)  # (N,)
+        fits = start + duration < snippets[:, None]  # (B, N)
+        embedded, empty = self._embed(encoding.features, start, duration)  # (B, N, channels), (B or 1, 1, channels)
+        embedded = torch.where(fits[..., None], embedded, empty)
+        filled = empty.expand(len(mask), rows * columns, -1)
+        filled = filled.index_copy(1, self.cells.place(start, duration, columns), embedded)
+        steps = torch.arange(columns, device=mask.device)
+        within = steps < snippets[:, None]  # (B, T); of a square map, rows as well
+        inside = within[:, :rows, None] & within[:, None]  # (B, rows, columns)
+        maps = self.head(filled.unflatten(1, (rows, columns)), inside)
+        return GridEncoding(maps, mask, encoding.boundaries)
+
+    def _embed(self, features: Tensor, start: Tensor, duration: Tensor) -> tuple[Tensor, Tensor]:
+        """Cells ``(N,)`` of ``features (B, C, T)``: ``(B, N, channels)``; and an empty one: ``(…, 1, channels)``."""
+        projected = self.alignment.project(features)
+        asked = self.cells.asked(start, duration).expand(len(features), -1, -1)  # (B, N, 2)
+        parts = [
+            self.head.embed(self.alignment.sample(projected, part)) for part in asked.split(CELLS_PER_LOOKUP, dim=1)
+        ]
+        if self.cells.empty is None:
+            empty = self.alignment.bias[None, None]  # (1, 1, O)
+        else:
+            empty = self.alignment.sample(projected, asked.new_tensor(self.cells.empty).expand(len(features), 1, -1))
+        return torch.cat(parts, dim=1), self.head.embed(empty)
+
+    def query(self, encoding: GridEncoding, anchors: Tensor, *, steps: int | None = None) -> Predictions:
+        """Read the cells next to ``anchors (B, K, 2)``. There is one step, whatever ``steps`` says."""
+        snippets = encoding.mask.sum(dim=1)[:, None]  # (B, 1)
+        place = self.cells.place(*self.cells.nearest(anchors, snippets), encoding.maps.shape[3])  # (B, K)
+        channels = encoding.maps.shape[1]
+        read = encoding.maps.flatten(2).gather(2, place[:, None].expand(-1, channels, -1))  # (B, 2 + L, K)
+        regression, classification = read[:, 0], read[:, 1]
+        scores = AnchorScores(
+            anchors, classification, regression, torch.zeros_like(anchors), read[:, 2:].transpose(1, 2)
+        )
+        return Predictions((scores,), anchors, encoding.boundaries)
+
+
+def bmn(
+    in_channels: int,
+    *,
+    channels: int = 256,
+    proposal_channels: int | None = None,
+    groups: int = 4,
+    num_labels: int = 0,
+    cells: Cells | None = None,
+) -> GridDetector:
+    """BMN as published, 4.98 million parameters with 400 input channels.
+
+    Args:
+        in_channels: width of the snippet features.
+        channels: of the encoder.
+        proposal_channels: of its proposal branch, where they are others (128 in OpenTAD).
+        groups: of the encoder's convolutions.
+        num_labels: L, joint label scores; 0 for proposals.
+        cells: which cell stands for which segment.
+    """
+    encoder = BMNEncoder(in_channels, channels=channels, proposal_channels=proposal_channels, groups=groups)
+    alignment = SegmentAlignment(encoder.channels, 512, points=32, subpoints=3, context=0.5, convention="bmn")
+    return GridDetector(encoder, alignment, GridHead(512, num_labels=num_labels), cells=cells)
+
+
+def gtad(
+    in_channels: int,
+    *,
+    channels: int = 256,
+    inner_bins: int = 32,
+    context_bins: int = 4,
+    kernel: int = 1,
+    num_labels: int = 0,
+    longest: int | None = None,
+) -> GridDetector:
+    """G-TAD as its authors' code has it for ActivityNet, 5.56 million parameters with 400 input channels.
+
+    Args:
+        in_channels: width of the snippet features.
+        channels: of the encoder.
+        inner_bins: of SGAlign, along the segment; 16 on THUMOS14.
+        context_bins: of SGAlign, of the neighbours' means; 16 on THUMOS14.
+        kernel: of the convolutions over the map; 3 on THUMOS14.
+        num_labels: L, joint label scores; 0 for proposals.
+        longest: D, the number of durations; 64 on THUMOS14.
+    """
+    encoder = GTADEncoder(in_channels, channels=channels)
+    alignment = GraphAlignment(encoder.channels, 512, inner_bins=inner_bins, context_bins=context_bins)
+    cells = Cells(longest=longest, empty=(0.0, -1.0))
+    return GridDetector(encoder, alignment, GridHead(512, kernel=kernel, num_labels=num_labels), cells=cells)

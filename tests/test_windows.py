@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rcl.windows import cut_windows, merge_windows, window_members, window_segments, window_starts
+
+GOLDEN = Path(__file__).resolve().parents[1].parent / "shared" / "golden" / "gtad"
+
+
+# -- where they are ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("window", [64, 128, 256])
+@pytest.mark.parametrize("parts", [1, 2, 4])
+def test_windows_cover_every_sequence_and_end_with_it(window: int, parts: int) -> None:
+    stride = window // parts
+    for snippets in range(1, 601):
+        starts = window_starts(snippets, window, stride)
+        assert starts.dtype == torch.int64
+        assert starts[0] == 0
+        steps = starts.diff()
+        assert ((steps > 0) & (steps <= stride)).all()  # hence no gap, as stride ≤ window, and no window twice
+        assert (steps[:-1] == stride).all()
+        if snippets <= window:
+            assert starts.tolist() == [0]
+        else:
+            assert starts[-1] + window == snippets
+            covered = (starts[:, None] + torch.arange(window)).unique()
+            assert torch.equal(covered, torch.arange(snippets))
+
+
+@pytest.mark.parametrize(("snippets", "window", "stride"), [(0, 4, 2), (5, 4, 0), (5, 4, 5), (5, 0, 0)])
+def test_windows_that_would_leave_gaps_are_refused(snippets: int, window: int, stride: int) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        window_starts(snippets, window, stride)
+
+
+@pytest.mark.parametrize("snippets", [1, 5, 8, 9, 20])
+def test_cut_windows_hold_their_snippets_and_zeros(snippets: int) -> None:
+    features = torch.randn(3, snippets)
+    starts = window_starts(snippets, 8, 4)
+    pieces, mask = cut_windows(features, starts, 8)
+    assert pieces.shape == (len(starts), 3, 8)
+    for piece, row, start in zip(pieces, mask, starts.tolist(), strict=True):
+        real = features[:, start : start + 8]
+        assert torch.equal(piece[:, row], real)
+        assert row.tolist() == [i < real.shape[1] for i in range(8)]
+        assert not piece[:, ~row].any()
+
+
+# -- ground truth ------------------------------------------------------------------------------------------------
+
+
+def members_by_loop(segments: list, starts: list, window: int, share: float, with_partial: bool) -> list[list[bool]]:
+    rows = []
+    for start in starts:
+        inside = [max(0, min(e, start + window) - max(s, start)) / (e - s) if e > s else 0 for s, e in segments]
+        complete = [value > share for value in inside]
+        rows.append([value > 0 for value in inside] if with_partial and any(complete) else complete)
+    return rows
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.integers(0, 30)), max_size=6),
+    st.integers(1, 60),
+    st.sampled_from([0.0, 0.5, 0.75]),  # exact in floating point, so that equality is tested too
+    st.booleans(),
+)
+def test_members_are_those_of_a_loop(pairs: list, snippets: int, share: float, with_partial: bool) -> None:
+    segments = [(float(s), float(s + n)) for s, n in pairs]
+    starts = window_starts(snippets, 16, 8)
+    tensor = torch.tensor(segments).reshape(-1, 2)
+    found = window_members(tensor, starts, 16, minimum_share=share, with_partial=with_partial)
+    assert found.shape == (len(starts), len(segments))
+    assert found.tolist() == members_by_loop(segments, starts.tolist(), 16, share, with_partial)
+
+
+def test_an_instance_of_at_most_half_a_window_is_complete_somewhere() -> None:
+    for snippets in range(33, 120):
+        starts = window_starts(snippets, 32, 16)
+        segments = torch.tensor([(s, s + 16.0) for s in range(snippets - 15)])
+        assert window_members(segments, starts, 32, minimum_share=0.99).any(dim=0).all()
+
+
+def test_both_public_rules() -> None:
+    segments = torch.tensor([[2.0, 12.0], [10.0, 30.0], [40.0, 50.0], [5.0, 5.0]])
+    starts = torch.tensor([0])
+    assert window_members(segments, starts, 16, minimum_share=0.9).tolist() == [[True, False, False, False]]
+    partial = window_members(segments, starts, 16, minimum_share=0.9, with_partial=True)
+    assert partial.tolist() == [[True, True, False, False]]
+    assert not window_members(segments[1:], starts, 16, minimum_share=0.9, with_partial=True).any()
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, 2.0])
+def test_a_share_that_no_instance_or_every_one_has_is_refused(share: float) -> None:
+    with pytest.raises(ValueError, match="minimum_share"):
+        window_members(torch.zeros(0, 2), torch.tensor([0]), 16, minimum_share=share)
+
+
+def test_window_segments_are_cut_off_at_the_window() -> None:
+    found = window_segments(torch.tensor([[2.0, 12.0], [10.0, 30.0]]), torch.tensor([0, 8]), 16)
+    assert found.tolist() == [[[2, 12], [10, 16]], [[0, 4], [2, 16]]]
+
+
+# -- merging -----------------------------------------------------------------------------------------------------
+
+
+def test_merged_windows_lie_in_the_sequence_best_first() -> None:
+    parts = [
+        (torch.tensor([[0.0, 4.0], [6.0, 9.0]]), torch.tensor([1, 0]), torch.tensor([0.5, 0.25])),
+        (torch.zeros(0, 2), torch.zeros(0, dtype=torch.long), torch.zeros(0)),
+        (torch.tensor([[-1.0, 2.0], [7.0, 8.0], [3.0, 8.0]]), torch.tensor([2, 3, 4]), torch.tensor([0.5, 0.9, 0.7])),
+    ]
+    segments, labels, scores = merge_windows([0, 4, 5], *zip(*parts, strict=True), end=11.5)
+    assert segments.tolist() == [[8, 11.5], [0, 4], [4, 7], [6, 9]]  # 12–13 is padding
+    assert labels.tolist() == [4, 1, 2, 0]
+    assert scores.tolist() == pytest.approx([0.7, 0.5, 0.5, 0.25])
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 100), st.lists(st.tuples(st.integers(0, 99), st.integers(1, 16)), max_size=20))
+def test_instances_found_in_windows_come_back_where_they_are(snippets: int, pairs: list) -> None:
+    truth = torch.tensor([(s, min(s + n, snippets)) for s, n in pairs if s < snippets], dtype=torch.float64)
+    truth = truth.reshape(-1, 2)
+    starts = window_starts(snippets, 32, 16)
+    members = window_members(truth, starts, 32, minimum_share=0.999)
+    seen = [local[own] for local, own in zip(window_segments(truth, starts, 32), members, strict=True)]
+    labels = [own.nonzero()[:, 0] for own in members]
+    segments, found, _ = merge_windows(starts, seen, labels, [torch.ones(len(part)) for part in seen], end=snippets)
+    assert sorted(set(found.tolist())) == list(range(len(truth)))  # each in some window
+    assert torch.equal(segments, truth[found])
+
+
+# -- G-TAD's windows ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not GOLDEN.is_dir(), reason=f"the golden labels of G-TAD are not at {GOLDEN}")
+def test_the_grid_of_a_window_has_the_overlaps_of_gtad() -> None:
+    # Two instances of video_validation_0000051 in frames; G-TAD's frame of reference is 2 frames before the window.
+    truth = torch.tensor([[2025.0, 2277.0], [2577.0, 2718.0]], dtype=torch.float64)
+    start = 384
+    segments = (truth - -3) / 5  # int(5 · start − 2.5) = 5 · start − 3, for starts above 0
+    local = window_segments(segments, torch.tensor([start]), 256)[0]  # (N, 2)
+    expected = np.load(GOLDEN / "gt_iou_map_val51_win1.npy")  # (64, 256), [duration − 1, start]
+    begin = torch.arange(256)[None, :, None]
+    finish = begin + torch.arange(1, 65)[:, None, None]
+    common = (torch.minimum(finish, local[:, 1]) - torch.maximum(begin, local[:, 0])).clamp(min=0)
+    overlap = common / (finish - begin + local[:, 1] - local[:, 0] - common)
+    np.testing.assert_allclose(overlap.amax(dim=-1).numpy(), expected, atol=1e-6)
