@@ -362,6 +362,17 @@ def test_damage_in_the_middle_is_skipped_and_told(tmp_path: Path, name: str, see
         assert 190 in found
 
 
+def test_a_header_that_makes_every_frame_last_for_years_is_not_believed(tmp_path: Path) -> None:
+    path = render(tmp_path / "a.avi", codec="mpeg4", frames=40)
+    content = bytearray(path.read_bytes())
+    scale = content.index(b"strh") + 8 + 20
+    content[scale : scale + 4] = (2**30).to_bytes(4, "little")
+    path.write_bytes(content)
+    reader = VideoReader(path, rate=5)
+    assert sum(1 for _ in reader) == 8
+    assert reader.duration_seconds == pytest.approx(1.6)
+
+
 @given(seed=st.integers(0, 2**32 - 1))
 def test_any_damage_gives_frames_or_an_error_that_names_the_file(
     tmp_path_factory: pytest.TempPathFactory, seed: int

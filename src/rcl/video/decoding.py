@@ -24,7 +24,7 @@ from rcl.files import PathLike, check_is_file
 from rcl.video.clock import longest_step, steady, with_next
 
 DEFAULT_RATE = Fraction(25)  # of a stream that does not say: what FFmpeg assumes
-PLAUSIBLE_RATE = 1000  # a stream that says more holds a damaged header
+PLAUSIBLE_RATES = (Fraction(1, 10), 1000)  # a stream that says less or more has a damaged header
 MISSING_SECONDS = Fraction(1, 2)  # headers are not more exact about where a video ends
 NO_VIDEOS = ("tty", "concat", "hls", "dash")  # texts that FFmpeg would render, lists of other files
 MAX_PIXELS = 2**26  # 8K is half of it; a damaged header may claim any size
@@ -168,7 +168,8 @@ def _native_rate(stream: VideoStream) -> Fraction:
     stated = [stream.average_rate, stream.guessed_rate, stream.base_rate]
     if stream.start_time is None:
         stated = stated[1:]
-    return next((rate for rate in stated if rate and 0 < rate <= PLAUSIBLE_RATE), DEFAULT_RATE)
+    slowest, fastest = PLAUSIBLE_RATES
+    return next((rate for rate in stated if rate and slowest <= rate <= fastest), DEFAULT_RATE)
 
 
 # -- decoding ----------------------------------------------------------------------------------------------------
@@ -189,6 +190,8 @@ class _Decoding:
         self._unit = stream.time_base or Fraction(1)
         self._step = 1 / _native_rate(stream)
         self._avi = container.format.name == "avi"
+        if self._avi and self._unit > 1 / PLAUSIBLE_RATES[0]:  # AVI counts its frames: the unit is the length of one
+            self._unit = self._step
         self._origin = None if self._avi else _start_of(container, stream)
         self._stated_end = _end_in_header(container, stream, self._origin or Fraction(0))
         self._audio_end = Fraction(0)
