@@ -24,13 +24,14 @@ LEVELS = {
             "classifiers",
             "public_annotations",
             "rescaling",
+            "windows",
         ],
         1,
     ),
     **dict.fromkeys(
         ["datasets", "sampling", "alignment", "losses", "models", "postprocess", "evaluation", "config"], 2
     ),
-    **dict.fromkeys(["checkpoints", "video", "rendering", "figure", "scenery", "windows"], 2),
+    **dict.fromkeys(["checkpoints", "video", "rendering", "figure", "scenery"], 2),
     **dict.fromkeys(
         ["assembly", "training", "runs", "localizer", "cli", "tables", "fit", "public_weights", "conversion"], 3
     ),

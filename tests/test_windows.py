@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rcl.windows import cut_windows, merge_windows, window_members, window_segments, window_starts
+from rcl.windows import centred_starts, merge_windows, window_members, window_segments, window_starts
 
 GOLDEN = Path(__file__).resolve().parents[1].parent / "shared" / "golden" / "gtad"
 
@@ -41,17 +41,22 @@ def test_windows_that_would_leave_gaps_are_refused(snippets: int, window: int, s
         window_starts(snippets, window, stride)
 
 
-@pytest.mark.parametrize("snippets", [1, 5, 8, 9, 20])
-def test_cut_windows_hold_their_snippets_and_zeros(snippets: int) -> None:
-    features = torch.randn(3, snippets)
-    starts = window_starts(snippets, 8, 4)
-    pieces, mask = cut_windows(features, starts, 8)
-    assert pieces.shape == (len(starts), 3, 8)
-    for piece, row, start in zip(pieces, mask, starts.tolist(), strict=True):
-        real = features[:, start : start + 8]
-        assert torch.equal(piece[:, row], real)
-        assert row.tolist() == [i < real.shape[1] for i in range(8)]
-        assert not piece[:, ~row].any()
+def test_half_a_window_is_the_stride_where_none_is_given() -> None:
+    assert window_starts(40, 16).tolist() == [0, 8, 16, 24]
+    assert window_starts(3, 1).tolist() == [0, 1, 2]
+
+
+@given(st.integers(1, 60), st.integers(1, 20), st.floats(-10, 80), st.floats(0.1, 20))
+def test_the_window_around_a_segment_is_the_nearest_inside_the_sequence(
+    snippets: int, window: int, start: float, size: float
+) -> None:
+    segment = torch.tensor([[start, start + size]], dtype=torch.float64)
+    (found,) = centred_starts(segment, snippets, window).tolist()
+    distances = [abs(s + window / 2 - (start + size / 2)) for s in range(max(snippets - window, 0) + 1)]
+    assert distances[found] == pytest.approx(min(distances), abs=1e-9)
+    if start >= 0 and start + size <= snippets and size <= min(window, snippets) - 1:
+        assert found <= start
+        assert start + size <= found + window
 
 
 # -- ground truth ------------------------------------------------------------------------------------------------

@@ -57,8 +57,22 @@ class DataConfig(Section):
     """Resize every video to so many snippets (100 in ActivityNet protocols); null keeps its own length."""
     resize_method: Literal["linear", "mean3"] = "linear"
     """``linear``: between the centres of the snippets; ``mean3``: the mean of three points, as BSN and BMN had it."""
+    window: PositiveInt | None = None
+    """T, snippets per sliding window (256 in THUMOS14 protocols); null for whole videos."""
+    window_stride: PositiveInt | None = None
+    """Snippets from one window to the next; null for half a window."""
+    window_share: Share = 0.75
+    """An action belongs to a training window if more than this share of it lies inside."""
     scale: PositiveFloat = 1.0
     """Divide the features by this, so that their spread is about 1."""
+
+    @model_validator(mode="after")
+    def _windows_leave_no_gaps(self) -> DataConfig:
+        if self.window and self.resize:
+            raise ValueError("either window or resize, since a resized video has one length already")
+        if self.window and self.window_stride and self.window_stride > self.window:
+            raise ValueError(f"a window_stride of at most the window, {self.window}, so that no snippet is left out")
+        return self
 
 
 class AugmentationConfig(Section):
@@ -127,7 +141,7 @@ class ModelConfig(Section):
     map_rows: Literal["durations", "starts"] = "durations"
     """With ``grid``: what the rows of the map are; ``starts`` as in the BMN code of JJBOY, whose weights need it."""
     longest: PositiveInt | None = None
-    """With ``grid``: D, durations of the map, in snippets; null: as many as a video has snippets."""
+    """With a ``grid`` (head or anchors): D, longest segment of it, in snippets; null: as long as the video."""
     points: PositiveInt = 16
     """P, points along an anchor at which the features are looked up."""
     subpoints: PositiveInt = 1
@@ -259,7 +273,7 @@ class InferenceConfig(Section):
     nms_threshold: Share = 0.0
     """Overlap up to which a detection leaves another one alone."""
     candidates: PositiveInt = 3000
-    """How many of the best (segment, label) pairs enter soft-NMS."""
+    """How many of the best (segment, label) pairs of a video, or of each of its windows, enter soft-NMS."""
     top: PositiveInt = 200
     """Q: detections kept per video."""
     min_score: Share = 1e-4

@@ -22,6 +22,7 @@ from rcl.errors import InputError
 from rcl.features import FeatureStore, resize
 from rcl.rescaling import METHODS
 from rcl.segments import Timeline
+from rcl.windows import window_members, window_segments, window_starts
 
 
 def is_pack(path: Path) -> bool:
@@ -47,7 +48,10 @@ def find_features(pack: Path) -> Path:
 
 
 class Sample(NamedTuple):
-    """One video: ``features (C, T)``, ground truth ``segments (N, 2)`` in snippet time and ``labels (N,)`` int64."""
+    """One video or a window of one.
+
+    ``features (C, T)``, ground truth ``segments (N, 2)`` in snippet time and ``labels (N,)`` int64.
+    """
 
     video: str
     features: Tensor
@@ -114,14 +118,17 @@ class VideoDataset(Dataset[Sample]):
         Raises:
             InputError: see :meth:`read`.
         """
-        video = self.videos[index]
         features, timeline = self.read(index)
-        segments = timeline.to_snippets(torch.from_numpy(video.segments_seconds)).float()  # (N, 2)
-        # Durations are rounded in annotation files: the last snippet, not the duration, is where the features end.
-        segments = segments.clamp(0, features.shape[1])
-        labels = torch.tensor([self.label_index[label] for label in video.labels], dtype=torch.long)
-        exists = segments[:, 1] > segments[:, 0]  # an instance without length cannot be sampled around
-        return Sample(video.name, features, segments[exists], labels[exists], timeline)
+        segments, labels = self._truth(index, timeline, features.shape[1])
+        return Sample(self.videos[index].name, features, segments, labels, timeline)
+
+    def segments(self, index: int) -> Tensor:
+        """Ground truth ``(N, 2)`` of a video, as in its sample, from the header of its feature file.
+
+        Raises:
+            InputError: see :meth:`timeline`.
+        """
+        return self._truth(index, self.timeline(index), self.snippets(index))[0]
 
     def read(self, index: int) -> tuple[Tensor, Timeline]:
         """Features ``(C, T)`` of a video, resized and scaled, and where they lie in time.
@@ -143,10 +150,14 @@ class VideoDataset(Dataset[Sample]):
         video = self.videos[index]
         return self._timeline(video, self.store.shape(video.name)[0])
 
+    def snippets(self, index: int) -> int:
+        """T of a video, from the header of its feature file."""
+        return self.resize or self.store.shape(self.videos[index].name)[0]
+
     def uncovered(self, index: int) -> tuple[int, int, int]:
         """How many instances end more than a snippet after the features, how many are left out, how many there are."""
         segments = self.timeline(index).to_snippets(torch.from_numpy(self.videos[index].segments_seconds))  # (N, 2)
-        snippets = self.resize or self.store.shape(self.videos[index].name)[0]
+        snippets = self.snippets(index)
         lost = segments[:, 0].clamp(min=0) >= segments[:, 1].clamp(max=snippets)
         return int(((segments[:, 1] > snippets + 1) & ~lost).sum()), int(lost.sum()), len(segments)
 
@@ -154,6 +165,15 @@ class VideoDataset(Dataset[Sample]):
         """Length of the longest action of a video, in snippets; 0 where there is none."""
         lengths = np.diff(self.videos[index].segments_seconds, axis=1)  # (N, 1)
         return float(lengths.max(initial=0.0)) * self.timeline(index).snippets_per_second
+
+    def _truth(self, index: int, timeline: Timeline, snippets: int) -> tuple[Tensor, Tensor]:
+        video = self.videos[index]
+        segments = timeline.to_snippets(torch.from_numpy(video.segments_seconds)).float()  # (N, 2)
+        # Durations are rounded in annotation files: the last snippet, not the duration, is where the features end.
+        segments = segments.clamp(0, snippets)
+        labels = torch.tensor([self.label_index[label] for label in video.labels], dtype=torch.long)
+        exists = segments[:, 1] > segments[:, 0]  # an instance without length cannot be sampled around
+        return segments[exists], labels[exists]
 
     def _timeline(self, video: VideoAnnotation, snippets: int) -> Timeline:
         duration = video.duration_seconds
@@ -184,6 +204,56 @@ class VideoDataset(Dataset[Sample]):
                 fix="give the rate of the features: correct 'fps' in the annotations, or set data.snippets_per_second "
                 "(in detect: --snippets-per-second)",
             )
+
+
+class WindowDataset(Dataset[Sample]):
+    """The windows of videos that hold an instance, one :class:`Sample` each; see ``rcl.windows``.
+
+    A video that is shorter than a window is a sample as it is.
+
+    Args:
+        videos: where the windows are cut from.
+        window: T.
+        stride: from one window to the next, in snippets; half a window where it is ``None``.
+        minimum_share: an instance belongs to a window if more than this share of it lies inside.
+
+    Raises:
+        InputError: see :meth:`VideoDataset.timeline`.
+    """
+
+    def __init__(
+        self, videos: VideoDataset, window: int, *, stride: int | None = None, minimum_share: float = 0.75
+    ) -> None:
+        self.videos = videos
+        self.window = window
+        self.minimum_share = minimum_share
+        self.places: list[tuple[int, int]] = []  # of each window its video and its start
+        self.left_out = 0  # instances that belong to no window
+        for index in range(len(videos)):
+            starts = window_starts(videos.snippets(index), window, stride)
+            members = window_members(videos.segments(index), starts, window, minimum_share=minimum_share)  # (W, N)
+            self.places += [(index, start) for start in starts[members.any(dim=1)].tolist()]
+            self.left_out += int((~members.any(dim=0)).sum())
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> Sample:
+        """A window: its features, its instances, cut off at its ends, and where it lies in time.
+
+        Raises:
+            InputError: see :meth:`VideoDataset.read`.
+        """
+        video, start = self.places[index]
+        whole = self.videos[video]
+        at = torch.tensor([start])
+        (members,) = window_members(whole.segments, at, self.window, minimum_share=self.minimum_share)  # (N,)
+        return whole._replace(
+            features=whole.features[:, start : start + self.window].contiguous(),
+            segments=window_segments(whole.segments, at, self.window)[0, members],
+            labels=whole.labels[members],
+            timeline=whole.timeline._replace(start_seconds=start / whole.timeline.snippets_per_second),
+        )
 
 
 @dataclass(frozen=True)
@@ -225,7 +295,7 @@ class TrainingDataset(Dataset[tuple[Sample, Tensor]]):
 
     def __init__(
         self,
-        videos: VideoDataset,
+        videos: VideoDataset | WindowDataset,
         augmentation: Augmentation,
         sample_anchors: Callable[[int, Tensor, Generator], Tensor],
         *,

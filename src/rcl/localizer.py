@@ -20,13 +20,14 @@ from rcl.errors import InputError
 from rcl.feature_files import EXTENSIONS
 from rcl.features import read_features
 from rcl.machine import best_device
-from rcl.postprocess import Decoder
+from rcl.postprocess import Decoded, Decoder
 from rcl.predictions import AnchorScores, Predictions
 from rcl.rescaling import METHODS
 from rcl.sampling import Anchors
-from rcl.segments import Timeline
+from rcl.segments import Timeline, length
 from rcl.video.extraction import FeatureExtractor
 from rcl.video.settings import parse_settings
+from rcl.windows import centred_starts, merge_windows, window_starts
 
 log = logging.getLogger("rcl")
 
@@ -57,6 +58,8 @@ class Localizer:
         decoder: what becomes of the answers.
         resize: number of snippets that every video is resized to; ``None`` keeps them.
         resize_method: see ``rcl.rescaling``.
+        window: length of the sliding windows in which longer videos are searched, in snippets; ``None``: whole videos.
+        window_stride: from one window to the next, in snippets; half a window where it is ``None``.
         scale: features are divided by this.
         snippets_per_second: rate of the training features; used where a call gives none.
         declared_rate: the same where the configuration said it, in place of what annotation files say.
@@ -75,6 +78,8 @@ class Localizer:
         decoder: Decoder,
         resize: int | None = None,
         resize_method: str = "linear",
+        window: int | None = None,
+        window_stride: int | None = None,
         scale: float = 1.0,
         snippets_per_second: float | None = None,
         declared_rate: float | None = None,
@@ -90,6 +95,8 @@ class Localizer:
         self.decoder = decoder
         self.resize = resize
         self.resize_method = resize_method
+        self.window = window
+        self.window_stride = window_stride
         self.scale = scale
         self.snippets_per_second = snippets_per_second
         self.declared_rate = declared_rate
@@ -154,6 +161,8 @@ class Localizer:
             decoder=build_decoder(config.inference),
             resize=config.data.resize,
             resize_method=config.data.resize_method,
+            window=config.data.window,
+            window_stride=config.data.window_stride,
             scale=config.data.scale,
             snippets_per_second=facts.snippets_per_second,
             declared_rate=config.data.snippets_per_second,
@@ -190,12 +199,9 @@ class Localizer:
         self, features: Tensor, timeline: Timeline, *, video: str, steps: int | None = None
     ) -> Detections:
         """The same for features ``(C, T)`` that are resized and scaled already, in M or fewer ``steps``."""
-        snippets = features.shape[1]
+        end = min(features.shape[1], (timeline.end_seconds - timeline.start_seconds) * timeline.snippets_per_second)
         with torch.inference_mode():
-            predictions = self._query(features.to(self.device), self.anchors(snippets).segments, steps=steps)
-            # At least one frame long (paper 3.3); of a feature sequence the frame is the snippet.
-            end = min(snippets, (timeline.end_seconds - timeline.start_seconds) * timeline.snippets_per_second)
-            decoded = self.decoder(predictions, end=end, minimum_length=1.0)
+            decoded = self.decoder.suppress(self._candidates(features.to(self.device), end, steps=steps))
         return Detections(
             videos=(video,),
             video_index=np.zeros(len(decoded.scores), dtype=np.int64),
@@ -213,28 +219,36 @@ class Localizer:
     ) -> SegmentScores:
         """Ask the continuous function about any segments.
 
+        With sliding windows a segment is looked at in the window that is centred best on it.
+
         Args:
             features: ``(T, C)``, a feature file or a video file.
             segments_seconds: ``K`` pairs of start and end.
             snippets_per_second: of these features; that of the training features if it is not given.
 
         Raises:
-            InputError: a segment has no length or is not a pair of numbers; the features do not fit.
+            InputError: a segment has no length, is not a pair of numbers or is longer than a window; the features do
+                not fit.
         """
         clip, timeline = self.prepare(features, snippets_per_second)
-        asked = _checked_segments(segments_seconds)
-        anchors = timeline.to_snippets(asked).float()  # (K, 2)
+        anchors = timeline.to_snippets(_checked_segments(segments_seconds)).float()  # (K, 2)
+        snippets = clip.shape[1]
+        window = min(self.window or snippets, snippets)
+        _check_lengths(anchors, window if window < snippets else math.inf)
+        starts = centred_starts(anchors, snippets, window)  # (K,)
+        confidence, refined = torch.zeros(len(anchors)), torch.zeros(len(anchors), 2)
+        labels = torch.zeros(len(anchors), len(self.labels))
         with torch.inference_mode():
-            # One step: the question is about this segment, not about where it would move.
-            predictions = self._query(clip.to(self.device), anchors, steps=1)
-            labels = self.decoder.scores(predictions, anchors)  # (K, L or 1)
-        first = predictions.steps[0]
-        return SegmentScores(
-            confidence=first.regression[0].sigmoid().numpy(),
-            labels=labels.numpy() if self.labels else np.zeros((len(asked), 0)),
-            names=self.labels,
-            refined_seconds=timeline.to_seconds(predictions.segments[0].double()).numpy(),
-        )
+            for start in starts.unique().tolist():
+                own, piece = starts == start, clip[:, start : start + window].to(self.device)
+                # One step: the question is about this segment, not about where it would move.
+                predictions = self._query(piece, anchors[own] - start, steps=1)
+                confidence[own] = predictions.steps[0].regression[0].sigmoid()
+                refined[own] = predictions.segments[0] + start
+                if self.labels:
+                    labels[own] = self.decoder.scores(predictions, anchors[own] - start)
+        seconds = timeline.to_seconds(refined.double())
+        return SegmentScores(confidence.numpy(), labels.numpy(), self.labels, seconds.numpy())
 
     def prepare(
         self, features: np.ndarray | Tensor | Path | str, snippets_per_second: float | None, *, video: str = "video"
@@ -287,6 +301,20 @@ class Localizer:
             log.warning("%s: %s; what could be read is used", path, problem)
         return extracted.features, extracted.snippets_per_second, extracted.duration_seconds
 
+    def _candidates(self, features: Tensor, end: float, *, steps: int | None) -> Decoded:
+        """What competes in NMS, of ``features (C, T)`` of a video that ends at ``end``, from all of its windows."""
+        window = self.window or features.shape[1]
+        # Features may reach a little beyond the video; a window that begins there would have nothing to find.
+        covered = max(math.ceil(end), 1)
+        starts = window_starts(covered, window, self.window_stride if self.window else None)
+        found = []
+        for start in starts.tolist():
+            piece = features[:, start : start + window]
+            predictions = self._query(piece, self.anchors(piece.shape[1]).segments, steps=steps)
+            # At least one frame long (paper 3.3); of a feature sequence the frame is the snippet.
+            found.append(self.decoder.select(predictions, end=min(piece.shape[1], end - start), minimum_length=1.0))
+        return found[0] if len(found) == 1 else Decoded(*merge_windows(starts, *zip(*found, strict=True), end=end))
+
     def _query(self, features: Tensor, anchors: Tensor, *, steps: int | None = None) -> Predictions:
         """What the model says of ``anchors (K, 2)`` in ``features (C, T)``, on the CPU."""
         mask = torch.ones(1, features.shape[1], dtype=torch.bool, device=self.device)
@@ -302,6 +330,18 @@ class Localizer:
         segments = torch.cat([part.segments for part in parts], dim=1).float().cpu()
         boundaries = encoding.boundaries
         return Predictions(answers, segments, None if boundaries is None else boundaries.float().cpu())
+
+
+def _check_lengths(segments: Tensor, window: float) -> None:
+    too_long = length(segments) > window  # (K,)
+    if too_long.any():
+        first = int(too_long.nonzero()[0])
+        raise InputError(
+            f"segment {first}",
+            expected=f"at most {window} snippets, the window of this model",
+            found=f"{float(length(segments)[first]):g}",
+            fix="ask about shorter segments",
+        )
 
 
 def _checked_segments(segments_seconds: Sequence[tuple[float, float]] | np.ndarray) -> Tensor:

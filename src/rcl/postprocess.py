@@ -39,7 +39,7 @@ class Decoder:
         method: of soft-NMS.
         sigma: of Gaussian soft-NMS.
         threshold: overlap up to which a detection leaves another one alone.
-        candidates: how many of the best (segment, label) pairs enter soft-NMS.
+        candidates: how many of the best (segment, label) pairs of a video, or of each of its windows, enter soft-NMS.
         top: Q, how many detections leave it.
         min_score: a detection with a lower score is dropped.
     """
@@ -55,32 +55,40 @@ class Decoder:
     min_score: float = 0.0
 
     def __call__(self, predictions: Predictions, *, end: float, minimum_length: float) -> Decoded:
-        """Decode the predictions for one video.
+        """Decode the predictions for one video: see :meth:`select` and :meth:`suppress`."""
+        return self.suppress(self.select(predictions, end=end, minimum_length=minimum_length))
+
+    def select(self, predictions: Predictions, *, end: float, minimum_length: float) -> Decoded:
+        """The candidates of one video or window.
 
         Args:
             predictions: of a batch of one.
-            end: of the video, in snippets.
+            end: of the video or window, in snippets.
             minimum_length: of a detection, in snippets (SPF, paper 3.3).
         """
         segments = clip(predictions.segments[0], end, minimum_length=minimum_length)  # (K, 2)
         scores = self.scores(predictions, segments)  # (K, L)
         best, place = scores.flatten().topk(min(self.candidates, scores.numel()))  # (C,)
         anchor, label = place // scores.shape[1], place % scores.shape[1]
-        segments = segments[anchor]  # (C, 2)
+        return Decoded(segments[anchor], label, best)
+
+    def suppress(self, candidates: Decoded) -> Decoded:
+        """What soft-NMS leaves of the candidates of a video, best first."""
+        segments, labels, scores = candidates
         if self.method == "none":
-            kept = torch.arange(len(best))[best > self.min_score][: self.top]
-            return Decoded(segments[kept], label[kept], best[kept])
+            kept = torch.arange(len(scores))[scores > self.min_score][: self.top]
+            return Decoded(segments[kept], labels[kept], scores[kept])
         kept, lowered = soft_nms(
             segments,
-            best,
-            label,
+            scores,
+            labels,
             method=self.method,
             sigma=self.sigma,
             threshold=self.threshold,
             min_score=self.min_score,
             top=self.top,
         )
-        return Decoded(segments[kept], label[kept], lowered)
+        return Decoded(segments[kept], labels[kept], lowered)
 
     def scores(self, predictions: Predictions, segments: Tensor) -> Tensor:
         """Fused scores of the anchors, which ended up at ``segments (K, 2)``: ``(K, L)``, ``L = 1`` without labels."""

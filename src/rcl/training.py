@@ -17,8 +17,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from rcl.annotations import Annotations, check_labels, load_annotations
 from rcl.assembly import Detector
 from rcl.checkpoints import KEY, Facts
-from rcl.config import Config, TrainingConfig
-from rcl.datasets import Batch, Sample, VideoDataset, find_annotations, find_features, seeded
+from rcl.config import Config, DataConfig, TrainingConfig
+from rcl.datasets import Batch, Sample, VideoDataset, WindowDataset, find_annotations, find_features, seeded
 from rcl.detections import Detections
 from rcl.errors import InputError
 from rcl.evaluation.metrics import evaluate
@@ -33,7 +33,7 @@ MONITORED_TIOU = np.linspace(0.3, 0.7, 5)
 class TrainingData(NamedTuple):
     """Everything that a run reads: checked before any work starts."""
 
-    training: VideoDataset
+    training: VideoDataset | WindowDataset
     validation: VideoDataset | None
     annotations: Annotations | None
     facts: Facts
@@ -76,22 +76,22 @@ def load_training_data(config: Config) -> TrainingData:
         for subset in subsets
     ]
     rates = {datasets[0].timeline(index).snippets_per_second for index in range(len(datasets[0]))}
+    longest = max(datasets[0].longest(index) for index in range(len(datasets[0])))
     facts = Facts(
         labels=labels,
         in_channels=channels,
-        longest=max(datasets[0].longest(index) for index in range(len(datasets[0]))),
+        longest=min(longest, data.window) if data.window else longest,
         # Of the files, not of what they are resized to.
         snippets_per_second=rates.pop() if len(rates) == 1 and not data.resize else None,
         extraction=_extraction(config),
     )
     _check_times(datasets[0], str(path))
+    training = _windows(datasets[0], data, str(path)) if data.window else datasets[0]
     if len(datasets) == 1:
-        return TrainingData(datasets[0], None, None, facts)
+        return TrainingData(training, None, None, facts)
     # Evaluation takes the ground truth as it is written.
     truth = load_annotations(path, clip=False).subset(str(data.validation_subset))
-    return TrainingData(
-        datasets[0], datasets[1], truth if config.model.labels == "joint" else truth.unlabelled(), facts
-    )
+    return TrainingData(training, datasets[1], truth if config.model.labels == "joint" else truth.unlabelled(), facts)
 
 
 def _extraction(config: Config) -> dict[str, Any] | None:
@@ -125,6 +125,26 @@ def _check_times(videos: VideoDataset, where: str) -> None:
             total,
             lost,
         )
+
+
+def _windows(videos: VideoDataset, config: DataConfig, where: str) -> WindowDataset:
+    """The training windows, of which there must be some."""
+    assert config.window is not None  # or there is nothing to cut
+    windows = WindowDataset(videos, config.window, stride=config.window_stride, minimum_share=config.window_share)
+    total = sum(len(videos.segments(index)) for index in range(len(videos)))
+    if not len(windows):
+        expected = f"instances that fit in a window of {config.window} snippets"
+        found = f"none of {total}"
+        raise InputError(where, expected=expected, found=found, fix="enlarge data.window, or lower data.window_share")
+    if windows.left_out:
+        logging.getLogger("rcl").warning(
+            "%s: %d of %d training instances do not fit in a window of %d snippets and are left out",
+            where,
+            windows.left_out,
+            total,
+            config.window,
+        )
+    return windows
 
 
 class DetectorTraining(lightning.LightningModule):

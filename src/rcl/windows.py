@@ -13,21 +13,22 @@ from torch import Tensor
 from rcl.segments import coverage, length
 
 
-def window_starts(snippets: int, window: int, stride: int) -> Tensor:
+def window_starts(snippets: int, window: int, stride: int | None = None) -> Tensor:
     """Where the windows of a sequence start: ``(W,)`` int64.
 
     Every snippet lies in a window. The last window ends where the sequence ends; where the sequence is shorter than a
-    window there is one, from 0, to be padded. (Public code loses tails: G-TAD's up to a fifth of a window, OpenTAD's
-    where windows overlap by less than a half.)
+    window there is one, from 0, as long as the sequence. (Public code loses tails: G-TAD's up to a fifth of a window,
+    OpenTAD's where windows overlap by less than a half.)
 
     Args:
         snippets: length of the sequence, at least 1.
         window: length of a window, T.
-        stride: from one window to the next, 1 to ``window``.
+        stride: from one window to the next, 1 to ``window``; half a window where it is ``None``.
 
     Raises:
         ValueError: an argument is outside its range.
     """
+    stride = max(window // 2, 1) if stride is None else stride
     if snippets < 1:
         raise ValueError(f"snippets must be at least 1, not {snippets}")
     if not 1 <= stride <= window:
@@ -36,21 +37,18 @@ def window_starts(snippets: int, window: int, stride: int) -> Tensor:
     return torch.cat((torch.arange(0, last, stride), torch.tensor([last])))
 
 
-def cut_windows(features: Tensor, starts: Tensor, window: int) -> tuple[Tensor, Tensor]:
-    """The windows of a sequence.
+def centred_starts(segments: Tensor, snippets: int, window: int) -> Tensor:
+    """The start of that window, of all inside the sequence, whose middle is next to the middle of a segment.
 
     Args:
-        features: ``(C, N)``.
-        starts: ``(W,)``, see :func:`window_starts`.
+        segments: ``(K, 2)``, in snippets of the sequence.
+        snippets: length of the sequence.
         window: T.
 
     Returns:
-        ``(W, C, T)``, zero beyond the end of the sequence, and the mask ``(W, T)``, true where a snippet exists.
+        ``(K,)`` int64.
     """
-    place = starts[:, None] + torch.arange(window)  # (W, T)
-    mask = place < features.shape[1]
-    pieces = features[:, place.clamp(max=features.shape[1] - 1)].transpose(0, 1)  # (W, C, T)
-    return pieces * mask[:, None].to(device=features.device, dtype=features.dtype), mask.to(features.device)
+    return (segments.mean(dim=-1) - window / 2).round().clamp(0, max(snippets - window, 0)).long()
 
 
 def window_members(
@@ -98,7 +96,7 @@ def merge_windows(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Detections of windows as detections of their sequence, ready for NMS.
 
-    What was found of one action in several windows stays: NMS over the result decides. What lies wholly in the padding
+    What was found of one action in several windows stays: NMS over the result decides. What lies wholly beyond the end
     is left out.
 
     Args:
