@@ -19,6 +19,9 @@ benchmarks: .venv/installed
 	$(BIN)/python benchmarks/alignment.py
 	$(BIN)/python benchmarks/evaluation.py
 	$(BIN)/python benchmarks/detection.py
+	$(BIN)/python benchmarks/extraction.py
+	$(BIN)/python benchmarks/bmn.py
+	$(BIN)/python benchmarks/gtad.py
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
