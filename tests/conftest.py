@@ -1,15 +1,35 @@
-"""What several test modules need: a small made-up pack."""
+"""What several test modules need: a small made-up pack, and typing a command."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from made_pack import make_pack
+from rcl.cli import main
+from typed import Rcl, Result
 
 
 @pytest.fixture(scope="session")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sixteen training and four validation videos of made-up features."""
     return make_pack(tmp_path_factory.mktemp("pack"), training=16, validation=4, seed=1)
+
+
+@pytest.fixture
+def rcl_(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Rcl:
+    """``rcl`` with arguments, in this process; both streams are pipes."""
+
+    def run(*arguments: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["rcl", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            main()
+            status = 0
+        except SystemExit as end:
+            status = int(end.code or 0)
+        return Result(status, *capsys.readouterr())
+
+    return run

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,12 +16,12 @@ import yaml
 
 import rcl.localizer
 from rcl.annotations import load_annotations
-from rcl.cli import main
 from rcl.cli.evaluation import parse_thresholds
 from rcl.detections import Detections
 from rcl.errors import InputError
 from rcl.evaluation.metrics import evaluate
 from rcl.localizer import Localizer
+from typed import Rcl, Result
 from untrained import FACTS, save_untrained
 
 SMALL: dict[str, Any] = {
@@ -31,32 +30,6 @@ SMALL: dict[str, Any] = {
     "training": {"epochs": 1, "batch_size": 4, "learning_rate": 2e-3, "seed": 3},
     "inference": {"candidates": 300, "top": 50},
 }
-
-
-class Result(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
-Rcl = Callable[..., Result]
-
-
-@pytest.fixture
-def rcl_(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Rcl:
-    """``rcl`` with arguments, in this process; both streams are pipes."""
-
-    def run(*arguments: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["rcl", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            main()
-            status = 0
-        except SystemExit as end:
-            status = int(end.code or 0)
-        return Result(status, *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture(scope="module")

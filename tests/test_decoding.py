@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import islice
@@ -286,6 +287,21 @@ def test_noise_is_refused(tmp_path: Path, seed: int) -> None:
     path.write_bytes(np.random.default_rng(seed).bytes(30000))
     with pytest.raises(InputError, match=r"v\.\w+: expected a video file"):
         list(VideoReader(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.mp4", "ffconcat version 1.0\nfile good.mp4\n"),
+        ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:1,\ngood.ts\n#EXT-X-ENDLIST\n"),
+    ],
+)
+def test_a_list_of_other_files_is_no_video(tmp_path: Path, name: str, text: str) -> None:
+    for good in ("good.mp4", "good.ts"):
+        render(tmp_path / good, frames=25)
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=re.escape(f"{name}: expected a video file")):
+        list(VideoReader(tmp_path / name))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

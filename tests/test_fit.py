@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import sys
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +19,6 @@ from quick import quick_fit
 from rcl import Localizer
 from rcl.annotations import Annotations, VideoAnnotation, load_annotations
 from rcl.checkpoints import read_checkpoint
-from rcl.cli import main
 from rcl.cli.extraction import backbone_options
 from rcl.detections import Detections
 from rcl.errors import InputError
@@ -30,27 +27,15 @@ from rcl.rendering import render_videos
 from rendered import render
 from test_exported import write_onnx, write_script
 from test_i3d import random_stream
+from typed import Rcl
 from untrained import save_untrained
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """``rcl`` with arguments: status, stdout, stderr."""
-
-    def typed(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["rcl", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            main()
-            status = 0
-        except SystemExit as end:
-            status = int(end.code or 0)
-        return status, *capsys.readouterr()
-
+def run(rcl_: Rcl, monkeypatch: pytest.MonkeyPatch) -> Rcl:
+    """``rcl`` with arguments, quick."""
     quick_fit(monkeypatch)
-    return typed
+    return rcl_
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +106,7 @@ def test_every_label_of_a_held_out_video_can_be_learned(labels: list[list[str]],
 # -- fit and detect ----------------------------------------------------------------------------------------------
 
 
-def test_from_videos_and_a_table_to_detections_of_a_video(tmp_path: Path, films: Path, run: Run) -> None:
+def test_from_videos_and_a_table_to_detections_of_a_video(tmp_path: Path, films: Path, run: Rcl) -> None:
     out = tmp_path / "run"
     status, said, notes = run("fit", films, tmp_path / "labels.csv", "--output", out)
     assert status == 0, notes
@@ -163,9 +148,9 @@ def test_from_videos_and_a_table_to_detections_of_a_video(tmp_path: Path, films:
     assert "--subtitles FOLDER" in notes
 
 
-def test_a_fit_that_was_done_goes_on_only_when_asked(tmp_path: Path, films: Path, run: Run) -> None:
+def test_a_fit_that_was_done_goes_on_only_when_asked(tmp_path: Path, films: Path, run: Rcl) -> None:
     arguments = ("fit", films, tmp_path / "labels.csv", "--output", tmp_path / "run")
-    assert run(*arguments)[0] == 0
+    assert run(*arguments, "--rate", 10)[0] == 0
     kept = (tmp_path / "run" / "pack" / "annotations.json").read_text()
     shutil.move(films / "figure-003.mp4", films / "held.mp4")  # another set of videos would be split otherwise
     status, _, notes = run(*arguments)
@@ -183,7 +168,7 @@ def test_a_fit_that_was_done_goes_on_only_when_asked(tmp_path: Path, films: Path
     assert "expected the settings that its features were extracted with" in notes
 
 
-def test_what_cannot_be_used_is_named_and_the_rest_is_fitted(tmp_path: Path, films: Path, run: Run) -> None:
+def test_what_cannot_be_used_is_named_and_the_rest_is_fitted(tmp_path: Path, films: Path, run: Rcl) -> None:
     (films / "figure-000.mp4").write_text("not a video")
     render(films / "other.mp4")
     (films / "labels.txt").touch()
@@ -199,7 +184,7 @@ def test_what_cannot_be_used_is_named_and_the_rest_is_fitted(tmp_path: Path, fil
     assert (tmp_path / "run" / "last.ckpt").is_file()
 
 
-def test_the_subsets_of_the_table_are_kept(tmp_path: Path, films: Path, run: Run) -> None:
+def test_the_subsets_of_the_table_are_kept(tmp_path: Path, films: Path, run: Rcl) -> None:
     rows = (tmp_path / "labels.csv").read_text().splitlines()
     for name, subset in (("validation", "validation"), ("test", "testing")):
         named = [f"{row},{name if 'figure-002' in row else 'train'}" for row in rows[1:]]
@@ -211,7 +196,7 @@ def test_the_subsets_of_the_table_are_kept(tmp_path: Path, films: Path, run: Run
         assert "held out" not in notes
 
 
-def test_a_single_video_is_trained_on_without_an_evaluation(tmp_path: Path, films: Path, run: Run) -> None:
+def test_a_single_video_is_trained_on_without_an_evaluation(tmp_path: Path, films: Path, run: Rcl) -> None:
     (tmp_path / "labels.csv").write_text("video,start,end,label\nfigure-001,1,2,a\nfigure-001,3,3.5,b\n")
     status, said, notes = run("fit", films, tmp_path / "labels.csv", "--output", tmp_path / "run")
     assert status == 0, notes
@@ -219,7 +204,7 @@ def test_a_single_video_is_trained_on_without_an_evaluation(tmp_path: Path, film
     assert "evaluation" not in said
 
 
-def test_labels_of_other_videos_are_refused(tmp_path: Path, films: Path, run: Run) -> None:
+def test_labels_of_other_videos_are_refused(tmp_path: Path, films: Path, run: Rcl) -> None:
     (tmp_path / "labels.csv").write_text("video,start,end,label\nsomething,1,2,a\n")
     status, _, notes = run("fit", films, tmp_path / "labels.csv", "--output", tmp_path / "run")
     assert status == 2
@@ -227,7 +212,7 @@ def test_labels_of_other_videos_are_refused(tmp_path: Path, films: Path, run: Ru
     assert notes.count("\n") == 1
 
 
-def test_bad_videos_do_not_stop_a_detection(tmp_path: Path, films: Path, run: Run) -> None:
+def test_bad_videos_do_not_stop_a_detection(tmp_path: Path, films: Path, run: Rcl) -> None:
     assert run("fit", films, tmp_path / "labels.csv", "--output", tmp_path / "run")[0] == 0
     (films / "figure-000.mp4").write_bytes(b"")
     (films / "figure-001.mp4").write_text("text")
@@ -239,14 +224,14 @@ def test_bad_videos_do_not_stop_a_detection(tmp_path: Path, films: Path, run: Ru
     assert len(Detections.load(tmp_path / "d.json").videos) == 3
 
 
-def test_a_checkpoint_that_does_not_know_how_says_so(tmp_path: Path, films: Path, run: Run) -> None:
+def test_a_checkpoint_that_does_not_know_how_says_so(tmp_path: Path, films: Path, run: Rcl) -> None:
     checkpoint = save_untrained(tmp_path / "last.ckpt")
     status, _, notes = run("detect", checkpoint, films / "figure-000.mp4", "--output", tmp_path / "d.json")
     assert status == 2
     assert "as nobody told this checkpoint how to make features" in notes
 
 
-def test_the_demo_goes_from_rendering_to_subtitles(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_goes_from_rendering_to_subtitles(tmp_path: Path, run: Rcl, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "demo" / "run").mkdir(parents=True)
     (tmp_path / "demo" / "run" / "last.ckpt").write_text("that of an earlier demo, which begins anew")
     status, said, notes = run("demo", "--output", tmp_path / "demo")
@@ -260,7 +245,7 @@ def test_the_demo_goes_from_rendering_to_subtitles(tmp_path: Path, run: Run, mon
 # -- extract -----------------------------------------------------------------------------------------------------
 
 
-def test_a_folder_is_extracted_with_its_labels(tmp_path: Path, films: Path, run: Run) -> None:
+def test_a_folder_is_extracted_with_its_labels(tmp_path: Path, films: Path, run: Rcl) -> None:
     (films / "notes.txt").write_text("these are films")
     pack = tmp_path / "pack"
     arguments = ("extract", films, "--labels", tmp_path / "labels.csv", "--output", pack)
@@ -289,7 +274,7 @@ def test_a_folder_is_extracted_with_its_labels(tmp_path: Path, films: Path, run:
         (("--flow", "nowhere.pt"), "--flow: expected an option of the backbone motion"),
     ],
 )
-def test_wrong_options_are_one_sentence(tmp_path: Path, films: Path, run: Run, options: tuple, words: str) -> None:
+def test_wrong_options_are_one_sentence(tmp_path: Path, films: Path, run: Rcl, options: tuple, words: str) -> None:
     status, said, notes = run("extract", films, "--output", tmp_path / "pack", *options)
     assert (status, said) == (2, "")
     assert words in notes
@@ -327,7 +312,7 @@ def backbone_of(kind: str, folder: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("kind", "channels"), [("motion", 376), ("hf", 16), ("onnx", None), ("torchscript", 3), ("i3d", 2048)]
 )
-def test_real_videos_with_every_kind_of_backbone(tmp_path: Path, run: Run, kind: str, channels: int | None) -> None:
+def test_real_videos_with_every_kind_of_backbone(tmp_path: Path, run: Rcl, kind: str, channels: int | None) -> None:
     videos = Path(__file__).resolve().parents[1].parent / "shared" / "videos"
     if not videos.is_dir():
         pytest.skip("the shared videos are not here")

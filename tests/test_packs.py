@@ -89,11 +89,17 @@ def test_snippet_times_are_right_to_a_frame(tmp_path: Path, window: int, stride:
 
 
 def test_a_feature_that_is_no_number_is_refused(tmp_path: Path) -> None:
-    video = render(tmp_path / "a.mp4", frames=5)
-    backbone = NumberBackbone()
-    backbone.__class__ = type("Broken", (NumberBackbone,), {"__call__": lambda self, frames: frames[:, 0, 0, 0] / 0.0})
+    video = render(tmp_path / "a.mp4", frames=100)
+    calls = []
+
+    class Broken(NumberBackbone):
+        def __call__(self, frames: torch.Tensor) -> torch.Tensor:
+            calls.append(len(frames))
+            return super().__call__(frames) / 0.0
+
     with pytest.raises(InputError, match=r"a\.mp4: expected finite features from motion, found NaN or infinity"):
-        extract_features(video, backbone, ExtractionSettings(backbone="motion", **SMALL))
+        extract_features(video, Broken(), ExtractionSettings(backbone="motion", **SMALL))
+    assert len(calls) == 1  # not after hours
 
 
 def test_a_moved_backbone_is_the_same_and_a_changed_one_is_not(tmp_path: Path) -> None:
@@ -187,6 +193,17 @@ def test_a_video_that_cannot_be_read_any_more_is_not_in_the_pack(tmp_path: Path,
     pack = writer(tmp_path / "pack")
     assert [outcome.video for outcome in pack.extract(found) if outcome.error] == ["b"]
     assert [*pack.annotate().videos] == ["a", "c"]
+
+
+def test_a_video_that_is_away_for_now_takes_nothing_with_it(tmp_path: Path, videos: Path) -> None:
+    found, _ = find_videos([videos])
+    list(writer(tmp_path / "pack").extract(found))
+    (videos / "b.mp4").rename(tmp_path / "b.mp4")
+    pack = writer(tmp_path / "pack")
+    assert [outcome.video for outcome in pack.extract(found) if outcome.error] == ["b"]
+    assert pack.names() == ["a", "b", "c"]
+    (tmp_path / "b.mp4").rename(videos / "b.mp4")
+    assert not any(outcome.new for outcome in pack.extract(found))
 
 
 def test_another_video_of_a_name_is_refused_while_the_first_is_there(tmp_path: Path, videos: Path) -> None:

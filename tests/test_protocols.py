@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rcl.annotations import Annotations, VideoAnnotation, load_annotations, save_annotations
-from rcl.cli import main
 from rcl.config import load_config
 from rcl.detections import Detections
 from rcl.evaluation.metrics import evaluate
+from typed import Rcl
 
 ROOT = Path(__file__).resolve().parents[1]
 LABELS = ("Archery", "Bowling", "Cricket")
@@ -46,29 +45,17 @@ def packs(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     return made
 
 
-def type_(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
-    monkeypatch.setattr(sys, "argv", ["rcl", *map(str, arguments)])
-    main_status = 0
-    try:
-        main()
-    except SystemExit as end:
-        main_status = int(end.code or 0)
-    assert main_status == 0
-
-
 def width_of(recipe: str) -> int:
     return {"tsn": 400, "i3d": 2048, "tsp": 512}[recipe.split("_")[1]]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_recipe_runs_to_the_end(
-    tmp_path: Path, packs: dict[int, Path], recipe: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_recipe_runs_to_the_end(tmp_path: Path, packs: dict[int, Path], recipe: str, rcl_: Rcl) -> None:
     pack = packs[width_of(recipe)]
     run = tmp_path / "run"
-    type_(monkeypatch, "train", ROOT / "configs" / f"{recipe}.yaml", f"data.root={pack}", *QUICK, "--output", run)
+    assert rcl_("train", ROOT / "configs" / f"{recipe}.yaml", f"data.root={pack}", *QUICK, "--output", run).status == 0
     options = ("--subset", "validation", "--video-scores", pack / "scores.json", "--video-labels", 2)
-    type_(monkeypatch, "detect", run / "last.ckpt", pack, *options, "--output", tmp_path / "detections.json")
+    assert rcl_("detect", run / "last.ckpt", pack, *options, "--output", tmp_path / "detections.json").status == 0
     found = Detections.load(tmp_path / "detections.json")
     assert set(found.labels) <= set(LABELS)
     assert len(found) == 2 * 2 * load_config(ROOT / "configs" / f"{recipe}.yaml").inference.top
@@ -76,23 +63,18 @@ def test_a_recipe_runs_to_the_end(
         found, load_annotations(pack / "annotations.json").subset("validation"), tiou_thresholds=np.array([0.5])
     )
     assert 0 <= evaluation.average_map <= 1
-    type_(monkeypatch, "evaluate", tmp_path / "detections.json", pack, "--tiou", "0.5:0.95:0.05")
+    assert rcl_("evaluate", tmp_path / "detections.json", pack, "--tiou", "0.5:0.95:0.05").status == 0
 
 
-def test_scores_of_all_videos_are_wanted_before_the_first(
-    tmp_path: Path, packs: dict[int, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pack = packs[400]
+def test_scores_of_all_videos_are_wanted_before_the_first(tmp_path: Path, packs: dict[int, Path], rcl_: Rcl) -> None:
+    pack, run = packs[400], tmp_path / "run"
     recipe = ROOT / "configs" / "activitynet_tsn_rcl.yaml"
-    type_(monkeypatch, "train", recipe, f"data.root={pack}", *QUICK, "--output", tmp_path / "run")
+    assert rcl_("train", recipe, f"data.root={pack}", *QUICK, "--output", run).status == 0
     (tmp_path / "scores.json").write_text(json.dumps({"results": {"0": [1, 0, 0]}, "class": LABELS}))
-    with pytest.raises(AssertionError):
-        type_(
-            monkeypatch,
-            *("detect", tmp_path / "run" / "last.ckpt", pack, "--video-scores", tmp_path / "scores.json"),
-            *("--output", tmp_path / "detections.json"),
-        )
-    assert "expected scores of 10 videos, found none of 'v_1'" in capsys.readouterr().err
+    arguments = ("--video-scores", tmp_path / "scores.json", "--output", tmp_path / "detections.json")
+    status, _, notes = rcl_("detect", run / "last.ckpt", pack, *arguments)
+    assert status == 2
+    assert "expected scores of 10 videos, found none of 'v_1'" in notes
     assert not (tmp_path / "detections.json").exists()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from torch import Tensor, nn
 
 from rcl.annotations import Annotations, VideoAnnotation, load_annotations, save_annotations
 from rcl.classifiers import THUMOS14_CLASSES
-from rcl.cli import main
 from rcl.config import Config, load_config, parse_config
 from rcl.datasets import VideoDataset, WindowDataset
 from rcl.detections import Detections
@@ -30,6 +28,7 @@ from rcl.runs import train
 from rcl.sampling import grid
 from rcl.segments import length, tiou
 from rcl.training import load_training_data
+from typed import Rcl
 from untrained import FACTS, save_untrained
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,23 +59,13 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def type_(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
-    monkeypatch.setattr(sys, "argv", ["rcl", *map(str, arguments)])
-    status: object = 0
-    try:
-        main()
-    except SystemExit as end:
-        status = end.code or 0
-    assert status == 0
-
-
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_recipe_runs_to_the_end(tmp_path: Path, pack: Path, recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recipe_runs_to_the_end(tmp_path: Path, pack: Path, recipe: str, rcl_: Rcl) -> None:
     run, found = tmp_path / "run", tmp_path / "detections.json"
     quick = ["training.epochs=1", "training.batch_size=4", "sampling.regular=300", "data.validation_subset=null"]
-    type_(monkeypatch, "train", ROOT / "configs" / f"{recipe}.yaml", f"data.root={pack}", *quick, "--output", run)
+    assert rcl_("train", ROOT / "configs" / f"{recipe}.yaml", f"data.root={pack}", *quick, "--output", run).status == 0
     options = ("--subset", "validation", "--video-scores", pack / "uNet_test.npy", "--video-labels", 2)
-    type_(monkeypatch, "detect", run / "last.ckpt", pack, *options, "--output", found)
+    assert rcl_("detect", run / "last.ckpt", pack, *options, "--output", found).status == 0
     detections = Detections.load(found)
     assert len(detections) == 2 * 2 * load_config(ROOT / "configs" / f"{recipe}.yaml").inference.top
     for name in ("video_test_0000004", "video_test_0000006"):
@@ -88,7 +77,7 @@ def test_a_recipe_runs_to_the_end(tmp_path: Path, pack: Path, recipe: str, monke
     best = [detections.labels[detections.label_index[detections.video_index == video][0]] for video in (0, 1)]
     assert sorted(best) == sorted(truth.labels)
     assert 0 <= evaluate(detections, truth, tiou_thresholds=np.array([0.5])).average_map <= 1
-    type_(monkeypatch, "evaluate", found, pack, "--tiou", "0.3:0.7:0.1")
+    assert rcl_("evaluate", found, pack, "--tiou", "0.3:0.7:0.1").status == 0
 
 
 # -- training ----------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -122,6 +123,42 @@ def test_a_killed_process_leaves_a_run_that_resumes(pack: Path, tmp_path: Path) 
     assert read_checkpoint(tmp_path / "run" / "last.ckpt").facts.in_channels == 32
     subprocess.run(command, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert [row["epoch"] for row in rows_of(tmp_path / "run")] == list(range(40))
+
+
+def test_an_interruption_ends_with_a_word_on_how_to_go_on(pack: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(configure(pack).model_dump(mode="json")))
+    command = [sys.executable, "-m", "rcl.cli", "train", str(tmp_path / "config.yaml"), "training.epochs=10000"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    output = ["--output", str(tmp_path / "run")]
+    process = subprocess.Popen([*command, *output], env=environment, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "run" / "last.ckpt").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, notes = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert notes == "rcl: interrupted; the same command with --resume goes on from the last epoch.\n"
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_what_was_there(pack: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(configure(pack).model_dump(mode="json")))
+    command = [sys.executable, "-m", "rcl.cli", "train", str(tmp_path / "config.yaml"), "training.epochs=2"]
+
+    def no_room() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # less than a checkpoint
+
+    run = subprocess.run(
+        [*command, "--output", str(tmp_path / "run")],
+        preexec_fn=no_room,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 2, run.stderr
+    assert "expected a place to write to, found File too large; make room, and go on with --resume." in run.stderr
+    assert "Traceback" not in run.stderr
+    assert not (tmp_path / "run" / "last.ckpt").exists()
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(pack: Path, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +20,6 @@ _INFERENCE = {
     "regression_power": 1.0,
     "boundary_power": 1.0,
     "nms_sigma": 0.4,
-    "candidates": 5050,
     "top": 100,
 }
 
@@ -46,13 +44,13 @@ def convert(source: PathLike, output: PathLike, *, network: Literal["bmn", "gtad
     if snippets is not None and stated not in (None, snippets):
         raise InputError("--snippets", expected=f"{stated}, as the file says", found=str(snippets), fix="leave it out")
     snippets = snippets or stated or 100
-    values = {"data": {"resize": snippets}, "model": _model(facts), "inference": _INFERENCE, "loss": {"offsets": 0}}
+    inference = {**_INFERENCE, "candidates": snippets * (snippets + 1) // 2}  # the whole grid
+    values = {"data": {"resize": snippets}, "model": _model(facts), "inference": inference, "loss": {"offsets": 0}}
     config = parse_config(values, where=str(source))
     kept = Facts(labels=(), in_channels=facts.in_channels, longest=float(snippets), snippets_per_second=None)
-    buffer = io.BytesIO()
     state = {f"model.{name}": tensor for name, tensor in weights.items()}
-    torch.save({"state_dict": state, KEY: describe(config, kept)}, buffer)
-    write_file(output, lambda file: file.write(buffer.getvalue()))
+    content = {"state_dict": state, KEY: describe(config, kept)}
+    write_file(output, lambda file: torch.save(content, file))
     return snippets
 
 

@@ -99,7 +99,7 @@ def hold_out(annotations: Annotations, names: Collection[str]) -> Annotations:
 
 
 class Fit:
-    """The steps of ``rcl fit``, to be taken in order: :meth:`extract`, :meth:`train`, :meth:`evaluate`.
+    """The steps of ``rcl fit``, in this order: :meth:`extract`, :meth:`configure`, :meth:`train`, :meth:`evaluate`.
 
     Args:
         videos: name to file.
@@ -155,11 +155,10 @@ class Fit:
         self.choices: list[Choice] = []
         self.annotations = replace(annotations, videos=there)
         self.short_seconds = float(np.round(np.quantile(lengths, 0.25), 2))
+        if self.resumes and (kept := read_settings(output / "pack")):  # what the training began with
+            rate, window, stride = rate or kept.rate, window or kept.window, stride or kept.stride
         made, settings = choose_extraction(backbone, options, rate=rate, window=window, stride=stride, device=device)
-        kept = read_settings(output / "pack") if self.resumes else None
-        if kept is not None and stride is None:  # what a training began with
-            settings = kept.model_copy(update={"rate": settings.rate, "backbone": settings.backbone})
-        elif stride is None:
+        if stride is None:
             # Networks cost too much to be asked more often than usual; the descriptor sees up to the next snippet.
             chosen = choose_stride(lengths, settings.rate)
             chosen = chosen if backbone == "motion" else max(chosen, settings.stride)
@@ -249,7 +248,7 @@ class Fit:
                 )
 
     def _scale(self, annotations: Annotations) -> float:
-        """Standard deviation of the training features, to two digits: about as many videos as are worth reading."""
+        """Standard deviation of the features of up to fifty training videos, to two digits."""
         store = FeatureStore(self.writer.root / "features")
         spreads = [store.read(name).std(axis=0).mean() for name in list(annotations.videos)[:50]]
         return float(f"{max(float(np.mean(spreads)), 1e-6):.2g}")

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import multiprocessing
-import os
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import av
 import cv2
 import numpy as np
 
 from rcl.annotations import Annotations, VideoAnnotation
-from rcl.errors import InputError
 from rcl.figure import ACTIONS, FIDGETS, MOVEMENTS, POINTS, Performance, animate, wander
-from rcl.files import PathLike, write_text
+from rcl.files import PathLike, write_file, write_text
 from rcl.machine import usable_cores
 from rcl.scenery import (
     GROUND,
@@ -206,28 +202,17 @@ def render_video(path: Path, script: Sequence[Performance], frames: int, random:
         yuv[:HEIGHT] = cv2.addWeighted(yuv[:HEIGHT], shot.gain[index], shot.noise[noises[index]], 1, -128)
         return yuv
 
-    _encode(path, map(draw, range(frames)))
+    write_file(path, lambda file: _encode(file, map(draw, range(frames))))
 
 
-def _encode(path: Path, frames: Iterable[np.ndarray]) -> None:
-    aside = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with av.open(str(aside), "w", format="mp4") as container:
-            # What x264 writes depends on the number of threads; with its macroblock tree, two runs may differ.
-            options = {"preset": "veryfast", "crf": "27", "threads": "1", "x264-params": "mbtree=0"}
-            stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options=options)
-            stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-            for index, pixels in enumerate(frames):
-                frame = av.VideoFrame.from_ndarray(pixels, format="yuv420p")
-                frame.pts, frame.time_base = index, Fraction(1, FRAMES_PER_SECOND)
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode())
-        os.replace(aside, path)
-    except (OSError, av.FFmpegError) as error:
-        found = error.strerror or str(error)
-        fix = "choose another place or make room"
-        raise InputError(path, expected="a file that can be written", found=found, fix=fix) from None
-    finally:
-        with contextlib.suppress(OSError):  # it is renamed already, or could not be made
-            aside.unlink()
+def _encode(file: BinaryIO, frames: Iterable[np.ndarray]) -> None:
+    with av.open(file, "w", format="mp4") as container:
+        # What x264 writes depends on the number of threads; with its macroblock tree, two runs may differ.
+        options = {"preset": "veryfast", "crf": "27", "threads": "1", "x264-params": "mbtree=0"}
+        stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options=options)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for index, pixels in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(pixels, format="yuv420p")
+            frame.pts, frame.time_base = index, Fraction(1, FRAMES_PER_SECOND)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ from rcl.errors import InputError
 from rcl.files import write_text
 from rcl.localizer import Localizer
 from rcl.training import DetectorTraining, TrainingData, load_training_data
+
+NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)  # what the user can mend
 
 
 def train(
@@ -69,9 +72,13 @@ def train(
     training, validation = _loaders(config, data, trainer)
     try:
         trainer.fit(module, training, validation, ckpt_path=str(last) if resumes else None, weights_only=True)
-    except SystemExit:  # Lightning's answer to an interruption
-        raise KeyboardInterrupt from None
+    except SystemExit as end:
+        if isinstance(end.__context__, KeyboardInterrupt):  # which Lightning answers with status 1
+            raise KeyboardInterrupt from None
+        raise
     except OSError as error:
+        if error.errno not in NO_PLACE:
+            raise
         found = error.strerror or str(error)
         fix = "make room, and go on with --resume"
         raise InputError(error.filename or output, expected="a place to write to", found=found, fix=fix) from None

@@ -96,7 +96,7 @@ class Timeline(NamedTuple):
     Args:
         snippets_per_second: snippet rate of the features.
         start_seconds: time at which snippet 0 begins.
-        end_seconds: end of the video, where it is known to lie within the last snippet.
+        end_seconds: end of the video, where it is known; features may reach a little beyond it.
     """
 
     snippets_per_second: float

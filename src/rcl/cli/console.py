@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 HOW_TO_GO_ON = {
-    "extract": "The same command goes on.",
-    "train": "The same command with --resume goes on.",
-    "fit": "The same command goes on; add --resume if a training had begun.",
+    "extract": "; the same command goes on",
+    "train": "; the same command with --resume goes on from the last epoch",
+    "fit": "; the same command goes on, with --resume if a training had begun",
 }
 notes = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
@@ -34,7 +34,7 @@ def interruptible(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*arguments, **options)
         except KeyboardInterrupt:
-            notes.print(f"rcl: interrupted; what is done is kept. {HOW_TO_GO_ON.get(command.__name__, '')}".rstrip())
+            notes.print(f"rcl: interrupted{HOW_TO_GO_ON.get(command.__name__, '')}.")
             raise typer.Exit(130) from None
 
     return run

@@ -20,7 +20,7 @@ from rcl.video.decoding import VideoReader
 from rcl.video.settings import ExtractionSettings, parse_settings
 from rcl.video.snippets import snippet_count, snippet_times, snippets
 
-BATCH_BYTES = 2**24  # of frames that a backbone is given at once
+BATCH_BYTES, BATCH_SNIPPETS = 2**24, 16  # of frames that a backbone is given at once, at most
 
 
 class VideoFeatures(NamedTuple):
@@ -116,16 +116,15 @@ def extract_features(
     collected, channels = io.BytesIO(), 0  # one block that grows; many small ones would keep the heap from shrinking
     for batch in _batches(snippets(counted, settings.window, settings.stride)):
         described = backbone(batch).float().numpy()  # (B, C)
+        if not np.isfinite(described).all():  # at once, not after hours
+            found = f"NaN or infinity after {counted.count / settings.rate:.1f} s"
+            fix = "check the backbone with another video"
+            raise InputError(path, expected=f"finite features from {settings.backbone}", found=found, fix=fix)
         channels = described.shape[1]
         collected.write(described.tobytes())
         if progress:
             progress(counted.count / settings.rate)
     features = np.frombuffer(collected.getbuffer(), dtype=np.float32).reshape(-1, channels)  # (T, C)
-    if not np.isfinite(features).all():
-        first = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
-        fix = "check the backbone with another video"
-        found = f"NaN or infinity in snippet {first}"
-        raise InputError(path, expected=f"finite features from {settings.backbone}", found=found, fix=fix)
     count = snippet_count(counted.count, settings.stride)
     rate, window, stride = settings.rate, settings.window, settings.stride
     return VideoFeatures(
@@ -195,8 +194,8 @@ class _Counted:
 def _batches(clips: Iterator[Tensor]) -> Iterator[Tensor]:
     """Stack clips ``(3, L, H, W)`` to ``(B, 3, L, H, W)``, as many as are worth it; a video always in the same way."""
     for first in clips:
-        size = max(1, BATCH_BYTES // max(first.numel(), 1))
-        yield torch.stack([first, *islice(clips, min(size, 16) - 1)])
+        size = min(max(1, BATCH_BYTES // first.numel()), BATCH_SNIPPETS)
+        yield torch.stack([first, *islice(clips, size - 1)])
 
 
 def _file_digests(name: str, options: BackboneOptions) -> dict[str, str]:

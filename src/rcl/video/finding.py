@@ -29,7 +29,7 @@ def find_videos(paths: Sequence[PathLike]) -> tuple[dict[str, Path], list[Path]]
         Name to file, sorted by name; and the files of the folders that are not called like a video.
 
     Raises:
-        InputError: two files have one name, a path does not exist, or there is no video.
+        InputError: two files have one name, none of the paths exists, or there is no video.
     """
     if not any(Path(path).exists() for path in paths):
         where = listed([str(path) for path in paths])

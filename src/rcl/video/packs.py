@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -171,7 +172,8 @@ class PackWriter:
         """Extract one video, whatever the pack holds of it. What goes wrong is its outcome, not an exception."""
         told = (lambda seconds: progress(name, seconds)) if progress else None
         try:
-            self._record_path(name).unlink(missing_ok=True)  # that of an older file
+            if path.exists():  # a file that is away for now takes nothing with it
+                self._record_path(name).unlink(missing_ok=True)
             return Outcome(name, self._extract(name, path, threads=threads, progress=told))
         except InputError as error:
             return Outcome(name, error=error)
@@ -229,6 +231,7 @@ class PackWriter:
         return result
 
 
+@cache
 def library_versions() -> dict[str, str]:
     """Versions of the libraries that features depend on, where they are installed."""
     found = {}
