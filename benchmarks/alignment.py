@@ -21,14 +21,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
-import statistics
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from measuring import Run, compare, in_turn, peak_memory
 from torch import Tensor
 from torch.nn import functional
 
@@ -104,48 +103,14 @@ def forward_and_backward(run: Callable[[], Tensor], leaves: tuple[Tensor, ...], 
 RUNNERS = dict(zip(PASSES, (forward, forward_and_backward), strict=True))
 
 
-def resident(field: str) -> int:
-    """A memory field of this process in bytes (Linux)."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
-    return int(line.split()[1]) * 1024
-
-
-def measure_memory(way: str, name: str, pipe: multiprocessing.connection.Connection) -> None:
-    """In a fresh process: run once and send by how many bytes the resident set grew at its highest."""
+def measured(way: str, name: str) -> Run:
+    """A pass of one way, for the measurement of memory: inputs are made, libraries loaded."""
     torch.set_num_threads(THREADS)
     small, small_leaves = build(way, snippets=4)
-    RUNNERS[name](small, small_leaves, torch.ones_like(small()))  # loads the libraries
+    RUNNERS[name](small, small_leaves, torch.ones_like(small()))
     run, leaves = build(way)
     seed = torch.ones(OUTPUTS, SNIPPETS**2 if way == "public" else SNIPPETS * (SNIPPETS + 1) // 2)
-    Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
-    before = resident("VmRSS")
-    RUNNERS[name](run, leaves, seed)
-    pipe.send(resident("VmHWM") - before)
-
-
-def peak_memory(way: str, name: str) -> int:
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=measure_memory, args=(way, name, sender))
-    process.start()
-    sender.close()
-    peak = receiver.recv()
-    process.join()
-    return peak
-
-
-def measure_time(rounds: int) -> dict[str, dict[str, list[float]]]:
-    """Seconds of each pass and way, one number per round, the ways taken in turn."""
-    built = {way: build(way) for way in WAYS}
-    seeds = {way: torch.ones_like(run()) for way, (run, _) in built.items()}
-    seconds: dict[str, dict[str, list[float]]] = {name: {way: [] for way in WAYS} for name in PASSES}
-    for name in PASSES:
-        for _ in range(rounds + 1):
-            for way, (run, leaves) in built.items():
-                begin = time.perf_counter()
-                RUNNERS[name](run, leaves, seeds[way])
-                seconds[name][way].append(time.perf_counter() - begin)
-    return {name: {way: times[1:] for way, times in ways.items()} for name, ways in seconds.items()}  # less warm-up
+    return partial(RUNNERS[name], run, leaves, seed)
 
 
 def largest_differences() -> dict[str, float]:
@@ -169,22 +134,12 @@ def main() -> None:
     print(f"{sizes}, {SNIPPETS * (SNIPPETS + 1) // 2} segments, {THREADS} threads, torch {torch.__version__}")
     differences = largest_differences()
     results: dict[str, Any] = {"sizes": sizes, "threads": THREADS, "largest_difference": differences}
-    seconds = measure_time(options.rounds)
+    built = {way: build(way) for way in WAYS}
+    seeds = {way: torch.ones_like(run()) for way, (run, _) in built.items()}
     for name in PASSES:
-        print(f"\n{name:22}{'ms':>9}{'slower':>9}{'MiB':>9}{'more':>9}")
-        ours = seconds[name]["projected"]
-        our_peak = peak_memory("projected", name)
-        for way in WAYS:
-            peak = our_peak if way == "projected" else peak_memory(way, name)
-            row = {
-                "milliseconds": statistics.median(seconds[name][way]) * 1e3,
-                "times_slower": statistics.median(b / a for a, b in zip(ours, seconds[name][way], strict=True)),
-                "peak_mib": peak / 2**20,
-                "times_more_memory": peak / our_peak,
-            }
-            results.setdefault(name, {})[way] = row
-            print(f"{way:22}{row['milliseconds']:9.1f}{row['times_slower']:8.1f}×{row['peak_mib']:9.1f}", end="")
-            print(f"{row['times_more_memory']:8.1f}×")
+        runs = {way: partial(RUNNERS[name], run, leaves, seeds[way]) for way, (run, leaves) in built.items()}
+        seconds = in_turn(runs, options.rounds)
+        results[name] = compare(name, seconds, {way: peak_memory(measured, way, name) for way in WAYS})
     print()
     for name, gap in differences.items():
         print(f"largest difference, {name}: {gap:.1e}")

@@ -11,22 +11,21 @@ public   the same weights as the public code applies them: multiply with a dense
 
 Time: each round runs the two in turn; we print medians, and the median of the ratios within a round. Where other
 programs keep the cores busy, set ``OMP_WAIT_POLICY=PASSIVE``: threads that spin while they wait for each other measure
-those programs. Memory: each way
-runs once in a fresh process; we print the growth of the resident set at its highest (Linux), without weights and mask.
+those programs. Memory: each way runs once in a fresh process; we print the growth of the resident set at its highest
+(Linux), without weights and mask.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from measuring import Run, compare, in_turn, peak_memory
 from torch import Tensor
 from torch.nn import functional
 
@@ -94,44 +93,12 @@ def parts() -> dict[str, Callable[[], Any]]:
     }
 
 
-def rounds_of(runs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of each, one number per round, taken in turn."""
-    milliseconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds + 1):
-        for name, run in runs.items():
-            begin = time.perf_counter()
-            run()
-            milliseconds[name].append((time.perf_counter() - begin) * 1e3)
-    return {name: values[1:] for name, values in milliseconds.items()}  # less warm-up
-
-
-def resident(field: str) -> int:
-    """A memory field of this process in bytes (Linux)."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
-    return int(line.split()[1]) * 1024
-
-
-@torch.inference_mode()
-def measure_memory(way: str, pipe: multiprocessing.connection.Connection) -> None:
-    """In a fresh process: run once and send by how many bytes the resident set grew at its highest."""
+def measured(way: str) -> Run:
+    """One way, for the measurement of memory: inputs are made, libraries loaded."""
     torch.set_num_threads(THREADS)
-    build(way, snippets=4)()  # loads the libraries
-    run = build(way)
-    Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
-    before = resident("VmRSS")
-    run()
-    pipe.send(resident("VmHWM") - before)
-
-
-def peak_memory(way: str) -> int:
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=measure_memory, args=(way, sender))
-    process.start()
-    sender.close()
-    peak = receiver.recv()
-    process.join()
-    return peak
+    without_gradients = torch.inference_mode()
+    without_gradients(build(way, snippets=4))()
+    return without_gradients(build(way))
 
 
 @torch.inference_mode()
@@ -149,23 +116,10 @@ def main() -> None:
     gap = ((ours - public).abs().max() / public.std()).item()
     assert gap < 1e-3, "the two ways differ"
     results: dict[str, Any] = {"sizes": sizes, "threads": THREADS, "largest_difference_in_standard_deviations": gap}
-    milliseconds = rounds_of(runs, options.rounds)
-    peaks = {way: peak_memory(way) for way in WAYS}
-    print(f"\n{'':26}{'ms':>9}{'slower':>9}{'MiB':>9}{'more':>9}")
-    for way in WAYS:
-        row = {
-            "milliseconds": statistics.median(milliseconds[way]),
-            "times_slower": statistics.median(
-                b / a for a, b in zip(milliseconds["ours"], milliseconds[way], strict=True)
-            ),
-            "peak_mib": peaks[way] / 2**20,
-            "times_more_memory": peaks[way] / peaks["ours"],
-        }
-        results[way] = row
-        print(f"{way:26}{row['milliseconds']:9.1f}{row['times_slower']:8.1f}×{row['peak_mib']:9.1f}", end="")
-        print(f"{row['times_more_memory']:8.1f}×")
+    results |= compare("", in_turn(runs, options.rounds), {way: peak_memory(measured, way) for way in WAYS})
     print("\nours, part by part")
-    results["parts"] = {name: statistics.median(values) for name, values in rounds_of(parts(), options.rounds).items()}
+    seconds = in_turn(parts(), options.rounds)
+    results["parts"] = {name: 1e3 * statistics.median(values) for name, values in seconds.items()}
     for name, value in results["parts"].items():
         print(f"{name:26}{value:9.1f}")
     print(f"\nlargest difference of the logits, in their standard deviations: {gap:.1e}")

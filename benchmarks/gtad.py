@@ -15,8 +15,8 @@ out in every call. Encoder and convolutions over the map are the same modules in
 Two configurations: ``activitynet`` (32 + 4 bins, convolutions of 1×1) and ``thumos`` (16 + 16 bins, 3×3).
 
 Time: each round runs the two in turn; we print medians, the median of the ratios within a round, and the best round,
-which says more on a busy machine. Memory: each way runs once in a fresh process; we print the
-growth of the resident set at its highest, without what is made beforehand.
+which says more on a busy machine. Memory: each way runs once in a fresh process; we print the growth of the resident
+set at its highest, without what is made beforehand.
 """
 
 from __future__ import annotations
@@ -24,15 +24,11 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import multiprocessing
-import multiprocessing.connection
-import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from measuring import Run, compare, in_turn, peak_memory
 from torch import Tensor
 from torch.nn import functional
 
@@ -45,8 +41,6 @@ CONFIGURATIONS: dict[str, dict[str, int]] = {
     "activitynet": {"inner_bins": 32, "context_bins": 4, "kernel": 1},
     "thumos": {"inner_bins": 16, "context_bins": 16, "kernel": 3},
 }
-
-Run = Callable[[], tuple[Tensor, Tensor]]
 
 
 def network(inner_bins: int, context_bins: int, kernel: int) -> GridDetector:
@@ -114,45 +108,11 @@ def build(way: str, configuration: str, snippets: int = SNIPPETS) -> Run:
     return plain
 
 
-def resident(field: str) -> int:
-    """A memory field of this process in bytes (Linux)."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
-    return int(line.split()[1]) * 1024
-
-
-@torch.no_grad()
-def measure_memory(way: str, configuration: str, pipe: multiprocessing.connection.Connection) -> None:
-    """In a fresh process: run once and send by how many bytes the resident set grew at its highest."""
+def measured(way: str, configuration: str) -> Run:
+    """One way, for the measurement of memory: inputs are made, libraries loaded."""
     torch.set_num_threads(THREADS)
-    build(way, configuration, snippets=8)()  # loads the libraries
-    run = build(way, configuration)
-    Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
-    before = resident("VmRSS")
-    run()
-    pipe.send(resident("VmHWM") - before)
-
-
-def peak_memory(way: str, configuration: str) -> int:
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=measure_memory, args=(way, configuration, sender))
-    process.start()
-    sender.close()
-    peak = receiver.recv()
-    process.join()
-    return peak
-
-
-@torch.no_grad()
-def measure_time(runs: dict[str, Run], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each way, one number per round, the ways taken in turn."""
-    seconds: dict[str, list[float]] = {way: [] for way in runs}
-    for _ in range(rounds + 1):
-        for way, run in runs.items():
-            begin = time.perf_counter()
-            run()
-            seconds[way].append(time.perf_counter() - begin)
-    return {way: times[1:] for way, times in seconds.items()}  # less warm-up
+    torch.no_grad()(build(way, configuration, snippets=8))()
+    return torch.no_grad()(build(way, configuration))
 
 
 @torch.no_grad()
@@ -176,23 +136,10 @@ def main() -> None:
         parameters = sum(parameter.numel() for parameter in network(**values).parameters())
         runs = {way: build(way, configuration) for way in WAYS}
         difference = largest_difference(runs)
-        seconds = measure_time(runs, options.rounds)
-        peaks = {way: peak_memory(way, configuration) for way in WAYS}
-        results[configuration] = {"parameters": parameters, "largest_difference": difference}
-        print(f"\n{configuration:12}{'ms':>9}{'best':>9}{'slower':>9}{'MiB':>9}{'more':>9}")
-        for way in WAYS:
-            row = {
-                "milliseconds": statistics.median(seconds[way]) * 1e3,
-                "best_milliseconds": min(seconds[way]) * 1e3,
-                "times_slower": statistics.median(
-                    b / a for a, b in zip(seconds["projected"], seconds[way], strict=True)
-                ),
-                "peak_mib": peaks[way] / 2**20,
-                "times_more_memory": peaks[way] / peaks["projected"],
-            }
-            results[configuration][way] = row
-            print(f"{way:12}{row['milliseconds']:9.1f}{row['best_milliseconds']:9.1f}", end="")
-            print(f"{row['times_slower']:8.1f}×{row['peak_mib']:9.1f}{row['times_more_memory']:8.1f}×")
+        seconds = in_turn({way: torch.no_grad()(run) for way, run in runs.items()}, options.rounds)
+        peaks = {way: peak_memory(measured, way, configuration) for way in WAYS}
+        rows = compare(configuration, seconds, peaks)
+        results[configuration] = {"parameters": parameters, "largest_difference": difference, **rows}
         print(f"largest difference: {difference:.1e} standard deviations of a map ({parameters:,} parameters)")
     if options.json:
         options.json.write_text(json.dumps(results, indent=2) + "\n")

@@ -1,0 +1,72 @@
+"""Time and memory of several ways to one result, measured in one run: what the benchmarks of networks share."""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Run = Callable[[], Any]
+
+
+def in_turn(runs: Mapping[str, Run], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each way, one number per round, the ways taken in turn, after a round to warm up."""
+    seconds: dict[str, list[float]] = {way: [] for way in runs}
+    for _ in range(rounds + 1):
+        for way, run in runs.items():
+            begin = time.perf_counter()
+            run()
+            seconds[way].append(time.perf_counter() - begin)
+    return {way: times[1:] for way, times in seconds.items()}
+
+
+def peak_memory(prepare: Callable[..., Run], *arguments: Any) -> int:
+    """Bytes by which the resident set of a fresh process grows at its highest in what ``prepare`` returns (Linux).
+
+    ``prepare`` makes the inputs, and loads the libraries by a small run.
+    """
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_send_growth, args=(sender, prepare, *arguments))
+    process.start()
+    sender.close()
+    peak = receiver.recv()
+    process.join()
+    return peak
+
+
+def _send_growth(sender: multiprocessing.connection.Connection, prepare: Callable[..., Run], *arguments: Any) -> None:
+    run = prepare(*arguments)
+    Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
+    before = _resident("VmRSS")
+    run()
+    sender.send(_resident("VmHWM") - before)
+
+
+def _resident(field: str) -> int:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1]) * 1024
+
+
+def compare(
+    title: str, seconds: Mapping[str, Sequence[float]], peaks: Mapping[str, int]
+) -> dict[str, dict[str, float]]:
+    """Print the ways below each other, against the first one, and return the numbers."""
+    ours = next(iter(seconds))
+    print(f"\n{title:26}{'ms':>9}{'best':>9}{'slower':>9}{'MiB':>9}{'more':>9}")
+    rows = {}
+    for way, times in seconds.items():
+        rows[way] = row = {
+            "milliseconds": statistics.median(times) * 1e3,
+            "best_milliseconds": min(times) * 1e3,
+            "times_slower": statistics.median(b / a for a, b in zip(seconds[ours], times, strict=True)),
+            "peak_mib": peaks[way] / 2**20,
+            "times_more_memory": peaks[way] / peaks[ours],
+        }
+        print(f"{way:26}{row['milliseconds']:9.1f}{row['best_milliseconds']:9.1f}{row['times_slower']:8.1f}×", end="")
+        print(f"{row['peak_mib']:9.1f}{row['times_more_memory']:8.1f}×")
+    return rows
