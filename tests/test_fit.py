@@ -236,7 +236,7 @@ def test_the_demo_goes_from_rendering_to_subtitles(tmp_path: Path, run: Rcl, mon
     (tmp_path / "demo" / "run" / "last.ckpt").write_text("that of an earlier demo, which begins anew")
     status, said, notes = run("demo", "--output", tmp_path / "demo")
     assert status == 0, notes
-    assert (tmp_path / "demo" / "videos" / "figure-003.srt").is_file()
+    assert (tmp_path / "demo" / "videos" / "figure-005.srt").is_file()
     for line in said.splitlines()[-6:]:
         path = line.split()[1]
         assert Path(path).exists(), line
