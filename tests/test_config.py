@@ -186,6 +186,10 @@ def test_unknown_keys_are_named_with_what_there_is(tmp_path, prefix):
         ("inference: {stride: 1.5}", ["inference.stride:", "less than or equal to 1"]),
         ("loss: {foreground: 1.0}", ["loss.foreground:", "less than 1"]),
         ("sampling: {regular: -1}", ["sampling.regular:", "greater than or equal to 0"]),
+        ("model: {head: map, steps: 1}", ["model.head:", "'continuous', 'grid', 'anchors' or 'points'", "found 'map'"]),
+        ("model: {head: anchors, steps: 1, lengths: []}", ["model.lengths:", "at least 1 item"]),
+        ("model: {head: anchors, steps: 1, lengths: [4, 0]}", ["model.lengths.1:", "greater than 0", "found 0"]),
+        ("inference: {anchors: points}", ["inference.anchors:", "'lattice', 'grid' or 'pairs'", "found 'points'"]),
         ("model: {encoder: {name: slowfast}}", ["model.encoder.name:", "'temporal', 'bmn'", "found 'slowfast'"]),
         ("sampling: {regular: 0, scale_invariant: 0}", ["at least one kind of training segments", "sampling"]),
         # several
@@ -272,6 +276,14 @@ def test_a_model_that_learns_nothing_is_refused() -> None:
     nothing = {"classification": 0, "regression": 0, "offsets": 0, "labels": 0}
     with pytest.raises(InputError, match="at least one loss"):
         parse_config({"loss": nothing}, where="test")
+
+
+@pytest.mark.parametrize("head", ["grid", "anchors", "points"])
+def test_only_the_continuous_function_has_steps(tmp_path: Path, head: str) -> None:
+    message = error_of(tmp_path, f"model: {{head: {head}, steps: 3}}")
+    assert f"expected steps=1 with head={head}, which has nothing to refine" in message
+    assert error_of(tmp_path, "", f"model.head={head}") == message  # three is the default
+    assert load(tmp_path, "", f"model.head={head}", "model.steps=1").model.head == head
 
 
 def test_a_score_that_nothing_learns_is_refused() -> None:

@@ -13,13 +13,16 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from rcl.losses import (
     Criterion,
+    Targets,
     assign,
+    assign_points,
     balanced_bce,
     balanced_mse,
     boundary_loss,
     boundary_targets,
     offset_loss,
     quality_focal_loss,
+    scale_invariant_weights,
 )
 from rcl.predictions import AnchorScores, Predictions
 from rcl.sampling import grid
@@ -88,6 +91,14 @@ def test_padding_is_no_ground_truth():
     assert targets.tiou.tolist() == [[0.5]]
     assert targets.segments.tolist() == [[[0, 2]]]
     assert targets.labels.tolist() == [[[0, 0.5, 0]]]
+    assert targets.truth.tolist() == [[1]]
+
+
+def test_an_anchor_knows_its_ground_truth():
+    anchors = torch.tensor([[[0.0, 4.0], [9.0, 12.0], [6.0, 7.0]], [[0.0, 4.0], [9.0, 12.0], [6.0, 7.0]]])
+    segments, labels = padded([[(8, 13, 0), (1, 4, 2)], []])
+    assert assign(anchors, segments.float(), labels, LABELS).truth.tolist() == [[1, 0, -1], [-1, -1, -1]]
+    assert assign(anchors, segments[:, :0].float(), labels[:, :0], LABELS).truth.tolist() == [[-1] * 3] * 2
 
 
 @needs_golden
@@ -108,6 +119,64 @@ def bmn_segments(video, snippets=100):
     return [
         [min(max(edge / seconds, 0), 1) * snippets for edge in instance["segment"]] for instance in info["annotations"]
     ]
+
+
+# -- points ------------------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    videos=st.lists(ground_truth, min_size=1, max_size=3),
+    data=st.data(),
+    count=st.integers(0, 4),
+    num_labels=st.sampled_from([LABELS, 1, 0]),
+)
+def test_a_point_learns_of_the_shortest_action_that_it_lies_in(videos, data, count, num_labels):
+    snippets = torch.tensor([[data.draw(st.integers(0, 9)) for _ in range(count)] for _ in videos], dtype=torch.float64)
+    anchors = torch.stack((snippets, snippets + 1), dim=-1).reshape(len(videos), count, 2)
+    answers = torch.tensor([[data.draw(pairs) for _ in range(count)] for _ in videos], dtype=torch.float64)
+    answers = answers.reshape(anchors.shape)  # anchors have a length of 1, so offsets are differences
+    scores = scores_of(anchors, answers - anchors, labels=torch.zeros(*anchors.shape[:2], num_labels))
+    targets = assign_points(scores, *padded(videos))
+    assert targets.tiou.shape == targets.truth.shape == (len(videos), count)
+    assert targets.segments.shape == (len(videos), count, 2)
+    assert targets.labels.shape == (len(videos), count, num_labels)
+    for b, video in enumerate(videos):
+        for k in range(count):
+            centre = snippets[b, k].item() + 0.5
+            around = [n for n, (start, end, _) in enumerate(video) if start <= centre <= end]
+            truth = targets.truth[b, k].item()
+            if not around:
+                assert truth == -1
+                assert targets.tiou[b, k] == 0
+                assert not targets.labels[b, k].any()
+                continue
+            assert truth in around  # one of several that are as short
+            start, end, label = video[truth]
+            assert end - start == min(video[n][1] - video[n][0] for n in around)
+            assert targets.segments[b, k].tolist() == [start, end]
+            overlap = naive_tiou(answers[b, k].tolist(), (start, end))
+            assert targets.tiou[b, k].item() == pytest.approx(overlap, abs=1e-12)
+            assert targets.labels[b, k].tolist() == [float(label == one) for one in range(num_labels)]
+
+
+def test_padding_holds_no_points():
+    scores = scores_of(torch.tensor([[[1.0, 2.0], [5.0, 6.0]]]))
+    targets = assign_points(scores, torch.tensor([[[0.0, 3.0], [0.0, 9.0]]]), torch.tensor([[-1, 2]]))
+    assert targets.truth.tolist() == [[1, 1]]
+    assert targets.labels.tolist() == [[[0, 0, 1]] * 2]
+    nothing = assign_points(scores, torch.tensor([[[0.0, 9.0]]]), torch.tensor([[-1]]))
+    assert nothing.truth.tolist() == [[-1, -1]]
+    assert not nothing.tiou.any()
+    assert not nothing.labels.any()
+
+
+def test_a_point_is_not_taught_by_its_own_tiou():
+    offsets = torch.zeros(1, 1, 2, requires_grad=True)
+    scores = scores_of(torch.tensor([[[1.0, 2.0]]]), offsets)
+    targets = assign_points(scores, torch.tensor([[[0.0, 3.0]]]), torch.tensor([[0]]))
+    assert targets.tiou.item() == pytest.approx(1 / 3)
+    assert not targets.tiou.requires_grad
 
 
 # -- balanced cross-entropy --------------------------------------------------------------------------------------
@@ -271,6 +340,81 @@ def test_quality_focal_loss_is_the_formula(rows, gamma):
     assert found.item() == pytest.approx(total / max(1.0, mass), rel=1e-6, abs=1e-9)
 
 
+# -- weights -----------------------------------------------------------------------------------------------------
+
+WEIGHTED = {
+    "classification": lambda s, t, w: balanced_bce(s.classification, t.tiou > 0.7, w),
+    "regression": lambda s, t, w: balanced_mse(s.regression.sigmoid(), t.tiou, w),
+    "offsets": lambda s, t, w: offset_loss(s, t.segments, w),
+    "offsets in a unit": lambda s, t, w: offset_loss(s, t.segments, w, t.tiou + 1),
+    "labels": lambda s, t, w: quality_focal_loss(s.labels, t.labels, w),
+}
+
+
+def weighing(seed, count=30):
+    """Random scores and targets of one video, the same count of them of high, middle, low and no tIoU."""
+    random = torch.Generator().manual_seed(seed)
+    values = torch.randn(1, count, 6 + 2 * LABELS, generator=random, dtype=torch.float64)
+    anchors = values[..., :2].cumsum(dim=-1).sort(dim=-1).values + torch.tensor([0.0, 1.0])
+    scores = AnchorScores(anchors, values[..., 2], values[..., 3], values[..., 4:6], values[..., 6 : 6 + LABELS])
+    tiou = torch.tensor([0.9, 0.5, 0.2, 0.0, 0.75], dtype=torch.float64).repeat(count // 5)[None]
+    return scores, Targets(tiou, anchors.flip(1), values[..., -LABELS:].sigmoid(), (tiou > 0).long() - 1)
+
+
+@pytest.mark.parametrize("name", WEIGHTED)
+@pytest.mark.parametrize("seed", range(3))
+def test_an_anchor_of_weight_2_is_the_anchor_twice(name, seed):
+    scores, targets = weighing(seed)
+    repeats = torch.randint(0, 4, (30,), generator=torch.Generator().manual_seed(seed))
+    repeats[:5] = torch.tensor([2, 1, 3, 2, 1])  # some of every kind
+    found = WEIGHTED[name](scores, targets, repeats[None].double())
+    often = [type(each)(*(part.repeat_interleave(repeats, dim=1) for part in each)) for each in (scores, targets)]
+    expected = WEIGHTED[name](*often, torch.ones(1, int(repeats.sum()), dtype=torch.bool))
+    assert expected > 0
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("name", WEIGHTED)
+@pytest.mark.parametrize("kept", [0.0, 0.5, 1.0])
+def test_a_mask_is_weights_of_0_and_1(name, kept):
+    scores, targets = weighing(0)
+    mask = torch.rand(1, 30, generator=torch.Generator().manual_seed(0)) < kept
+    as_mask, as_weights = (WEIGHTED[name](scores, targets, kind) for kind in (mask, mask.double()))
+    torch.testing.assert_close(as_mask, as_weights, rtol=1e-6, atol=0)
+    assert (as_mask > 0) == (kept > 0)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    rows=st.lists(
+        st.lists(st.tuples(st.integers(-1, 3), st.booleans()), min_size=6, max_size=6), max_size=3, min_size=1
+    )
+)
+def test_every_ground_truth_weighs_the_same(rows):
+    truth = torch.tensor([[index for index, _ in row] for row in rows])
+    near = torch.tensor([[flag for _, flag in row] for row in rows]) & (truth >= 0)
+    zeros = torch.zeros(truth.shape)
+    targets = Targets(zeros, torch.zeros(*truth.shape, 2), zeros[..., None], truth)
+    weights = scale_invariant_weights(targets, near, 4)
+    assert (weights[~near] == 1).all()
+    totals = [
+        weights[b][near[b] & (truth[b] == index)].sum().item()
+        for b in range(len(rows))
+        for index in range(4)
+        if (near[b] & (truth[b] == index)).any()
+    ]
+    assert totals == pytest.approx([sum(totals) / max(1, len(totals))] * len(totals), rel=1e-5)
+    if near.any():
+        assert weights[near].mean().item() == pytest.approx(1, rel=1e-5)
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_without_anchors_near_a_ground_truth_all_weigh_the_same(count):
+    targets = assign(torch.tensor([[[0.0, 1.0], [4.0, 9.0]]]), torch.zeros(1, 0, 2), torch.zeros(1, 0).long(), LABELS)
+    weights = scale_invariant_weights(targets, torch.zeros(1, 2, dtype=torch.bool), count)
+    assert weights.tolist() == [[1, 1]]
+
+
 # -- boundaries --------------------------------------------------------------------------------------------------
 
 
@@ -384,6 +528,61 @@ def test_a_step_is_the_losses_of_its_targets():
         torch.testing.assert_close(found[name], 0.5 * value)
 
 
+def test_points_learn_offsets_in_lengths_of_their_action():
+    anchors = torch.tensor([[[4.0, 5.0], [15.0, 16.0]]])
+    scores = scores_of(anchors, torch.tensor([[[-1.0, 4.0], [7.0, 9.0]]]))  # answered: [3, 9] and [22, 25]
+    whole = torch.ones(1, 20, dtype=torch.bool)
+    losses = Criterion(alpha=1.0, points=True)(
+        Predictions((scores,), scores.segments, None),
+        *(part.float() if part.is_floating_point() else part for part in padded([[(2, 10, 1), (4, 19, 0)]])),
+        mask=whole,
+        anchor_mask=whole[:, :2],
+    )
+    # The first lies in both actions, and misses the shorter by 1 + 1 of 8; the second the other, by 18 + 6 of 15.
+    assert losses["offsets"].item() == pytest.approx((2 / 8 + 24 / 15) / 2)
+    targets = torch.tensor([[6 / 8, 0.0]])  # [22, 25] is beyond the action
+    expected = balanced_mse(torch.full((1, 2), 0.5), targets, whole[:, :2])
+    assert losses["regression"].item() == pytest.approx(10 * expected.item())
+    by_label = torch.tensor([[[0.0, 1, 0], [1, 0, 0]]])
+    torch.testing.assert_close(losses["labels"], quality_focal_loss(scores.labels, by_label, whole[:, :2]))
+
+
+def test_scale_invariant_losses_do_not_depend_on_how_many_anchors_an_action_has():
+    # The anchors of one action three times: neither action weighs more than before.
+    anchors = torch.tensor([[[0.0, 9.0], [1.0, 10.0], [20.0, 22.0], [20.5, 22.5]]])
+    random = torch.Generator().manual_seed(0)
+    once = scores_of(anchors, torch.randn(1, 4, 2, generator=random))
+    thrice = AnchorScores(*(torch.cat((part[:, :2], part[:, :2], part), dim=1) for part in once))
+    truth = [part.float() if part.is_floating_point() else part for part in padded([[(0, 10, 0), (20, 22, 1)]])]
+
+    def offsets(scores, **options):
+        mask = torch.ones(1, scores.anchors.shape[1], dtype=torch.bool)
+        predictions = Predictions((scores,), scores.segments, None)
+        return Criterion(alpha=1.0, **options)(predictions, *truth, mask=mask, anchor_mask=mask)["offsets"]
+
+    torch.testing.assert_close(offsets(once, scale_invariant=True), offsets(once))  # two anchors near each
+    torch.testing.assert_close(offsets(thrice, scale_invariant=True), offsets(once))
+    assert not torch.isclose(offsets(thrice), offsets(once), rtol=1e-3)
+
+
+def test_scale_invariant_losses_are_the_weighted_ones():
+    predictions, truth = example(steps=1)
+    (scores,), mask = predictions.steps, truth["anchor_mask"]
+    found = Criterion(alpha=1.0, regression=1.0, scale_invariant=True)(predictions, **truth)
+    targets = assign(scores.anchors, truth["segments"], truth["labels"], LABELS)
+    near = mask & (targets.tiou > 0.3)
+    weights = scale_invariant_weights(targets, near, truth["segments"].shape[1]) * mask
+    assert weights.unique().numel() > 2
+    expected = {
+        "classification": balanced_bce(scores.classification, targets.tiou > 0.7, weights),
+        "regression": balanced_mse(scores.regression.sigmoid(), targets.tiou, weights),
+        "offsets": offset_loss(scores, targets.segments, weights * near),
+        "labels": quality_focal_loss(scores.labels, (targets.labels > 0.5).float(), weights),
+    }
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value)
+
+
 @pytest.mark.parametrize("name", CHECKED)
 def test_weights(name):
     predictions, truth = example()
@@ -412,22 +611,26 @@ def test_what_a_model_does_not_have_is_not_learned():
     ],
 )
 @pytest.mark.parametrize("masked", [False, True])
-def test_whatever_is_empty_is_finite(case, masked):
+@pytest.mark.parametrize(
+    "options", [{}, {"points": True}, {"scale_invariant": True}], ids=["anchors", "points", "scale-invariant"]
+)
+def test_whatever_is_empty_is_finite(case, masked, options):
     predictions, truth = example(**case)
     if masked:  # nothing counts
         truth = {**truth, "mask": truth["mask"] & False, "anchor_mask": truth["anchor_mask"] & False}
-    total = sum(Criterion()(predictions, **truth).values())
-    total.backward()
+    total = sum(Criterion(**options)(predictions, **truth).values())
     assert total.isfinite()
-    assert predictions.boundaries.grad.isfinite().all()
+    said = [predictions.boundaries, *(part for step in predictions.steps for part in step[1:])]
+    assert all(gradient.isfinite().all() for gradient in torch.autograd.grad(total, said))
     if masked:
         assert total == 0
 
 
-def test_padded_anchors_and_snippets_count_for_nothing():
+@pytest.mark.parametrize("options", [{}, {"scale_invariant": True}, {"scale_invariant": True, "points": True}])
+def test_padded_anchors_and_snippets_count_for_nothing(options):
     predictions, truth = example(videos=(((2.0, 9.0, 0),), ((5.0, 11.0, 1),)))
     alone = [
-        Criterion()(
+        Criterion(**options)(
             Predictions(
                 tuple(AnchorScores(*(part[:, :-5] for part in step)) for step in predictions.steps),
                 predictions.segments[:, :-5],
@@ -438,7 +641,7 @@ def test_padded_anchors_and_snippets_count_for_nothing():
             mask=truth["mask"][:, :14],
             anchor_mask=truth["anchor_mask"][:, :-5],
         ),
-        Criterion()(
+        Criterion(**options)(
             predictions,
             truth["segments"],
             truth["labels"],

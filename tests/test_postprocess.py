@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
-from rcl.postprocess import Decoded, Decoder
+from rcl.postprocess import Decoded, Decoder, peaks
 from rcl.predictions import AnchorScores, Predictions
 
 SNIPPETS = 24
@@ -93,11 +95,67 @@ def test_a_video_of_one_snippet_has_boundaries_too() -> None:
     assert decode(predictions, end=1.0, boundary_power=1.0).scores.tolist() == pytest.approx([0.5**4])
 
 
+tenths = st.integers(0, 10).map(lambda value: value / 10)  # plateaus are frequent
+
+
+@settings(deadline=None, max_examples=80)
+@example(rows=[[0.3], [0.0]])  # one snippet
+@example(rows=[[0.1, 0.2, 0.2, 0.1, 1.0], [0.0] * 5])  # a plateau, an end, nothing at all
+@example(rows=[[1.0, 0.6, 0.5, 0.4, 0.9], [0.2, 0.1, 0.4, 0.3, 0.4]])  # half the maximum is not more than half
+@given(rows=st.integers(1, 9).flatmap(lambda n: st.lists(st.lists(tenths, min_size=n, max_size=n), min_size=1)))
+def test_peaks_are_no_lower_than_their_neighbours_or_above_half_the_maximum(rows: list[list[float]]) -> None:
+    found = peaks(torch.tensor(rows))
+    for row, is_peak in zip(rows, found.tolist(), strict=True):
+        for t, value in enumerate(row):
+            neighbours = row[max(t - 1, 0) : t] + row[t + 1 : t + 2]
+            assert is_peak[t] == (all(value >= other for other in neighbours) or value > max(row) / 2)
+
+
+def edge_peaks(predictions: Predictions) -> tuple[set[int], set[int]]:
+    """Snippets with a peak of start and of end probability."""
+    assert predictions.boundaries is not None
+    starts, ends = peaks(predictions.boundaries[0].sigmoid())
+    return set(starts.nonzero().flatten().tolist()), set(ends.nonzero().flatten().tolist())
+
+
+@pytest.mark.parametrize("method", ["none", "gaussian"])
+@pytest.mark.parametrize("labels", [0, 3])
+def test_only_what_starts_and_ends_at_peaks_is_left(labels: int, method: str) -> None:
+    predictions = predict(labels=labels, boundaries=True, spread=4.0)
+    starts, ends = edge_peaks(predictions)
+    everything = decode(predictions, top=1000)
+    at_peaks = [int(start) in starts and int(end) in ends for start, end in everything.segments.tolist()]
+    assert 0 < sum(at_peaks) < len(at_peaks)
+    found = decode(predictions, top=1000, boundary_peaks=True, method=method)
+    assert all(int(start) in starts and int(end) in ends for start, end in found.segments.tolist())
+    if method == "none":  # the others are as they were
+        for whole, part in zip(everything, found, strict=True):
+            assert torch.equal(whole[torch.tensor(at_peaks)], part)
+
+
+def test_the_last_snippet_is_where_a_segment_to_the_end_ends() -> None:
+    segments = torch.tensor([[[0.0, SNIPPETS], [0.0, SNIPPETS - 0.5], [0.0, SNIPPETS - 1.5]]])
+    logits = torch.full((1, 2, SNIPPETS), -5.0)
+    logits[0, 0, 0] = logits[0, 1, -1] = 2.0
+    logits[0, :, 2:-2] = torch.arange(SNIPPETS - 4) * 0.001 - 6  # no plateau
+    zeros = torch.zeros(1, 3)
+    step = AnchorScores(segments, zeros, zeros, segments * 0, torch.zeros(1, 3, 0))
+    found = decode(Predictions((step,), segments, logits), boundary_peaks=True)
+    assert found.segments[:, 1].tolist() == [SNIPPETS, SNIPPETS - 0.5]
+
+
+def test_without_a_boundary_head_peaks_change_nothing() -> None:
+    predictions = predict()
+    for found, expected in zip(decode(predictions, boundary_peaks=True), decode(predictions), strict=True):
+        assert torch.equal(found, expected)
+
+
 @pytest.mark.parametrize("extreme", [1e2, 1e4, 1e30])
 @pytest.mark.parametrize("method", ["none", "gaussian", "linear", "hard"])
 def test_extreme_logits_give_finite_scores(extreme: float, method: str) -> None:
     predictions = predict(labels=2, steps=2, boundaries=True, spread=extreme)
-    for options in ({"boundary_power": 1.0}, {"classification_power": 0.0, "regression_power": 0.5}):
+    without_p1 = {"classification_power": 0.0, "regression_power": 0.5}
+    for options in ({"boundary_power": 1.0}, {"boundary_power": 1.0, "boundary_peaks": True}, without_p1):
         scores = Decoder(**options).scores(predictions, predictions.segments[0])  # type: ignore[arg-type]
         assert torch.isfinite(scores).all()
         assert ((scores >= 0) & (scores <= 1)).all()

@@ -8,7 +8,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rcl.sampling import TrainingSegments, grid, jittered, lattice, scale_invariant
+from rcl.sampling import TrainingSegments, centred, grid, jittered, lattice, pairs, scale_invariant
 from rcl.segments import length, tiou
 
 
@@ -26,6 +26,57 @@ def test_grid_is_every_segment_of_whole_snippets(snippets):
     assert len(segments) == snippets * (snippets + 1) // 2
     assert set(map(tuple, segments.tolist())) == expected
     assert spacing.tolist() == [1.0] * len(segments)
+
+
+@pytest.mark.parametrize("finer", [1, 2, 3, 4])
+@pytest.mark.parametrize("longest", [None, 1, 3])
+@pytest.mark.parametrize("snippets", [1, 2, 9])
+def test_a_finer_grid_has_steps_of_a_part_of_a_snippet(snippets, longest, finer):
+    segments, spacing = grid(snippets, longest=longest, finer=finer)
+    steps = snippets * finer
+    expected = {
+        (start, end)
+        for start in range(steps)
+        for end in range(start + 1, steps + 1)
+        if longest is None or end - start <= longest * finer
+    }
+    found = segments * finer
+    torch.testing.assert_close(found, found.round())
+    assert len(segments) == len(expected)
+    assert set(map(tuple, found.round().tolist())) == expected
+    assert spacing.tolist() == pytest.approx([1 / finer] * len(segments))
+
+
+# -- pairs of boundaries, and segments around every snippet --------------------------------------------------------
+
+
+@pytest.mark.parametrize("longest", [None, 1, 4])
+@pytest.mark.parametrize("snippets", [2, 3, 17])
+def test_pairs_lead_from_the_centre_of_a_snippet_to_that_of_a_later_one(snippets, longest):
+    segments, spacing = pairs(snippets, longest=longest)
+    expected = {
+        (start + 0.5, end + 0.5)
+        for start in range(snippets)
+        for end in range(start + 1, snippets)
+        if longest is None or end - start <= longest
+    }
+    assert len(segments) == len(expected)
+    assert set(map(tuple, segments.tolist())) == expected
+    assert spacing.tolist() == [1.0] * len(segments)
+
+
+def test_a_single_snippet_is_a_segment_without_a_partner():
+    assert pairs(1).segments.tolist() == [[0, 1]]
+    assert pairs(1).spacing.tolist() == [1]
+
+
+@pytest.mark.parametrize("lengths", [(1.0,), (1, 1.5, 40), (0.25, 7.0)])
+@pytest.mark.parametrize("snippets", [1, 2, 17])
+def test_centred_segments_are_around_every_snippet(snippets, lengths):
+    segments, spacing = centred(snippets, lengths=lengths)
+    expected = [[i + 0.5 - size / 2, i + 0.5 + size / 2] for i in range(snippets) for size in lengths]
+    assert segments.tolist() == expected
+    assert spacing.tolist() == [1.0] * len(expected)
 
 
 # -- lattice -----------------------------------------------------------------------------------------------------

@@ -198,8 +198,19 @@ def test_refinement_leaves_continuous_anchoring_as_it_is(pack: Path, tmp_path: P
         {"training": {"ema": None, "optimizer": "adam", "schedule": "step", "clip_norm": None}},
         {"training": {"precision": "bf16", "schedule": "constant"}, "augmentation": {"noise": 0.5, "speed": 0.2}},
         {"data": {"validation_subset": None}},
+        {"model": {"head": "anchors", "steps": 1}, "inference": {"classification_power": 1.0}},
+        {"model": {"head": "points", "steps": 1}, "inference": {"classification_power": 1.0}},
+        {"model": {"encoder": {**SMALL["model"]["encoder"], "boundaries": True}, "conditioned": False, "steps": 1},
+         "loss": {"offsets": 0}, "data": {"resize": 20},
+         "inference": {"anchors": "pairs", "boundary_power": 1.0, "boundary_peaks": True}},
+        {"model": {"head": "grid", "map_channels": 16, "map_finer": 2, "steps": 1}, "data": {"resize": 12},
+         "inference": {"anchors": "grid"}},
+        {"loss": {"scale_invariant": True}},
     ],
-    ids=["bmn-grid", "proposals", "plain-adam", "bf16-augmented", "no-validation"],
+    ids=[
+        "bmn-grid", "proposals", "plain-adam", "bf16-augmented", "no-validation",
+        "anchors", "points", "boundary-pairs", "finer-map", "scale-invariant-loss",
+    ],
 )  # fmt: skip
 def test_every_kind_of_run_trains_and_detects(pack: Path, tmp_path: Path, sections: dict[str, Any]) -> None:
     sections["training"] = {"epochs": 1, **sections.get("training", {})}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from statistics import geometric_mean
 
 from rcl.alignment import SegmentAlignment
 from rcl.config import (
@@ -22,13 +23,15 @@ from rcl.models.anchoring import AnchorEmbedding, Readout
 from rcl.models.bmn import BMNEncoder
 from rcl.models.grid import Cells, GridDetector, GridHead
 from rcl.models.gtad import GraphAlignment, GTADEncoder
+from rcl.models.locations import AnchorDetector, LocationHead, PointDetector
 from rcl.models.rcl import RCL
 from rcl.models.refinement import Movement, RecurrentRefinement
 from rcl.models.temporal import TemporalEncoder
 from rcl.postprocess import Decoder
-from rcl.sampling import Anchors, TrainingSegments, grid, lattice
+from rcl.sampling import Anchors, TrainingSegments, centred, grid, lattice, pairs
 
-Detector = RCL | GridDetector
+Encoder = TemporalEncoder | BMNEncoder | GTADEncoder
+Detector = RCL | GridDetector | AnchorDetector | PointDetector
 
 
 def build_model(config: ModelConfig, *, in_channels: int, num_labels: int) -> Detector:
@@ -44,12 +47,16 @@ def build_model(config: ModelConfig, *, in_channels: int, num_labels: int) -> De
     """
     encoder = _encoder(config, in_channels)
     outputs = num_labels if config.labels == "joint" else 0
+    if config.head in ("anchors", "points"):
+        return _location_detector(config, encoder, outputs)
 
     alignment = _alignment(config, encoder.channels)
     if config.head == "grid":
         head = GridHead(config.channels, channels=config.map_channels, kernel=config.map_kernel, num_labels=outputs)
-        return GridDetector(encoder, alignment, head, cells=_cells(config))
-    embedding = AnchorEmbedding(alignment, channels=config.channels, dropout=config.dropout)
+        return GridDetector(encoder, alignment, head, cells=_cells(config), finer=config.map_finer)
+    embedding = AnchorEmbedding(
+        alignment, channels=config.channels, conditioned=config.conditioned, dropout=config.dropout
+    )
     readout = Readout(config.channels, num_labels=outputs)
     # Made last, so that the other weights start the same with it and without it.
     refinement = RecurrentRefinement(channels=config.channels, num_labels=outputs) if config.steps > 1 else None
@@ -61,6 +68,19 @@ def build_model(config: ModelConfig, *, in_channels: int, num_labels: int) -> De
         Movement(arrived=config.arrived, jitter=config.jitter),
         steps=config.steps,
     )
+
+
+def _location_detector(config: ModelConfig, encoder: Encoder, num_labels: int) -> AnchorDetector | PointDetector:
+    head = LocationHead(
+        encoder.channels,
+        channels=config.channels,
+        hypotheses=len(config.lengths) if config.head == "anchors" else 1,
+        num_labels=num_labels,
+        dropout=config.dropout,
+    )
+    if config.head == "anchors":
+        return AnchorDetector(encoder, head, lengths=config.lengths)
+    return PointDetector(encoder, head, typical=geometric_mean(config.lengths))
 
 
 def _alignment(config: ModelConfig, in_channels: int) -> SegmentAlignment | GraphAlignment:
@@ -91,7 +111,7 @@ def _cells(config: ModelConfig) -> Cells:
     return Cells(config.map_rows, longest=config.longest, last=last)
 
 
-def _encoder(config: ModelConfig, in_channels: int) -> TemporalEncoder | BMNEncoder | GTADEncoder:
+def _encoder(config: ModelConfig, in_channels: int) -> Encoder:
     encoder = config.encoder
     if isinstance(encoder, BMNEncoderConfig | GTADEncoderConfig):
         if in_channels % encoder.groups or encoder.channels % encoder.groups:
@@ -117,21 +137,26 @@ def _encoder(config: ModelConfig, in_channels: int) -> TemporalEncoder | BMNEnco
         layers=encoder.layers,
         dropout=encoder.dropout,
         input_dropout=encoder.input_dropout,
+        boundaries=encoder.boundaries,
     )
 
 
-def regular_anchors(
-    config: InferenceConfig, *, longest: float, map_longest: int | None = None
-) -> Callable[[int], Anchors]:
+def regular_anchors(model: ModelConfig, config: InferenceConfig, *, longest: float) -> Callable[[int], Anchors]:
     """``T → Anchors``: the segments of a video that the model is asked about.
 
     Args:
+        model: section ``model``.
         config: section ``inference``.
         longest: of the actions in training, in snippets; used where the configuration has none.
-        map_longest: durations of the model's map, if it has one and they are bounded.
     """
+    if model.head == "anchors":
+        return partial(centred, lengths=model.lengths)
+    if model.head == "points":
+        return partial(centred, lengths=(1.0,))
     if config.anchors == "grid":
-        return partial(grid, longest=map_longest)
+        return partial(grid, longest=model.longest, finer=model.map_finer if model.head == "grid" else 1)
+    if config.anchors == "pairs":
+        return partial(pairs, longest=model.longest)
     return partial(
         lattice,
         shortest=config.shortest,
@@ -152,9 +177,9 @@ def training_segments(config: SamplingConfig, anchors: Callable[[int], Anchors])
     )
 
 
-def build_criterion(config: LossConfig) -> Criterion:
-    """The losses of section ``loss``."""
-    return Criterion(**config.model_dump())
+def build_criterion(config: LossConfig, *, points: bool = False) -> Criterion:
+    """The losses of section ``loss``, for anchors or for ``points``."""
+    return Criterion(**config.model_dump(), points=points)
 
 
 def build_decoder(config: InferenceConfig) -> Decoder:
@@ -163,6 +188,7 @@ def build_decoder(config: InferenceConfig) -> Decoder:
         classification_power=config.classification_power,
         regression_power=config.regression_power,
         boundary_power=config.boundary_power,
+        boundary_peaks=config.boundary_peaks,
         method=config.nms,
         sigma=config.nms_sigma,
         threshold=config.nms_threshold,

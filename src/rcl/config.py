@@ -96,6 +96,8 @@ class TemporalEncoderConfig(Section):
     """Inside every layer."""
     input_dropout: Share = 0.1
     """Share of the feature channels that is dropped, one draw per video and step."""
+    boundaries: bool = False
+    """Add a boundary head, as BMN has it."""
 
 
 class BMNEncoderConfig(Section):
@@ -132,16 +134,23 @@ class ModelConfig(Section):
     encoder: Annotated[TemporalEncoderConfig | BMNEncoderConfig | GTADEncoderConfig, Field(discriminator="name")] = (
         TemporalEncoderConfig()
     )
-    head: Literal["continuous", "grid"] = "continuous"
-    """``continuous``: a function of any segment, as in RCL; ``grid``: a map of all segments of whole snippets."""
+    head: Literal["continuous", "grid", "anchors", "points"] = "continuous"
+    """``continuous``: a function of any segment, as in RCL; ``grid``: a map of all segments of whole snippets;
+    ``anchors``: some lengths at every snippet; ``points``: centre and length of the action that a snippet lies in."""
+    conditioned: bool = True
+    """With ``continuous``: the function is told the coordinates of the segment."""
     map_channels: PositiveInt = 128
     """With ``grid``: width of the map."""
     map_kernel: Literal[1, 3] = 3
     """With ``grid``: size of the convolutions over the map."""
     map_rows: Literal["durations", "starts"] = "durations"
     """With ``grid``: what the rows of the map are; ``starts`` as in the BMN code of JJBOY, whose weights need it."""
+    map_finer: PositiveInt = 1
+    """With ``grid``: enlarge the map of scores so many times, by linear interpolation."""
+    lengths: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+    """With ``anchors``: their lengths, in snippets; ``points`` start with the geometric mean of them."""
     longest: PositiveInt | None = None
-    """With a ``grid`` (head or anchors): D, longest segment of it, in snippets; null: as long as the video."""
+    """With a ``grid`` (head or anchors) or ``pairs``: D, the longest segment, in snippets; null: the whole video."""
     points: PositiveInt = 16
     """P, points along an anchor at which the features are looked up."""
     subpoints: PositiveInt = 1
@@ -164,9 +173,9 @@ class ModelConfig(Section):
     """Error of the moved segments in training, in lengths of the segment."""
 
     @model_validator(mode="after")
-    def _grid_has_one_step(self) -> ModelConfig:
-        if self.head == "grid" and self.steps > 1:
-            raise ValueError("steps=1 with head=grid, which has nothing to refine")
+    def _others_have_one_step(self) -> ModelConfig:
+        if self.head != "continuous" and self.steps > 1:
+            raise ValueError(f"steps=1 with head={self.head}, which has nothing to refine")
         return self
 
     @field_validator("encoder", mode="before")
@@ -212,6 +221,8 @@ class LossConfig(Section):
     """Attenuation of eq. 8."""
     order: Literal["first", "last"] = "first"
     """Which step weighs most: step m weighs α^m (``first``, as eq. 8 is printed) or α^(M−m+1) (``last``)."""
+    scale_invariant: bool = False
+    """Every action weighs the same, however many anchors are near it: the loss of TSI."""
 
 
 class TrainingConfig(Section):
@@ -250,8 +261,9 @@ class TrainingConfig(Section):
 class InferenceConfig(Section):
     """Which segments are asked about, and what becomes of the answers."""
 
-    anchors: Literal["lattice", "grid"] = "lattice"
-    """``lattice``: lengths in a geometric series, O(T) of them; ``grid``: all T (T + 1) / 2 of whole snippets."""
+    anchors: Literal["lattice", "grid", "pairs"] = "lattice"
+    """``lattice``: lengths in a geometric series, O(T) of them; ``grid``: all T (T + 1) / 2 of whole snippets;
+    ``pairs``: from the centre of a snippet to that of another. The heads ``anchors`` and ``points`` have their own."""
     shortest: PositiveFloat = 2.0
     """First length of the lattice, in snippets."""
     longest: PositiveFloat | None = None
@@ -266,6 +278,8 @@ class InferenceConfig(Section):
     """Power of p2."""
     boundary_power: Weight = 0.0
     """Power of the start and end probabilities, where the encoder has a boundary head."""
+    boundary_peaks: bool = False
+    """Keep only what starts and ends where these probabilities have a peak."""
     nms: Literal["gaussian", "linear", "hard", "none"] = "gaussian"
     """How a detection lowers the scores of those of its label that overlap it."""
     nms_sigma: PositiveFloat = 0.5

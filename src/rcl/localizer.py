@@ -24,7 +24,7 @@ from rcl.postprocess import Decoded, Decoder
 from rcl.predictions import AnchorScores, Predictions
 from rcl.rescaling import METHODS
 from rcl.sampling import Anchors
-from rcl.segments import Timeline, length
+from rcl.segments import Timeline, clip, length
 from rcl.video.extraction import FeatureExtractor
 from rcl.video.settings import parse_settings
 from rcl.windows import centred_starts, merge_windows, window_starts
@@ -32,6 +32,7 @@ from rcl.windows import centred_starts, merge_windows, window_starts
 log = logging.getLogger("rcl")
 
 ANCHORS_PER_QUERY = 16384  # bounds the memory of a long video; a query is over well before it pays to ask for more
+WINDOWS_KEPT = 16  # of an encoded video
 
 
 class SegmentScores(NamedTuple):
@@ -45,6 +46,29 @@ class SegmentScores(NamedTuple):
     labels: np.ndarray
     names: tuple[str, ...]
     refined_seconds: np.ndarray
+
+
+class EncodedVideo:
+    """A video that can be asked again and again: what the network makes of it is kept; see :meth:`Localizer.encode`.
+
+    Args:
+        features: ``(C, T)``, resized and scaled.
+        timeline: where they lie in time.
+    """
+
+    def __init__(self, features: Tensor, timeline: Timeline) -> None:
+        self.features = features
+        self.timeline = timeline
+        self._windows: dict[tuple[int, int], Any] = {}  # start and length → encoding, of the kind that the model makes
+
+    def window(self, start: int, snippets: int, encode: Callable[[Tensor], Any]) -> Any:
+        """The encoding of a window, made by ``encode`` where it is not at hand."""
+        key = start, snippets
+        if key not in self._windows:
+            if len(self._windows) >= WINDOWS_KEPT:
+                del self._windows[next(iter(self._windows))]
+            self._windows[key] = encode(self.features[:, start : start + snippets])
+        return self._windows[key]
 
 
 class Localizer:
@@ -157,7 +181,7 @@ class Localizer:
             model,
             labels=facts.labels if config.model.labels == "joint" else (),
             in_channels=facts.in_channels,
-            anchors=regular_anchors(config.inference, longest=facts.longest, map_longest=config.model.longest),
+            anchors=regular_anchors(config.model, config.inference, longest=facts.longest),
             decoder=build_decoder(config.inference),
             resize=config.data.resize,
             resize_method=config.data.resize_method,
@@ -230,9 +254,32 @@ class Localizer:
             InputError: a segment has no length, is not a pair of numbers or is longer than a window; the features do
                 not fit.
         """
-        clip, timeline = self.prepare(features, snippets_per_second)
-        anchors = timeline.to_snippets(_checked_segments(segments_seconds)).float()  # (K, 2)
-        snippets = clip.shape[1]
+        return self.score_encoded(self.encode(features, snippets_per_second), segments_seconds)
+
+    def encode(
+        self,
+        features: np.ndarray | Tensor | Path | str,
+        snippets_per_second: float | None = None,
+        *,
+        video: str = "video",
+    ) -> EncodedVideo:
+        """A video to ask many questions about with :meth:`score_encoded`; it is encoded at the first.
+
+        Raises:
+            InputError: see :meth:`detect`.
+        """
+        return EncodedVideo(*self.prepare(features, snippets_per_second, video=video))
+
+    def score_encoded(
+        self, video: EncodedVideo, segments_seconds: Sequence[tuple[float, float]] | np.ndarray
+    ) -> SegmentScores:
+        """What :meth:`score` answers, of a video that is encoded once however often this is called.
+
+        Raises:
+            InputError: see :meth:`score`.
+        """
+        anchors = video.timeline.to_snippets(_checked_segments(segments_seconds)).float()  # (K, 2)
+        snippets = video.features.shape[1]
         window = min(self.window or snippets, snippets)
         _check_lengths(anchors, window if window < snippets else math.inf)
         starts = centred_starts(anchors, snippets, window)  # (K,)
@@ -240,15 +287,35 @@ class Localizer:
         labels = torch.zeros(len(anchors), len(self.labels))
         with torch.inference_mode():
             for start in starts.unique().tolist():
-                own, piece = starts == start, clip[:, start : start + window].to(self.device)
+                own, encoding = starts == start, video.window(start, window, self._encode)
                 # One step: the question is about this segment, not about where it would move.
-                predictions = self._query(piece, anchors[own] - start, steps=1)
+                predictions = self._query(encoding, anchors[own] - start, steps=1)
                 confidence[own] = predictions.steps[0].regression[0].sigmoid()
                 refined[own] = predictions.segments[0] + start
                 if self.labels:
                     labels[own] = self.decoder.scores(predictions, anchors[own] - start)
-        seconds = timeline.to_seconds(refined.double())
+        seconds = video.timeline.to_seconds(refined.double())
         return SegmentScores(confidence.numpy(), labels.numpy(), self.labels, seconds.numpy())
+
+    def paths(self, video: EncodedVideo) -> np.ndarray:
+        """Where refinement leads the segments that the model is asked about when it detects.
+
+        Returns:
+            ``(M + 1, K, 2)`` in seconds: the anchors, then where they are after each step. Detections are of the last.
+        """
+        snippets = video.features.shape[1]
+        end = min(snippets, float(video.timeline.to_snippets(torch.tensor(video.timeline.end_seconds))))
+        window = self.window or snippets
+        starts = window_starts(max(math.ceil(end), 1), window, self.window_stride if self.window else None)
+        parts = []
+        with torch.inference_mode():
+            for start in starts.tolist():
+                size = min(window, snippets - start)
+                predictions = self._query(video.window(start, size, self._encode), self.anchors(size).segments)
+                last = clip(predictions.segments[0], min(size, end - start), minimum_length=1.0)  # as in detection
+                path = [*(step.anchors[0] for step in predictions.steps), last]
+                parts.append(torch.stack(path) + start)  # (M + 1, K, 2)
+        return video.timeline.to_seconds(torch.cat(parts, dim=1).double()).numpy()
 
     def prepare(
         self, features: np.ndarray | Tensor | Path | str, snippets_per_second: float | None, *, video: str = "video"
@@ -310,15 +377,18 @@ class Localizer:
         found = []
         for start in starts.tolist():
             piece = features[:, start : start + window]
-            predictions = self._query(piece, self.anchors(piece.shape[1]).segments, steps=steps)
+            predictions = self._query(self._encode(piece), self.anchors(piece.shape[1]).segments, steps=steps)
             # At least one frame long (paper 3.3); of a feature sequence the frame is the snippet.
             found.append(self.decoder.select(predictions, end=min(piece.shape[1], end - start), minimum_length=1.0))
         return found[0] if len(found) == 1 else Decoded(*merge_windows(starts, *zip(*found, strict=True), end=end))
 
-    def _query(self, features: Tensor, anchors: Tensor, *, steps: int | None = None) -> Predictions:
-        """What the model says of ``anchors (K, 2)`` in ``features (C, T)``, on the CPU."""
+    def _encode(self, features: Tensor) -> Any:
+        """The encoding of ``features (C, T)``, of the kind that this model takes."""
         mask = torch.ones(1, features.shape[1], dtype=torch.bool, device=self.device)
-        encoding: Any = self.model.encode(features[None], mask)  # of the kind that this model takes
+        return self.model.encode(features[None].to(self.device), mask)
+
+    def _query(self, encoding: Any, anchors: Tensor, *, steps: int | None = None) -> Predictions:
+        """What the model says of ``anchors (K, 2)`` in an encoded video or window, on the CPU."""
         parts = [
             self.model.query(encoding, part[None].to(self.device), steps=steps)
             for part in anchors.split(ANCHORS_PER_QUERY)

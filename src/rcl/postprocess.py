@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from rcl.predictions import AnchorScores, Predictions
-from rcl.segments import clip, tiou
+from rcl.segments import clip
 
 SoftNMSMethod = Literal["linear", "gaussian", "hard"]
 
@@ -36,6 +39,7 @@ class Decoder:
         classification_power: a.
         regression_power: b.
         boundary_power: c; only where the encoder has a boundary head.
+        boundary_peaks: only segments that start and end at a peak are candidates; see :func:`peaks`.
         method: of soft-NMS.
         sigma: of Gaussian soft-NMS.
         threshold: overlap up to which a detection leaves another one alone.
@@ -47,6 +51,7 @@ class Decoder:
     classification_power: float = 1.0
     regression_power: float = 1.0
     boundary_power: float = 0.0
+    boundary_peaks: bool = False
     method: SoftNMSMethod | Literal["none"] = "gaussian"
     sigma: float = 0.5
     threshold: float = 0.0
@@ -68,6 +73,8 @@ class Decoder:
         """
         segments = clip(predictions.segments[0], end, minimum_length=minimum_length)  # (K, 2)
         scores = self.scores(predictions, segments)  # (K, L)
+        if self.boundary_peaks and predictions.boundaries is not None:
+            scores = scores * _at_peaks(predictions.boundaries[0], segments)[:, None]
         best, place = scores.flatten().topk(min(self.candidates, scores.numel()))  # (C,)
         anchor, label = place // scores.shape[1], place % scores.shape[1]
         return Decoded(segments[anchor], label, best)
@@ -113,6 +120,18 @@ def _log_at_ends(boundaries: Tensor, segments: Tensor) -> Tensor:
     return at_ends.clamp(min=torch.finfo(at_ends.dtype).tiny).log().sum(dim=0)
 
 
+def peaks(probability: Tensor) -> Tensor:
+    """Where ``probability (N, T)`` is no less than at both neighbours, or more than half its maximum (BSN 2018)."""
+    around = functional.max_pool1d(probability, 3, stride=1, padding=1)
+    return (probability == around) | (probability > probability.amax(dim=-1, keepdim=True) / 2)
+
+
+def _at_peaks(boundaries: Tensor, segments: Tensor) -> Tensor:
+    """Whether the snippets in which the segments start and end are peaks: ``(2, T)`` logits, ``(K, 2)`` → ``(K,)``."""
+    snippet = segments.floor().long().clamp(0, boundaries.shape[1] - 1).T  # (2, K)
+    return peaks(boundaries.sigmoid()).gather(1, snippet).all(dim=0)
+
+
 @torch.no_grad()
 def soft_nms(
     segments: Tensor,
@@ -153,24 +172,51 @@ def soft_nms(
     if method == "gaussian" and sigma <= 0:
         raise ValueError(f"sigma must be positive, not {sigma}")
     members = _by_label(labels, scores)  # (L, M)
+    free = torch.as_tensor(threshold, dtype=segments.dtype, device=segments.device).expand(len(scores))
+    places = torch.stack((*segments.T, segments[:, 1] - segments[:, 0], free))[:, members]  # (4, L, M)
     left = scores[members].masked_fill(members < 0, -torch.inf)  # (L, M), what is not selected yet
-    places = segments[members]  # (L, M, 2)
-    free = torch.as_tensor(threshold, dtype=segments.dtype, device=segments.device).expand(len(scores))[members]
+    # A hundred small steps, in each of which calls of PyTorch cost several times what they compute: hence NumPy.
+    positions, lowered = _select(
+        *(tensor.numpy(force=True) for tensor in (places, left, members)),
+        decay=partial(_decay, method=method, sigma=sigma),
+        min_score=min_score,
+        top=top,
+    )
+    return _highest(positions.to(members.device), lowered.to(scores.device), min_score, top)
 
-    positions, lowered = members.new_empty(0), scores.new_empty(0)  # of all selections so far
+
+def _select(
+    places: np.ndarray,
+    left: np.ndarray,
+    members: np.ndarray,
+    *,
+    decay: Callable[[np.ndarray], np.ndarray],
+    min_score: float,
+    top: int,
+) -> tuple[Tensor, Tensor]:
+    """Positions and scores of all selections that may be among the ``top``, in no order; works in ``left (L, M)``.
+
+    ``places (4, L, M)`` are start, end, length and the tIoU up to which an overlap is free.
+    """
+    starts, ends, lengths, _ = places
+    group = np.arange(len(left))  # (L,)
+    positions, lowered = members.ravel()[:0], left.ravel()[:0]
     # Labels do not meet, so each makes its next selection in the same step.
-    for _ in range(min(top, members.shape[1])):
-        best, column = left.max(dim=1, keepdim=True)  # (L, 1), the first of equal ones
+    for _ in range(min(top, left.shape[1])):
+        column = left.argmax(axis=1)  # (L,), the first of equal ones
+        best = left[group, column]
         highest = best.max()
         if highest <= min_score or (lowered > highest).sum() >= top:  # nothing that follows can be among the top
             break
-        positions = torch.cat((positions, members.gather(1, column)[:, 0]))
-        lowered = torch.cat((lowered, best[:, 0]))
-        overlap = tiou(places.gather(1, column[..., None].expand(-1, -1, 2)), places)[:, 0]  # (L, M)
-        factor = torch.where(overlap > free.gather(1, column), _decay(overlap, method, sigma), 1.0)
-        out = (left <= min_score).scatter(1, column, True)  # whatever the factor: 0 · −∞ is not a number
-        left = (left * factor.to(left.dtype)).masked_fill(out, -torch.inf)
-    return _highest(positions, lowered, min_score, top)
+        positions = np.concatenate((positions, members[group, column]))
+        lowered = np.concatenate((lowered, best))
+        start, end, length, free = places[:, group, column, None]  # (L, 1) each
+        common = np.maximum(np.minimum(ends, end) - np.maximum(starts, start), 0)  # (L, M)
+        overlap = common / np.maximum(lengths + length - common, np.finfo(places.dtype).tiny)  # tIoU
+        factor = np.where(overlap > free, decay(overlap), 1).astype(left.dtype, copy=False)
+        left[group, column] = -np.inf
+        np.multiply(left, factor, out=left, where=left > min_score)  # 0 · −∞ is not a number
+    return torch.from_numpy(positions), torch.from_numpy(lowered)
 
 
 def _by_label(labels: Tensor | None, scores: Tensor) -> Tensor:
@@ -186,13 +232,13 @@ def _by_label(labels: Tensor | None, scores: Tensor) -> Tensor:
     return members
 
 
-def _decay(overlap: Tensor, method: SoftNMSMethod, sigma: float) -> Tensor:
+def _decay(overlap: np.ndarray, method: SoftNMSMethod, sigma: float) -> np.ndarray:
     """The factor by which an overlap lowers a score."""
     if method == "linear":
         return 1 - overlap
     if method == "gaussian":
-        return torch.exp(-(overlap**2) / sigma)
-    return torch.zeros_like(overlap)
+        return torch.from_numpy(-(overlap**2) / sigma).exp().numpy()  # NumPy's own differs in the last bit
+    return np.zeros_like(overlap)
 
 
 def _highest(positions: Tensor, scores: Tensor, min_score: float, top: int) -> tuple[Tensor, Tensor]:

@@ -61,7 +61,7 @@ def train(
     lightning.seed_everything(config.training.seed, verbose=False)
     module = DetectorTraining(
         build_model(config.model, in_channels=data.facts.in_channels, num_labels=len(data.facts.labels)),
-        build_criterion(config.loss),
+        build_criterion(config.loss, points=config.model.head == "points"),
         config.training,
         detector=lambda model, device: Localizer.from_model(model, config, data.facts, device=device),
         annotations=data.annotations,
@@ -123,7 +123,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _loaders(config: Config, data: TrainingData, trainer: lightning.Trainer) -> tuple[DataLoader, DataLoader | None]:
-    anchors = regular_anchors(config.inference, longest=data.facts.longest, map_longest=config.model.longest)
+    anchors = regular_anchors(config.model, config.inference, longest=data.facts.longest)
     dataset = TrainingDataset(
         data.training,
         build_augmentation(config.augmentation),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,13 +20,19 @@ class Anchors(NamedTuple):
     spacing: Tensor
 
 
-def grid(snippets: int, *, longest: int | None = None) -> Anchors:
-    """All segments of up to ``longest`` whole snippets: the paper's regular grid, ``T (T + 1) / 2`` without a bound."""
-    start, last = torch.triu_indices(snippets, snippets)
+def grid(snippets: int, *, longest: int | None = None, finer: int = 1) -> Anchors:
+    """All segments of up to ``longest`` whole snippets: the paper's regular grid, ``T (T + 1) / 2`` without a bound.
+
+    Args:
+        snippets: T.
+        longest: length of the longest segment.
+        finer: the same grid of steps of a ``finer``-th snippet.
+    """
+    start, last = torch.triu_indices(snippets * finer, snippets * finer)
     if longest is not None:
-        start, last = torch.stack((start, last))[:, last - start < longest]
-    segments = torch.stack((start, last + 1), dim=-1).float()
-    return Anchors(segments, torch.ones(len(segments)))
+        start, last = torch.stack((start, last))[:, last - start < longest * finer]
+    segments = torch.stack((start, last + 1), dim=-1) / finer
+    return Anchors(segments, torch.full((len(segments),), 1 / finer))
 
 
 def lattice(snippets: int, *, shortest: float, longest: float, ratio: float, stride: float) -> Anchors:
@@ -52,6 +58,25 @@ def lattice(snippets: int, *, shortest: float, longest: float, ratio: float, str
         segments.append(torch.stack((start, start + size), dim=-1))
         spacing.append(torch.full((placed,), size * stride))
     return Anchors(torch.cat(segments), torch.cat(spacing))
+
+
+def pairs(snippets: int, *, longest: int | None = None) -> Anchors:
+    """The segments of up to ``longest`` snippets from the centre of a snippet to that of a later one (eq. 1)."""
+    start, end = torch.triu_indices(snippets, snippets, offset=1)
+    if longest is not None:
+        start, end = torch.stack((start, end))[:, end - start <= longest]
+    if not len(start):  # a single snippet, of which there is one segment
+        return grid(snippets)
+    segments = torch.stack((start, end), dim=-1) + 0.5
+    return Anchors(segments, torch.ones(len(segments)))
+
+
+def centred(snippets: int, *, lengths: Sequence[float]) -> Anchors:
+    """Segments of all ``lengths`` around the centre of every snippet (eq. 2); they may reach beyond the video."""
+    centre = torch.arange(snippets)[:, None, None] + 0.5  # (T, 1, 1)
+    half = torch.tensor(lengths)[:, None] / 2 * torch.tensor([-1.0, 1.0])  # (S, 2)
+    segments = (centre + half).flatten(0, 1)  # (T · S, 2)
+    return Anchors(segments, torch.ones(len(segments)))
 
 
 def jittered(segments: Tensor, spread: Tensor | float, end: float, generator: Generator) -> Tensor:
@@ -116,7 +141,7 @@ class TrainingSegments:
             generator: source of randomness.
 
         Returns:
-            ``(K, 2)`` inside ``[0, T]``, at least one.
+            ``(K, 2)``, at least one; inside ``[0, T]`` unless the regular ones reach beyond it.
         """
         anchors = self.anchors(snippets)
         regular = _choose(anchors, self.regular, generator)

@@ -17,13 +17,16 @@ CHANNELS = 6
 def make(name: str) -> BMNEncoder | TemporalEncoder:
     """An encoder whose every parameter is random: biases and normalization too, which start where they hide leaks."""
     torch.manual_seed(0)
-    encoder = BMNEncoder(CHANNELS, channels=16, groups=2) if name == "bmn" else TemporalEncoder(CHANNELS, 16, layers=3)
+    if name == "bmn":
+        encoder: BMNEncoder | TemporalEncoder = BMNEncoder(CHANNELS, channels=16, groups=2)
+    else:
+        encoder = TemporalEncoder(CHANNELS, 16, layers=3, boundaries=name == "temporal with boundaries")
     for parameter in encoder.parameters():
         nn.init.normal_(parameter, std=0.3 if parameter.ndim > 1 else 0.7)
     return encoder.eval()
 
 
-@pytest.fixture(params=["bmn", "temporal"])
+@pytest.fixture(params=["bmn", "temporal", "temporal with boundaries"])
 def encoder(request: pytest.FixtureRequest) -> BMNEncoder | TemporalEncoder:
     return make(request.param)
 
@@ -53,16 +56,30 @@ def test_a_padded_batch_gives_every_video_what_it_gives_alone(
             torch.testing.assert_close(together.boundaries[row, :, :end], alone.boundaries[0], atol=1e-5, rtol=0)
 
 
-def test_the_mask_is_returned_and_only_bmn_has_a_boundary_head() -> None:
+@pytest.mark.parametrize(
+    ("name", "has_boundaries"), [("bmn", True), ("temporal", False), ("temporal with boundaries", True)]
+)
+def test_the_mask_is_returned_and_some_have_a_boundary_head(name: str, has_boundaries: bool) -> None:
     features, mask = torch.randn(2, CHANNELS, 5), torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
-    for name in ("bmn", "temporal"):
-        encoding = make(name)(features, mask)
-        assert torch.equal(encoding.mask, mask)
-        if name == "bmn":
-            assert encoding.boundaries is not None
-            assert encoding.boundaries.shape == (2, 2, 5)
-        else:
-            assert encoding.boundaries is None
+    encoding = make(name)(features, mask)
+    assert torch.equal(encoding.mask, mask)
+    if has_boundaries:
+        assert encoding.boundaries is not None
+        assert encoding.boundaries.shape == (2, 2, 5)
+    else:
+        assert encoding.boundaries is None
+
+
+def test_the_boundary_head_of_the_temporal_encoder_leaves_its_other_weights_as_they_are() -> None:
+    made = []
+    for boundaries in (False, True):
+        torch.manual_seed(0)
+        made.append(TemporalEncoder(CHANNELS, 16, layers=3, boundaries=boundaries).eval())
+    without, with_head = (encoder.state_dict() for encoder in made)
+    assert all(torch.equal(value, with_head[name]) for name, value in without.items())
+    assert {name.split(".")[0] for name in set(with_head) - set(without)} == {"boundaries"}
+    features = torch.randn(CHANNELS, 9)
+    assert torch.equal(*(whole(encoder, features).features for encoder in made))
 
 
 def test_one_snippet_changes_the_encoding_as_far_as_the_receptive_field_says_and_no_further(
@@ -75,13 +92,15 @@ def test_one_snippet_changes_the_encoding_as_far_as_the_receptive_field_says_and
     before = whole(encoder, features)
     features[:, place] += torch.randn(CHANNELS, dtype=torch.float64)
     after = whole(encoder, features)
-    outputs = [(before.features, after.features)]
+    outputs = [(before.features, after.features, half)]
     if before.boundaries is not None and after.boundaries is not None:
-        outputs += [(before.boundaries[:, i : i + 1], after.boundaries[:, i : i + 1]) for i in (0, 1)]
-    for old, new in outputs:
+        # The head has a convolution of three; BMN's is beside its last one, that of the temporal encoder follows it.
+        reach = half + isinstance(encoder, TemporalEncoder)
+        outputs += [(before.boundaries[:, i : i + 1], after.boundaries[:, i : i + 1], reach) for i in (0, 1)]
+    for old, new, reach in outputs:
         changed = ((new - old).abs().amax(dim=(0, 1)) > 1e-12).nonzero()[:, 0]
-        assert changed.min() == place - half
-        assert changed.max() == place + half
+        assert changed.min() == place - reach
+        assert changed.max() == place + reach
 
 
 @pytest.mark.parametrize("layers", [1, 4, 9])

@@ -11,7 +11,7 @@ from rcl.alignment import SegmentAlignment
 from rcl.errors import InputError
 from rcl.losses import Criterion
 from rcl.models.bmn import BMNEncoder
-from rcl.models.grid import Cells, GridDetector, GridHead, bmn
+from rcl.models.grid import Cells, GridDetector, GridEncoding, GridHead, bmn
 from rcl.models.temporal import TemporalEncoder
 from rcl.sampling import grid
 
@@ -46,12 +46,12 @@ def plain_and_ours(in_channels: int, snippets: int, layout: str = "durations") -
     return plain, ours
 
 
-def small(*, num_labels: int = 0, cells: Cells | None = None, in_channels: int = 6) -> GridDetector:
+def small(*, num_labels: int = 0, cells: Cells | None = None, in_channels: int = 6, finer: int = 1) -> GridDetector:
     """A little network whose every parameter is random, so that a leak shows."""
     torch.manual_seed(1)
     alignment = SegmentAlignment(16, 12, points=4, subpoints=2, context=0.5, convention="bmn")
     head = GridHead(12, channels=8, num_labels=num_labels)
-    model = GridDetector(BMNEncoder(in_channels, channels=16, groups=2), alignment, head, cells=cells)
+    model = GridDetector(BMNEncoder(in_channels, channels=16, groups=2), alignment, head, cells=cells, finer=finer)
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.4)
     return model.eval()
@@ -136,10 +136,12 @@ def test_other_segments_read_the_nearest_cell_that_exists() -> None:
 @layouts
 @pytest.mark.parametrize("longest", [None, 4])
 @pytest.mark.parametrize("empty", [None, (0.25, -0.25)])
+@pytest.mark.parametrize("finer", [1, 2, 3])
 def test_a_padded_batch_gives_every_video_what_it_gives_alone(
-    layout: str, longest: int | None, empty: tuple[float, float] | None
+    layout: str, longest: int | None, empty: tuple[float, float] | None, finer: int
 ) -> None:
-    model = small(num_labels=2, cells=Cells(layout, longest=longest, last=float(layout == "starts"), empty=empty))  # type: ignore[arg-type]
+    cells = Cells(layout, longest=longest, last=float(layout == "starts"), empty=empty)  # type: ignore[arg-type]
+    model = small(num_labels=2, cells=cells, finer=finer)
     videos = [torch.randn(6, snippets) for snippets in (1, 3, 9)]
     features, mask = torch.full((3, 6, 9), 50.0), torch.zeros(3, 9, dtype=torch.bool)
     for row, video in enumerate(videos):
@@ -147,7 +149,8 @@ def test_a_padded_batch_gives_every_video_what_it_gives_alone(
         mask[row, : video.shape[1]] = True
     together = model.encode(features, mask)
     for row, video in enumerate(videos):
-        alone, anchors = model.encode(video[None], whole(video.shape[1])), grid(video.shape[1]).segments[None]
+        alone = model.encode(video[None], whole(video.shape[1]))
+        anchors = grid(video.shape[1], finer=finer).segments[None]
         height, width = alone.maps.shape[2:]
         torch.testing.assert_close(together.maps[row, :, :height, :width], alone.maps[0], atol=1e-4, rtol=1e-4)
         batch = anchors.expand(3, -1, -1)
@@ -188,14 +191,95 @@ def test_takes_any_encoder_and_the_centred_convention() -> None:
     torch.testing.assert_close(torch.stack((scores.regression, scores.classification), -1), expected, atol=1e-5, rtol=0)
 
 
+# -- a finer map -------------------------------------------------------------------------------------------------
+
+
+def test_a_map_that_is_not_finer_is_the_one_of_before() -> None:
+    torch.manual_seed(0)
+    features, anchors = torch.randn(2, 6, 9), torch.rand(2, 50, 2).sort().values * 9
+    plain, same = small(num_labels=2)(features, whole(9, 2), anchors), small(num_labels=2, finer=1)
+    for found, expected in zip(same(features, whole(9, 2), anchors).steps[0], plain.steps[0], strict=True):
+        assert torch.equal(found, expected)
+
+
+def interpolated(coarse: Tensor, finer: int, layout: str) -> Tensor:
+    """``(rows, columns)`` times ``finer``, cell by cell: linear between the segments of the coarse cells.
+
+    A start index ``i`` stands for the time ``i``; the index of a duration or an end for ``i + 1``.
+    """
+    rows, columns = coarse.shape
+    fine = torch.empty(rows * finer, columns * finer)
+    for i in range(rows * finer):
+        for j in range(columns * finer):
+            as_start, as_end = (lambda k: k / finer), (lambda k: (k + 1) / finer - 1)
+            y, x = (as_start(i), as_end(j)) if layout == "starts" else (as_end(i), as_start(j))
+            y, x = min(max(y, 0.0), rows - 1.0), min(max(x, 0.0), columns - 1.0)
+            top, left = int(y), int(x)
+            below, right = min(top + 1, rows - 1), min(left + 1, columns - 1)
+            upper = coarse[top, left] * (1 - (x - left)) + coarse[top, right] * (x - left)
+            lower = coarse[below, left] * (1 - (x - left)) + coarse[below, right] * (x - left)
+            fine[i, j] = upper * (1 - (y - top)) + lower * (y - top)
+    return fine
+
+
+@layouts
+@pytest.mark.parametrize("longest", [None, 4])
+@pytest.mark.parametrize("finer", [2, 3])
+@pytest.mark.parametrize("snippets", [1, 7])
+def test_a_finer_map_is_bilinear_interpolation(layout: str, longest: int | None, finer: int, snippets: int) -> None:
+    cells = Cells(layout, longest=longest, last=float(layout == "starts"))  # type: ignore[arg-type]
+    features = torch.randn(2, 6, snippets)
+    coarse = small(num_labels=1, cells=cells).encode(features, whole(snippets, 2)).maps.detach()
+    fine = small(num_labels=1, cells=cells, finer=finer).encode(features, whole(snippets, 2)).maps.detach()
+    torch.testing.assert_close(fine[1, 2], interpolated(coarse[1, 2], finer, layout), atol=1e-5, rtol=1e-5)
+
+
+@layouts
+def test_a_segment_of_the_coarse_grid_reads_its_coarse_score_from_a_finer_map(layout: str) -> None:
+    cells = Cells(layout, last=float(layout == "starts"))  # type: ignore[arg-type]
+    features, anchors = torch.randn(1, 6, 7), grid(7).segments[None]
+    coarse, fine = (small(cells=cells, finer=finer)(features, whole(7), anchors).steps[0] for finer in (1, 3))
+    torch.testing.assert_close(fine.regression, coarse.regression, atol=1e-5, rtol=1e-5)
+
+
+@layouts
+@pytest.mark.parametrize("longest", [None, 3])
+@pytest.mark.parametrize("finer", [1, 2, 3])
+def test_every_segment_of_a_finer_grid_reads_its_own_cell(layout: str, longest: int | None, finer: int) -> None:
+    snippets, cells = 6, Cells(layout, longest=longest)  # type: ignore[arg-type]
+    segments = grid(snippets, longest=longest, finer=finer).segments
+    rows, columns = (side * finer for side in cells.shape(snippets))
+    maps = torch.arange(2 * rows * columns).view(1, 2, rows, columns).float()  # every cell has a number
+    scores = small(cells=cells, finer=finer).query(GridEncoding(maps, whole(snippets), None), segments[None]).steps[0]
+    assert torch.equal(scores.anchors[0], segments)
+    read = scores.regression[0].long()
+    assert len(read.unique()) == len(segments)
+    start, end = (segments * finer).round().long().T
+    assert torch.equal(read, (end - start - 1 if layout == "durations" else start) * columns
+                       + (start if layout == "durations" else end - 1))  # fmt: skip
+    assert torch.equal(scores.classification[0].long(), read + rows * columns)
+
+
+def test_segments_of_a_padded_video_read_no_padding_of_a_finer_map() -> None:
+    model, mask = small(finer=2), torch.tensor([[True] * 9, [True] * 5 + [False] * 4])
+    encoding = model.encode(torch.randn(2, 6, 9), mask)
+    anchors = torch.tensor([[2.4, 5.3], [-3.0, 1.0], [7.6, 40.0], [3.0, 3.0], [30.0, 31.0]]).expand(2, -1, -1)
+    scores = model.query(encoding, anchors).steps[0]
+    own = [(5, 5), (7, 0), (2, 15), (0, 6), (0, 17)], [(4, 5), (7, 0), (0, 9), (0, 6), (0, 9)]
+    for video, cells in enumerate(own):  # in halves of a snippet
+        for k, (duration, start) in enumerate(cells):
+            assert scores.regression[video, k] == encoding.maps[video, 0, duration, start]
+
+
 @pytest.mark.parametrize("snippets", [1, 2, 9])
+@pytest.mark.parametrize("finer", [1, 2])
 @pytest.mark.parametrize("num_labels", [0, 1, 3])
 @pytest.mark.parametrize("truths", [0, 2])
-def test_losses_and_gradients_are_finite(snippets: int, num_labels: int, truths: int) -> None:
-    model = small(num_labels=num_labels).train()
+def test_losses_and_gradients_are_finite(snippets: int, finer: int, num_labels: int, truths: int) -> None:
+    model = small(num_labels=num_labels, finer=finer).train()
     mask = whole(snippets, 2)
     mask[1, max(1, snippets // 2) :] = False
-    anchors = grid(snippets).segments.expand(2, -1, -1)
+    anchors = grid(snippets, finer=finer).segments.expand(2, -1, -1)
     segments, labels = torch.rand(2, truths, 2).sort().values * snippets, torch.zeros(2, truths, dtype=torch.int64)
     predictions = model(torch.randn(2, 6, snippets), mask, anchors)
     assert predictions.steps[0].labels.shape == (2, anchors.shape[1], num_labels)
@@ -218,8 +302,9 @@ def test_a_map_is_looked_up_in_parts_where_it_is_large(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("empty", [None, (0.0, -1.0)])
-def test_works_under_autocast(empty: tuple[float, float] | None) -> None:
-    model = small(num_labels=2, cells=Cells(empty=empty))
+@pytest.mark.parametrize("finer", [1, 2])
+def test_works_under_autocast(empty: tuple[float, float] | None, finer: int) -> None:
+    model = small(num_labels=2, cells=Cells(empty=empty), finer=finer)
     mask = torch.tensor([[True] * 9, [True] * 4 + [False] * 5])
     with torch.autocast("cpu", torch.bfloat16):
         maps = model.encode(torch.randn(2, 6, 9), mask).maps

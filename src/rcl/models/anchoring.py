@@ -30,12 +30,25 @@ class AnchorEmbedding(nn.Module):
 
     A linear layer on a concatenation is the sum of two linear layers, so the alignment (linear in F) and the
     coordinates are projected apart and added.
+
+    Args:
+        alignment: the look-up of F.
+        channels: of the vector, and of the look-up.
+        conditioned: on the coordinates x; without them it is the pooling of eq. 1.
+        dropout: inside.
     """
 
-    def __init__(self, alignment: SegmentAlignment | GraphAlignment, *, channels: int, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        alignment: SegmentAlignment | GraphAlignment,
+        *,
+        channels: int,
+        conditioned: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         self.alignment = alignment
-        self.coordinates = nn.Linear(3, channels)
+        self.coordinates = nn.Linear(3, channels) if conditioned else None
         self.layers = nn.Sequential(
             nn.LayerNorm(channels), nn.ReLU(), nn.Dropout(dropout), nn.Linear(channels, channels), nn.ReLU()
         )
@@ -43,7 +56,9 @@ class AnchorEmbedding(nn.Module):
     def forward(self, encoding: ProjectedEncoding, anchors: Tensor) -> Tensor:
         """``anchors (B, K, 2)`` in snippet time → ``(B, K, channels)``."""
         content = self.alignment.sample(encoding.projected, anchors)  # (B, K, channels)
-        return self.layers(content + self.coordinates(coordinates(anchors, encoding.mask)))
+        if self.coordinates:
+            content = content + self.coordinates(coordinates(anchors, encoding.mask))
+        return self.layers(content)
 
     def project(self, encoding: Encoding) -> ProjectedEncoding:
         """The part of the look-up that does not depend on the anchors: once per video, for all queries and steps."""

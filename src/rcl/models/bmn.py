@@ -5,13 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from rcl.models.boundaries import boundary_layers
 from rcl.models.encoding import Encoding
-
-
-def _boundary_head(channels: int, groups: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv1d(channels, channels, 3, padding=1, groups=groups), nn.ReLU(), nn.Conv1d(channels, 1, 1)
-    )
 
 
 class BMNEncoder(nn.Module):
@@ -36,8 +31,8 @@ class BMNEncoder(nn.Module):
             nn.Conv1d(channels, channels, 3, padding=1, groups=groups),
             nn.ReLU(),
         )
-        self.start = _boundary_head(channels, groups)
-        self.end = _boundary_head(channels, groups)
+        self.start = boundary_layers(channels, groups)
+        self.end = boundary_layers(channels, groups)
         self.proposal = nn.Sequential(nn.Conv1d(channels, self.channels, 3, padding=1), nn.ReLU())
 
     def forward(self, features: Tensor, mask: Tensor) -> Encoding:

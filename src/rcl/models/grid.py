@@ -89,12 +89,15 @@ class Cells:
         """Segments ``(..., 2)`` that the alignment is asked about."""
         return torch.stack((start, start + duration + self.last), dim=-1).float()
 
-    def nearest(self, anchors: Tensor, snippets: Tensor) -> tuple[Tensor, Tensor]:
-        """Start and duration index ``(B, K)`` of the cell next to ``anchors (B, K, 2)``; ``snippets (B, 1)`` are T."""
+    def nearest(self, anchors: Tensor, snippets: Tensor, *, finer: int = 1) -> tuple[Tensor, Tensor]:
+        """Start and duration index ``(B, K)`` of the cell next to ``anchors (B, K, 2)``; ``snippets (B, 1)`` are T.
+
+        In a map that is ``finer``, all of them are in its smaller steps.
+        """
         start = torch.minimum(anchors[..., 0].round().long().clamp(min=0), snippets - 1)
         most = snippets - start  # (B, K), durations that fit
         if self.longest is not None:
-            most = most.clamp(max=self.longest)
+            most = most.clamp(max=self.longest * finer)
         return start, torch.minimum(length(anchors).round().long().clamp(min=1), most) - 1
 
 
@@ -141,6 +144,7 @@ class GridDetector(nn.Module):
         alignment: the look-up.
         head: what becomes of the map.
         cells: which cell stands for which segment.
+        finer: the map of scores is enlarged so many times, by linear interpolation (paper, Table 4).
     """
 
     steps = 1
@@ -153,12 +157,14 @@ class GridDetector(nn.Module):
         head: GridHead,
         *,
         cells: Cells | None = None,
+        finer: int = 1,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.alignment = alignment
         self.head = head
         self.cells = cells or Cells()
+        self.finer = finer
 
     def forward(self, features: Tensor, mask: Tensor, anchors: Tensor) -> Predictions:
         """Ask ``features (B, C, T)``, of which ``mask (B, T)`` exist, about ``anchors (B, K, 2)`` in snippet time."""
@@ -183,7 +189,25 @@ class GridDetector(nn.Module):
         within = steps < snippets[:, None]  # (B, T); of a square map, rows as well
         inside = within[:, :rows, None] & within[:, None]  # (B, rows, columns)
         maps = self.head(filled.unflatten(1, (rows, columns)), inside)
+        if self.finer > 1:
+            maps = self._enlarged(maps, inside)
         return GridEncoding(maps, mask, encoding.boundaries)
+
+    def _enlarged(self, maps: Tensor, inside: Tensor) -> Tensor:
+        """``maps (B, 2 + L, rows, columns)`` of which ``inside (B, rows, columns)`` exist, ``finer`` times as large."""
+
+        def matrix(size: int, *, of_starts: bool) -> Tensor:
+            step = torch.arange(size * self.finer, device=maps.device, dtype=maps.dtype)
+            # Where the same start, or the same end or duration, lies in the coarse map.
+            return _interpolation(step / self.finer if of_starts else (step + 1) / self.finer - 1, size)
+
+        starts_are_rows = self.cells.rows == "starts"
+        rows = matrix(maps.shape[2], of_starts=starts_are_rows)
+        columns = matrix(maps.shape[3], of_starts=not starts_are_rows)
+        exists = inside[:, None].to(maps.dtype)
+        values, shares = (rows @ x @ columns.T for x in (maps * exists, exists))
+        # Beside the padding, what exists counts alone, as it does at the edge of a map without padding.
+        return values / shares.clamp(min=torch.finfo(maps.dtype).eps)
 
     def _embed(self, features: Tensor, start: Tensor, duration: Tensor) -> tuple[Tensor, Tensor]:
         """Cells ``(N,)`` of ``features (B, C, T)``: ``(B, N, channels)``; and an empty one: ``(…, 1, channels)``."""
@@ -201,7 +225,8 @@ class GridDetector(nn.Module):
     def query(self, encoding: GridEncoding, anchors: Tensor, *, steps: int | None = None) -> Predictions:
         """Read the cells next to ``anchors (B, K, 2)``. There is one step, whatever ``steps`` says."""
         snippets = encoding.mask.sum(dim=1)[:, None]  # (B, 1)
-        place = self.cells.place(*self.cells.nearest(anchors, snippets), encoding.maps.shape[3])  # (B, K)
+        start, duration = self.cells.nearest(anchors * self.finer, snippets * self.finer, finer=self.finer)  # (B, K)
+        place = self.cells.place(start, duration, encoding.maps.shape[3])  # (B, K)
         channels = encoding.maps.shape[1]
         read = encoding.maps.flatten(2).gather(2, place[:, None].expand(-1, channels, -1))  # (B, 2 + L, K)
         regression, classification = read[:, 0], read[:, 1]
@@ -209,6 +234,16 @@ class GridDetector(nn.Module):
             anchors, classification, regression, torch.zeros_like(anchors), read[:, 2:].transpose(1, 2)
         )
         return Predictions((scores,), anchors, encoding.boundaries)
+
+
+def _interpolation(places: Tensor, size: int) -> Tensor:
+    """The matrix ``(N, size)`` that reads a sequence at real ``places (N,)``, its ends beyond its ends."""
+    places = places.clamp(0, size - 1)
+    lower = places.floor().long()
+    fraction = (places - lower)[:, None]
+    matrix = places.new_zeros(len(places), size)
+    matrix.scatter_add_(1, lower[:, None], 1 - fraction)
+    return matrix.scatter_add_(1, (lower + 1).clamp(max=size - 1)[:, None], fraction)
 
 
 def bmn(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from rcl.models.boundaries import BoundaryHead
 from rcl.models.encoding import Encoding
 
 
@@ -44,6 +45,7 @@ class TemporalEncoder(nn.Module):
         layers: number of layers; layer ``i`` has dilation ``2^i``.
         dropout: inside each layer.
         input_dropout: share of input channels that is dropped, one draw for the whole video.
+        boundaries: add a boundary head.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class TemporalEncoder(nn.Module):
         layers: int,
         dropout: float = 0.0,
         input_dropout: float = 0.0,
+        boundaries: bool = False,
     ) -> None:
         super().__init__()
         self.channels = channels
@@ -62,6 +65,7 @@ class TemporalEncoder(nn.Module):
         self.embed = nn.Conv1d(in_channels, channels, 1)
         self.layers = nn.ModuleList(DilatedResidual(channels, dilation=2**i, dropout=dropout) for i in range(layers))
         self.norm = SnippetNorm(channels)
+        self.boundaries = BoundaryHead(channels) if boundaries else None
 
     def forward(self, features: Tensor, mask: Tensor) -> Encoding:
         """Encode ``features (B, in_channels, T)`` where ``mask (B, T)`` is true."""
@@ -69,4 +73,5 @@ class TemporalEncoder(nn.Module):
         x = self.embed(self.input_dropout(features)) * exists  # (B, C, T)
         for layer in self.layers:
             x = layer(x, exists)
-        return Encoding(self.norm(x) * exists, mask, boundaries=None)
+        x = self.norm(x) * exists
+        return Encoding(x, mask, self.boundaries(x) if self.boundaries else None)
