@@ -1,0 +1,221 @@
+"""How long everything around the network takes at the size of ActivityNet-1.3.
+
+    python benchmarks/activitynet.py ANNOTATIONS [--videos N] [--json FILE]
+
+ANNOTATIONS is the annotation file of ActivityNet-1.3, of which all training and validation videos are used. What
+else a run reads is made up before: a .npy file of 100 to 200 snippets × 8 channels per video, and class scores in
+CUHK's layout. The recipe is configs/activitynet_tsn_rcl.yaml. In place of the network something answers at random, and
+the time of that is not counted. Everything else is what `rcl train`, `rcl detect` and `rcl evaluate` run; one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rcl.annotations import Annotations, load_annotations
+from rcl.assembly import build_augmentation, training_segments
+from rcl.classifiers import label_detections, load_video_scores
+from rcl.config import Config, load_config
+from rcl.datasets import TrainingDataset, VideoDataset, WindowDataset, collate
+from rcl.detections import Detections
+from rcl.evaluation import evaluate
+from rcl.features import FeatureStore
+from rcl.localizer import Localizer
+from rcl.losses import assign, boundary_targets
+from rcl.predictions import AnchorScores, Predictions
+from rcl.training import TrainingData, load_training_data
+
+CONFIG = Path(__file__).resolve().parents[1] / "configs" / "activitynet_tsn_rcl.yaml"
+CHANNELS, CLASSES, WINDOW = 8, 200, 64
+THRESHOLDS = np.linspace(0.5, 0.95, 10)
+
+
+class Stopwatch:
+    """Seconds of each stage, which may be entered many times."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        self.seconds[stage] += time.perf_counter() - begin
+
+
+class RandomModel(nn.Module):
+    """Answers at random, and leaves the segments about where they are."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.steps = steps
+        self.generator = torch.Generator().manual_seed(0)
+        self.seconds = 0.0
+
+    def encode(self, features: Tensor, _: Tensor) -> SimpleNamespace:
+        return SimpleNamespace(boundaries=torch.randn(1, 2, features.shape[2], generator=self.generator))
+
+    def query(self, _: SimpleNamespace, anchors: Tensor, *, steps: int | None = None) -> Predictions:
+        begin = time.perf_counter()
+        logits = torch.randn(self.steps, 2, *anchors.shape[:2], generator=self.generator)
+        offsets = 0.1 * torch.randn(anchors.shape, generator=self.generator)
+        answers = tuple(AnchorScores(anchors, *step, offsets, anchors.new_zeros(*step[0].shape, 0)) for step in logits)
+        self.seconds += time.perf_counter() - begin
+        return Predictions(answers, answers[-1].segments, None)
+
+
+def make_pack(annotations: Path, root: Path, *, videos: int | None = None) -> None:
+    """A pack of the first ``videos`` of both subsets, or of all, with made features and class scores."""
+    random = np.random.default_rng(0)
+    data = json.loads(annotations.read_text())
+    count: Counter[str] = Counter()
+    for name, video in list(data["database"].items()):
+        count[video["subset"]] += 1
+        if video["subset"] == "testing" or (videos and count[video["subset"]] > videos):
+            del data["database"][name]
+    (root / "features").mkdir(parents=True)
+    (root / "annotations.json").write_text(json.dumps(data))
+    labels = sorted({item["label"] for video in data["database"].values() for item in video["annotations"]})
+    labels += [f"class {i}" for i in range(len(labels), CLASSES)]
+    scores = {}
+    for name, video in data["database"].items():
+        features = random.normal(size=(random.integers(100, 201), CHANNELS)).astype(np.float32)
+        np.save(root / "features" / f"{name}.npy", features)
+        if video["subset"] == "validation":
+            score = random.dirichlet(np.full(CLASSES, 0.1))
+            if video["annotations"]:
+                score[labels.index(video["annotations"][0]["label"])] += 1
+            scores[name.removeprefix("v_")] = (score / score.sum()).round(6).tolist()
+    (root / "scores.json").write_text(json.dumps({"results": scores, "class": labels}))
+
+
+def prepare_training(data: TrainingData, config: Config, localizer: Localizer, watch: Stopwatch) -> dict[str, int]:
+    """Samples, segments and targets of an epoch over both subsets, as in training; how much of it there was."""
+    segments = training_segments(config.sampling, localizer.anchors)
+    samples = anchors = 0
+    for videos in (data.training, data.validation):
+        dataset = TrainingDataset(videos, build_augmentation(config.augmentation), segments, seed=config.training.seed)
+        for first in range(0, len(dataset), config.training.batch_size):
+            with watch("features read and resized, segments drawn, batches"):
+                last = min(first + config.training.batch_size, len(dataset))
+                batch = collate([dataset[index] for index in range(first, last)])
+            with watch("targets of the segments and of the boundaries"):
+                assign(batch.anchors, batch.segments, batch.labels, 0)
+                boundary_targets(batch.segments, batch.labels, batch.features.shape[2], tolerance=1.5)
+            samples += len(batch.features)
+            anchors += int(batch.anchor_mask.sum())
+    return {"samples": samples, "training_segments": anchors}
+
+
+def cut_windows(root: Path, watch: Stopwatch) -> dict[str, int]:
+    """The windows that hold an instance, of both subsets, as a recipe of THUMOS14 cuts them."""
+    windows = 0
+    with watch(f"windows of {WINDOW} snippets cut, their instances found"):
+        annotations = load_annotations(root / "annotations.json")
+        # Their rate is that of frames; without it the snippets are spread over the duration.
+        videos = {name: replace(video, snippets_per_second=None) for name, video in annotations.videos.items()}
+        labels = annotations.labels
+        dataset = WindowDataset(
+            VideoDataset(Annotations(videos), FeatureStore(root / "features"), labels), WINDOW, minimum_share=0.9
+        )
+        windows = len(dataset)
+    with watch("windows read"):
+        for index in range(windows):
+            dataset[index]
+    return {"windows": windows}
+
+
+def detect(root: Path, videos: VideoDataset, localizer: Localizer, watch: Stopwatch) -> Path:
+    """Detections of all ``videos``, as `rcl detect` makes and writes them."""
+    with watch("class scores loaded"):
+        scores = load_video_scores(root / "scores.json")
+    found = []
+    for index, video in enumerate(videos.videos):
+        with watch("features read, scores fused, soft-NMS, seconds"):
+            proposals = localizer.detect_prepared(*videos.read(index), video=video.name)
+        with watch("detections labelled"):
+            found.append(label_detections(proposals, scores))
+    watch.seconds["features read, scores fused, soft-NMS, seconds"] -= localizer.model.seconds
+    with watch("detections joined and written"):
+        Detections.concatenate(found).save(root / "detections.json")
+    return root / "detections.json"
+
+
+def measure(annotations: Path, root: Path, *, videos: int | None = None) -> dict[str, float | dict[str, float]]:
+    """Run every stage in the folder ``root``; all the numbers that the script prints."""
+    make_pack(annotations, root, videos=videos)
+    config = load_config(CONFIG, [f"data.root={root}"])
+    before, after = Stopwatch(), Stopwatch()
+    with before("annotations loaded, features found, heads read"):
+        data = load_training_data(config)
+    assert data.validation is not None  # the recipe has a validation subset
+    model = RandomModel(config.model.steps)
+    localizer = Localizer.from_model(model, config, data.facts, device="cpu")  # type: ignore[arg-type]
+    counts = prepare_training(data, config, localizer, before) | cut_windows(root, before)
+    path = detect(root, data.validation, localizer, after)
+    with after("detections and annotations loaded"):
+        detections = Detections.load(path)
+        truth = load_annotations(root / "annotations.json", clip=False).subset("validation")
+    with after("mAP at 10 thresholds, AR@AN"):
+        evaluation = evaluate(detections, truth, tiou_thresholds=THRESHOLDS)
+    return {
+        **counts,
+        "validation_videos": len(truth.videos),
+        "detections": len(detections),
+        "classes": len(evaluation.labels),
+        "average_map": evaluation.average_map,
+        "before_the_network_seconds": dict(before.seconds),
+        "after_the_network_seconds": dict(after.seconds),
+        "random_answers_seconds": model.seconds,
+        "peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+    }
+
+
+def report(numbers: dict) -> None:
+    print(f"{numbers['samples']:,} samples, {numbers['training_segments']:,} segments, {numbers['windows']:,} windows")
+    show(numbers["before_the_network_seconds"])
+    print(
+        f"\n{numbers['detections']:,} detections of {numbers['classes']} classes in {numbers['validation_videos']:,} "
+        f"videos (average mAP of random answers: {100 * numbers['average_map']:.1f} %)"
+    )
+    show(numbers["after_the_network_seconds"])
+    print(f"\nnot counted: random answers {numbers['random_answers_seconds']:.1f} s")
+    print(f"peak memory {numbers['peak_memory_gib']:.2f} GiB")
+
+
+def show(seconds: dict[str, float]) -> None:
+    for stage, value in chain(seconds.items(), [("together", sum(seconds.values()))]):
+        print(f"{stage:56}{value:8.2f} s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("annotations", type=Path, help="annotation file of ActivityNet-1.3")
+    parser.add_argument("--videos", type=int, metavar="N", help="only the first N of each subset")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there")
+    options = parser.parse_args()
+    torch.set_num_threads(1)  # small tensors: threads would rather wait for each other
+    with tempfile.TemporaryDirectory() as folder:
+        numbers = measure(options.annotations, Path(folder) / "pack", videos=options.videos)
+    report(numbers)
+    if options.json:
+        options.json.write_text(json.dumps(numbers, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
