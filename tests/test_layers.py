@@ -25,6 +25,7 @@ LEVELS = {
             "public_annotations",
             "rescaling",
             "windows",
+            "exchange",
         ],
         1,
     ),
@@ -33,8 +34,10 @@ LEVELS = {
     ),
     **dict.fromkeys(["checkpoints", "video", "rendering", "figure", "scenery"], 2),
     **dict.fromkeys(
-        ["assembly", "training", "runs", "localizer", "cli", "tables", "fit", "public_weights", "conversion"], 3
+        ["assembly", "training", "runs", "localizer", "cli", "report", "tables", "fit", "public_weights", "conversion"],
+        3,
     ),
+    "serve": 3,
     "": 3,  # rcl/__init__.py: what users import
 }
 # Level 2 knows level 1, itself, and this.

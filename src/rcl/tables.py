@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from rich.markup import escape
 from rich.table import Table
 
+from rcl.evaluation.characteristics import CHARACTERISTICS
+from rcl.evaluation.diagnosis import KINDS, Diagnosis
 from rcl.evaluation.metrics import Evaluation
 
 
@@ -29,3 +34,56 @@ def evaluation_table(evaluation: Evaluation) -> Table:
         f"AR@{evaluation.recall_at.numbers[-1]:.0f}: {100 * recall[-1]:.1f} %, AUC {100 * evaluation.ar_auc:.1f} %"
     )
     return table
+
+
+def bucket_table(diagnoses: Mapping[str, Diagnosis]) -> Table:
+    """mAP_N and missed ground truths by bucket, in percent, side by side for detectors on the same ground truth."""
+    first = next(iter(diagnoses.values()))
+    counts, thresholds = first.counts, first.tiou_thresholds
+    table = Table(
+        title=f"{counts['ground_truths']} instances of {len(first.labels)} actions, "
+        f"tIoU {thresholds[0]:g}" + (f" to {thresholds[-1]:g}" if len(thresholds) > 1 else "")
+    )
+    table.add_column("characteristic")
+    table.add_column("bucket")
+    table.add_column("range", justify="right")
+    table.add_column("instances", justify="right")
+    for name in diagnoses:
+        prefix = f"{escape(name)}\n" if len(diagnoses) > 1 else ""
+        table.add_column(f"{prefix}mAP_N %", justify="right")
+        table.add_column(f"{prefix}missed %", justify="right")
+    missed = [diagnosis.false_negatives.missed.mean() for diagnosis in diagnoses.values()]
+    base = [diagnosis.average_mAP_N for diagnosis in diagnoses.values()]
+    everything = [value for pair in zip(base, missed, strict=True) for value in pair]
+    table.add_row("all", "", "", str(counts["ground_truths"]), *map(_percent, everything), end_section=True)
+    for one in first.characteristics:
+        columns = [
+            (diagnosis.sensitivity[one.name].average_mAP_N, diagnosis.false_negatives.rates(one))
+            for diagnosis in diagnoses.values()
+        ]
+        for row, (bucket, limit, count) in enumerate(zip(one.buckets, one.limits, one.counts, strict=True)):
+            values = [_percent(rates[bucket]) for pair in columns for rates in pair]
+            title = "" if row else CHARACTERISTICS[one.name]
+            table.add_row(title, bucket, limit, str(count), *values, end_section=row == len(one.buckets) - 1)
+    return table
+
+
+def error_table(diagnoses: Mapping[str, Diagnosis]) -> Table:
+    """What the best 10·G detections of every class are, and what each kind of error costs, in percent."""
+    table = Table(title="best 10·G detections of every class (G: its ground truths)")
+    table.add_column("kind")
+    for name in diagnoses:
+        prefix = f"{escape(name)}\n" if len(diagnoses) > 1 else ""
+        table.add_column(f"{prefix}share %", justify="right")
+        table.add_column(f"{prefix}mAP_N gained without", justify="right")
+    for kind in KINDS:
+        values = []
+        for diagnosis in diagnoses.values():
+            gain = diagnosis.false_positives.gains.get(kind)
+            values += [_percent(diagnosis.false_positives.fractions[kind]), "" if gain is None else _percent(gain)]
+        table.add_row(kind.replace("_", " "), *values)
+    return table
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f}"

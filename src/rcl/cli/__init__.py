@@ -10,6 +10,7 @@ import typer
 from rcl.cli.console import interruptible, notes
 from rcl.cli.conversion import convert
 from rcl.cli.detection import detect
+from rcl.cli.diagnosis import diagnose
 from rcl.cli.evaluation import evaluate
 from rcl.cli.extraction import extract
 from rcl.cli.training import demo, fit, train
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (fit, extract, train, detect, evaluate, convert, demo):
+for command in (fit, extract, train, detect, evaluate, diagnose, convert, demo):
     app.command()(interruptible(command))
 
 

@@ -32,7 +32,7 @@ def evaluate(
     path = find_annotations(annotations) if annotations.is_dir() else annotations
     everything = load_annotations(path, clip=False)
     truth = everything.subset(subset)
-    found = _leave_aside(Detections.load(detections), set(everything.videos) - set(truth.videos), subset)
+    found = leave_aside(Detections.load(detections), set(everything.videos) - set(truth.videos), subset)
     if found.labels == ("",):
         notes.print("rcl: the detections have no labels, so the labels of the annotations do not count either.")
         truth = truth.unlabelled()
@@ -63,7 +63,7 @@ def parse_thresholds(text: str) -> np.ndarray:
     return np.array(numbers)
 
 
-def _leave_aside(detections: Detections, others: set[str], subset: str) -> Detections:
+def leave_aside(detections: Detections, others: set[str], subset: str) -> Detections:
     """Without the videos of other subsets, which nobody asked about; an unknown video stays, and counts as wrong."""
     aside = [name for name in detections.videos if name in others]
     if not aside:

@@ -1,7 +1,18 @@
-"""How good detections are: mAP, AR@AN and what they are made of."""
+"""How good detections are: mAP, AR@AN, and why they are wrong."""
 
+from rcl.evaluation.detad import diagnose
+from rcl.evaluation.diagnosis import Diagnosis
 from rcl.evaluation.matching import match
 from rcl.evaluation.metrics import Evaluation, average_precision, evaluate
 from rcl.evaluation.recall import RecallCurve, average_recall
 
-__all__ = ["Evaluation", "RecallCurve", "average_precision", "average_recall", "evaluate", "match"]
+__all__ = [
+    "Diagnosis",
+    "Evaluation",
+    "RecallCurve",
+    "average_precision",
+    "average_recall",
+    "diagnose",
+    "evaluate",
+    "match",
+]

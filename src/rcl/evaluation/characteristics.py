@@ -1,0 +1,217 @@
+"""What a ground truth instance is like, in buckets: coverage, length, number of instances, context, agreement.
+
+Source: Alwassel, Caba Heilbron, Escorcia and Ghanem, "Diagnosing Error in Temporal Action Detectors" (ECCV 2018), and
+its public code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+
+from rcl.annotations import Annotations
+from rcl.errors import InputError
+from rcl.evaluation.ground_truths import GroundTruths
+from rcl.files import Defect, PathLike, read_json, to_number
+
+BucketScheme = Literal["activitynet", "thumos14", "data"]
+Fields: TypeAlias = Mapping[str, Mapping[str, np.ndarray]]  # characteristic → video → (N,) values, NaN where unknown
+
+_Buckets: TypeAlias = tuple[list[float], tuple[str, ...]]  # edges and the names between them
+_SIZES = ("XS", "S", "M", "L", "XL")
+_NAMES_BY_COUNT = {1: ("all",), 2: ("S", "L"), 3: ("S", "M", "L"), 4: ("XS", "S", "M", "L"), 5: _SIZES}
+_UNIT = np.linspace(0.0, 1.0, 6).tolist()
+# The last three of the paper are read off the video by people: known only where the annotation file has them.
+_OBSERVED: dict[str, _Buckets] = {
+    "context-size": ([-1, 0, 1, 2, 3, 4, 5, 6], ("0", "1", "2", "3", "4", "5", "6")),
+    "context-distance": ([-1, 0, 1, 2, 3], ("Inf", "N", "M", "F")),
+    "agreement": (_UNIT, ("XW", "W", "M", "H", "XH")),
+}
+_MEASURED: dict[str, dict[str, _Buckets]] = {
+    "activitynet": {
+        "coverage": (_UNIT, _SIZES),
+        "length": ([0, 30, 60, 120, 180, np.inf], _SIZES),
+        "num-instances": ([-1, 1, 4, 8, np.inf], _SIZES[:4]),
+    },
+    "thumos14": {
+        "coverage": ([0, 0.02, 0.04, 0.06, 0.08, 1], _SIZES),
+        "length": ([0, 3, 6, 12, 18, np.inf], _SIZES),
+        "num-instances": ([-1, 1, 40, 80, np.inf], _SIZES[:4]),
+    },
+}
+_MOST_BUCKETS = {"coverage": 5, "length": 5, "num-instances": 4}
+CHARACTERISTICS = {  # and how people read them
+    "context-size": "context size",
+    "context-distance": "context distance",
+    "agreement": "agreement",
+    "coverage": "coverage in %",
+    "length": "length in s",
+    "num-instances": "instances in video",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Characteristic:
+    """The ground truths by one characteristic.
+
+    Args:
+        name: one of ``CHARACTERISTICS``.
+        edges: ``(B + 1,)`` float64, growing. Bucket ``b`` is ``edges[b] < value ≤ edges[b + 1]``, the first one
+            with its lower edge. Length is in seconds, coverage a share of the video.
+        buckets: ``B`` names.
+        bucket_index: ``(N,)`` int64, −1 where the value is unknown or outside of all buckets.
+    """
+
+    name: str
+    edges: np.ndarray
+    buckets: tuple[str, ...]
+    bucket_index: np.ndarray
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """``B`` texts such as ``≤ 30`` and, where the end is open, ``> 180``; coverage in percent."""
+        edges = self.edges * (100 if self.name == "coverage" else 1)
+        return tuple(
+            f"≤ {upper:.3g}" if np.isfinite(upper) else f"> {lower:.3g}" for lower, upper in pairwise(edges.tolist())
+        )
+
+    @property
+    def counts(self) -> np.ndarray:
+        """``(B,)`` int64, how many ground truths each bucket has."""
+        return np.bincount(self.bucket_index[self.bucket_index >= 0], minlength=len(self.buckets))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain Python types; an open end is ``None``."""
+        return {
+            "edges": [float(edge) if np.isfinite(edge) else None for edge in self.edges],
+            "buckets": list(self.buckets),
+            "ground_truths": self.counts.tolist(),
+        }
+
+
+def read_characteristics(path: PathLike) -> Fields:
+    """Read what DETAD's annotation files say of every instance: ``"coverage"``, ``"context-size"`` and so on.
+
+    Args:
+        path: an annotation file that ``load_annotations`` reads. Only ActivityNet's JSON can have such fields;
+            those that no instance has are left out.
+
+    Raises:
+        InputError: a value is not a number.
+    """
+    path = Path(path)
+    database = read_json(path).get("database") if path.suffix.lower() == ".json" else None
+    if not isinstance(database, dict):
+        return {}
+    found: dict[str, dict[str, np.ndarray]] = {name: {} for name in CHARACTERISTICS}
+    for video, entry in database.items():
+        items = entry.get("annotations") or []
+        for name in CHARACTERISTICS:
+            try:
+                values = [np.nan if item.get(name) is None else to_number(item[name], name) for item in items]
+            except Defect as defect:
+                raise defect.at(f"{path}, video {video!r}") from None
+            found[name][video] = np.array(values, dtype=np.float64)
+    known = [name for name in CHARACTERISTICS if any(np.isfinite(values).any() for values in found[name].values())]
+    return {name: found[name] for name in known}
+
+
+def measure(truth: GroundTruths, annotations: Annotations, fields: Fields) -> dict[str, np.ndarray]:
+    """The value of every characteristic that is known of some instance, ``(N,)`` float64 each, NaN where unknown.
+
+    What the fields say is taken as it is, as the original does; the rest follows from the segments.
+
+    Args:
+        truth: all instances of ``annotations``, in its order.
+        annotations: of the subset, with the durations of the videos.
+        fields: as of :func:`read_characteristics`; may cover more videos.
+
+    Raises:
+        InputError: a field has not one value per instance of a video.
+    """
+    durations = [video.duration_seconds or np.nan for video in annotations.videos.values()]
+    measured = {
+        "coverage": truth.lengths / np.array(durations)[truth.video_index],
+        "length": truth.lengths,
+        "num-instances": np.bincount(truth.video_index)[truth.video_index].astype(np.float64),
+    }
+    values = {}
+    for name in CHARACTERISTICS:
+        own = measured.get(name, np.full(len(truth), np.nan))  # (N,)
+        given = _rows_of(name, fields.get(name, {}), annotations)  # (N,)
+        value = np.where(np.isnan(given), own, given)
+        if not np.isnan(value).all():
+            values[name] = value
+    return values
+
+
+def _rows_of(name: str, field: Mapping[str, np.ndarray], annotations: Annotations) -> np.ndarray:
+    """One field in the order of the instances: ``(N,)`` float64."""
+    parts = []
+    for video in annotations.videos.values():
+        values = field.get(video.name, np.full(len(video.labels), np.nan))
+        if len(values) != len(video.labels):
+            expected, found = f"{len(video.labels)} values of {name}, one per instance", f"{len(values)}"
+            raise InputError(
+                f"{annotations.source}, video {video.name!r}", expected=expected, found=found, fix="read the same file"
+            )
+        parts.append(values)
+    return np.concatenate(parts)
+
+
+def cut(values: Mapping[str, np.ndarray], scheme: BucketScheme) -> tuple[Characteristic, ...]:
+    """Sort the instances into buckets.
+
+    Args:
+        values: characteristic to ``(N,)`` values, as of :func:`measure`.
+        scheme: ``activitynet`` and ``thumos14`` are the original's. ``data`` takes quantiles: up to five buckets of
+            coverage and length and up to four of the number of instances, with about as many ground truths each, and
+            fewer where many values are equal. None of them is empty, and together they hold every known value.
+
+    Raises:
+        InputError: the scheme is unknown.
+    """
+    if scheme not in get_args(BucketScheme):
+        expected = " or ".join(get_args(BucketScheme))
+        raise InputError("buckets", expected=expected, found=repr(scheme), fix="use one of them")
+    result = []
+    for name, value in values.items():
+        if name in _OBSERVED:
+            edges, buckets = _OBSERVED[name]
+        elif scheme == "data":
+            edges, buckets = _quantiles(value, _MOST_BUCKETS[name])
+        else:
+            edges, buckets = _MEASURED[scheme][name]
+        result.append(Characteristic(name, np.array(edges, dtype=np.float64), buckets, _bucket_of(value, edges)))
+    return tuple(result)
+
+
+def _quantiles(values: np.ndarray, most: int) -> _Buckets:
+    """Edges from 0 over values that occur, so that every bucket holds at least its upper edge."""
+    known = values[np.isfinite(values)]
+    upper = np.quantile(known, np.arange(1, most + 1) / most, method="inverted_cdf")
+    edges = np.unique([0.0, *upper])
+    return edges.tolist(), _NAMES_BY_COUNT[len(edges) - 1]
+
+
+def _bucket_of(values: np.ndarray, edges: list[float]) -> np.ndarray:
+    """Bucket of each value, −1 for none: ``(N,)`` int64."""
+    position = np.searchsorted(edges, values, side="left")  # NaN comes after the last edge
+    position[values == edges[0]] = 1
+    return np.where((position > 0) & (position < len(edges)), position - 1, -1)
+
+
+def recognized_scheme(annotations: Annotations) -> BucketScheme:
+    """The buckets that fit a file: those of a benchmark that its videos and labels are known from, or of the data."""
+    names = annotations.videos
+    if all(re.fullmatch(r"video_(test|validation)_\d{7}", name) for name in names):
+        return "thumos14"
+    if len(annotations.labels) == 200 and all(re.fullmatch(r"(v_)?[\w-]{11}", name) for name in names):
+        return "activitynet"
+    return "data"
