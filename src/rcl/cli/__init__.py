@@ -12,6 +12,7 @@ from rcl.cli.conversion import convert
 from rcl.cli.detection import detect
 from rcl.cli.diagnosis import diagnose
 from rcl.cli.evaluation import evaluate
+from rcl.cli.exchange import export, import_
 from rcl.cli.extraction import extract
 from rcl.cli.training import demo, fit, train
 from rcl.errors import InputError
@@ -22,8 +23,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (fit, extract, train, detect, evaluate, diagnose, convert, demo):
-    app.command()(interruptible(command))
+for command in (fit, extract, train, detect, evaluate, diagnose, convert, export, import_, demo):
+    app.command(command.__name__.rstrip("_"))(interruptible(command))  # import is a word of Python
 
 
 def main() -> None:
