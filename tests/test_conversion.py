@@ -23,7 +23,7 @@ def maps_of(localizer: Localizer, features: np.ndarray) -> torch.Tensor:
     snippets = localizer.resize
     clip, _ = localizer.prepare(features, 1.0)
     segments = localizer.anchors(snippets).segments
-    predictions = localizer._query(clip, segments)
+    predictions = localizer._query(localizer._encode(clip), segments)
     start, duration = segments[:, 0].long(), (segments[:, 1] - segments[:, 0]).long() - 1
     maps = torch.full((2, snippets, snippets), -1.0)
     step = predictions.steps[0]

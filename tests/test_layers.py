@@ -19,6 +19,7 @@ LEVELS = {
             "errors",
             "files",
             "feature_files",
+            "tensor_files",
             "subtitles",
             "machine",
             "classifiers",

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
+import math
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from rcl.config import Config, parse_config
 from rcl.errors import InputError
+from rcl.files import Defect, shown
+from rcl.tensor_files import read_tensors
 
 KEY = "rcl"
 FORMAT = 2  # 1 did not know how features are extracted
+_TRAINING = {"epoch", "global_step", "loops", "callbacks", "optimizer_states", "lr_schedulers"}  # Lightning's keys
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,14 @@ class Facts:
 class Checkpoint:
     """A trained model as it is kept in a file: ``weights`` are the averaged ones where training averages.
 
-    ``source`` is the file, for messages.
+    ``source`` is the file, for messages. ``resumable``: whether it also holds the state of a training.
     """
 
     config: Config
     facts: Facts
     weights: dict[str, Tensor]
     source: str = "checkpoint"
+    resumable: bool = False
 
 
 def describe(config: Config, facts: Facts) -> dict[str, Any]:
@@ -62,16 +66,13 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
         InputError: the file is missing, damaged, holds code, or is another program's.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(path, expected="a checkpoint of rcl train", found="no such file", fix="check the path")
     whole = "use a whole file that rcl train wrote"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickles that torch did not write
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged bytes make the parsers of this format raise anything
-        found = " ".join(str(error).split())[:120] or type(error).__name__
-        raise InputError(path, expected="a checkpoint of plain data", found=found, fix=whole) from None
+        content = read_tensors(path, expected="a checkpoint of plain data", fix=whole)
+    except Defect as defect:
+        raise defect.at(path) from None
     if not isinstance(content, dict) or not all(isinstance(content.get(key), dict) for key in (KEY, "state_dict")):
         raise InputError(
             path,
@@ -82,20 +83,38 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     kept = content[KEY]
     version = kept.get("format")
     if not isinstance(version, int) or version > FORMAT:
-        found = f"format {version!r}"
+        found = f"format {shown(version)}"
         raise InputError(path, expected=f"format {FORMAT} or older", found=found, fix="upgrade rcl-tad")
     prefix = "model."
     try:
         return Checkpoint(
             config=parse_config(kept["config"], where=str(path)),
-            facts=Facts(**{**kept["facts"], "labels": tuple(kept["facts"]["labels"])}),
+            facts=_facts_of(kept["facts"]),
             weights={
                 name.removeprefix(prefix): value
                 for name, value in content["state_dict"].items()
                 if name.startswith(prefix)
             },
             source=str(path),
+            resumable=content.keys() >= _TRAINING,
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
         found = f"a part missing or damaged ({type(error).__name__}: {error})"
         raise InputError(path, expected="configuration, facts and weights", found=found[:120], fix=whole) from None
+
+
+def _facts_of(kept: dict[str, Any]) -> Facts:
+    """The facts of a checkpoint; anything may stand in a file."""
+    facts = Facts(**{**kept, "labels": tuple(kept["labels"])})
+    rate = facts.snippets_per_second
+    known = [
+        all(isinstance(label, str) for label in facts.labels),
+        type(facts.in_channels) is int and facts.in_channels > 0,
+        all(isinstance(number, int | float) and 0 < number < math.inf for number in (facts.longest, rate or 1)),
+        isinstance(facts.extraction, dict | None),
+    ]
+    if not all(known):
+        raise ValueError("facts that are none")
+    return facts

@@ -120,8 +120,9 @@ class VideoScores:
         unknown = sorted(set(labels) - set(self.labels))
         if not unknown:
             return
-        similar = {name: difflib.get_close_matches(name, self.labels, n=1) for name in unknown}
+        similar = {name: difflib.get_close_matches(name, self.labels, n=1) for name in unknown[:5]}  # as many as shown
         found = [repr(name) + (f" (like {match[0]!r} here)" if match else "") for name, match in similar.items()]
+        found += unknown[5:]
         fix = "give both files the same names, or use scores of a classifier of these labels"
         raise self._refused("scores of every label of the annotations", f"none of {listed(found)}", fix)
 
@@ -214,13 +215,14 @@ def read_cuhk_scores(path: PathLike) -> VideoScores:
         labels = tuple(to_label(name) for name in names)
     except Defect as defect:
         raise defect.at(f'{path}, "class"') from None
-    scores, problems = np.zeros((len(results), len(labels))), list[InputError]()
-    for row, (video, values) in enumerate(results.items()):
+    rows, problems = list[np.ndarray](), list[InputError]()
+    for video, values in results.items():
         try:
-            scores[row] = _to_scores(values, len(labels))
+            rows.append(_to_scores(values, len(labels)).astype(np.float64))
         except Defect as defect:
             problems.append(defect.at(f"{path}, video {video!r}"))
     raise_first(problems)
+    scores = np.array(rows, dtype=np.float64).reshape(len(rows), len(labels))
     return VideoScores(tuple(results), labels, scores, source=str(path))
 
 

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from rcl.errors import InputError
+from rcl.files import shown
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0)]
@@ -386,7 +387,7 @@ def _override(values: dict[str, Any], override: str) -> None:
         if not isinstance(values, dict):
             fix = "give the key as section.name=value"
             raise InputError(
-                f"override {override!r}", expected="a section", found=f"the value {values!r} at {section}", fix=fix
+                f"override {override!r}", expected="a section", found=f"the value {shown(values)} at {section}", fix=fix
             )
     try:
         # YAML 1.1 reads 1e-3 as text; a number is a number to whoever types it.
@@ -423,7 +424,7 @@ def _explain(error: ValidationError, where: str) -> InputError:
     return InputError(
         f"{where}, {key or 'configuration'}",
         expected=_EXPECTED.get(first["type"], expected),
-        found=f"{found!r}"[:80] + more,
+        found=shown(found, 80) + more,
         fix="correct the value",
     )
 

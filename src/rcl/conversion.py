@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,8 +50,9 @@ def convert(source: PathLike, output: PathLike, *, network: Literal["bmn", "gtad
     config = parse_config(values, where=str(source))
     kept = Facts(labels=(), in_channels=facts.in_channels, longest=float(snippets), snippets_per_second=None)
     state = {f"model.{name}": tensor for name, tensor in weights.items()}
-    content = {"state_dict": state, KEY: describe(config, kept)}
-    write_file(output, lambda file: torch.save(content, file))
+    buffer = io.BytesIO()  # of a disk that is full, torch says what nobody understands
+    torch.save({"state_dict": state, KEY: describe(config, kept)}, buffer)
+    write_file(output, lambda file: file.write(buffer.getbuffer()))
     return snippets
 
 

@@ -190,6 +190,10 @@ class VideoDataset(Dataset[Sample]):
                 found="neither in the annotation file",
                 fix="add 'fps' or 'duration' to the annotations, or set data.snippets_per_second",
             )
+        if not math.isfinite(rate):
+            fix = "correct the duration in the annotations"
+            found = f"{duration:g} s for {snippets} snippets"
+            raise InputError(f"video {video.name!r}", expected="the duration of its features", found=found, fix=fix)
         if duration and not self.resize:
             self._check_length(video.name, snippets, rate, duration)
         return Timeline(rate, end_seconds=duration or math.inf)

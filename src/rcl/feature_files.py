@@ -7,8 +7,6 @@ that a file promises but does not hold.
 from __future__ import annotations
 
 import math
-import pickle
-import warnings
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,14 +18,19 @@ import torch
 from numpy.lib import format as npy
 
 from rcl.errors import InputError
-from rcl.files import Defect, listed, read_text
+from rcl.files import Defect, check_is_file, listed, read_text, told
+from rcl.tensor_files import read_tensors
 
 Shape = tuple[int, ...]
 Head = tuple[Shape, np.dtype]
 Result = TypeVar("Result")
 
 _AGAIN = "make or copy the file again"
-_MOST_COMPRESSED = 2000  # deflate reaches 1032 : 1; a file that claims more would fill the memory with nothing
+# Features are hardly compressible, but deflate reaches 1000 : 1: what claims more than this, and more than an array of
+# nothing may have, would fill the memory.
+_MOST_COMPRESSED, _ALWAYS_FINE = 50, 2**26
+_LONGEST_HEAD = 2**16  # bytes that say the shape and type of a .npy; a few dozen do
+_WIDEST = 2**20  # columns of a table; nothing that describes a snippet comes near
 
 
 def read_array(path: Path, video: str | None) -> np.ndarray:
@@ -59,22 +62,26 @@ def scan_archive(path: Path) -> dict[str, Head]:
 
 def _attempt(read: Callable[[], Result], path: Path) -> Result:
     try:
+        check_is_file(path)  # not a pipe, which would keep us waiting
         return read()
     except Defect:
         raise
     except InputError as error:  # whose place lacks the video
         raise Defect(expected=error.expected, found=error.found, fix=error.fix) from None
     except Exception as error:  # damaged bytes make the parsers of these formats raise anything
-        reason = str(error).strip().split("\n")[0][:150]
-        found = f"one that cannot be read ({type(error).__name__}: {reason})"
+        found = f"one that cannot be read ({told(error)})"
         raise Defect(expected=f"a complete {path.suffix.lower()} file", found=found, fix=_AGAIN) from error
 
 
 def _check_claim(claimed: int, stored: int) -> None:
     """Refuse a head that promises more bytes than the file can hold, before memory is made for them."""
     if claimed > stored:
-        found = f"room for {stored:,}"
-        raise Defect(expected=f"the {claimed:,} bytes that the head of the file promises", found=found, fix=_AGAIN)
+        expected = f"the {min(claimed, 10**18):,} bytes that the head of the file promises"
+        raise Defect(expected=expected, found=f"room for {stored:,}", fix=_AGAIN)
+
+
+def _check_compressed(claimed: int, stored: int) -> None:
+    _check_claim(claimed, max(stored * _MOST_COMPRESSED, _ALWAYS_FINE if stored else 0))
 
 
 def _choose(names: Sequence[str], video: str | None) -> str:
@@ -88,6 +95,10 @@ def _choose(names: Sequence[str], video: str | None) -> str:
 
 def _npy_head(stream: BinaryIO, size: int) -> Head:
     version = npy.read_magic(stream)
+    if version > (1, 0):  # whose heads may be of any length
+        length = int.from_bytes(stream.read(4), "little")
+        _check_claim(length, _LONGEST_HEAD)
+        stream.seek(-4, 1)
     shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(stream)
     if dtype.hasobject:
         fix = "save a plain array of float32 or float16"
@@ -113,7 +124,10 @@ def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
 
 
 def _npz_head(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Head:
-    _check_claim(info.file_size, info.compress_size * _MOST_COMPRESSED)
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others unpack without a limit
+        fix = "save it with numpy.savez or savez_compressed"
+        raise Defect(expected="an archive of numpy", found="another compression", fix=fix)
+    _check_compressed(info.file_size, info.compress_size)
     with archive.open(info) as stream:
         return _npy_head(stream, info.file_size)  # type: ignore[arg-type]
 
@@ -155,8 +169,10 @@ def _dataset(file: h5py.File, video: str | None) -> h5py.Dataset:
 def _read_hdf5(path: Path, video: str | None) -> np.ndarray:
     with h5py.File(path, "r") as file:
         dataset = _dataset(file, video)
-        if not dataset.is_virtual:  # those store their numbers in other files
-            _check_claim(dataset.nbytes, dataset.id.get_storage_size() * _MOST_COMPRESSED)
+        if dataset.is_virtual or dataset.external or dataset.file.id != file.id:
+            found, fix = "a reference to another file", "save the numbers in this one"
+            raise Defect(expected="the numbers of the video", found=found, fix=fix)
+        _check_compressed(dataset.nbytes, dataset.id.get_storage_size())
         if dataset.shape is None or dataset.dtype.kind not in "fiu":
             return np.empty((), dtype=dataset.dtype)  # which the caller refuses, so nothing needs reading
         return dataset[()]
@@ -187,6 +203,9 @@ def _is_header(fields: Sequence[str]) -> bool:
 
 def _read_csv(path: Path, video: str | None) -> np.ndarray:
     lines = [line for line in read_text(path).splitlines() if line.strip()]
+    if lines and lines[0].count(",") >= _WIDEST:
+        found, fix = f"{lines[0].count(',') + 1:,}", "save one row per snippet"
+        raise Defect(expected=f"at most {_WIDEST:,} columns", found=found, fix=fix)
     if lines and _is_header([field.strip(' "') for field in lines[0].split(",")]):
         lines = lines[1:]
     if not lines:
@@ -200,22 +219,14 @@ def _read_csv(path: Path, video: str | None) -> np.ndarray:
 
 
 def _read_pt(path: Path, video: str | None) -> np.ndarray:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickles, which we refuse in our own words
-            data = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        found = "Python objects (a pickle, which could run code) or damaged bytes"
-        fix = "save the features with torch.save(tensor, path)"
-        raise Defect(expected="a tensor", found=found, fix=fix) from None
+    fix = "save the features again with torch.save(tensor, path)"
+    data = read_tensors(path, expected="a tensor", fix=fix)
     if isinstance(data, Mapping):
         tensors = {str(name): value for name, value in data.items() if isinstance(value, torch.Tensor)}
         data = tensors[_choose([*tensors], video)]
     if not isinstance(data, torch.Tensor) or data.layout != torch.strided:
         found = f"a {getattr(data, 'layout', type(data).__name__)}"
-        raise Defect(expected="one dense tensor", found=found, fix="save the features with torch.save(tensor, path)")
-    # An expanded tensor of one number can claim any shape.
-    _check_claim(data.numel() * data.element_size(), data.untyped_storage().nbytes())
+        raise Defect(expected="one dense tensor", found=found, fix=fix)
     return (data.float() if data.dtype == torch.bfloat16 else data).detach().numpy()
 
 

@@ -9,12 +9,19 @@ import json
 import logging
 import math
 import os
+import reprlib
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 from rcl.errors import InputError
+
+LARGEST_TEXT = 2**29
+"""Bytes of a text file: parsed, JSON takes ten to thirty times as many."""
+
+LONGEST_SECONDS = 1e9
+"""Thirty years: a time beyond is none of a video, and too large for whole milliseconds."""
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -47,10 +54,21 @@ def raise_first(problems: Sequence[InputError]) -> None:
 # -- values ------------------------------------------------------------------------------------------------------
 
 
+_SHORT = reprlib.Repr()  # a value out of a pickle or YAML may hold one list a billion times
+_SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxtuple, _SHORT.maxdict = 4, 20, 20, 20
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 300
+
+
 def shown(value: object, limit: int = 60) -> str:
     """A value as an error message quotes it: short, on one line."""
-    text = repr(value)
+    text = _SHORT.repr(value)
     return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def told(error: BaseException, limit: int = 150) -> str:
+    """An exception of a library as an error message tells it: its kind and its words, short, on one line."""
+    words = " ".join(str(error).split())[:limit]
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def listed(names: Sequence[str], limit: int = 5) -> str:
@@ -89,6 +107,14 @@ def to_segment(start: object, end: object) -> tuple[float, float]:
             fix="correct or swap the two",
         )
     return segment
+
+
+def check_times(segments_seconds: Iterable[tuple[float, float]], where: object) -> None:
+    """Raise an ``InputError`` where a segment ends later than videos do, before it is written in milliseconds."""
+    for start, end in segments_seconds:
+        if end > LONGEST_SECONDS:
+            found, fix = f"{start:g} to {end:g} s", "correct the times (or the rate of the features)"
+            raise InputError(where, expected=f"times of up to {LONGEST_SECONDS:g} s", found=found, fix=fix)
 
 
 def to_pair(value: object) -> tuple[float, float]:
@@ -144,9 +170,9 @@ def extension_of(path: Path, allowed: Sequence[str]) -> str:
 
 
 def check_is_file(path: Path) -> None:
-    """Raise an ``InputError`` where ``path`` is missing or a folder."""
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "no such file"
+    """Raise an ``InputError`` where ``path`` is missing or something other than a file, such as a folder or a pipe."""
+    if not os.path.isfile(path):  # which takes any name, also one that is too long
+        found = "a folder" if os.path.isdir(path) else "no such file"
         raise InputError(path, expected="a file", found=found, fix="check the path")
 
 
@@ -154,10 +180,14 @@ def read_text(path: Path) -> str:
     """The text of a UTF-8 file, without a byte order mark.
 
     Raises:
-        InputError: the file is missing, a folder, not readable, or not UTF-8.
+        InputError: the file is missing, a folder, not readable, too large, or not UTF-8.
     """
     check_is_file(path)
     try:
+        size = path.stat().st_size
+        if size > LARGEST_TEXT:
+            expected, fix = f"a text of at most {LARGEST_TEXT:,} bytes", "split the file"
+            raise InputError(path, expected=expected, found=f"{size:,}", fix=fix)
         raw = path.read_bytes()
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -283,6 +313,7 @@ def write_file(path: PathLike, write: Callable[[BinaryIO], object]) -> None:
     Raises:
         InputError: the place cannot be written to.
     """
+    _check_name(path)
     target = Path(os.path.realpath(path))  # a link stays a link
     aside = target.with_name(f".{uuid.uuid4().hex}.part")
     try:
@@ -291,12 +322,23 @@ def write_file(path: PathLike, write: Callable[[BinaryIO], object]) -> None:
             write(file)
         os.replace(aside, target)
     except OSError as error:
-        found = error.strerror or str(error)
+        found = error.strerror or f"room for a part of it ({error})"  # numpy counts what it could write
         fix = "choose another place or make room"
         raise InputError(path, expected="a file that can be written", found=found, fix=fix) from None
     finally:
         with contextlib.suppress(OSError):  # it is renamed already, or could not be made
             aside.unlink()
+
+
+def _check_name(path: PathLike) -> None:
+    """Refuse what no file system takes as a name: such names come out of annotation files and archives."""
+    try:
+        encoded = os.fsencode(path)
+    except UnicodeEncodeError:
+        encoded = b"\0"
+    if b"\0" in encoded:
+        expected, fix = "a name that a file can have", "rename the video"
+        raise InputError(repr(os.fspath(path)), expected=expected, found="characters that none has", fix=fix)
 
 
 def check_place(path: PathLike) -> None:

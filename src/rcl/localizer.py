@@ -162,8 +162,11 @@ class Localizer:
             InputError: its weights are not those of the model that its configuration describes.
         """
         config, facts = checkpoint.config, checkpoint.facts
-        model = build_model(config.model, in_channels=facts.in_channels, num_labels=len(facts.labels))
+        sizes = {"in_channels": facts.in_channels, "num_labels": len(facts.labels)}
         try:
+            with torch.device("meta"):  # without memory, until the sizes are known to be those of the weights
+                build_model(config.model, **sizes).load_state_dict(checkpoint.weights, assign=True)
+            model = build_model(config.model, **sizes)
             model.load_state_dict(checkpoint.weights)
         except RuntimeError as error:
             found = " ".join(str(error).split("\n", 1)[-1].split())[:120]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from rcl.errors import InputError
+from rcl.files import Defect
 from rcl.models.grid import Cells, GridDetector, bmn, gtad
+from rcl.tensor_files import read_tensors
 
 _KEYS = ("state_dict_ema", "state_dict", "model_state_dict", "model", "net")  # averaged weights first
 _MASK = "sample_mask"
@@ -183,16 +185,13 @@ def read_gtad(path: Path | str) -> tuple[dict[str, Tensor], GTADFacts]:
 
 def _tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a file by name, wherever in it they are kept."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(path, expected="a file of weights", found="no such file", fix="check the path")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickles that torch did not write
-            content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged bytes make the parsers of this format raise anything
-        found = " ".join(str(error).split())[:120] or type(error).__name__
         fix = "use a whole file; if it holds more than tensors, save its state dict alone"
-        raise InputError(path, expected="weights as plain data", found=found, fix=fix) from None
+        content: Any = read_tensors(path, expected="weights as plain data", fix=fix)
+    except Defect as defect:
+        raise defect.at(path) from None
     tensors: dict[str, Tensor] = {}
     if isinstance(content, Mapping):
         content = next((content[key] for key in _KEYS if isinstance(content.get(key), Mapping)), content)

@@ -95,7 +95,11 @@ def _claim(output: Path, config: Config, *, resume: bool, overwrite: bool) -> bo
         fix = "add --resume to go on with it, or choose another folder"
         raise InputError(output, expected="a new folder for the run", found="the run of an earlier command", fix=fix)
     if last.exists():
-        _check_same(config, read_checkpoint(last).config, where=str(last))
+        kept = read_checkpoint(last)
+        if not kept.resumable:
+            fix = "start a run in another folder"
+            raise InputError(last, expected="the state of a training", found="weights alone", fix=fix)
+        _check_same(config, kept.config, where=str(last))
     write_text(output / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
     return last.exists()
 

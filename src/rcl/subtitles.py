@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rcl.detections import Detection, Detections
 from rcl.errors import InputError
-from rcl.files import PathLike, extension_of, write_text
+from rcl.files import PathLike, check_times, extension_of, write_text
 
 EXTENSIONS = (".srt", ".vtt")
 MIN_SCORE = 0.4
@@ -26,13 +26,14 @@ def save_subtitles(detections: Detections, path: PathLike, *, min_score: float =
         min_score: detections with a lower score are left out.
 
     Raises:
-        InputError: another extension, several videos, or a place that cannot be written.
+        InputError: another extension, several videos, times of no video, or a place that cannot be written.
     """
     extension = extension_of(Path(path), EXTENSIONS)
     if len(detections.videos) > 1:
         found = f"{len(detections.videos)}"
         fix = "write one file per video (rcl detect --subtitles FOLDER)"
         raise InputError(path, expected="detections of one video", found=found, fix=fix)
+    check_times((found[1:3] for found in detections), path)
     shown = sorted(found for found in detections if found.score >= min_score)  # by time
     if extension == ".srt":
         cues = [f"{number}\n{_cue(detection, ',')}" for number, detection in enumerate(shown, 1)]
@@ -42,8 +43,8 @@ def save_subtitles(detections: Detections, path: PathLike, *, min_score: float =
 
 
 def _cue(detection: Detection, point: str) -> str:
-    start = round(detection.start_seconds * 1000)
-    end = max(round(detection.end_seconds * 1000), start + 1)  # a cue without length is not shown
+    start = round(max(detection.start_seconds, 0.0) * 1000)
+    end = max(round(max(detection.end_seconds, 0.0) * 1000), start + 1)  # a cue without length is not shown
     label = " ".join(detection.label.split()) or "action"  # a blank line would end the cue
     # SubRip has tags, but no way to write a "<" that is none.
     label = html.escape(label, quote=False) if point == "." else label.replace("<", "‹").replace(">", "›")
@@ -51,5 +52,5 @@ def _cue(detection: Detection, point: str) -> str:
 
 
 def _clock(milliseconds: int, point: str) -> str:
-    seconds, milliseconds = divmod(max(milliseconds, 0), 1000)
+    seconds, milliseconds = divmod(milliseconds, 1000)
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{point}{milliseconds:03}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import logging
 import warnings
@@ -11,6 +12,8 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from rcl.errors import InputError
 
 HOW_TO_GO_ON = {
     "extract": "; the same command goes on",
@@ -27,7 +30,7 @@ def print_table(table: Table) -> None:
 
 
 def interruptible(command: Callable[..., None]) -> Callable[..., None]:
-    """The command, which an interruption ends with a word on how to go on."""
+    """The command, which an interruption ends with a word on how to go on, and a full disk with one that says so."""
 
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> None:
@@ -36,6 +39,11 @@ def interruptible(command: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             notes.print(f"rcl: interrupted{HOW_TO_GO_ON.get(command.__name__, '')}.")
             raise typer.Exit(130) from None
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            where, found = error.filename or "the output", error.strerror or str(error)
+            raise InputError(where, expected="a place to write to", found=found, fix="make room") from None
 
     return run
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -69,7 +70,7 @@ def detect(
         expected = f"at most the {localizer.model.steps} of the training"
         raise InputError("--steps", expected=expected, found=str(steps), fix="ask for fewer")
     layout = layout or localizer.layout
-    jobs: list[Job] = [job for path in inputs for job in _jobs(path, localizer, subset, layout, snippets_per_second)]
+    jobs: list[Job] = [job for path in inputs for job in jobs_of(path, localizer, subset, layout, snippets_per_second)]
     _check_jobs(jobs, output)
     scores = _scores_of(jobs, video_scores, localizer) if video_scores else None
     for place in (output, *([subtitles / "video.srt"] if subtitles else [])):
@@ -78,19 +79,20 @@ def detect(
     def detect_one(video: str, features: Tensor, timeline: Timeline) -> Detections:
         found = localizer.detect_prepared(features, timeline, video=video, steps=steps)
         labelled = label_detections(found, scores, k=video_labels) if scores else found
-        if subtitles:
-            _save_both(labelled, subtitles, video, min_score)
+        if subtitles and not _save_both(labelled, subtitles, video, min_score):
+            unwritten.append(video)
         return labelled
 
+    unwritten: list[str] = []
     found = _run(jobs, detect_one)
     if found:
         detections = Detections.concatenate(found)
-        if output.suffix.lower() in EXTENSIONS:
-            save_subtitles(detections, output, min_score=min_score)
-        else:
-            detections.save(output)
+        _save(detections, output, min_score)
         print(f"{len(detections)} detections in {len(found)} videos: {output}")
     end_with(len(jobs) - len(found), len(jobs))
+    if unwritten:
+        notes.print(f"rcl: the subtitles of {len(unwritten)} of {len(jobs)} videos could not be written; see above.")
+        sys.exit(2)
 
 
 def _check_options(output: Path, rate: float | None, layout: str | None) -> None:
@@ -134,15 +136,39 @@ def _run(jobs: list[Job], detect_one: Callable[[str, Tensor, Timeline], Detectio
     return found
 
 
-def _save_both(detections: Detections, folder: Path, video: str, min_score: float) -> None:
-    if Path(video).name != video:  # arrays of an archive may be called anything
-        fix = "rename the array"
-        raise InputError(f"video {video!r}", expected="the name of a file", found="one with folders", fix=fix)
-    for extension in EXTENSIONS:
-        save_subtitles(detections, folder / f"{video}{extension}", min_score=min_score)
+def _save(detections: Detections, output: Path, min_score: float) -> None:
+    """Write the results; where there is no place any more, into the folder for temporary files."""
+    try:
+        _write(detections, output, min_score)
+    except InputError as error:
+        rescued = Path(tempfile.mkdtemp(prefix="rcl-")) / output.name
+        _write(detections, rescued, min_score)
+        fix = f"make room and move the results there, which are in {rescued}"
+        raise InputError(output, expected=error.expected, found=error.found, fix=fix) from None
 
 
-def _jobs(path: Path, localizer: Localizer, subset: str | None, layout: str, rate: float | None) -> list[Job]:
+def _write(detections: Detections, output: Path, min_score: float) -> None:
+    if output.suffix.lower() in EXTENSIONS:
+        save_subtitles(detections, output, min_score=min_score)
+    else:
+        detections.save(output)
+
+
+def _save_both(detections: Detections, folder: Path, video: str, min_score: float) -> bool:
+    """Whether the subtitles could be written; if not it is told why, and the detections are as good."""
+    try:
+        if Path(video).name != video or not video.strip("."):  # arrays of an archive may be called anything
+            expected, fix = "the name of a file in one folder", "rename the array"
+            raise InputError(f"video {video!r}", expected=expected, found="another", fix=fix)
+        for extension in EXTENSIONS:
+            save_subtitles(detections, folder / f"{video}{extension}", min_score=min_score)
+    except InputError as error:
+        notes.print(f"rcl: {error}", markup=False)
+        return False
+    return True
+
+
+def jobs_of(path: Path, localizer: Localizer, subset: str | None, layout: str, rate: float | None) -> list[Job]:
     """Name and reader of every video of an input: a pack, videos or a folder of them, a feature file of one or many."""
     if path.suffix.lower() in (".h5", ".hdf5", ".npz"):
         store = FeatureStore(path, layout=layout)

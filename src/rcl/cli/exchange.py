@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +17,8 @@ from rcl.errors import InputError
 from rcl.exchange import FORMATS, Exported, elan, format_of, label_studio, merge, read, table, via
 from rcl.exchange.content import with_subset
 from rcl.files import Defect, extension_of, listed
+
+MAX_FPS = 10**6  # beyond, numbers of frames do not fit into 64 bits
 
 
 def export(
@@ -101,8 +102,9 @@ def import_(
 
 
 def _check_rate(fps: float | None) -> None:
-    if fps is not None and not 0 < fps < math.inf:
-        raise InputError("--fps", expected="frames per second above 0", found=str(fps), fix="correct it")
+    if fps is not None and not 0 < fps <= MAX_FPS:
+        expected = f"frames per second above 0, at most {MAX_FPS:,}"
+        raise InputError("--fps", expected=expected, found=str(fps), fix="correct it")
 
 
 def _best(detections: Detections, min_score: float | None, top: int | None) -> Detections:

@@ -111,7 +111,8 @@ def read_characteristics(path: PathLike) -> Fields:
         return {}
     found: dict[str, dict[str, np.ndarray]] = {name: {} for name in CHARACTERISTICS}
     for video, entry in database.items():
-        items = entry.get("annotations") or []
+        listed = entry.get("annotations") if isinstance(entry, dict) else None
+        items = [item if isinstance(item, dict) else {} for item in (listed if isinstance(listed, list) else [])]
         for name in CHARACTERISTICS:
             try:
                 values = [np.nan if item.get(name) is None else to_number(item[name], name) for item in items]
@@ -195,8 +196,10 @@ def cut(values: Mapping[str, np.ndarray], scheme: BucketScheme) -> tuple[Charact
 def _quantiles(values: np.ndarray, most: int) -> _Buckets:
     """Edges from 0 over values that occur, so that every bucket holds at least its upper edge."""
     known = values[np.isfinite(values)]
-    upper = np.quantile(known, np.arange(1, most + 1) / most, method="inverted_cdf")
+    upper = np.quantile(known, np.arange(1, most + 1) / most, method="inverted_cdf") if len(known) else []
     edges = np.unique([0.0, *upper])
+    if len(edges) == 1:  # all values are 0, or none is known
+        edges = np.array([0.0, np.finfo(np.float64).tiny])
     return edges.tolist(), _NAMES_BY_COUNT[len(edges) - 1]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from rcl.annotations import Annotations, VideoAnnotation, to_subset
 from rcl.detections import Detections
 from rcl.errors import InputError
-from rcl.files import Defect, to_label, to_number
+from rcl.files import Defect, check_times, to_label, to_number
 
 UNLABELLED = "action"
 """What a proposal, which has no label, is called in tools that need one."""
@@ -55,7 +55,7 @@ class Exported:
         """Annotations or detections, ready to be written.
 
         Raises:
-            InputError: a video has no name.
+            InputError: a video has no name, or a time is none of a video.
         """
         scored = isinstance(content, Detections)
         if isinstance(content, Detections):
@@ -69,6 +69,8 @@ class Exported:
             found = {name: _instances_of(video) for name, video in videos.items()}
         if any(not name.strip() for name in videos):
             raise InputError("videos", expected="a name for each", found="one without", fix="give it a name")
+        for name, items in found.items():
+            check_times((item[:2] for item in items), f"video {name!r}")
         fitted = {name: [_fitted(instance) for instance in items] for name, items in found.items()}
         return cls(videos, fitted, scored, tuple(_changes(found)), dict(files or {}))
 

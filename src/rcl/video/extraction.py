@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -204,7 +205,7 @@ def _file_digests(name: str, options: BackboneOptions) -> dict[str, str]:
     if kind in ("motion", "hf"):  # no files, and weights that are the same on the hub and in a folder
         return {}
     files = {kind: Path(source)} | ({"flow": Path(options.flow)} if options.flow else {})
-    return {key: _digest(path) for key, path in files.items() if path.is_file()}
+    return {key: _digest(path) for key, path in files.items() if os.path.isfile(path)}
 
 
 def _own_digest(backbone: Backbone) -> dict[str, str]:
@@ -227,4 +228,4 @@ def _external_data(path: Path) -> list[Path]:
         return []
     graph = path.read_bytes()
     beside = (file for file in sorted(path.parent.iterdir()) if file != path and file.is_file())
-    return [file for file in beside if file.name.encode() in graph]
+    return [file for file in beside if os.fsencode(file.name) in graph]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,7 +107,7 @@ def _read_config(source: str) -> PretrainedConfig:
         fix = 'run pip install "rcl-tad[video]"'
         raise InputError(f"hf:{source}", expected="transformers for it", found="no such package", fix=fix) from None
     expected = f"a video model ({', '.join(HAS_CLS)})"
-    local = Path(source).is_dir()
+    local = os.path.isdir(source)
     try:
         with _quiet():
             config = AutoConfig.from_pretrained(source, local_files_only=local, trust_remote_code=False)
@@ -115,6 +116,7 @@ def _read_config(source: str) -> PretrainedConfig:
         fix = "give a folder that save_pretrained wrote" if local else "check the name and the network"
         raise InputError(f"hf:{source}", expected=expected, found=f"{nothing} ({_told(error)})", fix=fix) from None
     space_only = getattr(config, "attention_type", None) == "space_only"
+    config._attn_implementation = None  # the file may name a kernel, which is a program from the hub
     if config.model_type not in HAS_CLS or space_only:
         found = f"{config.model_type}{' without attention over time' if space_only else ''}"
         raise InputError(f"hf:{source}", expected=expected, found=found, fix="choose another model")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
@@ -12,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rcl.errors import InputError
-from rcl.files import PathLike, check_is_file
+from rcl.files import Defect, PathLike
+from rcl.tensor_files import read_tensors
 from rcl.video.backbones import FrameSize
 from rcl.video.flow import gray, optical_flow, scaled_flow
 
@@ -160,15 +160,11 @@ def load_i3d(path: PathLike, in_channels: int) -> I3D:
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
-    check_is_file(path)
     expected, fix = "a state dict of tensors", "give a file that torch.save wrote, with the weights alone"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickles that torch did not write
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged bytes make the parsers of this format raise anything
-        found = " ".join(str(error).split())[:120] or type(error).__name__
-        raise InputError(path, expected=expected, found=found, fix=fix) from None
+        content = read_tensors(path, expected=expected, fix=fix)
+    except Defect as defect:
+        raise defect.at(path) from None
     if isinstance(content, dict):
         content = content.get("state_dict", content)
     if not isinstance(content, dict):

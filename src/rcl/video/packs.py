@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
@@ -143,7 +144,7 @@ class PackWriter:
     def _taken(self, name: str, path: Path) -> InputError | None:
         """The features of this name are those of another file, which is still there."""
         record = self._record(name)
-        if record is None or record.source == str(path.absolute()) or not Path(record.source).exists():
+        if record is None or record.source == str(path.absolute()) or not os.path.exists(record.source):
             return None
         fix = "rename it, or extract it into another folder"
         found = f"one called like {record.source}, whose features the pack holds"
