@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -260,10 +261,12 @@ class Fit:
         return train(config, self.output, resume=self.resumes, overwrite=self.overwrite)
 
     def evaluate(self, checkpoint: Path, config: Config) -> Evaluation | None:
-        """Detect in the held-out videos and compare with their labels: ``detections.json`` and ``evaluation.json``.
+        """Detect in the held-out videos and compare with their labels.
 
-        ``None`` where no video is held out.
+        It leaves ``detections.json``, ``evaluation.json`` and ``report.html``. ``None`` where no video is held out.
         """
+        from rcl.report.page import write_report  # its charts take a while to import
+
         subset = config.data.validation_subset
         if subset is None:
             return None
@@ -281,6 +284,16 @@ class Fit:
             detections, truth, tiou_thresholds=np.linspace(0.3, 0.7, 5), short_seconds=self.short_seconds
         )
         write_json(self.output / "evaluation.json", evaluation.to_json(), indent=1)
+        write_report(
+            self.output / "report.html",
+            detections=detections,
+            annotations=truth,
+            short_seconds=self.short_seconds,
+            videos=self.videos,
+            localizer=localizer,
+            features={video.name: partial(videos.read, index) for index, video in enumerate(videos.videos)},
+            title="Held-out videos",
+        )
         return evaluation
 
 

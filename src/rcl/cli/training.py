@@ -126,6 +126,7 @@ def run_fit(chain: Fit, *, workers: int) -> int:
         print_table(evaluation_table(evaluation))
         print(f"detections  {chain.output / 'detections.json'}")
         print(f"evaluation  {chain.output / 'evaluation.json'}")
+        print(f"report      {chain.output / 'report.html'} (open it in a browser)")
     else:
         notes.print("No video was held out, so nothing was evaluated.")
     print(f"features    {chain.output / 'pack'}")

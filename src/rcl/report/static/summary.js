@@ -1,0 +1,94 @@
+/* The page before a video is opened: its theme, charts that are drawn when they come into view, the table of classes. */
+"use strict";
+
+const byId = (id) => document.getElementById(id);
+const blockOf = (id) => {
+  const block = byId(id);
+  return block ? JSON.parse(block.textContent) : null;
+};
+const index = blockOf("report");
+
+// -- theme -------------------------------------------------------------------------------------------------------
+
+const stored = {
+  get: () => { try { return localStorage.getItem("rcl-theme"); } catch { return null; } }, // files may have no storage
+  set: (value) => { try { localStorage.setItem("rcl-theme", value); } catch { /* it holds until the page is left */ } },
+};
+const isDark = () => (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+if (stored.get()) document.documentElement.dataset.theme = stored.get();
+byId("theme").addEventListener("click", () => {
+  const theme = isDark() ? "light" : "dark";
+  document.documentElement.dataset.theme = theme;
+  stored.set(theme);
+  themeChanged();
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", themeChanged);
+
+function themeChanged() {
+  for (const chart of document.querySelectorAll(".chart.drawn")) drawChart(chart);
+  map?.draw();
+}
+
+// -- charts ------------------------------------------------------------------------------------------------------
+
+/** The program of the charts stands in the page as text; it is run when the first chart is in sight. */
+function plotly() {
+  if (!window.Plotly) {
+    const script = document.createElement("script");
+    script.textContent = byId("plotly").textContent;
+    document.head.append(script);
+  }
+  return window.Plotly;
+}
+
+function drawChart(element) {
+  const {data, layout} = structuredClone(index.charts[element.dataset.chart]);
+  const style = getComputedStyle(document.body);
+  const [ink, line] = ["--ink", "--line"].map((name) => style.getPropertyValue(name).trim());
+  const axis = {gridcolor: line, linecolor: line, zerolinecolor: line, automargin: true};
+  const themed = {
+    ...layout,
+    paper_bgcolor: "transparent",
+    plot_bgcolor: "transparent",
+    font: {color: ink, size: 12, family: style.fontFamily},
+    margin: {l: 55, r: 15, t: 20, b: 50, ...layout.margin},
+    xaxis: {...axis, ...layout.xaxis},
+    yaxis: {...axis, ...layout.yaxis},
+    legend: {orientation: "h", y: 1.02, yanchor: "bottom", x: 0, ...layout.legend},
+    bargap: 0.25,
+  };
+  if (element.clientWidth < 480) {
+    themed.margin.r = 5;
+    themed.font.size = 10;
+  }
+  plotly().react(element, data, themed, {responsive: true, displayModeBar: false, displaylogo: false});
+  element.classList.add("drawn");
+}
+
+const inView = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    if (!entry.isIntersecting) continue;
+    inView.unobserve(entry.target);
+    // After the page itself: the first chart takes a moment.
+    setTimeout(() => drawChart(entry.target), 30);
+  }
+});
+document.querySelectorAll(".chart").forEach((chart) => inView.observe(chart));
+
+// -- table of classes --------------------------------------------------------------------------------------------
+
+const table = byId("classes");
+table?.querySelectorAll("thead button").forEach((button, column) => {
+  button.addEventListener("click", () => {
+    const head = button.closest("th");
+    const number = "number" in head.dataset;
+    const before = head.getAttribute("aria-sort");
+    const descending = before ? before === "ascending" : number;
+    table.querySelectorAll("thead th").forEach((one) => one.removeAttribute("aria-sort"));
+    head.setAttribute("aria-sort", descending ? "descending" : "ascending");
+    const text = (row) => row.cells[column].textContent;
+    const compare = (a, b) => (number ? Number(text(a)) - Number(text(b)) : text(a).localeCompare(text(b)));
+    const body = table.tBodies[0];
+    body.append(...[...body.rows].sort((a, b) => (descending ? compare(b, a) : compare(a, b))));
+  });
+});
