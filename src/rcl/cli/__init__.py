@@ -15,6 +15,7 @@ from rcl.cli.evaluation import evaluate
 from rcl.cli.exchange import export, import_
 from rcl.cli.extraction import extract
 from rcl.cli.report import report
+from rcl.cli.serve import serve
 from rcl.cli.training import demo, fit, train
 from rcl.errors import InputError
 
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (fit, extract, train, detect, evaluate, diagnose, report, convert, export, import_, demo):
+for command in (fit, extract, train, detect, serve, evaluate, diagnose, report, convert, export, import_, demo):
     app.command(command.__name__.rstrip("_"))(interruptible(command))  # import is a word of Python
 
 

@@ -1,0 +1,98 @@
+"""Keeps other pages away: who may ask, and what a browser may do with the answer."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+TOKEN_HEADER = "x-rcl"  # a form or an image of another page cannot send it, and a script may not
+POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-store",
+}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only be reached from this machine."""
+    address = _address(host)
+    return address.is_loopback if address else host.lower() == "localhost"
+
+
+class Guard:
+    """Refuses requests that do not come from the page itself.
+
+    *Host*: a page of an attacker may have its name point at this machine (DNS rebinding), but the browser then sends
+    that name. So only addresses and the names that the server was given pass; on loopback, only those of loopback.
+    *Sites*: other pages may neither write nor embed. Writing needs JSON and a header of its own, which a browser
+    sends across sites only after asking, which is never granted.
+
+    Args:
+        app: what is guarded.
+        host: the address that the server is bound to.
+    """
+
+    def __init__(self, app: ASGIApp, host: str) -> None:
+        self.app, self.host = app, host.lower()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse a request, or pass it on and complete the headers of the answer."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def complete(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        refusal = self._refusal(scope["method"], scope["path"], Headers(scope=scope))
+        app = self.app if refusal is None else JSONResponse({"error": refusal}, status_code=403)
+        await app(scope, receive, complete)
+
+    def _refusal(self, method: str, path: str, headers: Headers) -> str | None:
+        host = headers.get("host", "")
+        if len(headers.getlist("host")) != 1 or not self._is_ours(host):
+            return "This name is not one of this server; open the address that rcl serve printed."
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+            return "Other pages may not ask this server."
+        site = headers.get("sec-fetch-site", "same-origin")
+        opens_page = method == "GET" and path == "/" and headers.get("sec-fetch-dest", "document") == "document"
+        if site not in ("same-origin", "none") and not opens_page:
+            return "Other pages may not ask this server."
+        if method in ("GET", "HEAD"):
+            return None
+        if headers.get(TOKEN_HEADER) != "1" or headers.get("content-type", "").split(";")[0] != "application/json":
+            return f"Changes need JSON and the header {TOKEN_HEADER}."
+        return None
+
+    def _is_ours(self, host: str) -> bool:
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        if "@" in host or "/" in host:
+            return False
+        names: Collection[str] = ("localhost", self.host)
+        if is_loopback(self.host):
+            return name in names or is_loopback(name)
+        return name in names or _address(name) is not None
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return None

@@ -1,0 +1,38 @@
+// Which keys belong to the page, and which to the place where the focus is.
+
+/** Whether the place where the focus is needs the key itself. */
+function takes(target, key) {
+  if (target.matches("input:not([type=range]), textarea, select")) return key !== "Escape" || Boolean(target.value && target.type === "search");
+  if (target.matches("input[type=range]")) return key.startsWith("Arrow");
+  if (target.matches("video")) return key === " " || key.startsWith("Arrow");
+  if (target.matches("button, a, summary")) return key === " " || key === "Enter";
+  const focused = target.closest(".timeline .segment");
+  return Boolean(focused) && !focused.classList.contains("selected") && (key === "Enter" || key.startsWith("Arrow"));
+}
+
+/**
+ * Call what a key stands for.
+ *
+ * keys: key → action; withControl: the same with Ctrl or Cmd; isReady(key): whether there is something to act on.
+ */
+export function listenToKeys(keys, withControl, isReady) {
+  const pressed = (event) => {
+    if (document.querySelector("dialog[open]")) return;
+    const types = event.getModifierState("AltGraph"); // by which brackets are typed on many keyboards
+    const control = (event.ctrlKey || event.metaKey) && !types;
+    const typing = event.target.matches?.("input:not([type=range])");
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (control && key in withControl && !(typing && key !== "s")) {
+      event.preventDefault();
+      if (typing) event.target.blur(); // what was typed counts
+      withControl[key](event);
+    } else if (!control && key in keys && isReady(key) && !takes(event.target, event.key)) {
+      if (event.altKey && !types && !key.startsWith("Arrow")) return;
+      event.preventDefault();
+      event.stopPropagation();
+      if (typing) event.target.blur();
+      else keys[key](event);
+    }
+  };
+  document.addEventListener("keydown", pressed, true); // before the timeline, whose arrow keys move the focus
+}
