@@ -8,6 +8,7 @@ is skipped (``sh no-test``).
 
 from __future__ import annotations
 
+import glob
 import re
 import shlex
 from pathlib import Path
@@ -91,6 +92,8 @@ class Reader:
 
     def type(self, command: list[str]) -> None:
         quick = QUICK if command[0] == "train" and "--help" not in command else []
+        # As a shell does it.
+        command = [word for part in command for word in (sorted(glob.glob(part)) if "*" in part else [part])]
         self.monkeypatch.setattr("sys.argv", ["rcl", *command, *quick])
         status = 0
         try:
