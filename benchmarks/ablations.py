@@ -112,10 +112,10 @@ TABLES: dict[str, list[Row]] = {
         for part, overrides, steps in (("grid", GRID, None), ("CAR", RRM, 1), ("CAR + RRM", RRM, None))
     ]
     + [
-        # BMN's encoder has no dropout; the recipe of 50 Salads has noise, that of GTEA does without.
-        Row("BMN, noise: grid", (*ENCODERS["BMN"], *NOISE, *GRID), pack="gtea-fold1"),
-        Row("BMN, noise: CAR", (*ENCODERS["BMN"], *NOISE, *RRM), 1, pack="gtea-fold1"),
-        Row("BMN, noise: CAR + RRM", (*ENCODERS["BMN"], *NOISE, *RRM), pack="gtea-fold1"),
+        # BMN's encoder has no dropout and sees seven snippets; the recipe of 50 Salads has noise, that of GTEA has not.
+        Row(f"BMN, {name}: {part}", (*ENCODERS["BMN"], *changed, *overrides), steps, pack="gtea-fold1")
+        for name, changed in (("noise", NOISE), ("noise, wide look-up", (*NOISE, "model.context=1.0")))
+        for part, overrides, steps in (("grid", GRID, None), ("CAR", RRM, 1), ("CAR + RRM", RRM, None))
     ],
     "continuous": [
         Row("grid, input 100, output 100", GRID),

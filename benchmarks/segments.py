@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from rcl.assembly import build_augmentation, regular_anchors, training_segments
 from rcl.config import Config, load_config
-from rcl.datasets import EpochSampler, TrainingDataset
+from rcl.datasets import EpochSampler
 from rcl.losses import assign
+from rcl.runs import training_dataset
 from rcl.segments import length
 from rcl.training import load_training_data
 
@@ -55,14 +55,7 @@ class Overlaps(NamedTuple):
 
 def overlaps(config: Config, *, epochs: int = 1) -> Overlaps:
     """Draw the training segments of a configuration for all videos, and compare them with the ground truth."""
-    data = load_training_data(config)
-    anchors = regular_anchors(config.model, config.inference, longest=data.facts.longest)
-    dataset = TrainingDataset(
-        data.training,
-        build_augmentation(config.augmentation),
-        training_segments(config.sampling, anchors),
-        seed=config.training.seed,
-    )
+    dataset = training_dataset(config, load_training_data(config))
     sampler = EpochSampler(len(dataset), seed=config.training.seed)
     columns: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for epoch in range(epochs):

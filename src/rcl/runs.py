@@ -126,14 +126,19 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _loaders(config: Config, data: TrainingData, trainer: lightning.Trainer) -> tuple[DataLoader, DataLoader | None]:
+def training_dataset(config: Config, data: TrainingData) -> TrainingDataset:
+    """The training samples with the segments that they are trained on."""
     anchors = regular_anchors(config.model, config.inference, longest=data.facts.longest)
-    dataset = TrainingDataset(
+    return TrainingDataset(
         data.training,
         build_augmentation(config.augmentation),
         training_segments(config.sampling, anchors),
         seed=config.training.seed,
     )
+
+
+def _loaders(config: Config, data: TrainingData, trainer: lightning.Trainer) -> tuple[DataLoader, DataLoader | None]:
+    dataset = training_dataset(config, data)
     sampler = EpochSampler(
         len(dataset), seed=config.training.seed, rank=trainer.global_rank, replicas=trainer.world_size
     )

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made import make_annotations, make_detections
 
-from rcl.annotations import Annotations, VideoAnnotation
-from rcl.detections import Detections
 from rcl.errors import InputError
 from rcl.evaluation import average_precision, average_recall, evaluate
 
@@ -19,36 +18,6 @@ needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason=f"golden files of 
 
 
 # ---- building inputs
-
-
-def make_annotations(videos):
-    """From ``{video: [(start, end, label)]}``."""
-    return Annotations(
-        {
-            name: VideoAnnotation(
-                name,
-                "validation",
-                None,
-                None,
-                np.array([row[:2] for row in instances], dtype=np.float64).reshape(-1, 2),
-                tuple(row[2] for row in instances),
-            )
-            for name, instances in videos.items()
-        }
-    )
-
-
-def make_detections(rows):
-    """From ``[(video, start, end, label, score)]``."""
-    videos, labels = (tuple(dict.fromkeys(row[i] for row in rows)) for i in (0, 3))
-    return Detections(
-        videos,
-        np.array([videos.index(row[0]) for row in rows], dtype=np.int64),
-        np.array([row[1:3] for row in rows], dtype=np.float64).reshape(-1, 2),
-        labels,
-        np.array([labels.index(row[3]) for row in rows], dtype=np.int64),
-        np.array([row[4] for row in rows], dtype=np.float64),
-    )
 
 
 def golden_json(name):
