@@ -238,13 +238,15 @@ def runs(options: argparse.Namespace) -> Iterator[Run]:
     rows = [row for name in options.only for row in TABLES[name]]
     wanted = dict.fromkeys((row.overrides, pack) for row in rows for pack in PACKS if row.pack in (None, pack.name))
     every = [(*one, seed) for seed in options.seeds for one in wanted]
-    for overrides, pack, seed in sorted(every, key=lambda one: _is_long(one[0])):  # what takes long comes last
+    for overrides, pack, seed in sorted(every, key=lambda one: _cost(one[0])):  # what takes long comes last
         folder = options.output / pack.name / folder_name(overrides) / f"seed-{seed}"
         yield Run(pack, options.packs / pack.name, overrides, seed, folder)
 
 
-def _is_long(overrides: tuple[str, ...]) -> bool:
-    return "data.resize=300" in overrides or "data.resize=200" in overrides
+def _cost(overrides: tuple[str, ...]) -> int:
+    """A rough order: long inputs cost more, and in grids their square."""
+    is_long = "data.resize=300" in overrides or "data.resize=200" in overrides
+    return is_long + (is_long and "model.head=grid" in overrides)
 
 
 def result(row: Row, pack: Pack, options: argparse.Namespace, trained: list[Run]) -> dict[str, Any]:
