@@ -26,6 +26,7 @@ LEVELS = {
             "public_annotations",
             "rescaling",
             "windows",
+            "chunks",
             "exchange",
         ],
         1,

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from rcl import chunks
 from rcl.assembly import Detector, build_decoder, build_model, regular_anchors
 from rcl.checkpoints import Checkpoint, Facts, read_checkpoint
 from rcl.config import Config
@@ -20,6 +22,8 @@ from rcl.errors import InputError
 from rcl.feature_files import EXTENSIONS
 from rcl.features import read_features
 from rcl.machine import best_device
+from rcl.models.encoding import Place
+from rcl.models.rcl import RCL
 from rcl.postprocess import Decoded, Decoder
 from rcl.predictions import AnchorScores, Predictions
 from rcl.rescaling import METHODS
@@ -31,8 +35,11 @@ from rcl.windows import centred_starts, merge_windows, window_starts
 
 log = logging.getLogger("rcl")
 
+CHUNK_SNIPPETS = 16384  # a longer video is encoded in chunks: 8 KB of table per snippet and 128 channels
 ANCHORS_PER_QUERY = 16384  # bounds the memory of a long video; a query is over well before it pays to ask for more
 WINDOWS_KEPT = 16  # of an encoded video
+
+Progress: TypeAlias = Callable[[float], None]  # told the share of the work that is done, up to 1
 
 
 class SegmentScores(NamedTuple):
@@ -89,6 +96,9 @@ class Localizer:
         declared_rate: the same where the configuration said it, in place of what annotation files say.
         layout: of feature files, ``TC`` or ``CT``.
         extractor: makes features of video files like those in training; ``None`` where nobody knows how.
+        chunk: videos and windows that are longer are encoded in chunks of so many snippets, where the model allows it
+            (the continuous function with an encoder that sees a part of the video at a time). It bounds the memory and
+            does not change the result.
         device: where to run; the best one there is where it is ``None``.
     """
 
@@ -109,6 +119,7 @@ class Localizer:
         declared_rate: float | None = None,
         layout: str = "TC",
         extractor: FeatureExtractor | None = None,
+        chunk: int = CHUNK_SNIPPETS,
         device: torch.device | str | None = None,
     ) -> None:
         self.device = torch.device(device) if device else best_device()
@@ -126,6 +137,7 @@ class Localizer:
         self.declared_rate = declared_rate
         self.layout = layout
         self.extractor = extractor
+        self.chunk = chunk
 
     @classmethod
     def load(
@@ -223,12 +235,22 @@ class Localizer:
         return self.detect_prepared(clip, timeline, video=video)
 
     def detect_prepared(
-        self, features: Tensor, timeline: Timeline, *, video: str, steps: int | None = None
+        self,
+        features: Tensor,
+        timeline: Timeline,
+        *,
+        video: str,
+        steps: int | None = None,
+        progress: Progress | None = None,
     ) -> Detections:
-        """The same for features ``(C, T)`` that are resized and scaled already, in M or fewer ``steps``."""
+        """The same for features ``(C, T)`` that are resized and scaled already, in M or fewer ``steps``.
+
+        ``progress`` is told the share of the work that is done, after every chunk or window.
+        """
         end = min(features.shape[1], (timeline.end_seconds - timeline.start_seconds) * timeline.snippets_per_second)
         with torch.inference_mode():
-            decoded = self.decoder.suppress(self._candidates(features.to(self.device), end, steps=steps))
+            candidates = self._candidates(features, end, steps=steps, progress=progress or (lambda share: None))
+            decoded = self.decoder.scaled(features.shape[1]).suppress(candidates)
         return Detections(
             videos=(video,),
             video_index=np.zeros(len(decoded.scores), dtype=np.int64),
@@ -371,19 +393,59 @@ class Localizer:
             log.warning("%s: %s; what could be read is used", path, problem)
         return extracted.features, extracted.snippets_per_second, extracted.duration_seconds
 
-    def _candidates(self, features: Tensor, end: float, *, steps: int | None) -> Decoded:
+    def _candidates(self, features: Tensor, end: float, *, steps: int | None, progress: Progress) -> Decoded:
         """What competes in NMS, of ``features (C, T)`` of a video that ends at ``end``, from all of its windows."""
         window = self.window or features.shape[1]
         # Features may reach a little beyond the video; a window that begins there would have nothing to find.
         covered = max(math.ceil(end), 1)
         starts = window_starts(covered, window, self.window_stride if self.window else None)
         found = []
-        for start in starts.tolist():
+        for number, start in enumerate(starts.tolist()):
             piece = features[:, start : start + window]
-            predictions = self._query(self._encode(piece), self.anchors(piece.shape[1]).segments, steps=steps)
-            # At least one frame long (paper 3.3); of a feature sequence the frame is the snippet.
-            found.append(self.decoder.select(predictions, end=min(piece.shape[1], end - start), minimum_length=1.0))
+
+            def within(share: float, number: int = number) -> None:
+                progress((number + share) / len(starts))
+
+            found.append(self._candidates_of(piece, min(piece.shape[1], end - start), steps=steps, progress=within))
         return found[0] if len(found) == 1 else Decoded(*merge_windows(starts, *zip(*found, strict=True), end=end))
+
+    def _candidates_of(self, features: Tensor, end: float, *, steps: int | None, progress: Progress) -> Decoded:
+        """What competes of a video or window that is one to the model, in one pass or in chunks."""
+        snippets = features.shape[1]
+        decoder, anchors = self.decoder.scaled(snippets), self.anchors(snippets).segments
+        # At least one frame long (paper 3.3); of a feature sequence the frame is the snippet.
+        select = partial(decoder.select_with_anchors, end=end, minimum_length=1.0)
+        model, best = self.model, None
+        if snippets <= self.chunk or not isinstance(model, RCL) or model.radius is None:
+            best = select(self._query(self._encode(features), anchors, steps=steps))
+            progress(1.0)
+            return best[0]
+
+        def ask(first: int, last: int, segments: Tensor) -> Predictions:
+            piece = self._encode(features[:, first:last])
+            return self._query(piece._replace(place=Place(first, snippets), boundaries=None), segments, steps=steps)
+
+        sight = chunks.Sight(model.embedding.alignment.context, model.radius)
+        boundaries = self._boundaries(features, model) if decoder.asks_boundaries else None
+        done = 0
+        for positions, predictions in chunks.answers(anchors, ask, snippets=snippets, chunk=self.chunk, sight=sight):
+            found, own = select(predictions._replace(boundaries=boundaries))
+            best = decoder.merge([*([best] if best else []), (found, positions[own])])
+            done += len(positions)
+            progress(done / len(anchors))
+        assert best is not None  # a video has anchors
+        return best[0]
+
+    def _boundaries(self, features: Tensor, model: RCL) -> Tensor | None:
+        """The boundary logits ``(1, 2, T)`` of ``features (C, T)``, in chunks; ``None`` without a boundary head."""
+        found = []
+        for piece, own in chunks.pieces(features.shape[1], self.chunk, (model.radius or 0) + 1):
+            part = features[None, :, piece].to(self.device)
+            encoded = model.encoder(part, torch.ones(1, part.shape[2], dtype=torch.bool, device=self.device))
+            if encoded.boundaries is None:
+                return None
+            found.append(encoded.boundaries[..., own].float().cpu())
+        return torch.cat(found, dim=-1)
 
     def _encode(self, features: Tensor) -> Any:
         """The encoding of ``features (C, T)``, of the kind that this model takes."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -14,6 +15,8 @@ from torch.nn import functional
 
 from rcl.predictions import AnchorScores, Predictions
 from rcl.segments import clip
+
+SNIPPETS_PER_COUNT = 16384  # of so many, ``candidates`` enter soft-NMS and ``top`` leave it
 
 SoftNMSMethod = Literal["linear", "gaussian", "hard"]
 
@@ -43,7 +46,8 @@ class Decoder:
         method: of soft-NMS.
         sigma: of Gaussian soft-NMS.
         threshold: overlap up to which a detection leaves another one alone.
-        candidates: how many of the best (segment, label) pairs of a video, or of each of its windows, enter soft-NMS.
+        candidates: how many of the best (segment, label) pairs of a video, or of each of its windows, enter soft-NMS;
+            see :meth:`scaled`.
         top: Q, how many detections leave it.
         min_score: a detection with a lower score is dropped.
     """
@@ -63,6 +67,16 @@ class Decoder:
         """Decode the predictions for one video: see :meth:`select` and :meth:`suppress`."""
         return self.suppress(self.select(predictions, end=end, minimum_length=minimum_length))
 
+    def scaled(self, snippets: int) -> Decoder:
+        """The decoder of a video of that length: ``candidates`` and ``top`` count for every 16,384 snippets begun."""
+        times = math.ceil(snippets / SNIPPETS_PER_COUNT)
+        return self if times <= 1 else replace(self, candidates=times * self.candidates, top=times * self.top)
+
+    @property
+    def asks_boundaries(self) -> bool:
+        """Whether scores depend on the boundary head."""
+        return bool(self.boundary_power) or self.boundary_peaks
+
     def select(self, predictions: Predictions, *, end: float, minimum_length: float) -> Decoded:
         """The candidates of one video or window.
 
@@ -71,13 +85,29 @@ class Decoder:
             end: of the video or window, in snippets.
             minimum_length: of a detection, in snippets (SPF, paper 3.3).
         """
+        return self.select_with_anchors(predictions, end=end, minimum_length=minimum_length)[0]
+
+    def select_with_anchors(
+        self, predictions: Predictions, *, end: float, minimum_length: float
+    ) -> tuple[Decoded, Tensor]:
+        """The same, and the anchor of each candidate ``(C,)``; of equal scores the first anchor's is first."""
         segments = clip(predictions.segments[0], end, minimum_length=minimum_length)  # (K, 2)
         scores = self.scores(predictions, segments)  # (K, L)
         if self.boundary_peaks and predictions.boundaries is not None:
             scores = scores * _at_peaks(predictions.boundaries[0], segments)[:, None]
-        best, place = scores.flatten().topk(min(self.candidates, scores.numel()))  # (C,)
+        best, place = _first_highest(scores.flatten(), self.candidates)  # (C,)
         anchor, label = place // scores.shape[1], place % scores.shape[1]
-        return Decoded(segments[anchor], label, best)
+        return Decoded(segments[anchor], label, best), anchor
+
+    def merge(self, parts: Sequence[tuple[Decoded, Tensor]]) -> tuple[Decoded, Tensor]:
+        """What :meth:`select_with_anchors` gives for all anchors of a video, from what it gives for groups of them."""
+        segments, labels, scores = (torch.cat(field) for field in zip(*(part for part, _ in parts), strict=True))
+        anchors = torch.cat([own for _, own in parts])
+        order = labels.argsort(stable=True)
+        for key, descending in ((anchors, False), (scores, True)):
+            order = order[key[order].argsort(descending=descending, stable=True)]
+        order = order[: self.candidates]
+        return Decoded(segments[order], labels[order], scores[order]), anchors[order]
 
     def suppress(self, candidates: Decoded) -> Decoded:
         """What soft-NMS leaves of the candidates of a video, best first."""
@@ -108,6 +138,17 @@ class Decoder:
     def _log_confidence(self, step: AnchorScores) -> Tensor:
         classification = self.classification_power * functional.logsigmoid(step.classification[0])  # (K,)
         return classification + self.regression_power * functional.logsigmoid(step.regression[0])
+
+
+def _first_highest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The ``count`` highest of ``scores (N,)`` and their places; of equal ones the first (``topk`` takes any)."""
+    best, place = scores.topk(min(count, len(scores)))
+    if len(best) and (scores == best[-1]).sum() > (best == best[-1]).sum():  # some of the equal ones are left out
+        equal = best == best[-1]
+        place = torch.cat((place[~equal], (scores == best[-1]).nonzero()[: int(equal.sum()), 0]))
+    place = place.sort().values
+    best, order = scores[place].sort(descending=True, stable=True)
+    return best, place[order]
 
 
 def _log_at_ends(boundaries: Tensor, segments: Tensor) -> Tensor:

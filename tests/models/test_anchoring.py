@@ -98,7 +98,7 @@ def test_the_two_confidences_are_not_one_and_each_has_its_name() -> None:
 def test_coordinates_are_log_length_and_share_of_the_existing_snippets() -> None:
     mask = torch.tensor([[True] * 20, [True] * 8 + [False] * 12])
     anchors = torch.tensor([[[4.0, 8.0], [0.0, 20.0]], [[4.0, 8.0], [1.0, 1.5]]])
-    found = coordinates(anchors, mask)
+    found = coordinates(anchors, mask.sum(dim=1))
     for video, snippets in enumerate((20, 8)):
         for anchor in range(2):
             start, end = anchors[video, anchor].tolist()
@@ -107,7 +107,7 @@ def test_coordinates_are_log_length_and_share_of_the_existing_snippets() -> None
 
 
 def test_an_anchor_without_length_is_finite_too() -> None:
-    found = coordinates(torch.tensor([[[5.0, 5.0], [5.0, 4.0]]]), torch.ones(1, 9, dtype=torch.bool))
+    found = coordinates(torch.tensor([[[5.0, 5.0], [5.0, 4.0]]]), torch.tensor([9]))
     assert torch.isfinite(found).all()
 
 

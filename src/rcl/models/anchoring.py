@@ -14,15 +14,14 @@ from rcl.predictions import AnchorScores
 from rcl.segments import length
 
 
-def coordinates(anchors: Tensor, mask: Tensor) -> Tensor:
-    """The coordinates that condition the function: ``(B, K, 2)``, ``(B, T)`` → ``(B, K, 3)``.
+def coordinates(anchors: Tensor, snippets: Tensor) -> Tensor:
+    """The coordinates that condition the function: ``(B, K, 2)``, ``(B,)`` snippets of the video → ``(B, K, 3)``.
 
     Length on a logarithmic scale, so that a tenth of a second matters to a short action; start and end as shares of
     the video.
     """
-    snippets = mask.sum(dim=1).to(anchors.dtype)[:, None, None]  # (B, 1, 1)
     octaves = torch.log2(length(anchors).clamp(min=1e-3))[..., None] / 4  # (B, K, 1)
-    return torch.cat((octaves, anchors / snippets), dim=-1)
+    return torch.cat((octaves, anchors / snippets.to(anchors.dtype)[:, None, None]), dim=-1)
 
 
 class AnchorEmbedding(nn.Module):
@@ -55,9 +54,9 @@ class AnchorEmbedding(nn.Module):
 
     def forward(self, encoding: ProjectedEncoding, anchors: Tensor) -> Tensor:
         """``anchors (B, K, 2)`` in snippet time → ``(B, K, channels)``."""
-        content = self.alignment.sample(encoding.projected, anchors)  # (B, K, channels)
+        content = self.alignment.sample(encoding.projected, anchors - encoding.first)  # (B, K, channels)
         if self.coordinates:
-            content = content + self.coordinates(coordinates(anchors, encoding.mask))
+            content = content + self.coordinates(coordinates(anchors, encoding.snippets))
         return self.layers(content)
 
     def project(self, encoding: Encoding) -> ProjectedEncoding:

@@ -41,6 +41,12 @@ class RCL(nn.Module):
         self.movement = movement
         self.steps = steps
 
+    @property
+    def radius(self) -> int | None:
+        """How many snippets beyond a look-up the answer depends on; ``None``: on all of the video."""
+        seen = getattr(self.encoder, "receptive_field", None)
+        return None if seen is None else seen // 2
+
     def forward(self, features: Tensor, mask: Tensor, anchors: Tensor) -> Predictions:
         """Ask ``features (B, C, T)``, of which ``mask (B, T)`` exist, about ``anchors (B, K, 2)`` in snippet time."""
         return self.query(self.encode(features, mask), anchors)
@@ -51,7 +57,7 @@ class RCL(nn.Module):
 
     def query(self, encoding: ProjectedEncoding, anchors: Tensor, *, steps: int | None = None) -> Predictions:
         """Ask an encoded video about ``anchors (B, K, 2)``, in M or fewer ``steps``."""
-        end = encoding.mask.sum(dim=1)[:, None].to(anchors.dtype)  # (B, 1)
+        end = encoding.snippets[:, None].to(anchors.dtype)  # (B, 1)
         hidden = self.embedding(encoding, anchors)  # (B, K, D)
         scores = self.readout(hidden, anchors)
         answers = [scores]

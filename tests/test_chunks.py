@@ -1,0 +1,244 @@
+"""A video in chunks: the same detections as in a single pass, from pieces whose size does not grow with the video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from rcl import chunks
+from rcl.detections import Detections
+from rcl.localizer import Localizer
+from rcl.postprocess import SNIPPETS_PER_COUNT, Decoded, Decoder
+from rcl.sampling import Anchors
+from rcl.segments import Timeline
+from untrained import FACTS, random_model, tiny_config
+
+ENCODERS: dict[str, dict[str, Any]] = {
+    "temporal": {"encoder": {"name": "temporal", "channels": 16, "layers": 3, "boundaries": True}},
+    "bmn": {"encoder": {"name": "bmn", "channels": 16}, "convention": "bmn", "context": 0.5},
+}
+
+
+def make_localizer(
+    encoder: str = "temporal", *, steps: int = 3, longest: float = 120.0, movement: float = 1.0, **inference: Any
+) -> Localizer:
+    """In float64, so that a difference is a mistake and not rounding."""
+    facts = replace(FACTS, longest=longest)
+    inference = {"candidates": 500, "top": 100, "stride": 0.5, **inference}
+    config = tiny_config(model={**ENCODERS[encoder], "steps": steps}, inference=inference)
+    model = random_model(config)
+    with torch.no_grad():
+        for readout in (model.readout, *([model.refinement.update] if model.refinement else [])):
+            readout.offsets.weight *= movement
+    localizer = Localizer.from_model(model.double(), config, facts, device="cpu")
+    regular = localizer.anchors
+
+    def in_double(snippets: int) -> Anchors:
+        return Anchors(*(field.double() for field in regular(snippets)))
+
+    localizer.anchors = in_double
+    return localizer
+
+
+def make_features(snippets: int, seed: int = 0) -> Tensor:
+    draw = torch.Generator().manual_seed(seed)
+    return torch.randn(FACTS.in_channels, snippets, generator=draw, dtype=torch.float64)
+
+
+def detect(localizer: Localizer, features: Tensor, chunk: int, *, end: float = float("inf")) -> Detections:
+    localizer.chunk = chunk
+    return localizer.detect_prepared(features, Timeline(1.0, end_seconds=end), video="long")
+
+
+def assert_same(found: Detections, expected: Detections) -> None:
+    assert len(found) == len(expected) > 0
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6, rtol=1e-5)
+    np.testing.assert_array_equal(found.label_index, expected.label_index)
+    np.testing.assert_allclose(found.segments_seconds, expected.segments_seconds, atol=1e-4)
+
+
+def spy_on_sizes(localizer: Localizer, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The lengths of all pieces that are encoded from now on."""
+    sizes: list[int] = []
+    encode = localizer._encode
+
+    def noted(features: Tensor) -> Any:
+        sizes.append(features.shape[1])
+        return encode(features)
+
+    monkeypatch.setattr(localizer, "_encode", noted)
+    return sizes
+
+
+# -- equal to a single pass --------------------------------------------------------------------------------------
+
+
+CASES = {
+    "m1": make_localizer(steps=1),
+    "m3": make_localizer(),
+    "m3-far": make_localizer(movement=3.0),  # segments that leave their piece
+    "m3-boundaries": make_localizer(boundary_power=0.5),
+    "m3-peaks": make_localizer(boundary_peaks=True),
+    "bmn-m1": make_localizer("bmn", steps=1, boundary_power=0.5, boundary_peaks=True),
+    "bmn-m3": make_localizer("bmn"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@given(snippets=st.integers(1, 300), chunk=st.integers(4, 320), beyond=st.floats(0, 0.9), seed=st.integers(0, 99))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+def test_chunks_give_what_a_single_pass_gives(case: str, snippets: int, chunk: int, beyond: float, seed: int) -> None:
+    features, end = make_features(snippets, seed), max(snippets - beyond, 0.5)
+    once = detect(CASES[case], features, 10**6, end=end)
+    assert_same(detect(CASES[case], features, chunk, end=end), once)
+
+
+@pytest.mark.parametrize("case", ["m3-far", "bmn-m1"])
+def test_pieces_of_a_single_snippet(case: str) -> None:
+    features = make_features(60)
+    assert_same(detect(CASES[case], features, 1), detect(CASES[case], features, 60))
+
+
+def test_in_single_precision_scores_differ_by_rounding_alone() -> None:
+    config = tiny_config(model={"steps": 3}, inference={"candidates": 10**5, "top": 10**5, "nms": "none"})
+    localizer = Localizer.from_model(random_model(config), config, FACTS, device="cpu")
+    features = make_features(400).float()
+    once, parts = (detect(localizer, features, chunk) for chunk in (400, 50))
+    assert len(once) == len(parts)
+    np.testing.assert_allclose(parts.scores, once.scores, atol=1e-5)
+
+
+def test_windows_longer_than_a_chunk_are_searched_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    localizer, features = make_localizer(longest=20.0, movement=0.1), make_features(500)
+    localizer.window = 300
+    once = detect(localizer, features, 300)
+    sizes = spy_on_sizes(localizer, monkeypatch)
+    assert_same(detect(localizer, features, 40), once)
+    assert max(sizes) < 200
+
+
+def test_a_video_no_longer_than_a_chunk_is_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    localizer = make_localizer()
+    sizes = spy_on_sizes(localizer, monkeypatch)
+    detect(localizer, make_features(100), 100)
+    assert sizes == [100]
+
+
+@pytest.mark.parametrize("encoder", [{"name": "gtad", "channels": 16, "groups": 1}])
+def test_an_encoder_that_sees_the_whole_video_is_one_pass(
+    encoder: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(model={"encoder": encoder})
+    localizer = Localizer.from_model(random_model(config), config, FACTS, device="cpu")
+    sizes = spy_on_sizes(localizer, monkeypatch)
+    detect(localizer, make_features(100).float(), 20)
+    assert sizes == [100]
+
+
+# -- moved segments, memory, progress ----------------------------------------------------------------------------
+
+
+def test_segments_that_leave_their_piece_are_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    localizer, features = CASES["m3-far"], make_features(400)
+    asked: list[int] = []
+    query = localizer._query
+
+    def noted(encoding: Any, anchors: Tensor, **options: Any) -> Any:
+        asked.append(len(anchors))
+        return query(encoding, anchors, **options)
+
+    monkeypatch.setattr(localizer, "_query", noted)
+    number = len(localizer.anchors(400).segments)
+    found = detect(localizer, features, 40)
+    assert sum(asked) > number
+    asked.clear()
+    monkeypatch.setattr(chunks, "MOVEMENT", 5.0)
+    assert_same(detect(localizer, features, 40), found)
+    more = sum(asked) - number
+    asked.clear()
+    monkeypatch.setattr(chunks, "MOVEMENT", 0.0)
+    assert_same(detect(localizer, features, 40), found)
+    assert sum(asked) - number > more
+
+
+def test_the_longest_piece_does_not_grow_with_the_video(monkeypatch: pytest.MonkeyPatch) -> None:
+    localizer = make_localizer(longest=30.0, movement=0.1)
+    sizes = spy_on_sizes(localizer, monkeypatch)
+    encoded = {}
+    for snippets in (1000, 2000, 4000):
+        sizes.clear()
+        detect(localizer, make_features(snippets), 100)
+        assert max(sizes) <= 4 * 100 + 2 * localizer.model.radius  # type: ignore[operator, union-attr]  # moved ones too
+        encoded[snippets] = sum(sizes)
+    assert encoded[4000] == pytest.approx(4 * encoded[1000], rel=0.2)
+
+
+def test_progress_grows_to_one() -> None:
+    localizer = make_localizer()
+    localizer.chunk, told = 50, list[float]()
+    localizer.detect_prepared(make_features(300), Timeline(1.0), video="long", progress=told.append)
+    assert len(told) > 4
+    assert told == sorted(told)
+    assert told[-1] == pytest.approx(1.0)
+
+
+# -- the parts ---------------------------------------------------------------------------------------------------
+
+
+@given(chunk=st.integers(1, 50), seed=st.integers(0, 999))
+@settings(max_examples=50, deadline=None)
+def test_groups_are_short_and_hold_every_segment_once(chunk: int, seed: int) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    segments = (torch.rand(200, 2, generator=draw) * 300).sort(dim=-1).values
+    parts = list(chunks.groups(segments, chunk, lambda part: part))
+    assert sorted(torch.cat(parts).tolist()) == list(range(200))
+    for part in parts:
+        assert part.tolist() == sorted(part.tolist())
+        hull = float(segments[part, 1].max() - segments[part, 0].min())
+        longest = float((segments[part, 1] - segments[part, 0]).max())
+        assert hull <= max(2 * chunk, 4 * longest) + 1e-3
+
+
+@pytest.mark.parametrize("snippets", [1, 7, 50, 101])
+def test_pieces_cover_a_video_once(snippets: int) -> None:
+    video = torch.arange(snippets)
+    parts = [video[piece][own] for piece, own in chunks.pieces(snippets, 7, 3)]
+    assert torch.equal(torch.cat(parts), video)
+
+
+@given(levels=st.integers(1, 40), count=st.integers(1, 60), seed=st.integers(0, 999))
+@settings(max_examples=50, deadline=None)
+def test_merged_candidates_are_those_of_all_anchors_also_among_equal_scores(levels: int, count: int, seed: int) -> None:
+    from rcl.predictions import AnchorScores, Predictions
+
+    draw = torch.Generator().manual_seed(seed)
+    logits = torch.randint(levels, (1, 50, 3), generator=draw).float()
+    segments, zeros = torch.rand(1, 50, 2, generator=draw).sort(dim=-1).values * 99, torch.zeros(1, 50)
+    whole = Predictions((AnchorScores(segments, zeros, zeros, torch.zeros(1, 50, 2), logits),), segments, None)
+    decoder = Decoder(candidates=count)
+    select: Callable[[Predictions], tuple[Decoded, Tensor]] = lambda part: decoder.select_with_anchors(  # noqa: E731
+        part, end=99, minimum_length=0
+    )
+    merged: tuple[Decoded, Tensor] | None = None
+    for parity in (1, 0):
+        own = torch.arange(50) % 2 == parity
+        found, anchors = select(chunks.chosen(whole, own))
+        merged = decoder.merge([*([merged] if merged else []), (found, own.nonzero()[:, 0][anchors])])
+    assert merged is not None
+    for field, expected in zip((*merged[0], merged[1]), (*select(whole)[0], select(whole)[1]), strict=True):
+        assert torch.equal(field, expected)
+
+
+def test_more_detections_are_kept_of_very_long_videos() -> None:
+    decoder = Decoder(candidates=30, top=20)
+    assert decoder.scaled(1) is decoder.scaled(SNIPPETS_PER_COUNT) is decoder
+    longer = decoder.scaled(2 * SNIPPETS_PER_COUNT + 1)
+    assert (longer.candidates, longer.top) == (90, 60)
