@@ -288,9 +288,10 @@ class InferenceConfig(Section):
     nms_threshold: Share = 0.0
     """Overlap up to which a detection leaves another one alone."""
     candidates: PositiveInt = 3000
-    """How many of the best (segment, label) pairs of a video, or of each of its windows, enter soft-NMS."""
+    """How many of the best (segment, label) pairs of a video, or of each of its windows, enter soft-NMS; so many for
+    every 16,384 snippets begun of a longer one."""
     top: PositiveInt = 200
-    """Q: detections kept per video."""
+    """Q: detections kept per video; so many for every 16,384 snippets begun of a longer one."""
     min_score: Share = 1e-4
     """A detection with a lower score is dropped."""
 

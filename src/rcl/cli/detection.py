@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
-from rich.progress import track
+from rich.progress import Progress, TaskID
 from torch import Tensor
 
 from rcl import feature_files
@@ -76,8 +76,10 @@ def detect(
     for place in (output, *([subtitles / "video.srt"] if subtitles else [])):
         check_place(place)
 
-    def detect_one(video: str, features: Tensor, timeline: Timeline) -> Detections:
-        found = localizer.detect_prepared(features, timeline, video=video, steps=steps)
+    def detect_one(
+        video: str, features: Tensor, timeline: Timeline, *, progress: Callable[[float], None]
+    ) -> Detections:
+        found = localizer.detect_prepared(features, timeline, video=video, steps=steps, progress=progress)
         labelled = label_detections(found, scores, k=video_labels) if scores else found
         if subtitles and not _save_both(labelled, subtitles, video, min_score):
             unwritten.append(video)
@@ -125,15 +127,22 @@ def _scores_of(jobs: list[Job], path: Path, localizer: Localizer) -> VideoScores
     return scores
 
 
-def _run(jobs: list[Job], detect_one: Callable[[str, Tensor, Timeline], Detections]) -> list[Detections]:
+def _run(jobs: list[Job], detect_one: Callable[..., Detections]) -> list[Detections]:
     """The detections of every video that can be used; the others are named."""
     found = []
-    for video, read in track(jobs, "Detecting", console=notes, disable=not sys.stderr.isatty(), transient=True):
-        try:
-            found.append(detect_one(video, *read()))
-        except InputError as error:
-            notes.print(f"rcl: {error}", markup=False)
+    with Progress(console=notes, disable=not sys.stderr.isatty(), transient=True) as bar:
+        task = bar.add_task("Detecting", total=len(jobs))
+        for number, (video, read) in enumerate(jobs):
+            try:
+                found.append(detect_one(video, *read(), progress=partial(_show, bar, task, number)))
+            except InputError as error:
+                notes.print(f"rcl: {error}", markup=False)
+            bar.update(task, completed=number + 1)
     return found
+
+
+def _show(bar: Progress, task: TaskID, number: int, share: float) -> None:
+    bar.update(task, completed=number + share)
 
 
 def _save(detections: Detections, output: Path, min_score: float) -> None:
