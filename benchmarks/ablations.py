@@ -101,8 +101,9 @@ ENCODERS = {
 
 
 def finer(snippets: int) -> tuple[str, ...]:
-    """A longer input, with durations up to the same share of it."""
-    return f"data.resize={snippets}", f"model.longest={snippets * 30 // 100}"
+    """A longer input, with durations up to the same share of it, and as large a share of its anchors for soft-NMS."""
+    longest, candidates = snippets * 30 // 100, 4000 * snippets**2 // 100**2
+    return f"data.resize={snippets}", f"model.longest={longest}", f"inference.candidates={candidates}"
 
 
 TABLES: dict[str, list[Row]] = {
@@ -121,7 +122,7 @@ TABLES: dict[str, list[Row]] = {
         Row("grid, input 100, output 100", GRID),
         Row("grid, input 200, output 200", (*GRID, *finer(200))),
         Row("grid, input 300, output 300", (*GRID, *finer(300))),
-        Row("grid, input 100, output 300", (*GRID, "model.map_finer=3")),
+        Row("grid, input 100, output 300", (*GRID, "model.map_finer=3", "inference.candidates=36000")),
         Row("CAR without offsets, input 100", (*RESIZED, "loss.offsets=0", "model.steps=1")),
         Row("CAR with offsets, input 100", RRM, 1),
         Row("CAR with offsets, input 300", (*RRM, *finer(300), "model.steps=1")),
