@@ -155,7 +155,8 @@ def _false_positives(
 ) -> FalsePositives:
     """The kinds of the best ``10·G``, and what each costs."""
     top = ranking.take(ranking.rank < BANDS * positives[ranking.label_index])
-    kinds = _kinds(top, truth, thresholds)  # (T, K)
+    grouped = GroupedSegments(top.segments_seconds, top.video_index)
+    kinds = error_kinds(grouped, top.label_index, top.taken, truth, thresholds)  # (T, K)
     band = top.rank // positives[top.label_index]  # (K,)
     cell = band * len(KINDS) + kinds  # (T, K)
     size = BANDS * len(KINDS)
@@ -169,19 +170,32 @@ def _false_positives(
     return FalsePositives(counts, ap.mean(axis=1), gains)
 
 
-def _kinds(ranking: Ranking, truth: GroundTruths, thresholds: np.ndarray) -> np.ndarray:
-    """Position in ``KINDS``, ``(T, K)`` int64, by the ground truth of any class with the largest tIoU."""
+def error_kinds(
+    detections: GroupedSegments, label_index: np.ndarray, taken: np.ndarray, truth: GroundTruths, thresholds: np.ndarray
+) -> np.ndarray:
+    """What each detection is: position in ``KINDS``, by the ground truth of any label with the largest tIoU.
+
+    Args:
+        detections: ``K`` segments, grouped by video alone.
+        label_index: ``(K,)`` int64, that of ``truth``; −1 for other labels.
+        taken: ``(T, K)`` int64, the ground truth that each has at each threshold, −1 for none.
+        truth: ``N`` ground truths.
+        thresholds: ``(T,)``.
+
+    Returns:
+        ``(T, K)`` int64.
+    """
     pairs = candidate_pairs(
-        GroupedSegments(ranking.segments_seconds, ranking.video_index),
+        detections,
         GroupedSegments(truth.segments_seconds, truth.video_index),
         min(_BACKGROUND_TIOU, float(thresholds.min())),
     )
     detection, first = np.unique(pairs.detection, return_index=True)
-    tiou, label = np.zeros(len(ranking)), np.full(len(ranking), -1)
+    tiou, label = np.zeros(len(label_index)), np.full(len(label_index), -2)  # no label, not even an unknown one
     tiou[detection] = pairs.tiou[first]
     label[detection] = truth.label_index[pairs.ground_truth[first]]
-
-    same = label == ranking.label_index  # (K,)
-    overlaps = tiou >= thresholds[:, None]  # (T, K)
-    wrong = np.select([overlaps & same, overlaps, tiou >= _BACKGROUND_TIOU], [1, 2, np.where(same, 3, 4)], 5)
-    return np.where(ranking.right, 0, wrong)
+    same, overlaps = label == label_index, tiou >= thresholds[:, None]  # (K,), (T, K)
+    right, double, wrong_label, localization, confusion, background = range(len(KINDS))
+    beside = np.where(same, localization, confusion)  # (K,)
+    error = np.select([overlaps & same, overlaps, tiou >= _BACKGROUND_TIOU], [double, wrong_label, beside], background)
+    return np.where(taken >= 0, right, error)

@@ -9,12 +9,11 @@ import numpy as np
 
 from rcl.annotations import Annotations
 from rcl.detections import Detections
-from rcl.evaluation.diagnosis import KINDS
-from rcl.evaluation.ground_truths import GroundTruths, IndexedDetections, ground_truths, index_detections
-from rcl.evaluation.matching import GroupedSegments, candidate_pairs, match
+from rcl.evaluation.detad import error_kinds
+from rcl.evaluation.ground_truths import ground_truths, index_detections
+from rcl.evaluation.matching import GroupedSegments, match
 from rcl.subtitles import MIN_SCORE
 
-_BACKGROUND_TIOU = 0.1  # as in rcl.evaluation.detad
 _UNKNOWN_COUNT = 10  # detections per video that are shown at first where nobody knows how many actions there are
 
 
@@ -94,15 +93,19 @@ def match_videos(
         known = {name: video.duration_seconds for name, video in annotations.videos.items()}
         found = index_detections(detections, truth)
         taken = match(found.grouped, found.scores, truth.grouped, thresholds)
-        kinds = error_kinds(found, truth, taken, thresholds)
+        # Of all detections, where DETAD itself looks at the best 10·G of a class.
+        grouped = GroupedSegments(found.grouped.segments, found.video_index)
+        kinds = error_kinds(grouped, found.label_index, taken, truth, thresholds)
     names, place = _numbered([*known], detections.videos, detections.video_index)
     labels, label = _numbered(truth.labels if truth else (), detections.labels, detections.label_index)
     order = np.lexsort((-detections.scores, place))  # (K,), stable
     edges = np.searchsorted(place[order], np.arange(len(names) + 1))
+    # Ground truths stand video by video, in the order of their file.
+    bounds = np.searchsorted(truth.video_index if truth else [], np.arange(len(names) + 1))
     videos = []
     for index, name in enumerate(names):
         rows = order[edges[index] : edges[index + 1]]
-        own = np.flatnonzero(truth.video_index == index) if truth else np.empty(0, dtype=np.int64)
+        own = slice(bounds[index], bounds[index + 1])
         segments = detections.segments_seconds[rows]
         truths = truth.segments_seconds[own] if truth else np.empty((0, 2))
         latest = max([1.0, *truths[:, 1].tolist(), *segments[:, 1].tolist()])
@@ -112,43 +115,15 @@ def match_videos(
                 annotated=name in known,
                 duration_seconds=known.get(name) or latest,
                 truths_seconds=truths,
-                truth_labels=truth.label_index[own] if truth else own,
+                truth_labels=truth.label_index[own] if truth else np.empty(0, dtype=np.int64),
                 segments_seconds=segments,
                 labels=label[rows],
                 scores=rounded(detections.scores[rows]),
-                taken=np.where(taken[:, rows] >= 0, taken[:, rows] - (own[0] if len(own) else 0), -1),
+                taken=np.where(taken[:, rows] >= 0, taken[:, rows] - own.start, -1),
                 kinds=kinds[:, rows],
             )
         )
     return Matches(labels, thresholds, tuple(videos), _first_threshold(videos))
-
-
-def error_kinds(found: IndexedDetections, truth: GroundTruths, taken: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """What each detection is by DETAD's rules: position in ``KINDS``, ``(T, K)`` int64.
-
-    It is judged by the ground truth of any label with which it has the largest tIoU. (DETAD itself looks at the best
-    ``10·G`` detections of a class only.)
-
-    Args:
-        found: ``K`` detections.
-        truth: ``N`` ground truths.
-        taken: ``(T, K)``, as of :func:`rcl.evaluation.match`.
-        thresholds: ``(T,)``.
-    """
-    pairs = candidate_pairs(
-        GroupedSegments(found.grouped.segments, found.video_index),
-        GroupedSegments(truth.segments_seconds, truth.video_index),
-        min(_BACKGROUND_TIOU, float(thresholds.min())),
-    )
-    detection, first = np.unique(pairs.detection, return_index=True)
-    tiou, label = np.zeros(len(found.scores)), np.full(len(found.scores), -2)
-    tiou[detection] = pairs.tiou[first]
-    label[detection] = truth.label_index[pairs.ground_truth[first]]
-    same, overlaps = label == found.label_index, tiou >= thresholds[:, None]  # (K,), (T, K)
-    right, double, wrong_label, localization, confusion, background = range(len(KINDS))
-    beside = np.where(same, localization, confusion)  # (K,)
-    error = np.select([overlaps & same, overlaps, tiou >= _BACKGROUND_TIOU], [double, wrong_label, beside], background)
-    return np.where(taken >= 0, right, error)
 
 
 def _numbered(known: Sequence[str], own: Sequence[str], index: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
