@@ -163,9 +163,13 @@ def _trainer(
     interactive = sys.stderr.isatty()
     if interactive:
         own.append(RichProgressBar())
+    if devices == "auto":
+        devices = max(torch.cuda.device_count(), 1)
     return lightning.Trainer(
         max_epochs=config.epochs,
-        devices=devices if torch.cuda.is_available() or devices != "auto" else 1,
+        devices=devices,
+        # A loss that is switched off leaves its layer without a gradient, for which the processes would wait.
+        strategy="auto" if devices == 1 else "ddp_find_unused_parameters_true",
         precision=_precision(config.precision),
         gradient_clip_val=config.clip_norm,
         check_val_every_n_epoch=config.validate_every,
