@@ -17,6 +17,7 @@ from rcl import chunks
 from rcl.detections import Detections
 from rcl.localizer import Localizer
 from rcl.postprocess import SNIPPETS_PER_COUNT, Decoded, Decoder
+from rcl.predictions import AnchorScores, Predictions
 from rcl.sampling import Anchors
 from rcl.segments import Timeline
 from untrained import FACTS, random_model, tiny_config
@@ -207,6 +208,36 @@ def test_groups_are_short_and_hold_every_segment_once(chunk: int, seed: int) -> 
         assert hull <= max(2 * chunk, 4 * longest) + 1e-3
 
 
+@given(chunk=st.integers(5, 60), radius=st.integers(0, 20), far=st.floats(0, 40), seed=st.integers(0, 999))
+@settings(max_examples=50, deadline=None)
+def test_an_answer_saw_only_what_its_piece_knows_of_the_video(chunk: int, radius: int, far: float, seed: int) -> None:
+    snippets, steps, context = 300, 3, 0.25
+    draw = torch.Generator().manual_seed(seed)
+    start = torch.rand(80, generator=draw) * 280
+    segments = torch.stack((start, start + 1 + torch.rand(80, generator=draw) * 15), dim=-1)
+    drift = far * torch.randn(steps - 1, 80, 1, generator=draw)
+    moved = torch.cat((segments[None], (segments + drift).clamp(0, snippets)))  # (M, K, 2)
+    asked: list[tuple[int, int]] = []
+
+    def ask(first: int, last: int, own: Tensor) -> Predictions:
+        asked.append((first, last))
+        rows = (own[:, None, 0] == start).int().argmax(dim=1)  # (K,)
+        nothing = torch.zeros(1, len(own))
+        answers = (AnchorScores(step[rows][None], nothing, nothing, nothing, nothing) for step in moved)
+        return Predictions(tuple(answers), own[None], None)
+
+    answered = []
+    sight = chunks.Sight(context, radius)
+    for positions, _ in chunks.answers(segments, ask, snippets=snippets, chunk=chunk, sight=sight):
+        first, last = asked[-1]
+        seen = chunks.looked_up(moved[:, positions], context, snippets)  # (M, K, 2)
+        # The encoder sees so far beyond a look-up, where the video goes on.
+        assert ((seen[..., 0] - radius).clamp(min=0) >= first).all()
+        assert ((seen[..., 1] + radius).clamp(max=snippets) <= last).all()
+        answered += positions.tolist()
+    assert sorted(answered) == list(range(80))
+
+
 @pytest.mark.parametrize("snippets", [1, 7, 50, 101])
 def test_pieces_cover_a_video_once(snippets: int) -> None:
     video = torch.arange(snippets)
@@ -217,8 +248,6 @@ def test_pieces_cover_a_video_once(snippets: int) -> None:
 @given(levels=st.integers(1, 40), count=st.integers(1, 60), seed=st.integers(0, 999))
 @settings(max_examples=50, deadline=None)
 def test_merged_candidates_are_those_of_all_anchors_also_among_equal_scores(levels: int, count: int, seed: int) -> None:
-    from rcl.predictions import AnchorScores, Predictions
-
     draw = torch.Generator().manual_seed(seed)
     logits = torch.randint(levels, (1, 50, 3), generator=draw).float()
     segments, zeros = torch.rand(1, 50, 2, generator=draw).sort(dim=-1).values * 99, torch.zeros(1, 50)

@@ -21,7 +21,7 @@ from rcl.report.contents import calibrate, summarize
 from rcl.report.maps import CLOSE_UPS, OVERVIEW, cell_segments, draw_map
 from rcl.report.matches import match_videos
 from rcl.report.page import link_to, to_block, write_report
-from rcl.segments import Timeline
+from rcl.segments import Timeline, tiou
 from typed import Rcl
 from untrained import FACTS, save_untrained
 
@@ -79,6 +79,19 @@ def test_errors_above_a_score_are_those_of_an_evaluation_of_these_detections_alo
         assert np.array_equal(video.taken[:, rows], other.taken)
         assert np.array_equal(video.kinds[:, rows], other.kinds)
         assert video.errors(cut, row) == other.errors(-1, row)
+
+
+def test_what_a_detection_took_is_a_ground_truth_of_its_own_video_that_fits():
+    annotations, detections = made_case()
+    for video in match_videos(detections, annotations, THRESHOLDS).videos:
+        assert (video.taken >= 0).any()
+        for threshold, taken in zip(THRESHOLDS, video.taken, strict=True):
+            own = np.flatnonzero(taken >= 0)
+            assert len(set(taken[own])) == len(own)
+            for detection, truth in zip(own, taken[own], strict=True):
+                assert video.labels[detection] == video.truth_labels[truth]
+                pair = torch.from_numpy(np.stack((video.segments_seconds[detection], video.truths_seconds[truth])))
+                assert tiou(pair[:1], pair[1:]).item() >= threshold
 
 
 def test_kinds_are_those_of_detad():
