@@ -16,6 +16,7 @@ from rich.table import Table
 from rcl.errors import InputError
 
 HOW_TO_GO_ON = {
+    "detect": "; the same command goes on",
     "extract": "; the same command goes on",
     "train": "; the same command with --resume goes on from the last epoch",
     "fit": "; the same command goes on, with --resume if a training had begun",

@@ -16,6 +16,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rcl.annotations import Annotations, VideoAnnotation, load_annotations, save_annotations
+from rcl.cluster import Cluster
 from rcl.errors import InputError
 from rcl.files import PathLike, read_json, write_file, write_json
 from rcl.video.backbones import Backbone
@@ -92,7 +93,7 @@ class PackWriter:
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the backbone: another process builds its own."""
-        return {**self.__dict__, "_backbone": None}
+        return {**self.__dict__, "root": self.root.absolute(), "_backbone": None}
 
     def _refuse_foreign(self) -> None:
         if (self.root / "features").exists() or (self.root / "annotations.json").exists():
@@ -105,16 +106,18 @@ class PackWriter:
         videos: Mapping[str, Path],
         *,
         workers: int = 1,
+        cluster: Cluster | None = None,
         progress: Callable[[str, float], None] | None = None,
     ) -> Iterator[Outcome]:
         """Extract what is not done yet, and yield the outcome of every video as it comes.
 
         Args:
             videos: name to file.
-            workers: processes.
+            workers: processes of this machine.
+            cluster: what works in their place.
             progress: with a single worker, called with the name of a video and the seconds of it that are done.
         """
-        from rcl.video.workers import extract_in_processes  # which knows this module
+        from rcl.video.workers import extract_in_processes, extract_on_cluster  # which know this module
 
         todo = {}
         for name, path in videos.items():
@@ -125,6 +128,9 @@ class PackWriter:
                 yield Outcome(name, error=error)
             else:
                 todo[name] = path
+        if cluster and todo:
+            yield from extract_on_cluster(self, todo, cluster)
+            return
         if workers > 1 and len(todo) > 1:
             yield from extract_in_processes(self, todo, workers)
             return
