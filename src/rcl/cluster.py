@@ -70,7 +70,7 @@ class Cluster:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "`ray_remote_args`")  # the only way to say how often, which 2.64 ends
             dataset = ray.data.from_items(list(positions), override_num_blocks=len(positions)).map(
-                _Worker,  # type: ignore[arg-type]  # a class becomes an actor
+                _Worker,
                 fn_constructor_args=(start, max(1, int(share.cores or 1))),
                 compute=ray.data.ActorPoolStrategy(size=share.workers, max_tasks_in_flight_per_actor=in_hand),
                 num_cpus=share.cores,
