@@ -7,7 +7,7 @@ configs/50salads.yaml (lattice anchors, M = 3, 17 labels), and of 100 snippets a
 configs/activitynet_i3d_rcl.yaml (BMN's encoder, all 5,050 segments, M = 10, proposals). New weights move nothing and
 like nothing, so their readouts are drawn.
 
-Beside the median time of a stage stand its arithmetic (multiplications and additions of convolutions, matrix products
+Beside the best time of a stage stand its arithmetic (multiplications and additions of convolutions, matrix products
 and weighted sums) and its traffic (every operation reads its inputs and writes its outputs, wherever they lie), as
 shares of what this machine reaches in the same process: a matrix product of 2,048² and a copy of 256 MiB. A stage that
 reaches a quarter of either is bound by the higher of the two, any other by calls: many small operations, or Python.
@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -65,7 +64,7 @@ class Work(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """A stage: its median seconds for a video (or batch), and its work."""
+    """A stage: its best seconds for a video (or batch), and its work."""
 
     name: str
     seconds: float
@@ -82,7 +81,7 @@ def seconds_of(run: Callable[[], Any], rounds: int) -> float:
         begin = time.perf_counter()
         run()
         times.append(time.perf_counter() - begin)
-    return statistics.median(times)
+    return min(times)
 
 
 def machine_limits(rounds: int) -> Limits:
@@ -140,7 +139,7 @@ def make_pack(root: Path, snippets: int) -> None:
         np.save(root / "features" / f"{name}.npy", random.standard_normal((snippets, CHANNELS), dtype=np.float32))
         lengths = random.uniform(0.01, 0.3, 18) * snippets / RATE
         starts = random.uniform(0, snippets / RATE - lengths)
-        labels = tuple(f"action {index}" for index in random.permutation(17)) + ("action 0",)
+        labels = (*(f"action {index}" for index in random.permutation(17)), "action 0")
         subset = "training" if number < VIDEOS else "validation"
         segments = np.stack((starts, starts + lengths), axis=1)
         videos[name] = VideoAnnotation(name, subset, snippets / RATE, RATE, segments, labels)
@@ -169,7 +168,7 @@ def detection(localizer: Localizer, data: TrainingData, rounds: int) -> tuple[li
         return run()
 
     with torch.inference_mode():
-        features, timeline = data.validation.read(0)
+        features, _ = data.validation.read(0)
         loaded = Work(0, 3 * features.nbytes)  # out of the file, and once more to scale
         stages.append(Stage("load", seconds_of(lambda: data.validation.read(0), rounds), loaded))
         anchors = stage("anchors", lambda: localizer.anchors(features.shape[1]).segments)
