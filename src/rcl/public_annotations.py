@@ -23,6 +23,7 @@ from rcl.files import (
     to_label,
     to_number,
     to_pair,
+    to_path,
     to_segment,
 )
 
@@ -40,7 +41,7 @@ Extent = Literal["features", "whole_snippets", "video"]
 
 def is_thumos14(path: PathLike) -> bool:
     """Whether a table is one of those that :func:`read_thumos14` reads, by its header."""
-    header = {name.strip().lower() for name in read_text(Path(path)).partition("\n")[0].split(",")}
+    header = {name.strip().lower() for name in read_text(to_path(path)).partition("\n")[0].split(",")}
     return {"video", "type", "start", "end"} <= header and "label" not in header
 
 
@@ -155,7 +156,7 @@ def read_video_info(path: PathLike) -> dict[str, VideoInfo]:
     Raises:
         InputError: the file is missing, damaged or of another kind, a value is wrong, or a video is listed twice.
     """
-    path = Path(path)
+    path = to_path(path)
     videos, problems = dict[str, VideoInfo](), list[InputError]()
     for line, row in read_csv(path, ("video", "numframe", "seconds", "subset", "featureframe"), ("fps", "rfps")):
         name = row["video"].strip()
@@ -217,7 +218,7 @@ def read_bmn(
         InputError: a file is missing, damaged or of another kind, a value is wrong, or the subset of a video is
             nowhere to be found.
     """
-    path = Path(path)
+    path = to_path(path)
     data = read_json(path)
     if not is_bmn(data):
         expected = 'annotations {video: {"duration_second", "duration_frame", "feature_frame", "annotations"}}'

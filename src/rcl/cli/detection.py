@@ -18,7 +18,7 @@ from torch import Tensor
 from rcl import feature_files
 from rcl.annotations import load_annotations
 from rcl.classifiers import VideoScores, label_detections, load_video_scores
-from rcl.cli.console import notes
+from rcl.cli.console import Location, location, notes
 from rcl.cli.extraction import end_with
 from rcl.datasets import VideoDataset, find_annotations, find_features, is_pack
 from rcl.detections import Detections
@@ -27,6 +27,7 @@ from rcl.features import FeatureStore, read_features
 from rcl.files import check_place, listed
 from rcl.localizer import Localizer
 from rcl.segments import Timeline
+from rcl.storage import is_dir
 from rcl.subtitles import EXTENSIONS, MIN_SCORE, save_subtitles
 from rcl.video.finding import find_videos
 
@@ -34,11 +35,14 @@ Job: TypeAlias = tuple[str, Callable[[], tuple[Tensor, Timeline]]]
 
 
 def detect(
-    checkpoint: Annotated[Path, typer.Argument(help="RUN/last.ckpt of a training run.")],
+    checkpoint: Annotated[Location, typer.Argument(help="RUN/last.ckpt of a training run.", parser=location)],
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="INPUT...", help="Videos, folders of videos, packs or feature files.")
+        list[Location],
+        typer.Argument(metavar="INPUT...", help="Videos, folders of videos, packs or feature files.", parser=location),
     ],
-    output: Annotated[Path, typer.Option(help="Results: .json or .csv; .srt or .vtt for a single video.")],
+    output: Annotated[
+        Location, typer.Option(help="Results: .json or .csv; .srt or .vtt for a single video.", parser=location)
+    ],
     subset: Annotated[str | None, typer.Option(help="Only this subset of the packs.")] = None,
     snippets_per_second: Annotated[
         float | None, typer.Option(help="Rate of the features; by default that of the pack, or of the training data.")
@@ -50,12 +54,18 @@ def detect(
         int | None, typer.Option(min=1, help="Refinement steps, at most those of the training; all by default.")
     ] = None,
     subtitles: Annotated[
-        Path | None, typer.Option(help="Folder to write VIDEO.srt and VIDEO.vtt to, which players show over the video.")
+        Location | None,
+        typer.Option(
+            help="Folder to write VIDEO.srt and VIDEO.vtt to, which players show over the video.", parser=location
+        ),
     ] = None,
     min_score: Annotated[float, typer.Option(min=0, max=1, help="Lowest score that subtitles show.")] = MIN_SCORE,
     video_scores: Annotated[
-        Path | None,
-        typer.Option(help="Class scores of whole videos, which label the proposals: CUHK's JSON, UntrimmedNet's .npy."),
+        Location | None,
+        typer.Option(
+            help="Class scores of whole videos, which label the proposals: CUHK's JSON, UntrimmedNet's .npy.",
+            parser=location,
+        ),
     ] = None,
     video_labels: Annotated[int, typer.Option(min=1, help="How many of a video's best labels a proposal gets.")] = 1,
     backbone: Annotated[
@@ -185,7 +195,7 @@ def jobs_of(path: Path, localizer: Localizer, subset: str | None, layout: str, r
             (name, partial(_prepare, localizer, path, layout, rate, name if len(store) > 1 else path.stem))
             for name in (store.names() if len(store) > 1 else [path.stem])
         ]
-    if path.suffix.lower() in feature_files.EXTENSIONS and not path.is_dir():
+    if path.suffix.lower() in feature_files.EXTENSIONS and not is_dir(path):
         return [(path.stem, partial(_prepare, localizer, path, layout, rate, path.stem))]
     if not is_pack(path):
         videos, _ = find_videos([path])
