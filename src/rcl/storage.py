@@ -72,6 +72,8 @@ def _remote_path(address: str, scheme: str) -> Path:
     try:
         path = UPath(address)
         get_filesystem_class(path.protocol)
+        if not is_remote(path):
+            raise ValueError(f"Protocol not known: {scheme}")
     except ImportError as error:
         plugin = getattr(error.__cause__, "name", None) or getattr(error, "name", None)
         fix = f"run pip install {plugin}" if plugin else "install it"
@@ -107,6 +109,8 @@ def _asked(path: Path) -> Iterator[None]:
     """Around a question to a store: whatever its library raises says that it cannot be used."""
     try:
         yield
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(path, expected="a file", found="no such file", fix="check the path") from None
     except Exception as error:  # each library has exceptions of its own
@@ -281,7 +285,11 @@ def upload(path: Path, write: Callable[[BinaryIO], object]) -> None:
         with aside.open("wb") as file:
             write(file)
         with _asked(path):
-            _fs(path).put_file(str(aside), _key(path))
+            try:
+                _fs(path).put_file(str(aside), _key(path))
+            except FileNotFoundError:
+                fix = "make it, or correct the address"
+                raise InputError(path, expected="a bucket to write to", found="none of this name", fix=fix) from None
 
 
 def remove(path: Path) -> None:

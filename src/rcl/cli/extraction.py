@@ -14,9 +14,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rcl.annotations import load_annotations
 from rcl.cli.console import Location, location, notes
 from rcl.errors import InputError
-from rcl.files import listed
+from rcl.files import is_remote, listed
 from rcl.machine import best_device, usable_cores
-from rcl.storage import fingerprint
 from rcl.video.backbones import BackboneOptions
 
 if TYPE_CHECKING:
@@ -145,11 +144,13 @@ def usual_workers(backbone: str) -> int:
 
 @contextmanager
 def extraction_progress(videos: Mapping[str, Path]) -> Iterator[Told]:
-    """A bar on a terminal with the time left, by the size of the files; nothing in a pipe.
+    """A bar on a terminal with the time left, by the size of the files; by their number where an object store would
+    have to be asked. Nothing in a pipe.
 
     Yields what is told of a video and the seconds of it that are done, or −1 when it is done.
     """
-    sizes = {name: file.bytes if (file := fingerprint(path)) else 0 for name, path in videos.items()}
+    remote = any(is_remote(path) for path in videos.values())
+    sizes = {name: 1 if remote else path.stat().st_size if path.exists() else 0 for name, path in videos.items()}
     columns = (
         TextColumn("Extracting"),
         BarColumn(),

@@ -127,11 +127,9 @@ class PackWriter:
         from rcl.video.workers import extract_in_processes  # which knows this module
 
         todo = {}
-        for name, path, record in self._known(videos):
-            if record:
-                yield Outcome(name, record, new=False)
-            elif error := self._taken(name, path):
-                yield Outcome(name, error=error)
+        for (name, path), outcome in zip(videos.items(), self._known(videos), strict=True):
+            if outcome:
+                yield outcome
             else:
                 todo[name] = path
         if workers > 1 and len(todo) > 1:
@@ -140,16 +138,25 @@ class PackWriter:
         for name, path in todo.items():
             yield self.extract_one(name, path, progress=progress)
 
-    def _known(self, videos: Mapping[str, Path]) -> Iterator[tuple[str, Path, Record | None]]:
-        """The videos, each with the record of what is done of it. A store is asked many questions at a time."""
+    def _known(self, videos: Mapping[str, Path]) -> Iterator[Outcome | None]:
+        """For each video its outcome, where that is known without work."""
         there = set(self.names())
 
-        def ask(name: str, path: Path) -> Record | None:
+        def ask(name: str, path: Path) -> Outcome | None:
             self._forget_other_name(name, path, there)
-            return self.done(name, path) if name in there else None
+            if name not in there:
+                return None
+            if record := self.done(name, path):
+                return Outcome(name, record, new=False)
+            error = self._taken(name, path)
+            return Outcome(name, error=error) if error else None
 
-        with ThreadPoolExecutor(QUESTIONS if is_remote(self.root) else 1) as pool:
-            yield from zip(videos, videos.values(), pool.map(ask, videos, videos.values()), strict=True)
+        with self._threads() as pool:
+            yield from pool.map(ask, videos, videos.values())
+
+    def _threads(self) -> ThreadPoolExecutor:
+        """A store is asked many questions at a time."""
+        return ThreadPoolExecutor(QUESTIONS if is_remote(self.root) else 1)
 
     def done(self, name: str, path: Path) -> Record | None:
         """The record of a video that needs no work: its features are here, and the file is as it was."""
@@ -239,9 +246,11 @@ class PackWriter:
         path = self.root / "annotations.json"
         known = dict(load_annotations(path, clip=False).videos) if is_file(path) else {}
         known |= annotations.videos if annotations else {}
-        videos = {}
-        for name in self.names():
-            if record := self._record(name):
+        videos, names = {}, self.names()
+        with self._threads() as pool:
+            records = list(pool.map(self._record, names))
+        for name, record in zip(names, records, strict=True):
+            if record:
                 video = known.get(name) or VideoAnnotation(name, "testing", None, None, np.zeros((0, 2)), ())
                 videos[name] = replace(
                     video, duration_seconds=record.duration_seconds, snippets_per_second=record.snippets_per_second
