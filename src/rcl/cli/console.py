@@ -27,7 +27,11 @@ HOW_TO_GO_ON = {
 if TYPE_CHECKING:
     Location: TypeAlias = Path
 else:
-    Location = str
+
+    class Location(str):
+        """What help texts call it."""
+
+
 notes = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
