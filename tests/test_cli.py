@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import yaml
 
-import rcl.localizer
 from rcl.annotations import load_annotations
 from rcl.cli.evaluation import parse_thresholds
 from rcl.detections import Detections
@@ -452,7 +451,7 @@ def test_a_fault_of_ours_is_not_disguised_as_a_mistake_of_the_user(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(rcl.localizer.Localizer, "load", fail)
+    monkeypatch.setattr("rcl.cli.detection.read_checkpoint", fail)
     with pytest.raises(RuntimeError, match="ours"):  # with a traceback and status 1
         rcl_("detect", "a.ckpt", "a.npy", "--output", tmp_path / "a.json")
 
@@ -461,7 +460,7 @@ def test_an_interruption_is_no_traceback(monkeypatch: pytest.MonkeyPatch, tmp_pa
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(rcl.localizer.Localizer, "load", interrupt)
+    monkeypatch.setattr("rcl.cli.detection.read_checkpoint", interrupt)
     result = rcl_("detect", "a.ckpt", "a.npy", "--output", tmp_path / "a.json")
     assert result.status == 130
     assert "Traceback" not in result.err

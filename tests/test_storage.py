@@ -16,6 +16,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.registry import known_implementations
 
+from rcl.annotations import load_annotations
 from rcl.config import parse_config
 from rcl.detections import Detections
 from rcl.errors import InputError
@@ -264,6 +265,39 @@ def test_results_are_evaluated_where_they_are(videos: Path, rcl_: Rcl) -> None:
     told = rcl_("evaluate", "memory://b/found.csv", "memory://b/t.csv", "--json", "memory://b/evaluation.json")
     assert told.status == 0, told.err
     assert b'"average_mAP": 1.0' in keys()["/b/evaluation.json"]
+
+
+def test_public_annotations_are_read_where_they_are() -> None:
+    put("memory://b/thumos14.csv", b"video,type,type_idx,start,end\nvideo_validation_0000051,Billiards,1,2.0,5.5\n")
+    path = to_path("memory://b/thumos14.csv")
+    assert load_annotations(path).videos["video_validation_0000051"].labels == ("Billiards",)
+    entry = b'{"duration_second": 10, "duration_frame": 320, "feature_frame": 320, "annotations": []}'
+    put("memory://b/bmn.json", b'{"v1": ' + entry + b"}")
+    info = b"video,numFrame,seconds,fps,rfps,subset,featureFrame\nv1,320,10,32,32,testing,320\n"
+    put("memory://b/video_info_new.csv", info)
+    assert load_annotations(to_path("memory://b/bmn.json")).videos["v1"].subset == "testing"
+
+
+def test_a_detection_that_failed_alone_goes_on(videos: Path, tmp_path: Path, rcl_: Rcl) -> None:
+    features = np.random.default_rng(0).normal(size=(40, 32)).astype(np.float32)
+    for name in ("a", "b"):
+        np.save(tmp_path / f"{name}.npy", features)
+        put(f"memory://b/features/{name}.npy", (tmp_path / f"{name}.npy").read_bytes())
+    damaged = b"\x93NUMPY damaged"
+    put("memory://b/features/c.npy", damaged)
+    inputs = [f"memory://b/features/{name}.npy" for name in ("a", "b", "c")]
+    command = ("detect", save_untrained(tmp_path / "last.ckpt"), *inputs, "--output", "memory://b/out/found.json")
+    told = rcl_(*command)
+    assert told.status == 2
+    assert "rcl: memory://b/features/c.npy, video 'c': expected" in told.err
+    assert len([name for name in keys("/b/out/") if name.startswith("found.json.unfinished/")]) == 2
+    put("memory://b/features/a.npy", (tmp_path / "b.npy").read_bytes() + b" ")  # another size
+    put("memory://b/features/c.npy", (tmp_path / "b.npy").read_bytes())
+    told = rcl_(*command)
+    assert told.status == 0, told.err
+    assert "1 of 3 videos were done before." in told.err
+    assert [*keys("/b/out/")] == ["found.json"]
+    assert sorted(Detections.load("memory://b/out/found.json").videos) == ["a", "b", "c"]
 
 
 def test_what_is_done_is_not_done_again(videos: Path, tmp_path: Path, rcl_: Rcl) -> None:

@@ -85,6 +85,15 @@ class FeatureStore:
         """The videos, sorted."""
         return sorted(self._files)
 
+    def file(self, video: str) -> Path:
+        """The file that holds the features of a video.
+
+        Raises:
+            InputError: the video is not here.
+        """
+        self._require([video])
+        return self._files[video]
+
     def read(self, video: str) -> np.ndarray:
         """The features ``(T, C)`` of a video, as ``read_features`` returns them.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
 import io
 import json
 import logging
@@ -268,6 +269,16 @@ def _check_header(path: Path, header: Sequence[str], required: Sequence[str]) ->
     if repeated:
         found = f"{', '.join(repeated)} twice"
         raise InputError(path, expected="every column once", found=found, fix="remove or rename one")
+
+
+def file_digest(*paths: Path) -> str:
+    """SHA-256 of files, one after the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with local(path) as file, file.open("rb") as stream:
+            while block := stream.read(2**20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 # -- writing -----------------------------------------------------------------------------------------------------

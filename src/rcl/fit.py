@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from rcl.annotations import Annotations, load_annotations
+from rcl.cluster import Cluster
 from rcl.config import Config, load_config, parse_config
 from rcl.datasets import VideoDataset
 from rcl.detections import Detections
@@ -182,9 +183,15 @@ class Fit:
         self._choose("held out for validation", listed(held_out, 4) or "no video", reason)
         return split
 
-    def extract(self, *, workers: int = 1, progress: Callable[[str, float], None] | None = None) -> Iterator[Outcome]:
+    def extract(
+        self,
+        *,
+        workers: int = 1,
+        cluster: Cluster | None = None,
+        progress: Callable[[str, float], None] | None = None,
+    ) -> Iterator[Outcome]:
         """Extract the features of every video that is not done yet; see ``PackWriter.extract``."""
-        return self.writer.extract(self.videos, workers=workers, progress=progress)
+        return self.writer.extract(self.videos, workers=workers, cluster=cluster, progress=progress)
 
     def configure(self) -> Config:
         """Write the annotations of what was extracted, and choose the configuration of the training.

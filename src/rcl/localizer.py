@@ -160,16 +160,18 @@ class Localizer:
         Raises:
             InputError: the file is missing, damaged or not such a checkpoint.
         """
-        checkpoint = read_checkpoint(path)
-        localizer = cls.from_checkpoint(checkpoint, device=device)
-        if checkpoint.facts.extraction is not None:
-            settings = parse_settings(checkpoint.facts.extraction, where=path)
-            localizer.extractor = FeatureExtractor(settings, backbone=backbone, flow=flow, device=localizer.device)
-        return localizer
+        return cls.from_checkpoint(read_checkpoint(path), backbone=backbone, flow=flow, device=device)
 
     @classmethod
-    def from_checkpoint(cls, checkpoint: Checkpoint, *, device: torch.device | str | None = None) -> Localizer:
-        """The detector of a checkpoint that was read before.
+    def from_checkpoint(
+        cls,
+        checkpoint: Checkpoint,
+        *,
+        backbone: str | None = None,
+        flow: str | None = None,
+        device: torch.device | str | None = None,
+    ) -> Localizer:
+        """The same of a checkpoint that was read before.
 
         Raises:
             InputError: its weights are not those of the model that its configuration describes.
@@ -186,7 +188,11 @@ class Localizer:
             fix = "use a whole file that rcl train wrote"
             expected = "weights of the model in its configuration"
             raise InputError(checkpoint.source, expected=expected, found=found, fix=fix) from None
-        return cls.from_model(model, config, facts, device=device)
+        localizer = cls.from_model(model, config, facts, device=device)
+        if facts.extraction is not None:
+            settings = parse_settings(facts.extraction, where=checkpoint.source)
+            localizer.extractor = FeatureExtractor(settings, backbone=backbone, flow=flow, device=localizer.device)
+        return localizer
 
     @classmethod
     def from_model(

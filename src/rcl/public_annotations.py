@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -26,6 +25,7 @@ from rcl.files import (
     to_path,
     to_segment,
 )
+from rcl.storage import is_file
 
 AMBIGUOUS = "Ambiguous"
 # Test videos that published evaluations leave out: two are annotated wrongly, 1292 has only ambiguous instances.
@@ -67,7 +67,7 @@ def read_thumos14(
     """
     drafts, problems = dict[str, _Draft](), list[InputError]()
     required = ("video", "type", "start", "end", *(("startframe", "endframe") if stride_frames else ()))
-    for path in map(Path, paths):
+    for path in map(to_path, paths):
         earlier = set(drafts)
         for line, fields in read_csv(path, required, ("type_idx", "startframe", "endframe")):
             row = {key: value.strip() for key, value in fields.items()}
@@ -225,7 +225,7 @@ def read_bmn(
         found = f"the keys {listed([*data]) or '(none)'}"
         raise InputError(path, expected=expected, found=found, fix="give the annotation file of BSN or BMN")
     beside = path.with_name(INFO_NAME)
-    known = read_video_info(info) if info else read_video_info(beside) if beside.is_file() and not subset else {}
+    known = read_video_info(info) if info else read_video_info(beside) if is_file(beside) and not subset else {}
     videos, problems = dict[str, VideoAnnotation](), list[InputError]()
     for name, entry in data.items():
         try:

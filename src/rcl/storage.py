@@ -9,6 +9,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NamedTuple, TypeAlias, cast
 
@@ -18,6 +19,8 @@ PathLike: TypeAlias = str | os.PathLike[str]
 
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9]+::)*([A-Za-z][A-Za-z0-9+.-]+)://")  # one letter is a drive of Windows
 _ETAGS = ("ETag", "etag", "md5Hash", "checksum")  # S3, Azure and Google, Google, others
+
+QUESTIONS = 32  # to an object store at a time
 
 log = logging.getLogger("rcl")
 
@@ -290,6 +293,11 @@ def upload(path: Path, write: Callable[[BinaryIO], object]) -> None:
             except FileNotFoundError:
                 fix = "make it, or correct the address"
                 raise InputError(path, expected="a bucket to write to", found="none of this name", fix=fix) from None
+
+
+def questions(*places: Path) -> ThreadPoolExecutor:
+    """Threads to ask about many files with: many at a time where one of the places is in an object store."""
+    return ThreadPoolExecutor(QUESTIONS if any(is_remote(place) for place in places) else 1)
 
 
 def remove(path: Path) -> None:

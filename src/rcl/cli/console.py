@@ -19,6 +19,7 @@ from rcl.errors import InputError
 from rcl.files import to_path
 
 HOW_TO_GO_ON = {
+    "detect": "; the same command goes on",
     "extract": "; the same command goes on",
     "train": "; the same command with --resume goes on from the last epoch",
     "fit": "; the same command goes on, with --resume if a training had begun",

@@ -6,32 +6,27 @@ import math
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated
 
 import typer
-from rich.progress import Progress, TaskID
-from torch import Tensor
+from rich.progress import Progress
 
-from rcl import feature_files
-from rcl.annotations import load_annotations
+from rcl.checkpoints import read_checkpoint
 from rcl.classifiers import VideoScores, label_detections, load_video_scores
 from rcl.cli.console import Location, location, notes
+from rcl.cli.engines import Address, Engine, EngineName, chosen_cluster, messages_aside
 from rcl.cli.extraction import end_with
-from rcl.datasets import VideoDataset, find_annotations, find_features, is_pack
+from rcl.detecting import Found, Unfinished, detect_here, detect_on_cluster
 from rcl.detections import Detections
 from rcl.errors import InputError
-from rcl.features import FeatureStore, read_features
-from rcl.files import check_place, listed
+from rcl.files import check_place, file_digest, listed
+from rcl.inputs import Job, jobs_of
 from rcl.localizer import Localizer
-from rcl.segments import Timeline
-from rcl.storage import is_dir
 from rcl.subtitles import EXTENSIONS, MIN_SCORE, save_subtitles
-from rcl.video.finding import find_videos
-
-Job: TypeAlias = tuple[str, Callable[[], tuple[Tensor, Timeline]]]
 
 
 def detect(
@@ -72,35 +67,57 @@ def detect(
         str | None, typer.Option(help="Where the files of the checkpoint's backbone are now, e.g. i3d:FILE.")
     ] = None,
     flow: Annotated[Path | None, typer.Option(help="Where the checkpoint of its flow stream is now.")] = None,
+    engine: Engine = EngineName.local,
+    address: Address = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="ray: how many; by default one per GPU or machine.")
+    ] = None,
 ) -> None:
-    """Detect actions and write them as ActivityNet results JSON, as CSV, or as subtitles."""
+    """Detect actions and write them as ActivityNet results JSON, as CSV, or as subtitles.
+
+    The same command goes on after an interruption, and does again what failed alone.
+    """
     _check_options(output, snippets_per_second, layout)
-    localizer = Localizer.load(checkpoint, backbone=backbone, flow=str(flow) if flow else None)
+    cluster = chosen_cluster(engine, address, workers=workers, network=True)
+    kept = read_checkpoint(checkpoint)
+    moved = {"backbone": backbone, "flow": str(flow) if flow else None}
+    localizer = Localizer.from_checkpoint(kept, **moved)
     if steps and steps > localizer.model.steps:
         expected = f"at most the {localizer.model.steps} of the training"
         raise InputError("--steps", expected=expected, found=str(steps), fix="ask for fewer")
     layout = layout or localizer.layout
-    jobs: list[Job] = [job for path in inputs for job in jobs_of(path, localizer, subset, layout, snippets_per_second)]
+    jobs = [job for path in inputs for job in jobs_of(path, localizer, subset, layout, snippets_per_second)]
     _check_jobs(jobs, output)
     scores = _scores_of(jobs, video_scores, localizer) if video_scores else None
     for place in (output, *([subtitles / "video.srt"] if subtitles else [])):
         check_place(place)
 
-    def detect_one(
-        video: str, features: Tensor, timeline: Timeline, *, progress: Callable[[float], None]
-    ) -> Detections:
-        found = localizer.detect_prepared(features, timeline, video=video, steps=steps, progress=progress)
-        labelled = label_detections(found, scores, k=video_labels) if scores else found
-        if subtitles and not _save_both(labelled, subtitles, video, min_score):
-            unwritten.append(video)
-        return labelled
+    def detect_all(left: Sequence[Job], told: Callable[[int, float], None]) -> Iterator[Found]:
+        if cluster:
+            return detect_on_cluster(kept, left, cluster, steps=steps, **moved)
+        return detect_here(localizer, left, steps=steps, progress=told)
 
-    unwritten: list[str] = []
-    found = _run(jobs, detect_one)
+    made_with: dict[str, object] = {"checkpoint": file_digest(checkpoint), "version": version("rcl-tad")}
+    made_with |= {"steps": steps, "layout": layout, "snippets_per_second": snippets_per_second}
+    unfinished = Unfinished(output, made_with)
+    found, faults, unwritten = dict[str, Detections](), 0, list[str]()
+    with messages_aside(cluster):
+        for video, detections, _, traceback in _what_is_found(jobs, unfinished, detect_all):
+            faults += bool(traceback)
+            if detections is None:
+                continue
+            found[video] = label_detections(detections, scores, k=video_labels) if scores else detections
+            if subtitles and not _save_both(found[video], subtitles, video, min_score):
+                unwritten.append(video)
     if found:
-        detections = Detections.concatenate(found)
+        detections = Detections.concatenate([found[job.video] for job in jobs if job.video in found])
         _save(detections, output, min_score)
         print(f"{len(detections)} detections in {len(found)} videos: {output}")
+    if len(found) == len(jobs):
+        unfinished.clear()
+    if faults:
+        notes.print(f"rcl: {faults} of {len(jobs)} videos met a fault of this program; see above.")
+        sys.exit(1)
     end_with(len(jobs) - len(found), len(jobs))
     if unwritten:
         notes.print(f"rcl: the subtitles of {len(unwritten)} of {len(jobs)} videos could not be written; see above.")
@@ -118,7 +135,7 @@ def _check_options(output: Path, rate: float | None, layout: str | None) -> None
 
 
 def _check_jobs(jobs: list[Job], output: Path) -> None:
-    repeated = [video for video, count in Counter(video for video, _ in jobs).items() if count > 1]
+    repeated = [video for video, count in Counter(job.video for job in jobs).items() if count > 1]
     if repeated:  # their detections would be mixed up
         found = f"{repeated[0]!r} more than once"
         raise InputError("INPUT", expected="every video once", found=found, fix="rename or remove one of them")
@@ -133,26 +150,50 @@ def _scores_of(jobs: list[Job], path: Path, localizer: Localizer) -> VideoScores
         fix = "leave them out, or train with model.labels=none"
         raise InputError("--video-scores", expected="a checkpoint that makes proposals", found=found, fix=fix)
     scores = load_video_scores(path)
-    scores.rows([video for video, _ in jobs])  # before the first video: all of them have scores
+    scores.rows([job.video for job in jobs])  # before the first video: all of them have scores
     return scores
 
 
-def _run(jobs: list[Job], detect_one: Callable[..., Detections]) -> list[Detections]:
-    """The detections of every video that can be used; the others are named."""
-    found = []
+def _what_is_found(
+    jobs: Sequence[Job],
+    unfinished: Unfinished,
+    detect_all: Callable[[Sequence[Job], Callable[[int, float], None]], Iterator[Found]],
+) -> Iterator[Found]:
+    """The outcome of every video, from before or new; what cannot be used is named."""
+    left = []
+    for job, before in zip(jobs, unfinished.load_all(jobs), strict=True):
+        if before is not None:  # also where nothing was found
+            yield Found(job.video, before)
+        else:
+            left.append(job)
+    if len(left) < len(jobs):
+        notes.print(f"{len(jobs) - len(left)} of {len(jobs)} videos were done before.")
+    named = {job.video: job for job in left}
+    with _progress(len(left)) as (told, done):
+        for outcome in detect_all(left, told):
+            if outcome.traceback:
+                notes.print(outcome.traceback, markup=False)
+            if outcome.detections is None:
+                notes.print(f"rcl: {outcome.error}", markup=False)
+            elif len(jobs) > 1:
+                unfinished.keep(named[outcome.video], outcome.detections)
+            yield outcome
+            done()
+
+
+@contextmanager
+def _progress(count: int) -> Iterator[tuple[Callable[[int, float], None], Callable[[], None]]]:
+    """A bar on a terminal; nothing in a pipe. Yields what is told the share of a video, and that one is done."""
     with Progress(console=notes, disable=not sys.stderr.isatty(), transient=True) as bar:
-        task = bar.add_task("Detecting", total=len(jobs))
-        for number, (video, read) in enumerate(jobs):
-            try:
-                found.append(detect_one(video, *read(), progress=partial(_show, bar, task, number)))
-            except InputError as error:
-                notes.print(f"rcl: {error}", markup=False)
-            bar.update(task, completed=number + 1)
-    return found
+        task = bar.add_task("Detecting", total=count)
+        finished = 0
 
+        def done() -> None:
+            nonlocal finished
+            finished += 1
+            bar.update(task, completed=finished)
 
-def _show(bar: Progress, task: TaskID, number: int, share: float) -> None:
-    bar.update(task, completed=number + share)
+        yield lambda position, share: bar.update(task, completed=position + share), done
 
 
 def _save(detections: Detections, output: Path, min_score: float) -> None:
@@ -185,38 +226,3 @@ def _save_both(detections: Detections, folder: Path, video: str, min_score: floa
         notes.print(f"rcl: {error}", markup=False)
         return False
     return True
-
-
-def jobs_of(path: Path, localizer: Localizer, subset: str | None, layout: str, rate: float | None) -> list[Job]:
-    """Name and reader of every video of an input: a pack, videos or a folder of them, a feature file of one or many."""
-    if path.suffix.lower() in (".h5", ".hdf5", ".npz"):
-        store = FeatureStore(path, layout=layout)
-        return [
-            (name, partial(_prepare, localizer, path, layout, rate, name if len(store) > 1 else path.stem))
-            for name in (store.names() if len(store) > 1 else [path.stem])
-        ]
-    if path.suffix.lower() in feature_files.EXTENSIONS and not is_dir(path):
-        return [(path.stem, partial(_prepare, localizer, path, layout, rate, path.stem))]
-    if not is_pack(path):
-        videos, _ = find_videos([path])
-        if rate is not None:
-            fix = "leave it out for videos"
-            raise InputError("--snippets-per-second", expected="feature files", found=str(path), fix=fix)
-        if localizer.extractor:
-            localizer.extractor.backbone()  # before the first video: if it cannot be had, none can be used
-        return [(name, partial(localizer.prepare, file, None, video=name)) for name, file in videos.items()]
-    annotations = load_annotations(find_annotations(path))
-    dataset = VideoDataset(
-        annotations.subset(subset) if subset else annotations,
-        FeatureStore(find_features(path), layout=layout, channels=localizer.in_channels),
-        labels=(),
-        snippets_per_second=rate or localizer.declared_rate,
-        resize=localizer.resize,
-        resize_method=localizer.resize_method,
-        scale=localizer.scale,
-    )
-    return [(video.name, partial(dataset.read, index)) for index, video in enumerate(dataset.videos)]
-
-
-def _prepare(localizer: Localizer, path: Path, layout: str, rate: float | None, video: str) -> tuple[Tensor, Timeline]:
-    return localizer.prepare(read_features(path, layout=layout, video=video), rate, video=video)

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from rcl.annotations import load_annotations
 from rcl.cli.console import Location, location, notes
+from rcl.cli.engines import Address, Engine, EngineName, chosen_cluster, messages_aside
 from rcl.errors import InputError
 from rcl.files import is_remote, listed
 from rcl.machine import best_device, usable_cores
@@ -62,6 +63,8 @@ def extract(
     pooling: Pooling = None,
     flow: Flow = None,
     workers: Workers = None,
+    engine: Engine = EngineName.local,
+    address: Address = None,
 ) -> None:
     """Turn videos into a pack of snippet features. What is done already and unchanged is not done again."""
     from rcl.video.extraction import choose_extraction
@@ -69,6 +72,7 @@ def extract(
     from rcl.video.packs import PackWriter
 
     check_rate(rate)
+    cluster = chosen_cluster(engine, address, workers=workers, network=backbone != "motion")
     videos, others = find_videos(inputs)
     if others:
         notes.print(f"rcl: not videos by their names: {listed([path.name for path in others])}.", markup=False)
@@ -79,8 +83,8 @@ def extract(
     device = best_device()
     made, settings = choose_extraction(backbone, options, rate=rate, window=window, stride=stride, device=device)
     writer = PackWriter(output, settings, backbone=made, device=device)
-    with extraction_progress(videos) as told:
-        outcomes = writer.extract(videos, workers=workers or usual_workers(backbone), progress=told)
+    with extraction_progress(videos) as told, messages_aside(cluster):
+        outcomes = writer.extract(videos, workers=workers or usual_workers(backbone), cluster=cluster, progress=told)
         done, new, failed = tally(outcomes, videos, told)
     writer.annotate(annotations)
     before = f" ({done - new} were done before)" if done > new else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,13 +12,13 @@ from rich.progress import Progress
 
 from rcl.annotations import Annotations, load_annotations
 from rcl.cli.console import Location, location, notes
-from rcl.cli.detection import jobs_of
 from rcl.cli.evaluation import leave_aside, parse_thresholds
 from rcl.datasets import find_annotations, is_pack
 from rcl.detections import Detections
 from rcl.errors import InputError
 from rcl.evaluation.characteristics import BucketScheme, Fields, read_characteristics, recognized_scheme
 from rcl.files import check_place
+from rcl.inputs import jobs_of
 from rcl.localizer import Localizer
 from rcl.report.page import FeatureReader, write_report
 from rcl.storage import is_dir
@@ -98,4 +99,5 @@ def _readers(
     if source is None:
         notes.print("rcl: no confidence maps, since there are no features: give a pack with --features.")
         return {}
-    return dict(jobs_of(source, localizer, None, localizer.layout, None))
+    jobs = jobs_of(source, localizer, None, localizer.layout, None)
+    return {job.video: partial(job.read, localizer) for job in jobs}

@@ -10,6 +10,7 @@ import typer
 from rich.progress import Progress
 
 from rcl.cli.console import Location, location, notes, print_table, quiet_lightning
+from rcl.cli.engines import Address, Engine, EngineName, chosen_cluster, messages_aside
 from rcl.cli.extraction import (
     Backbone,
     Flow,
@@ -37,6 +38,7 @@ from rcl.subtitles import MIN_SCORE, save_subtitles
 from rcl.tables import evaluation_table
 
 if TYPE_CHECKING:
+    from rcl.cluster import Cluster
     from rcl.fit import Fit
 
 DEMO_VIDEOS, DEMO_HELD_OUT = 32, 8
@@ -85,16 +87,22 @@ def fit(
     pooling: Pooling = None,
     flow: Flow = None,
     workers: Workers = None,
+    engine: Engine = EngineName.local,
+    address: Address = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the split and of the training.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped.")] = False,
 ) -> None:
-    """From a folder of videos and a table of labels to a trained, evaluated detector."""
+    """From a folder of videos and a table of labels to a trained, evaluated detector.
+
+    With --engine ray the features are extracted there; the training is on this machine.
+    """
     import rcl.runs  # noqa: F401, before its messages can be silenced
     from rcl.fit import Fit
     from rcl.video.finding import find_videos
 
     quiet_lightning()
     check_rate(rate)
+    cluster = chosen_cluster(engine, address, workers=workers, network=backbone != "motion")
     found, _ = find_videos([videos])
     chain = Fit(
         found,
@@ -109,15 +117,15 @@ def fit(
         resume=resume,
         device=best_device(),
     )
-    failed = run_fit(chain, workers=workers or usual_workers(backbone))
+    failed = run_fit(chain, workers=workers or usual_workers(backbone), cluster=cluster)
     end_with(failed, len(chain.videos) + len(chain.missing))
 
 
-def run_fit(chain: Fit, *, workers: int) -> int:
+def run_fit(chain: Fit, *, workers: int, cluster: Cluster | None = None) -> int:
     """Take the steps of a fit and say what comes of them; how many videos could not be used."""
     tell_unmatched(chain.missing, chain.unlabelled)
-    with extraction_progress(chain.videos) as told:
-        outcomes = chain.extract(workers=workers, progress=told)
+    with extraction_progress(chain.videos) as told, messages_aside(cluster):
+        outcomes = chain.extract(workers=workers, cluster=cluster, progress=told)
         done, new, failed = tally(outcomes, chain.videos, told)
     notes.print(f"Features of {done} videos{f', {done - new} of them from before' if done > new else ''}.")
     config = chain.configure()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor
 
 from rcl.errors import InputError
-from rcl.files import PathLike
+from rcl.files import PathLike, file_digest
 from rcl.video.backbones import Backbone, BackboneOptions, build_backbone
 from rcl.video.decoding import VideoReader
 from rcl.video.settings import ExtractionSettings, parse_settings
@@ -205,21 +204,12 @@ def _file_digests(name: str, options: BackboneOptions) -> dict[str, str]:
     if kind in ("motion", "hf"):  # no files, and weights that are the same on the hub and in a folder
         return {}
     files = {kind: Path(source)} | ({"flow": Path(options.flow)} if options.flow else {})
-    return {key: _digest(path) for key, path in files.items() if os.path.isfile(path)}
+    return {key: file_digest(path, *_external_data(path)) for key, path in files.items() if os.path.isfile(path)}
 
 
 def _own_digest(backbone: Backbone) -> dict[str, str]:
     digest = getattr(backbone, "weights_digest", None)
     return {"hf": digest} if digest else {}
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    for file in [path, *_external_data(path)]:
-        with file.open("rb") as stream:
-            while block := stream.read(2**20):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def _external_data(path: Path) -> list[Path]:

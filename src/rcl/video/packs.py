@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
@@ -17,16 +16,16 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rcl.annotations import Annotations, VideoAnnotation, load_annotations, save_annotations
+from rcl.cluster import Cluster
 from rcl.errors import InputError
-from rcl.files import PathLike, is_remote, local, read_json, to_path, write_file, write_json
-from rcl.storage import Fingerprint, StorageError, exists, files_in, fingerprint, is_file, remove
+from rcl.files import PathLike, local, read_json, to_path, write_file, write_json
+from rcl.storage import Fingerprint, StorageError, exists, files_in, fingerprint, is_file, questions, remove
 from rcl.video.backbones import Backbone
 from rcl.video.extraction import extract_features, rebuild_backbone
 from rcl.video.settings import SETTINGS, ExtractionSettings, read_settings, write_settings
 
 log = logging.getLogger("rcl")
 
-QUESTIONS = 32  # to an object store at a time
 LIBRARIES = ("rcl-tad", "torch", "numpy", "av", "opencv-python-headless", "transformers", "onnxruntime")
 
 
@@ -102,7 +101,7 @@ class PackWriter:
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the backbone: another process builds its own."""
-        return {**self.__dict__, "_backbone": None}
+        return {**self.__dict__, "root": self.root.absolute(), "_backbone": None}
 
     def _refuse_foreign(self) -> None:
         if exists(self.root / "features") or exists(self.root / "annotations.json"):
@@ -115,16 +114,18 @@ class PackWriter:
         videos: Mapping[str, Path],
         *,
         workers: int = 1,
+        cluster: Cluster | None = None,
         progress: Callable[[str, float], None] | None = None,
     ) -> Iterator[Outcome]:
         """Extract what is not done yet, and yield the outcome of every video as it comes.
 
         Args:
             videos: name to file.
-            workers: processes.
+            workers: processes of this machine.
+            cluster: what works in their place.
             progress: with a single worker, called with the name of a video and the seconds of it that are done.
         """
-        from rcl.video.workers import extract_in_processes  # which knows this module
+        from rcl.video.workers import extract_in_processes, extract_on_cluster  # which know this module
 
         todo = {}
         for (name, path), outcome in zip(videos.items(), self._known(videos), strict=True):
@@ -132,6 +133,9 @@ class PackWriter:
                 yield outcome
             else:
                 todo[name] = path
+        if cluster and todo:
+            yield from extract_on_cluster(self, todo, cluster)
+            return
         if workers > 1 and len(todo) > 1:
             yield from extract_in_processes(self, todo, workers)
             return
@@ -151,12 +155,8 @@ class PackWriter:
             error = self._taken(name, path)
             return Outcome(name, error=error) if error else None
 
-        with self._threads() as pool:
+        with questions(self.root, *videos.values()) as pool:
             yield from pool.map(ask, videos, videos.values())
-
-    def _threads(self) -> ThreadPoolExecutor:
-        """A store is asked many questions at a time."""
-        return ThreadPoolExecutor(QUESTIONS if is_remote(self.root) else 1)
 
     def done(self, name: str, path: Path) -> Record | None:
         """The record of a video that needs no work: its features are here, and the file is as it was."""
@@ -247,7 +247,7 @@ class PackWriter:
         known = dict(load_annotations(path, clip=False).videos) if is_file(path) else {}
         known |= annotations.videos if annotations else {}
         videos, names = {}, self.names()
-        with self._threads() as pool:
+        with questions(self.root) as pool:
             records = list(pool.map(self._record, names))
         for name, record in zip(names, records, strict=True):
             if record:

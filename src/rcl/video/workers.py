@@ -1,4 +1,4 @@
-"""Extraction in several processes, of which any may die."""
+"""Extraction in several processes or on a cluster, of which any part may die."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -16,8 +16,9 @@ from typing import Any
 
 import torch
 
+from rcl.cluster import Cluster, Work
 from rcl.errors import InputError
-from rcl.machine import usable_cores
+from rcl.machine import best_device, usable_cores
 from rcl.video.packs import Outcome, PackWriter
 
 
@@ -47,9 +48,13 @@ def _alone(writer: PackWriter, name: str, path: Path) -> Outcome:
         with _pool(writer, 1) as pool:
             return pool.submit(_work, name, path).result()
     except BrokenProcessPool:
-        fix = "convert the video, or give the machine more memory"
-        found = "one that ends the process that reads it"
-        return Outcome(name, error=InputError(path, expected="a video that can be read", found=found, fix=fix))
+        return _deadly(name, path)
+
+
+def _deadly(name: str, path: Path) -> Outcome:
+    fix = "convert the video, or give the machine more memory"
+    found = "one that ends the process that reads it"
+    return Outcome(name, error=InputError(path, expected="a video that can be read", found=found, fix=fix))
 
 
 def _submit(pool: Executor, videos: Mapping[str, Path]) -> Iterator[Outcome]:
@@ -96,6 +101,27 @@ def _end_with_parent() -> None:
     if parent:
         parent.join()
         os._exit(1)
+
+
+class _ClusterWork:
+    """Extraction as a :class:`Cluster` takes it; the backbone is built in each worker."""
+
+    def __init__(self, writer: PackWriter, videos: Sequence[tuple[str, Path]]) -> None:
+        self.writer, self.videos = writer, videos
+
+    def __call__(self, threads: int) -> Work:
+        self.writer.device = best_device()  # of the worker's machine
+        return lambda position: self.writer.extract_one(*self.videos[position], threads=threads)
+
+
+def extract_on_cluster(writer: PackWriter, videos: Mapping[str, Path], cluster: Cluster) -> Iterator[Outcome]:
+    """Extract videos as ``PackWriter.extract_one`` does, where the cluster has room; outcomes as they come.
+
+    All machines have to see the pack and the videos under the same paths.
+    """
+    items = [(name, path.absolute()) for name, path in videos.items()]
+    for position, outcome in cluster.map(_ClusterWork(writer, items), len(items)):
+        yield outcome or _deadly(*items[position])
 
 
 def _work(name: str, path: Path) -> Outcome:
