@@ -27,6 +27,7 @@ LEVELS = {
             "rescaling",
             "windows",
             "chunks",
+            "storage",
             "cluster",
             "exchange",
         ],

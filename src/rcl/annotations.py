@@ -26,6 +26,7 @@ from rcl.files import (
     to_label,
     to_number,
     to_pair,
+    to_path,
     to_segment,
     write_json,
 )
@@ -139,7 +140,7 @@ def load_annotations(path: PathLike, *, clip: bool = True) -> Annotations:
     # Public formats come back as annotations of ours: the module knows this one.
     from rcl.public_annotations import is_bmn, is_thumos14, read_bmn, read_thumos14
 
-    path = Path(path)
+    path = to_path(path)
     if extension_of(path, (".json", ".csv")) == ".csv":
         videos = read_thumos14(path).videos if is_thumos14(path) else _read_table(path)
     else:
@@ -159,7 +160,7 @@ def save_annotations(annotations: Annotations, path: PathLike) -> None:
     Raises:
         InputError: the path does not end in ``.json`` or cannot be written.
     """
-    extension_of(Path(path), (".json",))
+    extension_of(to_path(path), (".json",))
     database = {name: _entry_of(video) for name, video in annotations.videos.items()}
     write_json(path, {"version": "RCL", "taxonomy": [], "database": database}, indent=1)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from torch import Tensor
 
 from rcl.config import Config, parse_config
 from rcl.errors import InputError
-from rcl.files import Defect, shown
+from rcl.files import Defect, shown, to_path
+from rcl.storage import is_file
 from rcl.tensor_files import read_tensors
 
 KEY = "rcl"
@@ -65,8 +65,8 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     Raises:
         InputError: the file is missing, damaged, holds code, or is another program's.
     """
-    path = Path(path)
-    if not os.path.isfile(path):
+    path = to_path(path)
+    if not is_file(path):
         raise InputError(path, expected="a checkpoint of rcl train", found="no such file", fix="check the path")
     whole = "use a whole file that rcl train wrote"
     try:

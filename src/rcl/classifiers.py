@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,19 @@ import numpy as np
 from rcl.detections import Detections
 from rcl.errors import InputError
 from rcl.feature_files import read_array
-from rcl.files import Defect, PathLike, check_is_file, extension_of, listed, raise_first, read_json, shown, to_label
+from rcl.files import (
+    Defect,
+    PathLike,
+    check_is_file,
+    extension_of,
+    listed,
+    local,
+    raise_first,
+    read_json,
+    shown,
+    to_label,
+    to_path,
+)
 
 # The labels of THUMOS14 and their class ids in UCF101, which start at 1.
 THUMOS14_CLASSES: Mapping[str, int] = {
@@ -190,7 +201,7 @@ def load_video_scores(path: PathLike) -> VideoScores:
     Raises:
         InputError: see :func:`read_cuhk_scores` (``.json``) and :func:`read_untrimmednet_scores` (``.npy``).
     """
-    json = extension_of(Path(path), (".json", ".npy")) == ".json"
+    json = extension_of(to_path(path), (".json", ".npy")) == ".json"
     return read_cuhk_scores(path) if json else read_untrimmednet_scores(path)
 
 
@@ -204,7 +215,7 @@ def read_cuhk_scores(path: PathLike) -> VideoScores:
         InputError: the file is missing, damaged or of another kind, or a video has another number of scores than there
             are classes, or scores that are not finite numbers.
     """
-    path = Path(path)
+    path = to_path(path)
     data = read_json(path)
     results, names = data.get("results"), data.get("class", data.get("classes"))
     if not isinstance(results, dict) or not isinstance(names, list):
@@ -235,11 +246,12 @@ def read_untrimmednet_scores(path: PathLike) -> VideoScores:
     Raises:
         InputError: the file is missing, damaged, of another shape, or has numbers that are not finite.
     """
-    path = Path(path)
+    path = to_path(path)
     extension_of(path, (".npy",))
     check_is_file(path)
     try:
-        raw = read_array(path, None)
+        with local(path) as file:
+            raw = read_array(file, None)
         if raw.shape != UNTRIMMEDNET_SHAPE or raw.dtype.kind not in "fiu":
             raise Defect(
                 expected="numbers of shape (1574, 101): all test videos of THUMOS14 × the classes of UCF101",

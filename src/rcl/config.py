@@ -17,9 +17,11 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from rcl.errors import InputError
-from rcl.files import shown
+from rcl.files import shown, to_path
+from rcl.storage import is_address
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0)]
@@ -31,6 +33,17 @@ def _digits_as_text(value: Any) -> Any:
     return str(value) if type(value) is int else value
 
 
+def _here(value: object) -> object:
+    """Refuse an address, of which a path would be made; a training reads the features again in every epoch."""
+    path = to_path(value) if isinstance(value, str) and value.startswith("file://") else value
+    if isinstance(path, str) and is_address(path):
+        raise PydanticCustomError("address", "a path on this machine: copy the pack here")
+    return path
+
+
+LocalPath = Annotated[Path, BeforeValidator(_here)]
+
+
 class Section(BaseModel):
     """A part of the configuration; an unknown key is an error."""
 
@@ -40,11 +53,11 @@ class Section(BaseModel):
 class DataConfig(Section):
     """Where the data is, and how its features are read."""
 
-    root: Path = Path(".")
+    root: LocalPath = Path(".")
     """The pack: a folder with ``annotations.json`` (or ``.csv``) and ``features/`` (or ``features.h5``, ``.npz``)."""
-    annotations: Path | None = None
+    annotations: LocalPath | None = None
     """Annotation file, JSON or CSV, where it is not in the pack."""
-    features: Path | None = None
+    features: LocalPath | None = None
     """Folder or file of features, where it is not in the pack."""
     layout: Literal["TC", "CT"] = "TC"
     """How feature files are stored: (snippets, channels), or (channels, snippets)."""

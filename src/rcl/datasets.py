@@ -22,6 +22,7 @@ from rcl.errors import InputError
 from rcl.features import FeatureStore, resize
 from rcl.rescaling import METHODS
 from rcl.segments import Timeline
+from rcl.storage import exists, is_file
 from rcl.windows import window_members, window_segments, window_starts
 
 
@@ -31,20 +32,20 @@ def is_pack(path: Path) -> bool:
     Not by ``annotations.csv`` alone, which may lie beside videos.
     """
     names = ("annotations.json", "features", "features.h5", "features.hdf5", "features.npz")
-    return any((path / name).exists() for name in names)
+    return any(exists(path / name) for name in names)
 
 
 def find_annotations(pack: Path) -> Path:
     """``annotations.json`` of a pack, or its ``annotations.csv`` where there is only that."""
     table = pack / "annotations.csv"
-    return table if table.is_file() and not (pack / "annotations.json").exists() else pack / "annotations.json"
+    return table if is_file(table) and not exists(pack / "annotations.json") else pack / "annotations.json"
 
 
 def find_features(pack: Path) -> Path:
     """``features/`` of a pack, or one file for all videos where there is only that."""
     archives = [pack / f"features{extension}" for extension in (".h5", ".hdf5", ".npz")]
-    found = [archive for archive in archives if archive.is_file()]
-    return found[0] if found and not (pack / "features").exists() else pack / "features"
+    found = [archive for archive in archives if is_file(archive)]
+    return found[0] if found and not exists(pack / "features") else pack / "features"
 
 
 class Sample(NamedTuple):

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from traceback import format_exc
 from typing import Any, NamedTuple
@@ -17,9 +17,10 @@ from rcl.checkpoints import Checkpoint
 from rcl.cluster import Cluster, Work
 from rcl.detections import Detections
 from rcl.errors import InputError
-from rcl.files import read_json, told, write_json
+from rcl.files import is_remote, read_json, told, write_json
 from rcl.inputs import Job
 from rcl.localizer import Localizer
+from rcl.storage import StorageError, files_in, fingerprint, questions, remove
 
 log = logging.getLogger("rcl")
 
@@ -134,10 +135,22 @@ class Unfinished:
 
     def load(self, job: Job) -> Detections | None:
         """What was found in a video before."""
-        path = self._path(job)
+        return self.load_all([job])[0]
+
+    def load_all(self, jobs: Sequence[Job]) -> list[Detections | None]:
+        """What was found in each of the videos before."""
         try:
-            content = read_json(path) if path.is_file() else {}
-            if content.get("key") != self._key(job):
+            there = {path.name for path in files_in(self.folder)}
+        except (InputError, OSError):
+            there = set()
+        with questions(self.folder, *(path for job in jobs for path in job.files)) as pool:
+            return list(pool.map(lambda job: self._load(job, there), jobs))
+
+    def _load(self, job: Job, there: Collection[str]) -> Detections | None:
+        path, key = self._path(job), self._key(job)
+        try:
+            content = read_json(path) if path.name in there else {}
+            if content.get("key") != key:
                 return None
             return Detections(
                 videos=(job.video,),
@@ -169,10 +182,11 @@ class Unfinished:
 
     def clear(self) -> None:
         """Remove everything, once it is in the output."""
-        with contextlib.suppress(OSError):
-            for path in [*self.folder.iterdir()]:  # also what a kill left half written
-                path.unlink()
-            self.folder.rmdir()
+        with contextlib.suppress(InputError, OSError):
+            for path in files_in(self.folder):  # also what a kill left half written
+                remove(path)
+            if not is_remote(self.folder):  # where there are no folders
+                self.folder.rmdir()
 
     def _path(self, job: Job) -> Path:
         return self.folder / f"{hashlib.sha256(job.video.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"
@@ -187,7 +201,7 @@ class Unfinished:
 def _stamp(path: Path) -> list[Any]:
     """By which a file is known to be as it was."""
     try:
-        stat = path.stat()
-    except OSError:
-        return [str(path.absolute())]
-    return [str(path.absolute()), stat.st_size, stat.st_mtime_ns]
+        found = fingerprint(path)
+    except StorageError:  # which is told when the file is read
+        found = None
+    return [str(path.absolute()), *(found or ())]

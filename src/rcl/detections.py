@@ -24,6 +24,7 @@ from rcl.files import (
     to_label,
     to_number,
     to_pair,
+    to_path,
     to_segment,
     write_json,
     write_text,
@@ -157,7 +158,7 @@ class Detections:
         Raises:
             InputError: another extension, or a place that cannot be written.
         """
-        if extension_of(Path(path), _EXTENSIONS) == ".csv":
+        if extension_of(to_path(path), _EXTENSIONS) == ".csv":
             write_text(path, _table_of(self))
         else:
             write_json(path, {"version": "RCL", "results": _results_of(self), "external_data": {}})
@@ -171,7 +172,7 @@ class Detections:
         Raises:
             InputError: the file is missing, damaged or of another kind, or a value is wrong.
         """
-        path = Path(path)
+        path = to_path(path)
         return _read_table(path) if extension_of(path, _EXTENSIONS) == ".csv" else _read_results(path)
 
     def _take(self, rows: np.ndarray) -> Detections:

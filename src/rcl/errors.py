@@ -1,4 +1,4 @@
-"""The one kind of error that is the user's to mend."""
+"""The one kind of error that is the user's to mend, and what becomes one."""
 
 from __future__ import annotations
 
@@ -25,6 +25,24 @@ class InputError(ValueError):
     def __reduce__(self) -> tuple:
         """Rebuild from the parts, so that the error can cross processes."""
         return _rebuild, (self.where, self.expected, self.found, self.fix)
+
+
+class Defect(Exception):
+    """A defect of one value, found where the file and the video are not known; ``at`` adds the place."""
+
+    def __init__(self, *, expected: str, found: str, fix: str) -> None:
+        super().__init__(f"expected {expected}, found {found}; {fix}")
+        self.expected, self.found, self.fix = expected, found, fix
+
+    def at(self, where: object) -> InputError:
+        """The same defect as an error that the user sees."""
+        return InputError(where, expected=self.expected, found=self.found, fix=self.fix)
+
+
+def told(error: BaseException, limit: int = 150) -> str:
+    """An exception of a library as an error message tells it: its kind and its words, short, on one line."""
+    words = " ".join(str(error).split())[:limit]
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def _rebuild(where: str, expected: str, found: str, fix: str) -> InputError:

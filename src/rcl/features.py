@@ -12,7 +12,8 @@ from torch import Tensor
 
 from rcl.errors import InputError
 from rcl.feature_files import EXTENSIONS, Shape, read_array, read_shape, scan_archive
-from rcl.files import Defect, PathLike, check_is_file, extension_of, listed
+from rcl.files import Defect, PathLike, check_is_file, extension_of, is_remote, listed, local, to_path
+from rcl.storage import exists, files_in, is_dir
 
 
 def read_features(
@@ -32,13 +33,14 @@ def read_features(
     Raises:
         InputError: the file is missing, damaged, of another kind, or holds something other than such features.
     """
-    path = Path(path)
+    path = to_path(path)
     where = f"{path}, video {video!r}" if video is not None else str(path)
     _check_layout(layout)
     extension_of(path, EXTENSIONS)
     check_is_file(path)
     try:
-        raw = read_array(path, video)
+        with local(path) as file:
+            raw = read_array(file, video)
         rows, columns = _check_shape(raw.shape, raw.dtype, layout, channels)
     except Defect as defect:
         raise defect.at(where) from None
@@ -64,11 +66,11 @@ class FeatureStore:
 
     def __init__(self, root: PathLike, *, layout: str = "TC", channels: int | None = None) -> None:
         _check_layout(layout)
-        self.root, self.layout, self.channels = Path(root), layout, channels
+        self.root, self.layout, self.channels = to_path(root), layout, channels
         self._unread: dict[str, str] = {}  # stem → name of files of other kinds, for messages
         self._files: dict[str, Path] = {}
         self._shapes: dict[str, tuple[Shape, np.dtype]] = {}  # of the raw arrays
-        if self.root.is_dir():
+        if is_dir(self.root):
             self._scan_folder()
         else:
             self._scan_archive()
@@ -138,13 +140,14 @@ class FeatureStore:
         path = self._files[video]
         try:
             if video not in self._shapes:
-                self._shapes[video] = read_shape(path, video)
+                with local(path) as file:
+                    self._shapes[video] = read_shape(file, video)
             return _check_shape(*self._shapes[video], self.layout, self.channels)
         except Defect as defect:
             raise defect.at(f"{path}, video {video!r}") from None
 
     def _scan_folder(self) -> None:
-        for path in sorted(self.root.iterdir()):
+        for path in files_in(self.root):
             if path.name.startswith("."):  # such as the ._name files of macOS
                 continue
             if path.suffix.lower() not in EXTENSIONS:
@@ -160,10 +163,16 @@ class FeatureStore:
                 )
 
     def _scan_archive(self) -> None:
-        if not self.root.exists():
+        if not exists(self.root):
             fix = "check the path or extract the features first"
             raise InputError(self.root, expected="a folder or an archive of features", found="no such file", fix=fix)
         extension_of(self.root, (".h5", ".hdf5", ".npz"))
+        if is_remote(self.root):  # it would be fetched for every video
+            expected, found = (
+                "a folder of feature files, or an archive on this machine",
+                "an archive in an object store",
+            )
+            raise InputError(self.root, expected=expected, found=found, fix="copy it here")
         try:
             self._shapes = scan_archive(self.root)
         except Defect as defect:

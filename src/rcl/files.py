@@ -14,9 +14,12 @@ import reprlib
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO
 
-from rcl.errors import InputError
+from rcl.errors import Defect, InputError
+from rcl.errors import told as told
+from rcl.storage import PathLike, check_is_file, fingerprint, is_dir, is_remote, read_bytes, remove, to_path, upload
+from rcl.storage import local as local
 
 LARGEST_TEXT = 2**29
 """Bytes of a text file: parsed, JSON takes ten to thirty times as many."""
@@ -24,21 +27,7 @@ LARGEST_TEXT = 2**29
 LONGEST_SECONDS = 1e9
 """Thirty years: a time beyond is none of a video, and too large for whole milliseconds."""
 
-PathLike: TypeAlias = str | os.PathLike[str]
-
 log = logging.getLogger("rcl")
-
-
-class Defect(Exception):
-    """A defect of one value, found where the file and the video are not known; ``at`` adds the place."""
-
-    def __init__(self, *, expected: str, found: str, fix: str) -> None:
-        super().__init__(f"expected {expected}, found {found}; {fix}")
-        self.expected, self.found, self.fix = expected, found, fix
-
-    def at(self, where: object) -> InputError:
-        """The same defect as an error that the user sees."""
-        return InputError(where, expected=self.expected, found=self.found, fix=self.fix)
 
 
 def raise_first(problems: Sequence[InputError]) -> None:
@@ -64,12 +53,6 @@ def shown(value: object, limit: int = 60) -> str:
     """A value as an error message quotes it: short, on one line."""
     text = _SHORT.repr(value)
     return text if len(text) <= limit else f"{text[:limit]}…"
-
-
-def told(error: BaseException, limit: int = 150) -> str:
-    """An exception of a library as an error message tells it: its kind and its words, short, on one line."""
-    words = " ".join(str(error).split())[:limit]
-    return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def listed(names: Sequence[str], limit: int = 5) -> str:
@@ -170,13 +153,6 @@ def extension_of(path: Path, allowed: Sequence[str]) -> str:
     return extension
 
 
-def check_is_file(path: Path) -> None:
-    """Raise an ``InputError`` where ``path`` is missing or something other than a file, such as a folder or a pipe."""
-    if not os.path.isfile(path):  # which takes any name, also one that is too long
-        found = "a folder" if os.path.isdir(path) else "no such file"
-        raise InputError(path, expected="a file", found=found, fix="check the path")
-
-
 def read_text(path: Path) -> str:
     """The text of a UTF-8 file, without a byte order mark.
 
@@ -185,11 +161,12 @@ def read_text(path: Path) -> str:
     """
     check_is_file(path)
     try:
-        size = path.stat().st_size
+        found_there = fingerprint(path)
+        size = found_there.bytes if found_there else 0
         if size > LARGEST_TEXT:
             expected, fix = f"a text of at most {LARGEST_TEXT:,} bytes", "split the file"
             raise InputError(path, expected=expected, found=f"{size:,}", fix=fix)
-        raw = path.read_bytes()
+        raw = read_bytes(path)
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
@@ -298,7 +275,7 @@ def file_digest(*paths: Path) -> str:
     """SHA-256 of files, one after the other."""
     digest = hashlib.sha256()
     for path in paths:
-        with path.open("rb") as stream:
+        with local(path) as file, file.open("rb") as stream:
             while block := stream.read(2**20):
                 digest.update(block)
     return digest.hexdigest()
@@ -315,7 +292,7 @@ def write_text(path: PathLike, text: str) -> None:
 
 
 def write_file(path: PathLike, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file whole or not at all: aside first, then renamed. Missing folders are made.
+    """Write a file whole or not at all: aside first, then renamed or uploaded. Missing folders are made.
 
     Args:
         path: of the file; a link stays a link.
@@ -324,32 +301,40 @@ def write_file(path: PathLike, write: Callable[[BinaryIO], object]) -> None:
     Raises:
         InputError: the place cannot be written to.
     """
-    _check_name(path)
-    target = Path(os.path.realpath(path))  # a link stays a link
+    target = to_path(path)
+    _check_name(target)
+    try:
+        if is_remote(target):
+            upload(target, write)
+        else:
+            _replace(Path(os.path.realpath(target)), write)  # a link stays a link
+    except OSError as error:
+        found = error.strerror or f"room for a part of it ({error})"  # numpy counts what it could write
+        fix = "choose another place or make room"
+        raise InputError(path, expected="a file that can be written", found=found, fix=fix) from None
+
+
+def _replace(target: Path, write: Callable[[BinaryIO], object]) -> None:
     aside = target.with_name(f".{uuid.uuid4().hex}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with aside.open("wb") as file:
             write(file)
         os.replace(aside, target)
-    except OSError as error:
-        found = error.strerror or f"room for a part of it ({error})"  # numpy counts what it could write
-        fix = "choose another place or make room"
-        raise InputError(path, expected="a file that can be written", found=found, fix=fix) from None
     finally:
         with contextlib.suppress(OSError):  # it is renamed already, or could not be made
             aside.unlink()
 
 
-def _check_name(path: PathLike) -> None:
+def _check_name(path: Path) -> None:
     """Refuse what no file system takes as a name: such names come out of annotation files and archives."""
     try:
-        encoded = os.fsencode(path)
+        encoded = str(path).encode() if is_remote(path) else os.fsencode(path)
     except UnicodeEncodeError:
         encoded = b"\0"
     if b"\0" in encoded:
         expected, fix = "a name that a file can have", "rename the video"
-        raise InputError(repr(os.fspath(path)), expected=expected, found="characters that none has", fix=fix)
+        raise InputError(repr(str(path)), expected=expected, found="characters that none has", fix=fix)
 
 
 def check_place(path: PathLike) -> None:
@@ -358,11 +343,13 @@ def check_place(path: PathLike) -> None:
     Raises:
         InputError: the place is a folder, or cannot be written to.
     """
-    if Path(path).is_dir():
+    path = to_path(path)
+    if is_dir(path):
         raise InputError(path, expected="the name of a file", found="a folder", fix="choose another name")
-    probe = Path(path).with_name(f".{uuid.uuid4().hex}.part")
+    probe = path.with_name(f".{uuid.uuid4().hex}.part")
     write_file(probe, lambda file: None)
-    probe.unlink(missing_ok=True)
+    with contextlib.suppress(InputError):  # of a store that may be written to, but not emptied
+        remove(probe)
 
 
 def write_json(path: PathLike, data: object, *, indent: int | None = None) -> None:

@@ -16,6 +16,7 @@ from rcl.errors import InputError
 from rcl.features import FeatureStore, read_features
 from rcl.localizer import Localizer
 from rcl.segments import Timeline
+from rcl.storage import is_dir
 from rcl.video.finding import find_videos
 
 Prepared = tuple[Tensor, Timeline]
@@ -39,7 +40,7 @@ def jobs_of(path: Path, localizer: Localizer, subset: str | None, layout: str, r
         store = FeatureStore(path, layout=layout)
         names = store.names() if len(store) > 1 else [path.stem]
         return [_of_features(name, path, layout, rate) for name in names]
-    if path.suffix.lower() in feature_files.EXTENSIONS and not path.is_dir():
+    if path.suffix.lower() in feature_files.EXTENSIONS and not is_dir(path):
         return [_of_features(path.stem, path, layout, rate)]
     if is_pack(path):
         return _of_pack(path, localizer, subset, layout, rate)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from rcl.detections import Detections
 from rcl.errors import InputError
 from rcl.feature_files import EXTENSIONS
 from rcl.features import read_features
+from rcl.files import is_remote, local, to_path
 from rcl.machine import best_device
 from rcl.models.encoding import Place
 from rcl.models.rcl import RCL
@@ -236,7 +237,7 @@ class Localizer:
             InputError: the features have another width than those in training, or cannot be read.
         """
         if video is None:
-            video = Path(features).stem if isinstance(features, (str, Path)) else "video"
+            video = to_path(features).stem if _is_file_name(features) else "video"
         clip, timeline = self.prepare(features, snippets_per_second, video=video)
         return self.detect_prepared(clip, timeline, video=video)
 
@@ -357,8 +358,8 @@ class Localizer:
             InputError: see :meth:`detect`.
         """
         end_seconds = math.inf
-        if isinstance(features, (str, Path)):
-            if Path(features).suffix.lower() in EXTENSIONS:
+        if _is_file_name(features):
+            if to_path(features).suffix.lower() in EXTENSIONS:
                 features = read_features(features, layout=self.layout, video=video)
             else:
                 features, snippets_per_second, end_seconds = self._extract(features)
@@ -394,7 +395,8 @@ class Localizer:
             expected = f"a feature file ({', '.join(EXTENSIONS)}), as nobody told this checkpoint how to make features"
             fix = "extract the features of training and of this video with rcl extract"
             raise InputError(path, expected=expected, found="another file", fix=fix)
-        extracted = self.extractor(path)
+        with local(to_path(path)) as file:
+            extracted = self.extractor(file)
         for problem in extracted.problems:
             log.warning("%s: %s; what could be read is used", path, problem)
         return extracted.features, extracted.snippets_per_second, extracted.duration_seconds
@@ -471,6 +473,10 @@ class Localizer:
         segments = torch.cat([part.segments for part in parts], dim=1).float().cpu()
         boundaries = encoding.boundaries
         return Predictions(answers, segments, None if boundaries is None else boundaries.float().cpu())
+
+
+def _is_file_name(features: object) -> TypeGuard[Path | str]:
+    return isinstance(features, (str, Path)) or is_remote(features)
 
 
 def _check_lengths(segments: Tensor, window: float) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -23,8 +22,10 @@ from rcl.files import (
     to_label,
     to_number,
     to_pair,
+    to_path,
     to_segment,
 )
+from rcl.storage import is_file
 
 AMBIGUOUS = "Ambiguous"
 # Test videos that published evaluations leave out: two are annotated wrongly, 1292 has only ambiguous instances.
@@ -40,7 +41,7 @@ Extent = Literal["features", "whole_snippets", "video"]
 
 def is_thumos14(path: PathLike) -> bool:
     """Whether a table is one of those that :func:`read_thumos14` reads, by its header."""
-    header = {name.strip().lower() for name in read_text(Path(path)).partition("\n")[0].split(",")}
+    header = {name.strip().lower() for name in read_text(to_path(path)).partition("\n")[0].split(",")}
     return {"video", "type", "start", "end"} <= header and "label" not in header
 
 
@@ -66,7 +67,7 @@ def read_thumos14(
     """
     drafts, problems = dict[str, _Draft](), list[InputError]()
     required = ("video", "type", "start", "end", *(("startframe", "endframe") if stride_frames else ()))
-    for path in map(Path, paths):
+    for path in map(to_path, paths):
         earlier = set(drafts)
         for line, fields in read_csv(path, required, ("type_idx", "startframe", "endframe")):
             row = {key: value.strip() for key, value in fields.items()}
@@ -155,7 +156,7 @@ def read_video_info(path: PathLike) -> dict[str, VideoInfo]:
     Raises:
         InputError: the file is missing, damaged or of another kind, a value is wrong, or a video is listed twice.
     """
-    path = Path(path)
+    path = to_path(path)
     videos, problems = dict[str, VideoInfo](), list[InputError]()
     for line, row in read_csv(path, ("video", "numframe", "seconds", "subset", "featureframe"), ("fps", "rfps")):
         name = row["video"].strip()
@@ -217,14 +218,14 @@ def read_bmn(
         InputError: a file is missing, damaged or of another kind, a value is wrong, or the subset of a video is
             nowhere to be found.
     """
-    path = Path(path)
+    path = to_path(path)
     data = read_json(path)
     if not is_bmn(data):
         expected = 'annotations {video: {"duration_second", "duration_frame", "feature_frame", "annotations"}}'
         found = f"the keys {listed([*data]) or '(none)'}"
         raise InputError(path, expected=expected, found=found, fix="give the annotation file of BSN or BMN")
     beside = path.with_name(INFO_NAME)
-    known = read_video_info(info) if info else read_video_info(beside) if beside.is_file() and not subset else {}
+    known = read_video_info(info) if info else read_video_info(beside) if is_file(beside) and not subset else {}
     videos, problems = dict[str, VideoAnnotation](), list[InputError]()
     for name, entry in data.items():
         try:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import html
-from pathlib import Path
 
 from rcl.detections import Detection, Detections
 from rcl.errors import InputError
-from rcl.files import PathLike, check_times, extension_of, write_text
+from rcl.files import PathLike, check_times, extension_of, to_path, write_text
 
 EXTENSIONS = (".srt", ".vtt")
 MIN_SCORE = 0.4
@@ -28,7 +27,7 @@ def save_subtitles(detections: Detections, path: PathLike, *, min_score: float =
     Raises:
         InputError: another extension, several videos, times of no video, or a place that cannot be written.
     """
-    extension = extension_of(Path(path), EXTENSIONS)
+    extension = extension_of(to_path(path), EXTENSIONS)
     if len(detections.videos) > 1:
         found = f"{len(detections.videos)}"
         fix = "write one file per video (rcl detect --subtitles FOLDER)"

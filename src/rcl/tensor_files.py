@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rcl.files import Defect, check_is_file, told
+from rcl.files import Defect, check_is_file, local, told
 
 # What ``torch.load`` lets a file build that is neither a tensor nor a plain value: memory of any size, of ten bytes.
 _GROWS = b"\nbytearray\n"
@@ -33,6 +33,11 @@ def read_tensors(path: Path, *, expected: str, fix: str) -> Any:
         Defect: the file is damaged, holds code, or promises more numbers than it has.
     """
     check_is_file(path)
+    with local(path) as file:
+        return _read(file, expected, fix)
+
+
+def _read(path: Path, expected: str, fix: str) -> Any:
     try:
         _check_size(path, expected, fix)
         with warnings.catch_warnings():

@@ -17,7 +17,7 @@ from rich.progress import Progress
 
 from rcl.checkpoints import read_checkpoint
 from rcl.classifiers import VideoScores, label_detections, load_video_scores
-from rcl.cli.console import notes
+from rcl.cli.console import Location, location, notes
 from rcl.cli.engines import Address, Engine, EngineName, chosen_cluster, messages_aside
 from rcl.cli.extraction import end_with
 from rcl.detecting import Found, Unfinished, detect_here, detect_on_cluster
@@ -30,11 +30,14 @@ from rcl.subtitles import EXTENSIONS, MIN_SCORE, save_subtitles
 
 
 def detect(
-    checkpoint: Annotated[Path, typer.Argument(help="RUN/last.ckpt of a training run.")],
+    checkpoint: Annotated[Location, typer.Argument(help="RUN/last.ckpt of a training run.", parser=location)],
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="INPUT...", help="Videos, folders of videos, packs or feature files.")
+        list[Location],
+        typer.Argument(metavar="INPUT...", help="Videos, folders of videos, packs or feature files.", parser=location),
     ],
-    output: Annotated[Path, typer.Option(help="Results: .json or .csv; .srt or .vtt for a single video.")],
+    output: Annotated[
+        Location, typer.Option(help="Results: .json or .csv; .srt or .vtt for a single video.", parser=location)
+    ],
     subset: Annotated[str | None, typer.Option(help="Only this subset of the packs.")] = None,
     snippets_per_second: Annotated[
         float | None, typer.Option(help="Rate of the features; by default that of the pack, or of the training data.")
@@ -46,12 +49,18 @@ def detect(
         int | None, typer.Option(min=1, help="Refinement steps, at most those of the training; all by default.")
     ] = None,
     subtitles: Annotated[
-        Path | None, typer.Option(help="Folder to write VIDEO.srt and VIDEO.vtt to, which players show over the video.")
+        Location | None,
+        typer.Option(
+            help="Folder to write VIDEO.srt and VIDEO.vtt to, which players show over the video.", parser=location
+        ),
     ] = None,
     min_score: Annotated[float, typer.Option(min=0, max=1, help="Lowest score that subtitles show.")] = MIN_SCORE,
     video_scores: Annotated[
-        Path | None,
-        typer.Option(help="Class scores of whole videos, which label the proposals: CUHK's JSON, UntrimmedNet's .npy."),
+        Location | None,
+        typer.Option(
+            help="Class scores of whole videos, which label the proposals: CUHK's JSON, UntrimmedNet's .npy.",
+            parser=location,
+        ),
     ] = None,
     video_labels: Annotated[int, typer.Option(min=1, help="How many of a video's best labels a proposal gets.")] = 1,
     backbone: Annotated[
@@ -152,8 +161,8 @@ def _what_is_found(
 ) -> Iterator[Found]:
     """The outcome of every video, from before or new; what cannot be used is named."""
     left = []
-    for job in jobs:
-        if before := unfinished.load(job):
+    for job, before in zip(jobs, unfinished.load_all(jobs), strict=True):
+        if before is not None:  # also where nothing was found
             yield Found(job.video, before)
         else:
             left.append(job)

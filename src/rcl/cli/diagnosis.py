@@ -11,7 +11,7 @@ import numpy as np
 import typer
 
 from rcl.annotations import Annotations, load_annotations
-from rcl.cli.console import notes, print_table
+from rcl.cli.console import Location, location, notes, print_table
 from rcl.cli.evaluation import leave_aside, parse_thresholds
 from rcl.datasets import find_annotations
 from rcl.detections import Detections
@@ -20,14 +20,16 @@ from rcl.evaluation import detad
 from rcl.evaluation.characteristics import BucketScheme, read_characteristics, recognized_scheme
 from rcl.evaluation.diagnosis import Diagnosis
 from rcl.files import check_place, listed, write_json
+from rcl.storage import is_dir
 from rcl.tables import bucket_table, error_table
 
 
 def diagnose(
     paths: Annotated[
-        list[Path],
+        list[Location],
         typer.Argument(
             metavar="DETECTIONS... ANNOTATIONS",
+            parser=location,
             help="Results files, .json or .csv, one per detector; then the annotation file, or a pack.",
         ),
     ],
@@ -92,7 +94,7 @@ class _GroundTruth:
 
     @classmethod
     def load(cls, source: Path, subset: str, buckets: str) -> _GroundTruth:
-        path = find_annotations(source) if source.is_dir() else source
+        path = find_annotations(source) if is_dir(source) else source
         everything = load_annotations(path, clip=False)
         scheme = recognized_scheme(everything) if buckets == "auto" else cast(BucketScheme, buckets)
         if buckets == "auto":

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
 
 from rcl.annotations import load_annotations
-from rcl.cli.console import notes, print_table
+from rcl.cli.console import Location, location, notes, print_table
 from rcl.datasets import find_annotations
 from rcl.detections import Detections
 from rcl.errors import InputError
 from rcl.evaluation import metrics
 from rcl.files import write_json
+from rcl.storage import is_dir
 from rcl.tables import evaluation_table
 
 
 def evaluate(
-    detections: Annotated[Path, typer.Argument(help="Results file, .json or .csv.")],
-    annotations: Annotated[Path, typer.Argument(help="Annotation file, or a pack.")],
+    detections: Annotated[Location, typer.Argument(help="Results file, .json or .csv.", parser=location)],
+    annotations: Annotated[Location, typer.Argument(help="Annotation file, or a pack.", parser=location)],
     subset: Annotated[str, typer.Option(help="The videos to evaluate on.")] = "validation",
     tiou: Annotated[str, typer.Option(help="Thresholds: START:STOP:STEP, or numbers with commas.")] = "0.3:0.7:0.1",
     short: Annotated[float | None, typer.Option(help="Also evaluate instances of at most so many seconds.")] = None,
-    output: Annotated[Path | None, typer.Option("--json", help="Write every number here.")] = None,
+    output: Annotated[Location | None, typer.Option("--json", help="Write every number here.", parser=location)] = None,
 ) -> None:
     """Mean average precision and average recall, equal to the official ActivityNet evaluation."""
     thresholds = parse_thresholds(tiou)
-    path = find_annotations(annotations) if annotations.is_dir() else annotations
+    path = find_annotations(annotations) if is_dir(annotations) else annotations
     everything = load_annotations(path, clip=False)
     truth = everything.subset(subset)
     found = leave_aside(Detections.load(detections), set(everything.videos) - set(truth.videos), subset)

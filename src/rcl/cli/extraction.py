@@ -12,10 +12,10 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from rcl.annotations import load_annotations
-from rcl.cli.console import notes
+from rcl.cli.console import Location, location, notes
 from rcl.cli.engines import Address, Engine, EngineName, chosen_cluster, messages_aside
 from rcl.errors import InputError
-from rcl.files import listed
+from rcl.files import is_remote, listed
 from rcl.machine import best_device, usable_cores
 from rcl.video.backbones import BackboneOptions
 
@@ -43,11 +43,16 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Processes; by default 
 
 
 def extract(
-    inputs: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Video files, or folders of them.")],
-    output: Annotated[Path, typer.Option(help="The pack: features, their times, annotations.json.")],
+    inputs: Annotated[
+        list[Location], typer.Argument(metavar="VIDEO...", help="Video files, or folders of them.", parser=location)
+    ],
+    output: Annotated[
+        Location, typer.Option(help="The pack: features, their times, annotations.json.", parser=location)
+    ],
     backbone: Backbone = "motion",
     labels: Annotated[
-        Path | None, typer.Option(help="Table or JSON of labelled segments to put into the pack.")
+        Location | None,
+        typer.Option(help="Table or JSON of labelled segments to put into the pack.", parser=location),
     ] = None,
     rate: Rate = None,
     window: Window = None,
@@ -143,11 +148,13 @@ def usual_workers(backbone: str) -> int:
 
 @contextmanager
 def extraction_progress(videos: Mapping[str, Path]) -> Iterator[Told]:
-    """A bar on a terminal with the time left, by the size of the files; nothing in a pipe.
+    """A bar on a terminal with the time left, by the size of the files; by their number where an object store would
+    have to be asked. Nothing in a pipe.
 
     Yields what is told of a video and the seconds of it that are done, or −1 when it is done.
     """
-    sizes = {name: path.stat().st_size if path.exists() else 0 for name, path in videos.items()}
+    remote = any(is_remote(path) for path in videos.values())
+    sizes = {name: 1 if remote else path.stat().st_size if path.exists() else 0 for name, path in videos.items()}
     columns = (
         TextColumn("Extracting"),
         BarColumn(),

@@ -11,7 +11,7 @@ import typer
 from rich.progress import Progress
 
 from rcl.annotations import Annotations, load_annotations
-from rcl.cli.console import notes
+from rcl.cli.console import Location, location, notes
 from rcl.cli.evaluation import leave_aside, parse_thresholds
 from rcl.datasets import find_annotations, is_pack
 from rcl.detections import Detections
@@ -21,13 +21,14 @@ from rcl.files import check_place
 from rcl.inputs import jobs_of
 from rcl.localizer import Localizer
 from rcl.report.page import FeatureReader, write_report
+from rcl.storage import is_dir
 from rcl.video.finding import find_videos
 
 
 def report(
-    detections: Annotated[Path, typer.Argument(help="Results file, .json or .csv.")],
+    detections: Annotated[Location, typer.Argument(help="Results file, .json or .csv.", parser=location)],
     output: Annotated[Path, typer.Option(help="The page, .html.")],
-    annotations: Annotated[Path | None, typer.Option(help="Annotation file, or a pack.")] = None,
+    annotations: Annotated[Location | None, typer.Option(help="Annotation file, or a pack.", parser=location)] = None,
     videos: Annotated[
         Path | None, typer.Option(help="Folder of the videos; those beside the page are found anyway.")
     ] = None,
@@ -55,7 +56,7 @@ def report(
     scheme: BucketScheme = "data"
     fields: Fields | None = None
     if annotations:
-        path = find_annotations(annotations) if annotations.is_dir() else annotations
+        path = find_annotations(annotations) if is_dir(annotations) else annotations
         everything = load_annotations(path, clip=False)
         truth, scheme, fields = everything.subset(subset), recognized_scheme(everything), read_characteristics(path)
         found = leave_aside(found, set(everything.videos) - set(truth.videos), subset)
@@ -91,7 +92,7 @@ def _readers(
     if localizer is None:
         return {}
     source = features
-    if source is None and annotations is not None and annotations.is_dir() and is_pack(annotations):
+    if source is None and annotations is not None and is_dir(annotations) and is_pack(annotations):
         source = annotations
     if source is None and localizer.extractor is not None:
         source = videos

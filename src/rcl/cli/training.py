@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress
 
-from rcl.cli.console import notes, print_table, quiet_lightning
+from rcl.cli.console import Location, location, notes, print_table, quiet_lightning
 from rcl.cli.engines import Address, Engine, EngineName, chosen_cluster, messages_aside
 from rcl.cli.extraction import (
     Backbone,
@@ -71,8 +71,11 @@ def _devices(text: str) -> int | str:
 
 
 def fit(
-    videos: Annotated[Path, typer.Argument(metavar="VIDEOS_DIR", help="Folder of videos.")],
-    labels: Annotated[Path, typer.Argument(metavar="LABELS.csv", help="video,start,end,label[,subset]; seconds.")],
+    videos: Annotated[Location, typer.Argument(metavar="VIDEOS_DIR", help="Folder of videos.", parser=location)],
+    labels: Annotated[
+        Location,
+        typer.Argument(metavar="LABELS.csv", help="video,start,end,label[,subset]; seconds.", parser=location),
+    ],
     output: Annotated[Path, typer.Option(help="Folder for features, checkpoints and results.")],
     backbone: Backbone = "motion",
     rate: Rate = None,

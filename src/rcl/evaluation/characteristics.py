@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -18,7 +17,7 @@ import numpy as np
 from rcl.annotations import Annotations
 from rcl.errors import InputError
 from rcl.evaluation.ground_truths import GroundTruths
-from rcl.files import Defect, PathLike, read_json, to_number
+from rcl.files import Defect, PathLike, read_json, to_number, to_path
 
 BucketScheme = Literal["activitynet", "thumos14", "data"]
 Fields: TypeAlias = Mapping[str, Mapping[str, np.ndarray]]  # characteristic → video → (N,) values, NaN where unknown
@@ -105,7 +104,7 @@ def read_characteristics(path: PathLike) -> Fields:
     Raises:
         InputError: a value is not a number.
     """
-    path = Path(path)
+    path = to_path(path)
     database = read_json(path).get("database") if path.suffix.lower() == ".json" else None
     if not isinstance(database, dict):
         return {}

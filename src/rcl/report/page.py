@@ -18,7 +18,7 @@ from rcl.detections import Detections
 from rcl.errors import InputError
 from rcl.evaluation.characteristics import BucketScheme, Fields
 from rcl.evaluation.diagnosis import KINDS
-from rcl.files import PathLike, listed, write_text
+from rcl.files import PathLike, is_remote, listed, write_text
 from rcl.localizer import EncodedVideo, Localizer
 from rcl.report.charts import Chart, error_charts, summary_charts
 from rcl.report.contents import Summary, summarize
@@ -124,8 +124,8 @@ def find_files(matches: Matches, folder: Path) -> dict[str, Path]:
 
 
 def link_to(file: Path | None, output: Path) -> str | None:
-    """What the page writes to play a video: a relative path where there is one."""
-    if file is None:
+    """What the page writes to play a video: a relative path where there is one; nothing for an object store."""
+    if file is None or is_remote(file):
         return None
     try:
         relative = os.path.relpath(file.resolve(), output.resolve().parent)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from rcl.annotations import Annotations
 from rcl.errors import InputError
-from rcl.files import PathLike, listed
+from rcl.files import PathLike, listed, to_path
+from rcl.storage import exists, files_below, is_dir
 
 # fmt: off
 EXTENSIONS = (
@@ -31,18 +32,18 @@ def find_videos(paths: Sequence[PathLike]) -> tuple[dict[str, Path], list[Path]]
     Raises:
         InputError: two files have one name, none of the paths exists, or there is no video.
     """
-    if not any(Path(path).exists() for path in paths):
+    places = [to_path(path) for path in paths]
+    if not any(exists(place) for place in places):
         where = listed([str(path) for path in paths])
         raise InputError(where, expected="videos, or a folder of them", found="no such file", fix="check the path")
     files, others = list[Path](), list[Path]()
-    for path in map(Path, paths):
-        if not path.is_dir():
-            files.append(path)  # which may be missing: then it is named, and the others go on
+    for place in places:
+        if not is_dir(place):
+            files.append(place)  # which may be missing: then it is named, and the others go on
             continue
-        for file in sorted(path.rglob("*")):
-            hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
-            if not hidden and (file.is_file() or file.is_symlink()):
-                (files if file.suffix.lower() in EXTENSIONS else others).append(file)
+        for file, below in files_below(place):
+            if not any(part.startswith(".") for part in below.parts):
+                (files if file.suffix.lower() in EXTENSIONS and _is_plain(file.name) else others).append(file)
     stems = Counter(path.stem for path in {file.absolute() for file in files})
     videos: dict[str, Path] = {}
     for file in files:
@@ -62,6 +63,11 @@ def find_videos(paths: Sequence[PathLike]) -> tuple[dict[str, Path], list[Path]]
             fix="name videos or a folder of them (or, to detect, a pack with annotations.json)",
         )
     return dict(sorted(videos.items())), others
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a file may be called so here: a name in an object store may be a path for Windows, or a drive."""
+    return Path(name).name == name
 
 
 def match_videos(annotations: Annotations, videos: Mapping[str, Path]) -> Annotations:

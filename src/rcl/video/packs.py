@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rcl.annotations import Annotations, VideoAnnotation, load_annotations, save_annotations
 from rcl.cluster import Cluster
 from rcl.errors import InputError
-from rcl.files import PathLike, read_json, write_file, write_json
+from rcl.files import PathLike, local, read_json, to_path, write_file, write_json
+from rcl.storage import Fingerprint, StorageError, exists, files_in, fingerprint, is_file, questions, remove
 from rcl.video.backbones import Backbone
 from rcl.video.extraction import extract_features, rebuild_backbone
 from rcl.video.settings import SETTINGS, ExtractionSettings, read_settings, write_settings
@@ -31,7 +32,8 @@ LIBRARIES = ("rcl-tad", "torch", "numpy", "av", "opencv-python-headless", "trans
 class Record(BaseModel):
     """What is kept of a video beside its features; it is written last, so a video with a record is done.
 
-    ``source`` is the file that was read, which had ``bytes`` and was ``modified_ns`` after 1970.
+    ``source`` is the file that was read, which had ``bytes`` and was ``modified_ns`` after 1970, or in an object store
+    had an ``etag``; 0 and empty where nobody says.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -39,11 +41,17 @@ class Record(BaseModel):
     source: str
     bytes: int
     modified_ns: int
+    etag: str = ""
     duration_seconds: float
     snippets: int
     snippets_per_second: float
     problems: list[str]
     versions: dict[str, str]
+
+    def is_of(self, file: Fingerprint) -> bool:
+        """Whether the file is as it was. Two ways to ask a store may give times of another precision, but one tag."""
+        changes = self.etag != file.etag if self.etag and file.etag else self.modified_ns != file.modified_ns
+        return self.bytes == file.bytes and not changes
 
 
 class Outcome(NamedTuple):
@@ -76,7 +84,7 @@ class PackWriter:
         backbone: Backbone | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.root, self.settings, self.device = Path(root), settings, device
+        self.root, self.settings, self.device = to_path(root), settings, device
         self._backbone = backbone
         kept = read_settings(self.root)
         if kept is None:
@@ -96,7 +104,7 @@ class PackWriter:
         return {**self.__dict__, "root": self.root.absolute(), "_backbone": None}
 
     def _refuse_foreign(self) -> None:
-        if (self.root / "features").exists() or (self.root / "annotations.json").exists():
+        if exists(self.root / "features") or exists(self.root / "annotations.json"):
             fix = "choose another folder"
             found = f"a pack without {SETTINGS}"
             raise InputError(self.root, expected="a new folder, or a pack of rcl extract", found=found, fix=fix)
@@ -120,12 +128,9 @@ class PackWriter:
         from rcl.video.workers import extract_in_processes, extract_on_cluster  # which know this module
 
         todo = {}
-        for name, path in videos.items():
-            self._forget_other_name(name, path)
-            if record := self.done(name, path):
-                yield Outcome(name, record, new=False)
-            elif error := self._taken(name, path):
-                yield Outcome(name, error=error)
+        for (name, path), outcome in zip(videos.items(), self._known(videos), strict=True):
+            if outcome:
+                yield outcome
             else:
                 todo[name] = path
         if cluster and todo:
@@ -137,31 +142,45 @@ class PackWriter:
         for name, path in todo.items():
             yield self.extract_one(name, path, progress=progress)
 
+    def _known(self, videos: Mapping[str, Path]) -> Iterator[Outcome | None]:
+        """For each video its outcome, where that is known without work."""
+        there = set(self.names())
+
+        def ask(name: str, path: Path) -> Outcome | None:
+            self._forget_other_name(name, path, there)
+            if name not in there:
+                return None
+            if record := self.done(name, path):
+                return Outcome(name, record, new=False)
+            error = self._taken(name, path)
+            return Outcome(name, error=error) if error else None
+
+        with questions(self.root, *videos.values()) as pool:
+            yield from pool.map(ask, videos, videos.values())
+
     def done(self, name: str, path: Path) -> Record | None:
         """The record of a video that needs no work: its features are here, and the file is as it was."""
         record = self._record(name)
-        try:
-            stat = path.stat()
-        except OSError:
+        now = fingerprint(path) if record else None
+        if record is None or now is None or not record.is_of(now):
             return None
-        unchanged = record and (record.bytes, record.modified_ns) == (stat.st_size, stat.st_mtime_ns)
-        return record if unchanged and (self.root / "features" / f"{name}.npy").is_file() else None
+        return record if is_file(self.root / "features" / f"{name}.npy") else None
 
     def _taken(self, name: str, path: Path) -> InputError | None:
         """The features of this name are those of another file, which is still there."""
         record = self._record(name)
-        if record is None or record.source == str(path.absolute()) or not os.path.exists(record.source):
+        if record is None or record.source == str(path.absolute()) or not _may_exist(record.source, path):
             return None
         fix = "rename it, or extract it into another folder"
         found = f"one called like {record.source}, whose features the pack holds"
         return InputError(path, expected="a video with a name of its own", found=found, fix=fix)
 
-    def _forget_other_name(self, name: str, path: Path) -> None:
+    def _forget_other_name(self, name: str, path: Path, there: Collection[str]) -> None:
         """A video bears its ending in its name once there is another one like it: it may be here under both."""
-        for other in {path.stem, path.name} - {name}:
+        for other in {path.stem, path.name}.intersection(there) - {name}:
             record = self._record(other)
             if record and record.source == str(path.absolute()):
-                self._record_path(other).unlink(missing_ok=True)
+                remove(self._record_path(other))
 
     def _record_path(self, name: str) -> Path:
         return self.root / "records" / f"{name}.json"
@@ -169,7 +188,9 @@ class PackWriter:
     def _record(self, name: str) -> Record | None:
         path = self._record_path(name)
         try:
-            return Record.model_validate(read_json(path)) if path.is_file() else None
+            return Record.model_validate(read_json(path)) if is_file(path) else None
+        except StorageError:
+            raise
         except (InputError, ValidationError):  # damaged: as if it were not there
             return None
 
@@ -179,8 +200,8 @@ class PackWriter:
         """Extract one video, whatever the pack holds of it. What goes wrong is its outcome, not an exception."""
         told = (lambda seconds: progress(name, seconds)) if progress else None
         try:
-            if path.exists():  # a file that is away for now takes nothing with it
-                self._record_path(name).unlink(missing_ok=True)
+            if exists(path) and is_file(self._record_path(name)):  # one that is away for now takes nothing with it
+                remove(self._record_path(name))
             return Outcome(name, self._extract(name, path, threads=threads, progress=told))
         except InputError as error:
             return Outcome(name, error=error)
@@ -194,14 +215,14 @@ class PackWriter:
     def _extract(self, name: str, path: Path, *, threads: int, progress: Callable[[float], None] | None) -> Record:
         if self._backbone is None:
             self._backbone = rebuild_backbone(self.settings, device=self.device)
-        before = path.stat() if path.exists() else None
-        found = extract_features(path, self._backbone, self.settings, threads=threads, progress=progress)
+        before = fingerprint(path) or Fingerprint(0, 0, "")
+        with local(path) as file:
+            found = extract_features(file, self._backbone, self.settings, threads=threads, progress=progress)
         write_file(self.root / "features" / f"{name}.npy", lambda file: np.save(file, found.features))
         write_file(self.root / "times" / f"{name}.npy", lambda file: np.save(file, found.times_seconds))
         record = Record(
             source=str(path.absolute()),
-            bytes=before.st_size if before else 0,
-            modified_ns=before.st_mtime_ns if before else 0,
+            **before._asdict(),
             duration_seconds=found.duration_seconds,
             snippets=len(found.features),
             snippets_per_second=found.snippets_per_second,
@@ -213,7 +234,7 @@ class PackWriter:
 
     def names(self) -> list[str]:
         """The videos that are done, sorted."""
-        return sorted(file.stem for file in (self.root / "records").glob("*.json"))
+        return sorted(file.stem for file in files_in(self.root / "records") if file.suffix == ".json")
 
     def annotate(self, annotations: Annotations | None = None) -> Annotations:
         """Write ``annotations.json`` for all videos of the pack that are done.
@@ -223,11 +244,13 @@ class PackWriter:
                 nobody names becomes a testing video without instances.
         """
         path = self.root / "annotations.json"
-        known = dict(load_annotations(path, clip=False).videos) if path.is_file() else {}
+        known = dict(load_annotations(path, clip=False).videos) if is_file(path) else {}
         known |= annotations.videos if annotations else {}
-        videos = {}
-        for name in self.names():
-            if record := self._record(name):
+        videos, names = {}, self.names()
+        with questions(self.root) as pool:
+            records = list(pool.map(self._record, names))
+        for name, record in zip(names, records, strict=True):
+            if record:
                 video = known.get(name) or VideoAnnotation(name, "testing", None, None, np.zeros((0, 2)), ())
                 videos[name] = replace(
                     video, duration_seconds=record.duration_seconds, snippets_per_second=record.snippets_per_second
@@ -236,6 +259,15 @@ class PackWriter:
         if videos:
             save_annotations(result, path)
         return result
+
+
+def _may_exist(source: str, video: Path) -> bool:
+    """Whether the file that a record names is still there. Only the store of the video is asked: a record may say
+    anything, and one that cannot be asked may hold it."""
+    if "://" not in source:
+        return os.path.exists(source)
+    same_store = source.split("/")[:3] == str(video).split("/")[:3]
+    return exists(to_path(source)) if same_store else True
 
 
 @cache

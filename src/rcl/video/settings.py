@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError
 
 from rcl.errors import InputError
-from rcl.files import PathLike, read_json, write_json
+from rcl.files import PathLike, read_json, to_path, write_json
+from rcl.storage import is_file
 from rcl.video.backbones import BackboneOptions
 
 SETTINGS = "extraction.json"
@@ -59,8 +58,8 @@ def read_settings(pack: PathLike) -> ExtractionSettings | None:
     Raises:
         InputError: the file that says it is damaged.
     """
-    path = Path(pack) / SETTINGS
-    if not path.is_file():
+    path = to_path(pack) / SETTINGS
+    if not is_file(path):
         return None
     content = read_json(path)
     if content.get("format") != FORMAT:
@@ -85,4 +84,4 @@ def parse_settings(values: object, *, where: object) -> ExtractionSettings:
 
 def write_settings(settings: ExtractionSettings, pack: PathLike) -> None:
     """Keep the settings with the pack."""
-    write_json(Path(pack) / SETTINGS, {"format": FORMAT, "settings": settings.model_dump(mode="json")}, indent=1)
+    write_json(to_path(pack) / SETTINGS, {"format": FORMAT, "settings": settings.model_dump(mode="json")}, indent=1)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
@@ -68,19 +70,25 @@ def _submit(pool: Executor, videos: Mapping[str, Path]) -> Iterator[Outcome]:
         raise
 
 
-def _pool(writer: PackWriter, workers: int) -> ProcessPoolExecutor:
+@contextlib.contextmanager
+def _pool(writer: PackWriter, workers: int) -> Iterator[ProcessPoolExecutor]:
     threads = max(1, usable_cores() // workers)
     # Spawned, since a fork of a process with torch's threads can hang.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, context, initializer=_start, initargs=(writer, threads))
+    with (  # a folder for what they copy from an object store, which a process that is killed cannot remove
+        tempfile.TemporaryDirectory(prefix="rcl-", ignore_cleanup_errors=True) as copies,
+        ProcessPoolExecutor(workers, context, initializer=_start, initargs=(writer, threads, copies)) as pool,
+    ):
+        yield pool
 
 
 _worker: dict[str, Any] = {}
 
 
-def _start(writer: PackWriter, threads: int) -> None:
+def _start(writer: PackWriter, threads: int, copies: str) -> None:
     import cv2
 
+    tempfile.tempdir = copies
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
