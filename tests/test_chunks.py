@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from rcl.detections import Detections
 from rcl.localizer import Localizer
 from rcl.postprocess import SNIPPETS_PER_COUNT, Decoded, Decoder
 from rcl.predictions import AnchorScores, Predictions
-from rcl.sampling import Anchors
+from rcl.sampling import Anchors, Lattice
 from rcl.segments import Timeline
 from untrained import FACTS, random_model, tiny_config
 
@@ -40,13 +40,18 @@ def make_localizer(
         for readout in (model.readout, *([model.refinement.update] if model.refinement else [])):
             readout.offsets.weight *= movement
     localizer = Localizer.from_model(model.double(), config, facts, device="cpu")
-    regular = localizer.anchors
-
-    def in_double(snippets: int) -> Anchors:
-        return Anchors(*(field.double() for field in regular(snippets)))
-
-    localizer.anchors = in_double
+    assert isinstance(localizer.anchors, Lattice)
+    localizer.anchors = LatticeInDouble(*astuple(localizer.anchors))
     return localizer
+
+
+class LatticeInDouble(Lattice):
+    def __call__(self, snippets: int) -> Anchors:
+        return Anchors(*(field.double() for field in super(LatticeInDouble, self).__call__(snippets)))
+
+    def groups(self, snippets: int, tile: Callable[[float], int]) -> Iterator[chunks.Group]:
+        for positions, segments in super().groups(snippets, tile):
+            yield positions, segments.double()
 
 
 def make_features(snippets: int, seed: int = 0) -> Tensor:
@@ -199,7 +204,7 @@ def test_progress_grows_to_one() -> None:
 def test_groups_are_short_and_hold_every_segment_once(chunk: int, seed: int) -> None:
     draw = torch.Generator().manual_seed(seed)
     segments = (torch.rand(200, 2, generator=draw) * 300).sort(dim=-1).values
-    parts = list(chunks.groups(segments, chunk, lambda part: part))
+    parts = [positions for positions, _ in chunks.groups(segments, chunk, lambda part: part)]
     assert sorted(torch.cat(parts).tolist()) == list(range(200))
     for part in parts:
         assert part.tolist() == sorted(part.tolist())
@@ -228,7 +233,8 @@ def test_an_answer_saw_only_what_its_piece_knows_of_the_video(chunk: int, radius
 
     answered = []
     sight = chunks.Sight(context, radius)
-    for positions, _ in chunks.answers(segments, ask, snippets=snippets, chunk=chunk, sight=sight):
+    groups = chunks.groups(segments, chunk, lambda part: chunks.span(part, context, snippets))
+    for positions, _ in chunks.answers(groups, ask, snippets=snippets, chunk=chunk, sight=sight):
         first, last = asked[-1]
         seen = chunks.looked_up(moved[:, positions], context, snippets)  # (M, K, 2)
         # The encoder sees so far beyond a look-up, where the video goes on.

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from rcl.postprocess import soft_nms
+from rcl.soft_nms import soft_nms
 
 GOLDEN = Path(__file__).resolve().parents[1].parent / "shared" / "golden" / "nms"
 METHODS = ("linear", "gaussian", "hard")

@@ -13,7 +13,6 @@ from typing import Annotated, TypeAlias
 
 import typer
 from rich.progress import Progress, TaskID
-from torch import Tensor
 
 from rcl import feature_files
 from rcl.annotations import load_annotations
@@ -23,14 +22,16 @@ from rcl.cli.extraction import end_with
 from rcl.datasets import VideoDataset, find_annotations, find_features, is_pack
 from rcl.detections import Detections
 from rcl.errors import InputError
-from rcl.features import FeatureStore, read_features
+from rcl.features import FeatureStore, open_features
 from rcl.files import check_place, listed
 from rcl.localizer import Localizer
 from rcl.segments import Timeline
+from rcl.sequences import Features
 from rcl.subtitles import EXTENSIONS, MIN_SCORE, save_subtitles
 from rcl.video.finding import find_videos
 
-Job: TypeAlias = tuple[str, Callable[[], tuple[Tensor, Timeline]]]
+Tell: TypeAlias = Callable[[float], None]
+Job: TypeAlias = tuple[str, Callable[..., tuple[Features, Timeline]]]
 
 
 def detect(
@@ -77,7 +78,7 @@ def detect(
         check_place(place)
 
     def detect_one(
-        video: str, features: Tensor, timeline: Timeline, *, progress: Callable[[float], None]
+        video: str, features: Features, timeline: Timeline, *, progress: Tell
     ) -> Detections:
         found = localizer.detect_prepared(features, timeline, video=video, steps=steps, progress=progress)
         labelled = label_detections(found, scores, k=video_labels) if scores else found
@@ -134,15 +135,17 @@ def _run(jobs: list[Job], detect_one: Callable[..., Detections]) -> list[Detecti
         task = bar.add_task("Detecting", total=len(jobs))
         for number, (video, read) in enumerate(jobs):
             try:
-                found.append(detect_one(video, *read(), progress=partial(_show, bar, task, number)))
+                features, timeline = read(partial(_show, bar, task, number, 0.0))
+                begin = bar.tasks[0].completed - number  # of a video file, much is done when it is read
+                found.append(detect_one(video, features, timeline, progress=partial(_show, bar, task, number, begin)))
             except InputError as error:
                 notes.print(f"rcl: {error}", markup=False)
             bar.update(task, completed=number + 1)
     return found
 
 
-def _show(bar: Progress, task: TaskID, number: int, share: float) -> None:
-    bar.update(task, completed=number + share)
+def _show(bar: Progress, task: TaskID, number: int, begin: float, share: float) -> None:
+    bar.update(task, completed=number + begin + (1 - begin) * share)
 
 
 def _save(detections: Detections, output: Path, min_score: float) -> None:
@@ -194,7 +197,7 @@ def jobs_of(path: Path, localizer: Localizer, subset: str | None, layout: str, r
             raise InputError("--snippets-per-second", expected="feature files", found=str(path), fix=fix)
         if localizer.extractor:
             localizer.extractor.backbone()  # before the first video: if it cannot be had, none can be used
-        return [(name, partial(localizer.prepare, file, None, video=name)) for name, file in videos.items()]
+        return [(name, partial(_prepare_video, localizer, file, name)) for name, file in videos.items()]
     annotations = load_annotations(find_annotations(path))
     dataset = VideoDataset(
         annotations.subset(subset) if subset else annotations,
@@ -205,8 +208,22 @@ def jobs_of(path: Path, localizer: Localizer, subset: str | None, layout: str, r
         resize_method=localizer.resize_method,
         scale=localizer.scale,
     )
-    return [(video.name, partial(dataset.read, index)) for index, video in enumerate(dataset.videos)]
+    return [(video.name, partial(_open, localizer, dataset, index)) for index, video in enumerate(dataset.videos)]
 
 
-def _prepare(localizer: Localizer, path: Path, layout: str, rate: float | None, video: str) -> tuple[Tensor, Timeline]:
-    return localizer.prepare(read_features(path, layout=layout, video=video), rate, video=video)
+def _prepare(
+    localizer: Localizer, path: Path, layout: str, rate: float | None, video: str, tell: Tell | None = None
+) -> tuple[Features, Timeline]:
+    return localizer.prepare(open_features(path, layout=layout, video=video), rate, video=video)
+
+
+def _prepare_video(
+    localizer: Localizer, path: Path, video: str, tell: Tell | None = None
+) -> tuple[Features, Timeline]:
+    return localizer.prepare(path, None, video=video, progress=tell)
+
+
+def _open(
+    localizer: Localizer, dataset: VideoDataset, index: int, tell: Tell | None = None
+) -> tuple[Features, Timeline]:
+    return localizer.open(dataset.store.open(dataset.videos[index].name)), dataset.timeline(index)
