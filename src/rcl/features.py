@@ -256,7 +256,7 @@ class FeatureStore:
             raise defect.at(f"{path}, video {video!r}") from None
 
     def _scan_folder(self) -> None:
-        for path in sorted(self.root.iterdir()):
+        for path in sorted(self.root.iterdir(), key=lambda path: path.name):
             if path.name.startswith("."):  # such as the ._name files of macOS
                 continue
             if path.suffix.lower() not in EXTENSIONS:
@@ -284,7 +284,7 @@ class FeatureStore:
 
     def _require(self, videos: Sequence[str]) -> None:
         for video in videos:
-            if ".." in PurePosixPath(video).parts or PurePosixPath(video).is_absolute():
+            if (".." in video or "/" in video) and _leaves(video):
                 fix = "rename the video in the annotations"
                 found = "one that leaves the folder"
                 where = f"{self.root}, video {video!r}"
@@ -323,6 +323,11 @@ def resize(features: Tensor, snippets: int) -> Tensor:
 def _check_layout(layout: str) -> None:
     if layout not in ("TC", "CT"):
         raise InputError("data.layout", expected="TC or CT", found=repr(layout), fix="set one of the two")
+
+
+def _leaves(video: str) -> bool:
+    """Whether a name, as a path, leads out of the folder."""
+    return ".." in PurePosixPath(video).parts or PurePosixPath(video).is_absolute()
 
 
 def _transpose(layout: str) -> str:
