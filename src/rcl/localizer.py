@@ -434,7 +434,8 @@ class Localizer:
         starts = window_starts(covered, window, self.window_stride if self.window else None)
         found = []
         for number, start in enumerate(starts.tolist()):
-            piece = features[:, start : start + window]
+            # The whole stays where it is stored.
+            piece = features[:, start : start + window] if window < features.shape[1] else features
 
             def within(share: float, number: int = number) -> None:
                 progress((number + share) / len(starts))

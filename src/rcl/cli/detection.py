@@ -226,4 +226,5 @@ def _prepare_video(
 def _open(
     localizer: Localizer, dataset: VideoDataset, index: int, tell: Tell | None = None
 ) -> tuple[Features, Timeline]:
-    return localizer.open(dataset.store.open(dataset.videos[index].name)), dataset.timeline(index)
+    stored, timeline = dataset.open(index)
+    return localizer.open(stored), timeline
