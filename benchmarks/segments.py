@@ -17,7 +17,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rcl.config import Config, load_config
-from rcl.datasets import EpochSampler
+from rcl.datasets import EpochBatches
 from rcl.losses import assign
 from rcl.runs import training_dataset
 from rcl.segments import length
@@ -56,11 +56,11 @@ class Overlaps(NamedTuple):
 def overlaps(config: Config, *, epochs: int = 1) -> Overlaps:
     """Draw the training segments of a configuration for all videos, and compare them with the ground truth."""
     dataset = training_dataset(config, load_training_data(config))
-    sampler = EpochSampler(len(dataset), seed=config.training.seed)
+    batches = EpochBatches(np.ones(len(dataset)), 1, seed=config.training.seed)
     columns: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for epoch in range(epochs):
-        sampler.set_epoch(epoch)
-        for ticket in sampler:
+        batches.set_epoch(epoch)
+        for (ticket,) in batches:
             sample, segments = dataset[ticket]
             targets = assign(segments[None], sample.segments[None], sample.labels[None], 0)
             near = targets.tiou[0] > 0  # (K,)

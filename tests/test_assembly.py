@@ -6,9 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rcl.assembly import build_criterion, build_decoder, build_model, regular_anchors
 from rcl.config import Config, parse_config
+from rcl.datasets import Sample, collate
+from rcl.predictions import AnchorScores, Predictions
+from rcl.segments import Timeline
 
 CHANNELS = 8
 
@@ -76,3 +81,52 @@ def test_losses_gradients_and_detections_are_finite(
     assert ((found.segments >= 0) & (found.segments <= snippets)).all()
     assert found.scores.isfinite().all()
     assert set(found.labels.tolist()) <= set(range(max(1, num_labels)))
+
+
+def flat(predictions: Predictions, index: int, anchors: int, snippets: int) -> list[torch.Tensor]:
+    """Everything that is said of one video of a batch, without padding."""
+    boundaries = [] if predictions.boundaries is None else [predictions.boundaries[index, :, :snippets]]
+    steps = [value[index, :anchors] for step in predictions.steps for value in step]
+    return [*steps, predictions.segments[index, :anchors], *boundaries]
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("head", HEADS)
+@settings(max_examples=4, deadline=None)
+@given(lengths=st.lists(st.integers(1, 14), min_size=2, max_size=4), seed=st.integers(0, 9))
+def test_a_batch_of_unequal_lengths_answers_and_detects_as_one_at_a_time(
+    head: str, encoder: str, lengths: list[int], seed: int
+) -> None:
+    config = configure(head, encoder)
+    torch.manual_seed(seed)
+    model = build_model(config.model, in_channels=CHANNELS, num_labels=3).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape)  # training starts from zeros here and there
+    place = regular_anchors(config.model, config.inference, longest=6.0)
+    videos = [
+        Sample("v", torch.randn(CHANNELS, snippets), torch.zeros(0, 2), torch.zeros(0, dtype=torch.long), Timeline(1.0))
+        for snippets in lengths
+    ]
+    anchors = [place(snippets).segments for snippets in lengths]
+    batch = collate(list(zip(videos, anchors, strict=True)))
+    # All that is found down to a rank, so that a score beside a limit does not decide.
+    decoder = build_decoder(config.inference.model_copy(update={"min_score": 0.0, "top": 50}))
+    with torch.inference_mode():
+        together = model(batch.features, batch.mask, batch.anchors)
+        for index, (video, asked) in enumerate(zip(videos, anchors, strict=True)):
+            snippets = video.features.shape[1]
+            alone = model(video.features[None], torch.ones(1, snippets, dtype=torch.bool), asked[None])
+            parts = flat(together, index, len(asked), snippets)
+            for found, expected in zip(parts, flat(alone, 0, len(asked), snippets), strict=True):
+                torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+            row = slice(index, index + 1)
+            steps = tuple(AnchorScores(*(value[row, : len(asked)] for value in step)) for step in together.steps)
+            boundaries = None if together.boundaries is None else parts[-1][None]
+            own = Predictions(steps, together.segments[row, : len(asked)], boundaries)
+            found, expected = (decoder(answer, end=snippets, minimum_length=1.0) for answer in (own, alone))
+            torch.testing.assert_close(found.scores, expected.scores, rtol=1e-4, atol=1e-6)
+            best = expected.scores.diff().abs() > 1e-4 * expected.scores[1:]  # of equal scores the order is chance
+            clear = torch.cat((best, best.new_ones(1)))[: len(best) + 1] & torch.cat((best.new_ones(1), best))
+            torch.testing.assert_close(found.segments[clear], expected.segments[clear], rtol=1e-4, atol=1e-4)
+            assert torch.equal(found.labels[clear], expected.labels[clear])

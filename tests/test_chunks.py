@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -15,11 +18,14 @@ from torch import Tensor
 
 from rcl import chunks
 from rcl.detections import Detections
+from rcl.errors import InputError
+from rcl.features import StoredFeatures, open_features
 from rcl.localizer import Localizer
-from rcl.postprocess import SNIPPETS_PER_COUNT, Decoded, Decoder
+from rcl.postprocess import SNIPPETS_PER_COUNT, Candidates, Decoded, Decoder
 from rcl.predictions import AnchorScores, Predictions
-from rcl.sampling import Anchors
-from rcl.segments import Timeline
+from rcl.sampling import Anchors, Lattice
+from rcl.segments import Timeline, length
+from rcl.sequences import FeatureSequence
 from untrained import FACTS, random_model, tiny_config
 
 ENCODERS: dict[str, dict[str, Any]] = {
@@ -40,12 +46,25 @@ def make_localizer(
         for readout in (model.readout, *([model.refinement.update] if model.refinement else [])):
             readout.offsets.weight *= movement
     localizer = Localizer.from_model(model.double(), config, facts, device="cpu")
-    regular = localizer.anchors
+    assert isinstance(localizer.anchors, Lattice)
+    localizer.anchors = LatticeInDouble(*astuple(localizer.anchors))
+    return localizer
 
-    def in_double(snippets: int) -> Anchors:
-        return Anchors(*(field.double() for field in regular(snippets)))
 
-    localizer.anchors = in_double
+class LatticeInDouble(Lattice):
+    def __call__(self, snippets: int) -> Anchors:
+        return Anchors(*(field.double() for field in super().__call__(snippets)))
+
+    def groups(self, snippets: int, tile: Callable[[float], int]) -> Iterator[chunks.Group]:
+        for positions, segments in super().groups(snippets, tile):
+            yield positions, segments.double()
+
+
+def in_single_precision(**options: Any) -> Localizer:
+    """As detectors are, with chunks of 100 snippets."""
+    config = tiny_config(data={"scale": 2.0, **options}, inference={"top": 50})
+    localizer = Localizer.from_model(random_model(config), config, replace(FACTS, longest=20.0), device="cpu")
+    localizer.chunk = 100
     return localizer
 
 
@@ -144,6 +163,120 @@ def test_an_encoder_that_sees_the_whole_video_is_one_pass(
     assert sizes == [100]
 
 
+# -- anchors and features that are there in parts alone -----------------------------------------------------------
+
+
+@given(
+    snippets=st.integers(1, 300),
+    chunk=st.integers(4, 90),
+    longest=st.floats(1, 300),
+    ratio=st.floats(1.1, 2),
+    stride=st.floats(0.2, 1),
+)
+@settings(max_examples=40, deadline=None)
+def test_groups_of_a_lattice_hold_each_of_its_segments_once(
+    snippets: int, chunk: int, longest: float, ratio: float, stride: float
+) -> None:
+    anchors = Lattice(2.0, longest, ratio, stride)
+    whole = anchors(snippets).segments
+    width = partial(chunks.tile_width, chunk=chunk, context=0.25)
+    counted = torch.zeros(len(whole), dtype=torch.int64)
+    for positions, segments in anchors.groups(snippets, width):
+        assert torch.equal(whole[positions], segments)
+        assert (positions.diff() > 0).all()
+        counted[positions] += 1
+        own = width(float(length(segments).max()))
+        middles = segments.double().mean(dim=-1)
+        assert middles.max() - middles.min() <= own + 1e-3
+        seen = length(chunks.span(segments + 10**4, 0.25, 10**6)).max()
+        assert own == chunk or own <= 2 * seen + 8
+    assert (counted == 1).all()
+
+
+def test_no_more_anchors_at_a_time_in_a_longer_video() -> None:
+    anchors, width = Lattice(2.0, 50.0, 1.25, 0.25), partial(chunks.tile_width, chunk=100, context=0.25)
+    most = [max(len(own) for own, _ in anchors.groups(snippets, width)) for snippets in (1000, 2000, 4000)]
+    assert max(most) <= min(most) + 20
+
+
+STORED: dict[str, tuple[str, Callable[[Path, np.ndarray], Any]]] = {
+    "float16": ("TC", lambda path, array: np.save(path / "long.npy", array)),
+    "transposed": ("CT", lambda path, array: np.save(path / "long.npy", np.ascontiguousarray(array.T))),
+    "fortran": ("TC", lambda path, array: np.save(path / "long.npy", np.asfortranarray(array))),
+    "hdf5": (
+        "TC",
+        lambda path, array: h5py.File(path / "long.h5", "w").create_dataset("long", data=array).file.close(),
+    ),
+}
+
+
+@pytest.mark.parametrize("window", [None, 60])
+@pytest.mark.parametrize("kind", STORED)
+def test_stored_features_give_what_those_in_memory_give(tmp_path: Path, kind: str, window: int | None) -> None:
+    layout, save = STORED[kind]
+    array = make_features(300).T.numpy().astype(np.float16)  # (T, C)
+    save(tmp_path, array)
+    localizer = in_single_precision(layout=layout)
+    localizer.window = window
+    found = localizer.detect(next(tmp_path.iterdir()), 5.0, video="long")
+    expected = localizer.detect(array.astype(np.float32), 5.0, video="long")
+    np.testing.assert_array_equal(found.scores, expected.scores)
+    np.testing.assert_array_equal(found.segments_seconds, expected.segments_seconds)
+
+
+def test_no_more_than_a_piece_is_read_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.save(tmp_path / "long.npy", make_features(2000).T.numpy().astype(np.float16))
+    localizer, sizes = in_single_precision(), list[int]()
+    read = StoredFeatures.read
+
+    def noted(stored: StoredFeatures, first: int = 0, last: int | None = None) -> np.ndarray:
+        sizes.append((last or len(stored)) - first)
+        return read(stored, first, last)
+
+    monkeypatch.setattr(StoredFeatures, "read", noted)
+    localizer.detect(tmp_path / "long.npy", 5.0)
+    assert max(sizes) < 500
+    assert localizer.resize is None
+    localizer.resize, sizes[:] = 100, []
+    localizer.detect(tmp_path / "long.npy", 5.0)
+    assert sizes == [2000]
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.5])
+def test_a_sequence_is_scaled_and_sliced_like_a_tensor(tmp_path: Path, scale: float) -> None:
+    array = make_features(50).T.numpy().astype(np.float32)  # (T, C)
+    np.save(tmp_path / "a.npy", array)
+    sequence, tensor = (
+        FeatureSequence(open_features(tmp_path / "a.npy"), scale=scale),
+        torch.from_numpy(array).T / scale,
+    )
+    assert sequence.shape == tensor.shape
+    for part in (slice(None), slice(3, 9), slice(40, 99), slice(9, 9), slice(9, 3)):
+        assert torch.equal(sequence[:, part], tensor[:, part])
+    with pytest.raises(ValueError, match="one after the other"):
+        sequence[:, ::2]
+
+
+@pytest.mark.parametrize("where", [0, 1234, 1999])
+def test_a_snippet_in_the_middle_that_is_no_number_is_named(tmp_path: Path, where: int) -> None:
+    array = make_features(2000).T.numpy().astype(np.float16)
+    array[where, 5] = np.nan
+    np.save(tmp_path / "long.npy", array)
+    with pytest.raises(InputError, match=rf"long\.npy.*the first in snippet {where}\b"):
+        in_single_precision().detect(tmp_path / "long.npy", 5.0)
+
+
+def test_a_file_that_is_cut_while_it_is_searched_is_an_error_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "long.npy"
+    np.save(path, make_features(2000).T.numpy())
+    localizer = in_single_precision()
+    features, timeline = localizer.prepare(path, 5.0, video="long")
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+    with pytest.raises(InputError, match=r"long\.npy"):
+        localizer.detect_prepared(features, timeline, video="long")
+
+
 # -- moved segments, memory, progress ----------------------------------------------------------------------------
 
 
@@ -199,7 +332,7 @@ def test_progress_grows_to_one() -> None:
 def test_groups_are_short_and_hold_every_segment_once(chunk: int, seed: int) -> None:
     draw = torch.Generator().manual_seed(seed)
     segments = (torch.rand(200, 2, generator=draw) * 300).sort(dim=-1).values
-    parts = list(chunks.groups(segments, chunk, lambda part: part))
+    parts = [positions for positions, _ in chunks.groups(segments, chunk, lambda part: part)]
     assert sorted(torch.cat(parts).tolist()) == list(range(200))
     for part in parts:
         assert part.tolist() == sorted(part.tolist())
@@ -228,7 +361,8 @@ def test_an_answer_saw_only_what_its_piece_knows_of_the_video(chunk: int, radius
 
     answered = []
     sight = chunks.Sight(context, radius)
-    for positions, _ in chunks.answers(segments, ask, snippets=snippets, chunk=chunk, sight=sight):
+    groups = chunks.groups(segments, chunk, lambda part: chunks.span(part, context, snippets))
+    for positions, _ in chunks.answers(groups, ask, snippets=snippets, chunk=chunk, sight=sight):
         first, last = asked[-1]
         seen = chunks.looked_up(moved[:, positions], context, snippets)  # (M, K, 2)
         # The encoder sees so far beyond a look-up, where the video goes on.
@@ -263,6 +397,23 @@ def test_merged_candidates_are_those_of_all_anchors_also_among_equal_scores(leve
         merged = decoder.merge([*([merged] if merged else []), (found, own.nonzero()[:, 0][anchors])])
     assert merged is not None
     for field, expected in zip((*merged[0], merged[1]), (*select(whole)[0], select(whole)[1]), strict=True):
+        assert torch.equal(field, expected)
+
+
+@given(levels=st.integers(1, 40), count=st.integers(1, 60), size=st.integers(1, 20), seed=st.integers(0, 999))
+@settings(max_examples=50, deadline=None)
+def test_candidates_come_in_groups_of_any_size(levels: int, count: int, size: int, seed: int) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    logits = torch.randint(levels, (1, 50, 3), generator=draw).float()
+    segments, zeros = torch.rand(1, 50, 2, generator=draw).sort(dim=-1).values * 99, torch.zeros(1, 50)
+    whole = Predictions((AnchorScores(segments, zeros, zeros, torch.zeros(1, 50, 2), logits),), segments, None)
+    decoder = Decoder(candidates=count)
+    candidates = Candidates(decoder, end=99, minimum_length=0)
+    for positions in torch.randperm(50, generator=draw).split(size):
+        own = torch.zeros(50, dtype=torch.bool)
+        own[positions] = True
+        candidates.add(chunks.chosen(whole, own), own.nonzero()[:, 0])
+    for field, expected in zip(candidates.best(), decoder.select(whole, end=99, minimum_length=0), strict=True):
         assert torch.equal(field, expected)
 
 

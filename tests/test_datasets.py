@@ -1,17 +1,20 @@
 """From annotations and feature files to samples and batches."""
 
 from collections import Counter
+from itertools import combinations
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lightning.fabric.utilities.data import _set_sampler_epoch
+from torch.utils.data import DataLoader
 
 from rcl.annotations import Annotations, VideoAnnotation
 from rcl.datasets import (
     Augmentation,
-    EpochSampler,
+    EpochBatches,
     Sample,
     TrainingDataset,
     VideoDataset,
@@ -26,34 +29,105 @@ from rcl.segments import Timeline
 # -- the order of an epoch ---------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=50)
-@given(size=st.integers(1, 30), replicas=st.integers(1, 7), epoch=st.integers(0, 5), seed=st.integers(0, 3))
-def test_replicas_share_every_epoch(size, replicas, epoch, seed):
-    shares = []
-    for rank in range(replicas):
-        sampler = EpochSampler(size, seed=seed, rank=rank, replicas=replicas)
-        sampler.set_epoch(epoch)
-        shares.append(list(sampler))
-        assert len(shares[-1]) == len(sampler)
-    tickets = [ticket for share in shares for ticket in share]
+def batches(lengths, batch_size, *, epoch=0, seed=0, **options):
+    sampler = EpochBatches(lengths, batch_size, seed=seed, **options)
+    sampler.set_epoch(epoch)
+    found = list(sampler)
+    assert len(found) == len(sampler)
+    return found
+
+
+SIZES = {
+    "lengths": st.lists(st.integers(1, 9), min_size=1, max_size=80),
+    "batch_size": st.integers(1, 4),
+    "epoch": st.integers(0, 5),
+    "seed": st.integers(0, 3),
+    "buckets": st.booleans(),
+}
+
+
+@settings(deadline=None, max_examples=100)
+@given(replicas=st.integers(1, 7), **SIZES)
+def test_replicas_share_every_epoch(lengths, batch_size, epoch, seed, buckets, replicas):
+    size, options = len(lengths), {"epoch": epoch, "seed": seed, "buckets": buckets}
+    shares = [batches(lengths, batch_size, rank=rank, replicas=replicas, **options) for rank in range(replicas)]
+    tickets = [ticket for share in shares for batch in share for ticket in batch]
     assert {ticket // size for ticket in tickets} == {epoch}
     counts = Counter(ticket % size for ticket in tickets)
     assert counts.keys() == set(range(size))
-    assert len({len(share) for share in shares}) == 1
+    assert len({tuple(map(len, share)) for share in shares}) == 1  # as many batches of as many samples
     assert len(tickets) - size < replicas  # no more is repeated than makes the shares equal
     assert max(counts.values()) - min(counts.values()) <= 1
 
 
+@settings(deadline=None, max_examples=100)
+@given(replicas=st.integers(1, 4), **SIZES)
+def test_replicas_together_see_the_batches_of_one_process(lengths, batch_size, epoch, seed, buckets, replicas):
+    options = {"epoch": epoch, "seed": seed, "buckets": buckets}
+    shares = [batches(lengths, batch_size, rank=rank, replicas=replicas, **options) for rank in range(replicas)]
+    single = batches(lengths, batch_size * replicas, **options)
+    assert len(single) == len(shares[0])
+    again = [ticket for batch in single for ticket in batch] * replicas
+    for number, (whole, *parts) in enumerate(zip(single, *shares, strict=True)):
+        together = [ticket for samples in zip(*parts, strict=True) for ticket in samples]
+        assert together[: len(whole)] == whole
+        assert number == len(single) - 1 or len(together) == len(whole)  # the last one repeats the first samples
+        assert together[len(whole) :] == again[: len(together) - len(whole)]
+
+
+@settings(deadline=None, max_examples=100)
+@given(replicas=st.integers(1, 4), equal=st.booleans(), **SIZES)
+def test_with_equal_lengths_or_without_buckets_the_order_is_that_of_chance(
+    lengths, batch_size, epoch, seed, buckets, replicas, equal
+):
+    size = len(lengths)
+    order = torch.randperm(size, generator=seeded(seed, epoch)).tolist()
+    share = -(-size // replicas)
+    padded = (order * replicas)[: share * replicas]
+    lengths, buckets = ([7] * size, buckets) if equal else (lengths, False)
+    for rank in range(replicas):
+        own = [epoch * size + index for index in padded[rank::replicas]]
+        expected = [own[first : first + batch_size] for first in range(0, share, batch_size)]
+        options = {"epoch": epoch, "seed": seed, "buckets": buckets}
+        assert batches(lengths, batch_size, rank=rank, replicas=replicas, **options) == expected
+
+
+def padded_share(lengths, found):
+    lengths = np.array(lengths)
+    kept = [lengths[np.array(batch) % len(lengths)] for batch in found]
+    return 1 - sum(part.sum() for part in kept) / sum(len(part) * part.max() for part in kept)
+
+
+def test_batches_of_similar_lengths_are_padded_little_and_change():
+    lengths = np.random.default_rng(0).integers(100, 1000, 1003)
+    bucketed = [batches(lengths, 8, epoch=epoch) for epoch in range(4)]
+    assert padded_share(lengths, bucketed[0]) < 0.05 < 0.3 < padded_share(lengths, batches(lengths, 8, buckets=False))
+    together = [{frozenset(ticket % 1003 for ticket in batch) for batch in epoch} for epoch in bucketed]
+    assert all(len(one & other) < 3 for one, other in combinations(together, 2))
+    means = np.array([np.mean(lengths[np.array(batch) % 1003]) for epoch in bucketed for batch in epoch[:-1]])
+    assert abs(np.corrcoef(means[:-1], means[1:])[0, 1]) < 0.2  # neither growing nor shrinking through an epoch
+
+
+def test_a_small_pack_is_not_always_cut_into_the_same_batches():
+    lengths = np.arange(100, 140)
+    together = [{frozenset(t % 40 for t in batch) for batch in batches(lengths, 2, epoch=e)} for e in range(30)]
+    assert all(len(one & other) < 10 for one, other in combinations(together, 2))
+
+
 def test_every_epoch_has_an_order_of_its_own():
     def order(seed, epoch):
-        sampler = EpochSampler(50, seed=seed)
-        sampler.set_epoch(epoch)
-        return [ticket % 50 for ticket in sampler]
+        return [ticket % 50 for (ticket,) in batches(range(1, 51), 1, seed=seed, epoch=epoch)]
 
     assert order(0, 3) == order(0, 3)
     orders = [order(seed, epoch) for seed in range(3) for epoch in range(3)]
     assert len(set(map(tuple, orders))) == 9
     assert list(range(50)) not in orders
+
+
+def test_lightning_finds_the_sampler_to_say_which_epoch_it_is():
+    sampler = EpochBatches([3, 4, 5], 2, seed=0)
+    _set_sampler_epoch(DataLoader([0], batch_sampler=sampler), 5)
+    assert sampler.epoch == 5
 
 
 def test_neighbouring_draws_are_independent():
@@ -105,7 +179,7 @@ def test_a_sample(tmp_path):
     assert sample.labels.dtype == torch.int64
     assert sample.timeline == Timeline(2.0, end_seconds=10.0) == samples.timeline(0)
     assert samples[1].features.shape == (3, 5)
-    assert [samples.longest(index) for index in (0, 1)] == [4, 1]
+    assert samples.longest().tolist() == [4, 1]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +205,7 @@ def test_the_rate_is_known_from(tmp_path, known, options, rate):
     torch.testing.assert_close(
         sample.segments, torch.tensor([[2 * rate, 4 * rate]]).clamp(max=sample.features.shape[1])
     )
-    assert samples.longest(0) == pytest.approx(2 * rate)
+    assert samples.longest().item() == pytest.approx(2 * rate)
 
 
 def test_nobody_knows_the_rate(tmp_path):
@@ -145,7 +219,7 @@ def test_nobody_knows_the_rate(tmp_path):
 
 def test_the_rate_of_the_frames_is_not_that_of_the_snippets(tmp_path):
     samples = dataset(tmp_path, [video("v7", duration=40.0, rate=25.0)], [numbered(100)])
-    for function in (samples.timeline, samples.read, samples.longest, samples.__getitem__):
+    for function in (samples.timeline, samples.read, samples.open, lambda _: samples.longest(), samples.__getitem__):
         message = error_of(function, 0)
         assert message.startswith(
             "video 'v7': expected about 1000 snippets (40 s at 25 snippets per second), found 100 "
@@ -191,7 +265,7 @@ def test_a_video_where_nothing_happens(tmp_path):
     samples = dataset(tmp_path, [video(segments=[], rate=2.0)], [numbered(6)])
     assert samples[0].segments.shape == (0, 2)
     assert samples[0].labels.shape == (0,)
-    assert samples.longest(0) == 0
+    assert samples.longest().item() == 0
 
 
 # -- augmentation ------------------------------------------------------------------------------------------------
@@ -310,10 +384,10 @@ def test_anchors_are_drawn_on_the_changed_sample(tmp_path):
 
 
 def test_an_epoch_through_sampler_and_dataset(tmp_path):
-    samples, sampler = training(tmp_path), EpochSampler(3, seed=0)
+    samples = training(tmp_path)
     for epoch in range(2):
-        sampler.set_epoch(epoch)
-        assert sorted(samples[ticket][0].video for ticket in sampler) == ["v0", "v1", "v2"]
+        tickets = [ticket for batch in batches(samples.videos.lengths(), 2, epoch=epoch) for ticket in batch]
+        assert sorted(samples[ticket][0].video for ticket in tickets) == ["v0", "v1", "v2"]
 
 
 # -- batches -----------------------------------------------------------------------------------------------------

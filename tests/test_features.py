@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 
 from rcl.annotations import load_annotations
 from rcl.errors import InputError
-from rcl.features import FeatureStore, read_features, resize
+from rcl.features import FeatureStore, open_features, read_features, resize
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 PACKS = ("50salads-mid-fold1", "50salads-mid-fold2", "gtea-fold1")
@@ -129,6 +129,86 @@ def test_arrays_are_chosen_by_name(tmp_path: Path) -> None:
 def test_csv_with_and_without_header(tmp_path: Path, text: str, expected: list[list[float]]) -> None:
     (tmp_path / "v.csv").write_text(text)
     assert read_features(tmp_path / "v.csv").tolist() == expected
+
+
+# -- reading a part ----------------------------------------------------------------------------------------------
+
+
+@every_format
+@pytest.mark.parametrize("layout", ["TC", "CT"])
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_a_part_is_that_of_the_whole(tmp_path: Path, extension: str, layout: str, dtype: type) -> None:
+    x: np.ndarray = np.random.default_rng(0).normal(size=(9, 3)).astype(dtype)
+    shapes = [x.shape] if extension == ".csv" else [x.shape, (1, *x.shape), (*x.shape, 1, 1)]
+    for shape in shapes:
+        path = tmp_path / f"v{extension}"
+        WRITERS[extension](path, x.reshape(shape))
+        stored = pickle.loads(pickle.dumps(open_features(path, layout=layout)))  # as for a data-loading worker
+        whole = read_features(path, layout=layout)
+        snippets = len(whole)
+        assert stored.shape == whole.shape == (x.shape if layout == "TC" else x.shape[::-1])
+        assert np.array_equal(stored.read(), whole)
+        for first in range(snippets + 1):
+            for last in range(first, snippets + 1):
+                part = stored.read(first, last)
+                assert np.array_equal(part, whole[first:last])
+                assert (part.dtype, part.flags.c_contiguous, part.flags.writeable) == (np.float32, True, True)
+                part[:] = -1  # the caller's own
+        assert np.array_equal(stored.read(1, 99), whole[1:])
+        for wrong in ((-1, 2), (2, 1), (99, None)):
+            with pytest.raises(ValueError, match="first must be"):
+                stored.read(*wrong)
+
+
+def test_numbers_that_are_stored_by_column_are_read_in_parts(tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", np.asfortranarray(X))
+    assert np.array_equal(open_features(tmp_path / "v.npy").read(1, 3), X[1:3])
+
+
+def test_a_part_of_more_than_fits_into_memory(tmp_path: Path) -> None:
+    snippets = 2**31  # a terabyte, of which nothing is stored
+    with (tmp_path / "v.npy").open("wb") as stream:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (snippets, 128)}
+        np.lib.format.write_array_header_1_0(stream, header)
+        stream.seek(snippets * 128 * 4 - 4, 1)
+        try:
+            stream.write(np.float32(3).tobytes())
+        except OSError:
+            pytest.skip("no file may be as large here")
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file.create_dataset("w", (2**22, 4), dtype="f4", chunks=(2**16, 4))[-1, -1] = 3
+        file["w"][: 2**18] = 0  # enough for the claim to be believed
+    for name in ("v.npy", "w.h5"):
+        stored = open_features(tmp_path / name)
+        assert stored.read(len(stored) - 2).sum() == 3
+
+
+@every_format
+def test_not_finite_in_a_part(tmp_path: Path, extension: str) -> None:
+    x = X.copy()
+    x[2, 1] = np.nan
+    path = tmp_path / f"v{extension}"
+    WRITERS[extension](path, x)
+    stored = open_features(path)
+    assert np.array_equal(stored.read(0, 2), X[:2])
+    with pytest.raises(InputError, match="1 NaN or infinite values, the first in snippet 2"):
+        stored.read(1, 3)
+
+
+@pytest.mark.parametrize("extension", [".npy", ".npz", ".h5"])
+def test_a_file_that_was_changed_since_it_was_opened(tmp_path: Path, extension: str) -> None:
+    path = tmp_path / f"v{extension}"
+    WRITERS[extension](path, X)
+    stored = open_features(path, video="v7")
+    WRITERS[extension](path, X[:2])
+    with pytest.raises(InputError, match=r"v7': expected float32 \(4, 3\) as before, found float32 \(2, 3\); start"):
+        stored.read(0, 1)
+    path.write_bytes(path.read_bytes()[:-21])
+    with pytest.raises(InputError, match="again"):
+        stored.read(0, 1)
+    path.unlink()
+    with pytest.raises(InputError, match="no such file"):
+        stored.read(0, 1)
 
 
 # -- defects of one file -----------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ LEVELS = {
     **dict.fromkeys(
         [
             "segments",
+            "soft_nms",
+            "sequences",
             "annotations",
             "detections",
             "features",

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -100,6 +101,33 @@ def test_a_feature_that_is_no_number_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.mp4: expected finite features from motion, found NaN or infinity"):
         extract_features(video, Broken(), ExtractionSettings(backbone="motion", **SMALL))
     assert len(calls) == 1  # not after hours
+
+
+def test_features_of_a_long_video_are_on_disk_and_leave_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = render(tmp_path / "a.mp4", frames=100)
+    settings = ExtractionSettings(backbone="motion", **SMALL)
+    expected = extract_features(video, NumberBackbone(), settings).features
+    assert not isinstance(expected, np.memmap)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setattr("rcl.video.extraction.SPOOLED_BYTES", 64)
+    found = extract_features(video, NumberBackbone(), settings).features
+    assert isinstance(found, np.memmap)
+    np.testing.assert_array_equal(found, expected)
+    found += 1  # the caller's own, as in memory
+    del found
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_no_room_for_features_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.SpooledTemporaryFile.write", full)
+    with pytest.raises(InputError, match=r"room for the features of .*a\.mp4.*No space left.*TMPDIR"):
+        extract_features(render(tmp_path / "a.mp4"), NumberBackbone(), ExtractionSettings(backbone="motion", **SMALL))
 
 
 def test_a_moved_backbone_is_the_same_and_a_changed_one_is_not(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rcl.sampling import TrainingSegments, centred, grid, jittered, lattice, pairs, scale_invariant
+from rcl.sampling import Lattice, TrainingSegments, centred, grid, jittered, pairs, scale_invariant
 from rcl.segments import length, tiou
 
 
@@ -110,7 +110,7 @@ def rows_of(anchors, stride):
 @given(lattices())
 def test_lattice(case):
     snippets, parts = case
-    anchors = lattice(snippets, **parts)
+    anchors = Lattice(**parts)(snippets)
     rows = rows_of(anchors, parts["stride"])
     sizes = sorted(rows)
 
@@ -155,18 +155,18 @@ def test_lattice_covers_every_action(case, how_long, where):
     start = where * (snippets - size)
     truth = torch.tensor([[start, start + size]])
     bound = min(1 / parts["ratio"], (2 - parts["stride"]) / (2 + parts["stride"]))
-    assert tiou(lattice(snippets, **parts).segments, truth).max().item() >= bound - 1e-4
+    assert tiou(Lattice(**parts)(snippets).segments, truth).max().item() >= bound - 1e-4
 
 
 def test_lattice_grows_with_the_video_not_with_its_square():
     parts = {"shortest": 2.0, "longest": 100.0, "ratio": 1.25, "stride": 0.25}
-    counts = [len(lattice(snippets, **parts).segments) for snippets in (1000, 2000, 4000)]
+    counts = [len(Lattice(**parts)(snippets).segments) for snippets in (1000, 2000, 4000)]
     assert counts[1] / counts[0] == pytest.approx(2, abs=0.1)
     assert counts[2] / counts[1] == pytest.approx(2, abs=0.1)
 
 
 def test_actions_without_length_are_no_obstacle():
-    segments = lattice(10, shortest=2.0, longest=0.0, ratio=1.25, stride=0.25).segments
+    segments = Lattice(shortest=2.0, longest=0.0, ratio=1.25, stride=0.25)(10).segments
     torch.testing.assert_close(length(segments), torch.full((len(segments),), 2.0))
 
 
@@ -269,7 +269,7 @@ def test_a_grid_smaller_than_the_choice_is_taken_whole():
 
 def test_jitter_is_half_the_distance_to_the_next_anchor():
     def anchors(snippets):
-        return lattice(snippets, shortest=40.0, longest=40.0, ratio=1.25, stride=0.5)
+        return Lattice(shortest=40.0, longest=40.0, ratio=1.25, stride=0.5)(snippets)
 
     moved = drawn(0, 10_000, 0, snippets=10_000, anchors=anchors)
     steps = (moved[:, None] - anchors(10_000).segments).abs().amax(-1).amin(1)

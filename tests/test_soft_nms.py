@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from rcl.postprocess import soft_nms
+from rcl.soft_nms import soft_nms
 
 GOLDEN = Path(__file__).resolve().parents[1].parent / "shared" / "golden" / "nms"
 METHODS = ("linear", "gaussian", "hard")
@@ -59,9 +59,12 @@ def problems(draw: st.DrawFn) -> dict:
     }
 
 
-@settings(max_examples=300, deadline=None)
-@given(problem=problems(), agnostic=st.booleans())
-def test_equals_the_naive_double_loop(problem: dict, agnostic: bool) -> None:
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(problem=problems(), agnostic=st.booleans(), block=st.sampled_from((1, 2, 3, 64)))
+def test_equals_the_naive_double_loop(
+    problem: dict, agnostic: bool, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rcl.soft_nms._BLOCK", block)
     if agnostic:
         problem["labels"] = [0] * len(problem["scores"])
     expected = naive(**problem)
@@ -80,6 +83,19 @@ def test_equals_the_naive_double_loop(problem: dict, agnostic: bool) -> None:
     close = any(math.isclose(a[1], b[1]) and a[1] != b[1] for a in expected for b in expected)
     if not close:
         assert indices.tolist() == [i for i, _ in expected]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("levels", [10, 10**6])
+def test_blocks_do_not_change_a_bit(method: str, levels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = torch.Generator().manual_seed(0)
+    start = torch.rand(3000, generator=draw) * 5000
+    segments = torch.stack((start, start + 100 * torch.rand(3000, generator=draw)), dim=-1)
+    scores, labels = torch.randint(levels, (3000,), generator=draw) / levels, torch.randint(5, (3000,), generator=draw)
+    found = soft_nms(segments, scores, labels, method=method, top=400)
+    monkeypatch.setattr("rcl.soft_nms._BLOCK", 3000)
+    for field, expected in zip(found, soft_nms(segments, scores, labels, method=method, top=400), strict=True):
+        assert torch.equal(field, expected)
 
 
 @pytest.mark.parametrize("method", METHODS)

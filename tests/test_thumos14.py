@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -92,8 +93,14 @@ class Store:
     def shape(self, name: str) -> tuple[int, int]:
         return self.snippets[int(name)], 1
 
-    def read(self, name: str) -> np.ndarray:
-        return np.arange(self.snippets[int(name)], dtype=np.float32)[:, None]
+    def open(self, name: str) -> SimpleNamespace:
+        whole = np.arange(self.snippets[int(name)], dtype=np.float32)[:, None]
+
+        def read(first: int = 0, last: int | None = None) -> np.ndarray:
+            self.read = whole[first:last]
+            return self.read
+
+        return SimpleNamespace(shape=whole.shape, read=read)
 
 
 def videos_of(*instances: tuple[int, list[tuple[float, float]]]) -> VideoDataset:
@@ -119,11 +126,14 @@ def test_training_windows_hold_their_instances_and_every_one_that_fits(
     videos = videos_of(*instances)
     windows = WindowDataset(videos, window, stride=stride)
     seen = set()
-    for sample in map(windows.__getitem__, range(len(windows))):
+    for index in range(len(windows)):
+        sample = windows[index]
+        read = len(windows.videos.store.read)  # type: ignore[arg-type]
         whole = videos[int(sample.video)]
         start = int(sample.features[0, 0])
         end = min(start + window, whole.features.shape[1])
         assert sample.features[0].tolist() == list(range(start, end))
+        assert read == end - start  # and nothing else
         assert len(sample.segments) == len(sample.labels) > 0
         members = torch.isin(whole.labels, sample.labels)
         assert torch.equal(whole.labels[members], sample.labels)
@@ -158,7 +168,7 @@ def test_a_windowed_run_is_validated_on_whole_videos(pack: Path, tmp_path: Path)
 
 def test_actions_that_fit_in_no_window_are_named_or_refused(pack: Path, caplog: pytest.LogCaptureFixture) -> None:
     lengths = np.sort(
-        [length(s) for i in (0, 1) for s in load_training_data(windowed(pack)).training.videos.segments(i)]
+        [length(s) for i in (0, 1) for s in load_training_data(windowed(pack)).training.videos.truth(i)[0]]
     )
     assert lengths[0] < lengths[-1]
     with pytest.raises(InputError, match="expected instances that fit in a window of 1 snippets, found none of 4"):

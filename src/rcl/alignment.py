@@ -141,12 +141,14 @@ class Projected(NamedTuple):
     """A projected sequence, ready to be sampled at any segments: ``O × P × T`` values in memory.
 
     ``tables``: column blocks ``(P·B·(T + 2), O_i)`` of ``W_p F``, with a zero snippet at either end; ``batch`` B and
-    ``snippets`` T.
+    ``snippets`` T; ``lengths (B,)``: how many of them exist in each video, all where it is ``None``. (Features are zero
+    where none exists, so it matters only to a look-up that reads something else beyond the end.)
     """
 
     tables: tuple[Tensor, ...]
     batch: int
     snippets: int
+    lengths: Tensor | None = None
 
 
 def project(features: Tensor, weight: Tensor) -> Projected:

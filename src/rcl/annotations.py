@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from rcl.files import (
     to_pair,
     to_path,
     to_segment,
+    uncollected,
     write_json,
 )
 
@@ -137,21 +138,38 @@ def load_annotations(path: PathLike, *, clip: bool = True) -> Annotations:
         InputError: the file is missing, damaged or of another kind, or a value is wrong. An end
             equal to its start is legal.
     """
+    (annotations,) = _load(to_path(path), "features" if clip else "video")
+    return _clip(annotations) if clip else annotations
+
+
+def load_both(path: PathLike) -> tuple[Annotations, Annotations]:
+    """The annotations as training wants them, clipped, and as evaluation does, as they are written.
+
+    Both are as :func:`load_annotations` has them, of one reading of the file.
+
+    Raises:
+        InputError: see :func:`load_annotations`.
+    """
+    clipped, written = _load(to_path(path), "features", "video")
+    return _clip(clipped), written
+
+
+def _load(path: Path, *extents: Literal["features", "video"]) -> list[Annotations]:
+    """The annotations, not clipped, with the duration of each extent where the file has two."""
     # Public formats come back as annotations of ours: the module knows this one.
     from rcl.public_annotations import is_bmn, is_thumos14, read_bmn, read_thumos14
 
-    path = to_path(path)
-    if extension_of(path, (".json", ".csv")) == ".csv":
-        videos = read_thumos14(path).videos if is_thumos14(path) else _read_table(path)
-    else:
-        data = read_json(path)
-        # Features end before the video; evaluation takes the video as it is.
-        bmn = is_bmn(data)
-        videos = read_bmn(path, extent="features" if clip else "video").videos if bmn else _read_database(path, data)
+    with uncollected():
+        if extension_of(path, (".json", ".csv")) == ".csv":
+            videos = read_thumos14(path).videos if is_thumos14(path) else _read_table(path)
+        else:
+            data = read_json(path)
+            if is_bmn(data):  # features end before the video; evaluation takes the video as it is
+                return [read_bmn(path, extent=extent) for extent in extents]
+            videos = _read_database(path, data)
     if not videos:
         raise InputError(path, expected="annotated videos", found="none", fix="give a file with some")
-    annotations = Annotations(videos, source=str(path))
-    return _clip(annotations) if clip else annotations
+    return [Annotations(videos, source=str(path))] * len(extents)
 
 
 def save_annotations(annotations: Annotations, path: PathLike) -> None:
@@ -235,11 +253,10 @@ def _read_database(path: Path, data: dict[str, Any]) -> dict[str, VideoAnnotatio
         )
     videos, problems = {}, list[InputError]()
     for name, entry in database.items():
-        where = f"{path}, video {name!r}"
         try:
             draft, items = _draft_of(name, entry)
         except Defect as defect:
-            problems.append(defect.at(where))
+            problems.append(defect.at(f"{path}, video {name!r}"))
             continue
         for number, item in enumerate(items, 1):
             try:
@@ -248,7 +265,7 @@ def _read_database(path: Path, data: dict[str, Any]) -> dict[str, VideoAnnotatio
                 draft.segments.append(to_pair(item.get("segment")))
                 draft.labels.append(to_label(item.get("label")))
             except Defect as defect:
-                problems.append(defect.at(f"{where}, instance {number} of {len(items)}"))
+                problems.append(defect.at(f"{path}, video {name!r}, instance {number} of {len(items)}"))
         videos[name] = draft
     raise_first(problems)
     return {name: draft.finish(name) for name, draft in videos.items()}

@@ -28,7 +28,7 @@ from rcl.models.rcl import RCL
 from rcl.models.refinement import Movement, RecurrentRefinement
 from rcl.models.temporal import TemporalEncoder
 from rcl.postprocess import Decoder
-from rcl.sampling import Anchors, TrainingSegments, centred, grid, lattice, pairs
+from rcl.sampling import Anchors, Lattice, TrainingSegments, centred, grid, pairs
 
 Encoder = TemporalEncoder | BMNEncoder | GTADEncoder
 Detector = RCL | GridDetector | AnchorDetector | PointDetector
@@ -157,13 +157,7 @@ def regular_anchors(model: ModelConfig, config: InferenceConfig, *, longest: flo
         return partial(grid, longest=model.longest, finer=model.map_finer if model.head == "grid" else 1)
     if config.anchors == "pairs":
         return partial(pairs, longest=model.longest)
-    return partial(
-        lattice,
-        shortest=config.shortest,
-        longest=config.longest or longest,
-        ratio=config.ratio,
-        stride=config.stride,
-    )
+    return Lattice(config.shortest, config.longest or longest, config.ratio, config.stride)
 
 
 def training_segments(config: SamplingConfig, anchors: Callable[[int], Anchors]) -> TrainingSegments:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -30,6 +31,8 @@ class Answer(NamedTuple):
 
 
 Ask = Callable[[int, int, Tensor], Predictions]
+Group: TypeAlias = tuple[Tensor, Tensor]
+"""Segments that share a piece: their positions ``(K,)`` among all, ascending, and themselves ``(K, 2)``."""
 
 
 def looked_up(segments: Tensor, context: float, snippets: int) -> Tensor:
@@ -52,21 +55,35 @@ def tiles(spans: Tensor, chunk: int) -> Tensor:
     return (octave.int() << 24) + tile.int()
 
 
-def groups(segments: Tensor, chunk: int, span: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:
-    """Positions of ``segments (K, 2)`` whose ``span`` shares a piece, each group in the order of the input."""
+def tile_width(length: float, chunk: int, context: float) -> int:
+    """The tiles in which the middles of segments of that length may lie, as in :func:`tiles`."""
+    moved = (1 + 2 * MOVEMENT) * length
+    seen = moved + 2 * (context * (moved + 1) + 2)
+    return chunk << max(0, math.ceil(math.log2(seen / chunk)))
+
+
+def span(segments: Tensor, context: float, snippets: int) -> Tensor:
+    """The snippets that a segment ``(K, 2)`` sees, if it moves no further than foreseen: ``(K, 2)``."""
+    moved = segments + MOVEMENT * length(segments)[:, None] * segments.new_tensor([-1.0, 1.0])
+    return looked_up(moved, context, snippets)
+
+
+def groups(segments: Tensor, chunk: int, span: Callable[[Tensor], Tensor]) -> Iterator[Group]:
+    """Those of ``segments (K, 2)`` whose ``span`` shares a piece."""
     number = torch.cat([tiles(span(part), chunk) for part in segments.split(_PART)])  # (K,)
     number, order = number.sort(stable=True)
     counts = number.unique_consecutive(return_counts=True)[1]
-    yield from order.split(counts.tolist())
+    for positions in order.split(counts.tolist()):
+        yield positions, segments[positions]
 
 
-def answers(segments: Tensor, ask: Ask, *, snippets: int, chunk: int, sight: Sight) -> Iterator[Answer]:
+def answers(groups: Iterable[Group], ask: Ask, *, snippets: int, chunk: int, sight: Sight) -> Iterator[Answer]:
     """Answers about all segments, each from a piece of the video that holds all that the answer depends on.
 
     A segment that refinement moves to where its piece does not reach is asked again, in a piece that holds the place.
 
     Args:
-        segments: ``(K, 2)`` in snippet time of the video, inside it.
+        groups: the segments, in snippet time of the video, inside it.
         ask: ``(first, last, segments)``: what a piece from snippet ``first`` to before ``last`` says of segments of it.
         snippets: length of the video.
         chunk: length of the pieces, without what is added at their ends; longer segments get longer ones.
@@ -75,13 +92,9 @@ def answers(segments: Tensor, ask: Ask, *, snippets: int, chunk: int, sight: Sig
     Yields:
         Every segment once, in groups.
     """
-
-    def span(part: Tensor) -> Tensor:
-        moved = part + MOVEMENT * length(part)[:, None] * part.new_tensor([-1.0, 1.0])
-        return looked_up(moved, sight.context, snippets)
-
-    for positions in groups(segments, chunk, span):
-        yield from _answered(segments[positions], positions, span(segments[positions]), ask, snippets, chunk, sight)
+    for positions, segments in groups:
+        spans = span(segments, sight.context, snippets)
+        yield from _answered(segments, positions, spans, ask, snippets, chunk, sight)
 
 
 def _answered(
@@ -100,8 +113,8 @@ def _answered(
         return
     del predictions
     segments, positions, spans = segments[~valid], positions[~valid], spans[~valid]
-    for again in groups(spans, chunk, lambda part: part):
-        yield from _answered(segments[again], positions[again], spans[again], ask, snippets, chunk, sight)
+    for again, own in groups(spans, chunk, lambda part: part):
+        yield from _answered(segments[again], positions[again], own, ask, snippets, chunk, sight)
 
 
 def _follow(

@@ -266,6 +266,9 @@ class TrainingConfig(Section):
     """Of all randomness: the same seed gives the same weights."""
     validate_every: PositiveInt = 1
     """Epochs between two evaluations."""
+    buckets: bool = True
+    """Put videos of similar lengths into a batch, so that little of it is padding; with videos of one length it changes
+    nothing."""
     workers: Count = 0
     """Processes that load data; 0 loads in the training process."""
     precision: Annotated[Literal["auto", "32", "bf16", "16"], BeforeValidator(_digits_as_text)] = "auto"

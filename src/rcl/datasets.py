@@ -19,7 +19,7 @@ from torch.utils.data import Dataset, Sampler
 
 from rcl.annotations import Annotations, VideoAnnotation
 from rcl.errors import InputError
-from rcl.features import FeatureStore, resize
+from rcl.features import FeatureStore, StoredFeatures, resize
 from rcl.rescaling import METHODS
 from rcl.segments import Timeline
 from rcl.storage import exists, is_file
@@ -120,27 +120,50 @@ class VideoDataset(Dataset[Sample]):
             InputError: see :meth:`read`.
         """
         features, timeline = self.read(index)
-        segments, labels = self._truth(index, timeline, features.shape[1])
-        return Sample(self.videos[index].name, features, segments, labels, timeline)
+        return Sample(self.videos[index].name, features, *self.truth(index), timeline)
 
-    def segments(self, index: int) -> Tensor:
-        """Ground truth ``(N, 2)`` of a video, as in its sample, from the header of its feature file.
+    def truth(self, index: int) -> tuple[Tensor, Tensor]:
+        """Ground truth of a video, as in its sample: segments ``(N, 2)`` and labels ``(N,)``.
 
         Raises:
             InputError: see :meth:`timeline`.
         """
-        return self._truth(index, self.timeline(index), self.snippets(index))[0]
+        video = self.videos[index]
+        segments = self.timeline(index).to_snippets(torch.from_numpy(video.segments_seconds)).float()  # (N, 2)
+        # Durations are rounded in annotation files: the last snippet, not the duration, is where the features end.
+        segments = segments.clamp(0, self.snippets(index))
+        labels = torch.tensor([self.label_index[label] for label in video.labels], dtype=torch.long)
+        exists = segments[:, 1] > segments[:, 0]  # an instance without length cannot be sampled around
+        return segments[exists], labels[exists]
 
-    def read(self, index: int) -> tuple[Tensor, Timeline]:
+    def open(self, index: int) -> tuple[StoredFeatures, Timeline]:
+        """The stored features of a video, neither read nor resized nor scaled, and its timeline as in :meth:`read`.
+
+        Raises:
+            InputError: see :meth:`read`.
+        """
+        stored = self.store.open(self.videos[index].name)
+        return stored, self._timeline(self.videos[index], stored.shape[0])
+
+    def read(self, index: int, first: int = 0, last: int | None = None) -> tuple[Tensor, Timeline]:
         """Features ``(C, T)`` of a video, resized and scaled, and where they lie in time.
+
+        Args:
+            index: of the video.
+            first: only the snippets from this one
+            last: to before this one; nothing else is read where videos are not resized.
+
+        Returns:
+            The features, and the timeline of the whole video.
 
         Raises:
             InputError: the features cannot be used, or nobody says how many snippets make a second.
         """
-        video = self.videos[index]
-        features = torch.from_numpy(self.store.read(video.name)).T / self.scale  # (C, T)
-        timeline = self._timeline(video, features.shape[1])
-        return (self.rescale(features, self.resize) if self.resize else features).contiguous(), timeline
+        stored, timeline = self.open(index)
+        if self.resize:
+            features = torch.from_numpy(stored.read()).T / self.scale  # (C, T)
+            return self.rescale(features, self.resize)[:, first:last].contiguous(), timeline
+        return (torch.from_numpy(stored.read(first, last)).T / self.scale).contiguous(), timeline
 
     def timeline(self, index: int) -> Timeline:
         """Where the snippets of a video lie in time, from the header of its feature file.
@@ -155,26 +178,31 @@ class VideoDataset(Dataset[Sample]):
         """T of a video, from the header of its feature file."""
         return self.resize or self.store.shape(self.videos[index].name)[0]
 
-    def uncovered(self, index: int) -> tuple[int, int, int]:
+    def lengths(self) -> np.ndarray:
+        """T of every video ``(V,)``, from the headers of the feature files."""
+        return np.array([self.snippets(index) for index in range(len(self))], dtype=np.int64)
+
+    def uncovered(self) -> tuple[int, int, int]:
         """How many instances end more than a snippet after the features, how many are left out, how many there are."""
-        segments = self.timeline(index).to_snippets(torch.from_numpy(self.videos[index].segments_seconds))  # (N, 2)
-        snippets = self.snippets(index)
-        lost = segments[:, 0].clamp(min=0) >= segments[:, 1].clamp(max=snippets)
+        index, segments = self._instances()
+        snippets = self.lengths()[index]  # (I,)
+        lost = np.maximum(segments[:, 0], 0) >= np.minimum(segments[:, 1], snippets)
         return int(((segments[:, 1] > snippets + 1) & ~lost).sum()), int(lost.sum()), len(segments)
 
-    def longest(self, index: int) -> float:
-        """Length of the longest action of a video, in snippets; 0 where there is none."""
-        lengths = np.diff(self.videos[index].segments_seconds, axis=1)  # (N, 1)
-        return float(lengths.max(initial=0.0)) * self.timeline(index).snippets_per_second
+    def longest(self) -> np.ndarray:
+        """Length of the longest action of every video ``(V,)``, in snippets; 0 where there is none."""
+        longest_seconds = [np.diff(video.segments_seconds, axis=1).max(initial=0.0) for video in self.videos]
+        return np.array(longest_seconds) * self._rates()
 
-    def _truth(self, index: int, timeline: Timeline, snippets: int) -> tuple[Tensor, Tensor]:
-        video = self.videos[index]
-        segments = timeline.to_snippets(torch.from_numpy(video.segments_seconds)).float()  # (N, 2)
-        # Durations are rounded in annotation files: the last snippet, not the duration, is where the features end.
-        segments = segments.clamp(0, snippets)
-        labels = torch.tensor([self.label_index[label] for label in video.labels], dtype=torch.long)
-        exists = segments[:, 1] > segments[:, 0]  # an instance without length cannot be sampled around
-        return segments[exists], labels[exists]
+    def _instances(self) -> tuple[np.ndarray, np.ndarray]:
+        """The instances of all videos as they are written: their videos ``(I,)``, and ``(I, 2)`` in snippet time."""
+        counts = [len(video.segments_seconds) for video in self.videos]
+        index = np.repeat(np.arange(len(self)), counts)
+        seconds = np.concatenate([np.empty((0, 2)), *(video.segments_seconds for video in self.videos)])
+        return index, seconds * self._rates()[index, None]
+
+    def _rates(self) -> np.ndarray:
+        return np.array([self.timeline(index).snippets_per_second for index in range(len(self))])
 
     def _timeline(self, video: VideoAnnotation, snippets: int) -> Timeline:
         duration = video.duration_seconds
@@ -236,12 +264,17 @@ class WindowDataset(Dataset[Sample]):
         self.left_out = 0  # instances that belong to no window
         for index in range(len(videos)):
             starts = window_starts(videos.snippets(index), window, stride)
-            members = window_members(videos.segments(index), starts, window, minimum_share=minimum_share)  # (W, N)
+            members = window_members(videos.truth(index)[0], starts, window, minimum_share=minimum_share)  # (W, N)
             self.places += [(index, start) for start in starts[members.any(dim=1)].tolist()]
             self.left_out += int((~members.any(dim=0)).sum())
 
     def __len__(self) -> int:
         return len(self.places)
+
+    def lengths(self) -> np.ndarray:
+        """T of every window: ``window``, or less where the video is shorter."""
+        videos = [video for video, _ in self.places]
+        return np.minimum(self.videos.lengths()[videos], self.window)
 
     def __getitem__(self, index: int) -> Sample:
         """A window: its features, its instances, cut off at its ends, and where it lies in time.
@@ -250,14 +283,16 @@ class WindowDataset(Dataset[Sample]):
             InputError: see :meth:`VideoDataset.read`.
         """
         video, start = self.places[index]
-        whole = self.videos[video]
+        features, timeline = self.videos.read(video, start, start + self.window)
+        segments, labels = self.videos.truth(video)
         at = torch.tensor([start])
-        (members,) = window_members(whole.segments, at, self.window, minimum_share=self.minimum_share)  # (N,)
-        return whole._replace(
-            features=whole.features[:, start : start + self.window].contiguous(),
-            segments=window_segments(whole.segments, at, self.window)[0, members],
-            labels=whole.labels[members],
-            timeline=whole.timeline._replace(start_seconds=start / whole.timeline.snippets_per_second),
+        (members,) = window_members(segments, at, self.window, minimum_share=self.minimum_share)  # (N,)
+        return Sample(
+            self.videos.videos[video].name,
+            features,
+            window_segments(segments, at, self.window)[0, members],
+            labels[members],
+            timeline._replace(start_seconds=start / timeline.snippets_per_second),
         )
 
 
@@ -289,7 +324,7 @@ class Augmentation:
 class TrainingDataset(Dataset[tuple[Sample, Tensor]]):
     """Samples with the segments that they are trained on.
 
-    It is indexed by ``epoch · len + index`` (see :class:`EpochSampler`), so that every epoch draws anew.
+    It is indexed by ``epoch · len + index`` (see :class:`EpochBatches`), so that every epoch draws anew.
 
     Args:
         videos: the samples.
@@ -321,28 +356,93 @@ class TrainingDataset(Dataset[tuple[Sample, Tensor]]):
         return sample, self.sample_anchors(sample.features.shape[1], sample.segments, generator)
 
 
-class EpochSampler(Sampler[int]):
-    """A new order for every epoch, shared among ``replicas`` processes; every process gets as many samples.
+class EpochBatches(Sampler[list[int]]):
+    """Batches in a new order for every epoch, shared among ``replicas`` processes; every process gets as many samples.
 
-    Yields ``epoch · size + index``. The training loop calls :meth:`set_epoch`.
+    Together the processes see what one would with batches of ``batch_size · replicas``, of which each takes its share;
+    only at the end of an epoch the first samples come again, where their number does not divide.
+
+    Yields lists of ``epoch · size + index``. The training loop calls :meth:`set_epoch`.
+
+    Args:
+        lengths: T of every sample.
+        batch_size: samples of a batch, of one process.
+        buckets: put samples of similar lengths into a batch; see :func:`bucketed`.
+        seed: of the order.
+        rank: which of the processes this is.
+        replicas: how many there are.
     """
 
-    def __init__(self, size: int, *, seed: int, rank: int = 0, replicas: int = 1) -> None:
-        self.size, self.seed, self.rank, self.replicas = size, seed, rank, replicas
+    def __init__(
+        self,
+        lengths: Sequence[int] | np.ndarray,
+        batch_size: int,
+        *,
+        buckets: bool = True,
+        seed: int,
+        rank: int = 0,
+        replicas: int = 1,
+    ) -> None:
+        self.lengths = np.asarray(lengths)
+        self.batch_size, self.buckets = batch_size, buckets
+        self.seed, self.rank, self.replicas = seed, rank, replicas
         self.epoch = 0
+
+    @property
+    def sampler(self) -> EpochBatches:
+        """This one: what Lightning looks at to say which epoch it is."""
+        return self
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration draws."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-self.size // self.replicas)
+        return -(-self._share // self.batch_size)
 
-    def __iter__(self) -> Iterator[int]:
-        order = torch.randperm(self.size, generator=seeded(self.seed, self.epoch)).tolist()
-        padded = (order * self.replicas)[: len(self) * self.replicas]  # the first ones again, where it does not divide
-        for index in padded[self.rank :: self.replicas]:
-            yield self.epoch * self.size + index
+    def __iter__(self) -> Iterator[list[int]]:
+        order = torch.randperm(len(self.lengths), generator=seeded(self.seed, self.epoch)).numpy()
+        if self.buckets:
+            order = bucketed(order, self.lengths, self.batch_size * self.replicas)
+        # The first ones again, where it does not divide.
+        own = np.resize(order, self._share * self.replicas)[self.rank :: self.replicas]
+        for first in range(0, self._share, self.batch_size):
+            yield (self.epoch * len(order) + own[first : first + self.batch_size]).tolist()
+
+    @property
+    def _share(self) -> int:
+        """Samples of an epoch, of one process."""
+        return -(-len(self.lengths) // self.replicas)
+
+
+POOL_BATCHES = 32  # a larger pool pads hardly less, and leaves less to chance
+POOLS = 4  # at least so many in an epoch: what meets in a batch has to change from epoch to epoch
+
+
+def bucketed(order: np.ndarray, lengths: np.ndarray, batch_size: int) -> np.ndarray:
+    """Rearrange the order of an epoch so that samples of similar lengths meet in a batch.
+
+    Within pools of batches, samples are sorted by length and cut into batches. Batches keep the order of their first
+    samples, and samples theirs within a batch: where all lengths are equal, the order stays as it is. So do the last
+    samples, which are fewer than a batch.
+
+    Args:
+        order: indices ``(N,)``.
+        lengths: of every index ``(N,)``.
+        batch_size: of all processes together.
+
+    Returns:
+        ``(N,)``.
+    """
+    batches = len(order) // batch_size
+    pool = max(1, min(POOL_BATCHES, batches // POOLS)) * batch_size
+    rearranged = order.copy()
+    for first in range(0, batches * batch_size, pool):
+        places = np.arange(first, min(first + pool, batches * batch_size))
+        places = places[np.argsort(lengths[order[places]], kind="stable")]
+        rows = np.sort(places.reshape(-1, batch_size), axis=1)
+        rearranged[first : first + rows.size] = order[rows[np.argsort(rows[:, 0])].ravel()]
+    return rearranged
 
 
 def seeded(seed: int, number: int) -> Generator:

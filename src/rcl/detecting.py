@@ -104,9 +104,19 @@ class _ClusterWork:
 
 def _detect(localizer: Localizer, job: Job, steps: int | None, progress: Callable[[float], None]) -> Found:
     """The outcome of one video. What goes wrong is its outcome, not an exception."""
+    done = 0.0  # of a video file, much is done when it is read
+
+    def tell_reading(share: float) -> None:
+        nonlocal done
+        done = share
+        progress(share)
+
+    def tell(share: float) -> None:
+        progress(done + (1 - done) * share)
+
     try:
-        features, timeline = job.read(localizer)
-        found = localizer.detect_prepared(features, timeline, video=job.video, steps=steps, progress=progress)
+        features, timeline = job.read(localizer, tell_reading)
+        found = localizer.detect_prepared(features, timeline, video=job.video, steps=steps, progress=tell)
         return Found(job.video, found)
     except InputError as error:
         return Found(job.video, error=error)

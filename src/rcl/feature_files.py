@@ -7,10 +7,12 @@ that a file promises but does not hold.
 from __future__ import annotations
 
 import math
+import os
+import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, Literal, TypeAlias, TypeVar
 
 import h5py
 import numpy as np
@@ -23,6 +25,7 @@ from rcl.tensor_files import read_tensors
 
 Shape = tuple[int, ...]
 Head = tuple[Shape, np.dtype]
+Part: TypeAlias = tuple[slice, ...]
 Result = TypeVar("Result")
 
 _AGAIN = "make or copy the file again"
@@ -30,6 +33,9 @@ _AGAIN = "make or copy the file again"
 # nothing may have, would fill the memory.
 _MOST_COMPRESSED, _ALWAYS_FINE = 50, 2**26
 _LONGEST_HEAD = 2**16  # bytes that say the shape and type of a .npy; a few dozen do
+_USUAL_HEAD = re.compile(
+    rb"\{'descr': '([<>|][fiu][1248])', 'fortran_order': (True|False), 'shape': \((\d{1,18}(?:, \d{1,18})*),?\), \} *\n"
+)
 _WIDEST = 2**20  # columns of a table; nothing that describes a snippet comes near
 
 
@@ -40,6 +46,23 @@ def read_array(path: Path, video: str | None) -> np.ndarray:
         Defect: the file is damaged, or has no one array for the video.
     """
     return _attempt(lambda: _READERS[path.suffix.lower()](path, video), path)
+
+
+def read_part(path: Path, video: str | None, head: Head, part: Part) -> np.ndarray:
+    """A part of the array of a video, in a file of one of the formats ``IN_PARTS``; nothing else is read.
+
+    It may lie in a file that is mapped into memory: whoever keeps it makes a copy.
+
+    Args:
+        path: the file.
+        video: as in ``read_array``.
+        head: what ``read_shape`` found.
+        part: slices of the first axes.
+
+    Raises:
+        Defect: as in ``read_array``, or the array is another than it was.
+    """
+    return _attempt(lambda: _PART_READERS[path.suffix.lower()](path, video, head, part), path)
 
 
 def read_shape(path: Path, video: str | None) -> Head:
@@ -84,6 +107,13 @@ def _check_compressed(claimed: int, stored: int) -> None:
     _check_claim(claimed, max(stored * _MOST_COMPRESSED, _ALWAYS_FINE if stored else 0))
 
 
+def check_same(head: Head, known: Head) -> None:
+    """Raise a ``Defect`` where the array of a file is another than when its head was read."""
+    if head != known:
+        expected, found = (f"{dtype} {shape}" for shape, dtype in (known, head))
+        raise Defect(expected=f"{expected} as before", found=found, fix="start again, and leave the file as it is")
+
+
 def _choose(names: Sequence[str], video: str | None) -> str:
     """The array of a video among those of a file; a file with one array needs no name."""
     if video in names or len(names) == 1:
@@ -94,22 +124,41 @@ def _choose(names: Sequence[str], video: str | None) -> str:
 
 
 def _npy_head(stream: BinaryIO, size: int) -> Head:
+    return _npy_layout(stream, size)[0]
+
+
+def _npy_layout(stream: BinaryIO, size: int) -> tuple[Head, Literal["C", "F"]]:
+    """Head and order of a ``.npy``; the stream is where the numbers begin, of which there are enough."""
     version = npy.read_magic(stream)
     if version > (1, 0):  # whose heads may be of any length
         length = int.from_bytes(stream.read(4), "little")
         _check_claim(length, _LONGEST_HEAD)
         stream.seek(-4, 1)
-    shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(stream)
+    shape, transposed, dtype = _usual_head(stream, version) or (
+        npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    )(stream)
     if dtype.hasobject:
         fix = "save a plain array of float32 or float16"
         raise Defect(expected="numbers", found="Python objects (a pickle, which could run code)", fix=fix)
     _check_claim(math.prod(shape) * dtype.itemsize, size - stream.tell())
-    return shape, dtype
+    return (shape, dtype), "F" if transposed else "C"
+
+
+def _usual_head(stream: BinaryIO, version: tuple[int, int]) -> tuple[Shape, bool, np.dtype] | None:
+    """The head that numpy writes for an array of numbers, without its parser, which takes most of the time."""
+    start = stream.tell()
+    length = int.from_bytes(stream.read(2), "little")
+    usual = _USUAL_HEAD.fullmatch(stream.read(length)) if version == (1, 0) else None
+    if usual is None:
+        stream.seek(start)
+        return None
+    dtype, transposed, shape = usual.groups()
+    return tuple(int(number) for number in shape.split(b",") if number), transposed == b"True", np.dtype(dtype.decode())
 
 
 def _head_of_npy(path: Path, video: str | None) -> Head:
     with path.open("rb") as stream:
-        return _npy_head(stream, path.stat().st_size)
+        return _npy_head(stream, os.fstat(stream.fileno()).st_size)
 
 
 def _read_npy(path: Path, video: str | None) -> np.ndarray:
@@ -117,6 +166,16 @@ def _read_npy(path: Path, video: str | None) -> np.ndarray:
         _npy_head(stream, path.stat().st_size)
         stream.seek(0)
         return npy.read_array(stream, allow_pickle=False)
+
+
+def _map_npy(path: Path, video: str | None, head: Head, part: Part) -> np.ndarray:
+    # Mapped anew for every part: the file was long enough a moment ago. To cut it short in just this moment would end
+    # the process (SIGBUS), as would a disk that fails; whoever replaces a file by renaming, as we do, harms nobody.
+    with path.open("rb") as stream:
+        found, order = _npy_layout(stream, os.fstat(stream.fileno()).st_size)
+        check_same(found, head)
+        shape, dtype = found
+        return np.memmap(stream, dtype, mode="r", offset=stream.tell(), shape=shape, order=order)[part]
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -166,16 +225,18 @@ def _dataset(file: h5py.File, video: str | None) -> h5py.Dataset:
     return datasets[_choose([*datasets], video)]
 
 
-def _read_hdf5(path: Path, video: str | None) -> np.ndarray:
+def _read_hdf5(path: Path, video: str | None, head: Head | None = None, part: Part = ()) -> np.ndarray:
     with h5py.File(path, "r") as file:
         dataset = _dataset(file, video)
+        if head is not None:
+            check_same((dataset.shape or (), dataset.dtype), head)
         if dataset.is_virtual or dataset.external or dataset.file.id != file.id:
             found, fix = "a reference to another file", "save the numbers in this one"
             raise Defect(expected="the numbers of the video", found=found, fix=fix)
         _check_compressed(dataset.nbytes, dataset.id.get_storage_size())
         if dataset.shape is None or dataset.dtype.kind not in "fiu":
             return np.empty((), dtype=dataset.dtype)  # which the caller refuses, so nothing needs reading
-        return dataset[()]
+        return dataset[part]
 
 
 def _head_of_hdf5(path: Path, video: str | None) -> Head:
@@ -185,8 +246,16 @@ def _head_of_hdf5(path: Path, video: str | None) -> Head:
 
 
 def _scan_hdf5(path: Path) -> dict[str, Head]:
+    heads: dict[str, Head] = {}
     with h5py.File(path, "r") as file:
-        return {name: (dataset.shape or (), dataset.dtype) for name, dataset in _datasets(file).items()}
+        # Below h5py's objects, of which thousands take seconds.
+        def visit(name: bytes, info: h5py.h5o.ObjInfo) -> None:
+            if info.type == h5py.h5o.TYPE_DATASET:
+                dataset = h5py.h5d.open(file.id, name)
+                heads[name.decode("utf-8", "surrogateescape")] = dataset.shape, dataset.dtype
+
+        h5py.h5o.visit(file.id, visit, info=True)
+    return heads
 
 
 def _is_header(fields: Sequence[str]) -> bool:
@@ -249,4 +318,11 @@ _HEADS: dict[str, Callable[[Path, str | None], Head]] = {
     ".h5": _head_of_hdf5,
     ".hdf5": _head_of_hdf5,
 }
+_PART_READERS: dict[str, Callable[[Path, str | None, Head, Part], np.ndarray]] = {
+    ".npy": _map_npy,
+    ".h5": _read_hdf5,
+    ".hdf5": _read_hdf5,
+}
 EXTENSIONS = tuple(_READERS)
+HEADED = tuple(_HEADS)  # the shape is known without reading
+IN_PARTS = tuple(_PART_READERS)

@@ -11,15 +11,111 @@ import torch
 from torch import Tensor
 
 from rcl.errors import InputError
-from rcl.feature_files import EXTENSIONS, Shape, read_array, read_shape, scan_archive
+from rcl.feature_files import (
+    EXTENSIONS,
+    HEADED,
+    IN_PARTS,
+    Head,
+    Part,
+    Shape,
+    check_same,
+    read_array,
+    read_part,
+    read_shape,
+    scan_archive,
+)
 from rcl.files import Defect, PathLike, check_is_file, extension_of, is_remote, listed, local, to_path
 from rcl.storage import exists, files_in, is_dir
 
 
-def read_features(
+class StoredFeatures:
+    """The features of one video where they lie: of known shape, and read when they are asked for.
+
+    No file is kept open, so that there may be one for each of many videos, in any process.
+
+    Args:
+        path: as in ``open_features``.
+        head: shape and type of the array in the file.
+        array: the array itself, where it is at hand.
+        video: the array to take where the file holds several by name; also named in messages.
+        layout: ``"TC"`` or ``"CT"``.
+        channels: the width C that is required.
+
+    Attributes:
+        shape: ``(T, C)``.
+
+    Raises:
+        InputError: such an array is not the features of a video.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        head: Head,
+        *,
+        array: np.ndarray | None = None,
+        video: str | None = None,
+        layout: str = "TC",
+        channels: int | None = None,
+    ) -> None:
+        self.path, self.video, self.layout = path, video, layout
+        self.where = f"{path}, video {video!r}" if video is not None else str(path)
+        self._head = head
+        try:
+            self.shape = _check_shape(*head, layout, channels)
+        except Defect as defect:
+            raise defect.at(self.where) from None
+        self._whole = array  # of a format that cannot be read in parts
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def read(self, first: int = 0, last: int | None = None) -> np.ndarray:
+        """The features of snippets ``first`` to before ``last``, by default of all.
+
+        Args:
+            first: at least 0.
+            last: snippets beyond the end are left out.
+
+        Returns:
+            ``(last − first, C)`` float32, contiguous, all finite, and the caller's own.
+
+        Raises:
+            InputError: the file is damaged or was changed, or holds a number that is not finite.
+        """
+        snippets, channels = self.shape
+        last = snippets if last is None else min(last, snippets)
+        if not 0 <= first <= last:
+            raise ValueError(f"first must be from 0 to {last}, not {first}")
+        axis = (self.layout == "CT") + (len(self._head[0]) == 3)
+        try:
+            raw = self._read((slice(None),) * axis + (slice(first, last),))
+        except Defect as defect:
+            raise defect.at(self.where) from None
+        rows = last - first
+        matrix = raw.reshape((channels, rows)).T if self.layout == "CT" else raw.reshape((rows, channels))  # (n, C)
+        with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite and is reported as that
+            features = np.array(matrix, dtype=np.float32, order="C")
+        _check_finite(features, self.where, first)
+        return features
+
+    def _read(self, part: Part) -> np.ndarray:
+        if self._whole is None:
+            if self.path.suffix.lower() in IN_PARTS and not is_remote(self.path):
+                return read_part(self.path, self.video, self._head, part)
+            with local(self.path) as file:
+                array = read_array(file, self.video)
+            check_same((array.shape, array.dtype), self._head)
+            self._whole = array
+        return self._whole[part]
+
+
+def open_features(
     path: PathLike, *, video: str | None = None, layout: str = "TC", channels: int | None = None
-) -> np.ndarray:
-    """Read the features of one video.
+) -> StoredFeatures:
+    """The features of one video, without reading them.
+
+    ``.npy`` is mapped into memory and HDF5 read by the slice; the other formats are read whole.
 
     Args:
         path: ``.npy``, ``.npz``, ``.csv`` (comma, header optional), ``.h5`` / ``.hdf5`` or ``.pt``.
@@ -27,28 +123,38 @@ def read_features(
         layout: ``"TC"``, or ``"CT"`` where the file holds the transpose. ``(1, T, C)`` and ``(T, C, 1, 1)`` pass too.
         channels: the width C that is required.
 
-    Returns:
-        ``(T, C)`` float32, contiguous, T and C at least 1, all finite.
-
     Raises:
         InputError: the file is missing, damaged, of another kind, or holds something other than such features.
     """
     path = to_path(path)
-    where = f"{path}, video {video!r}" if video is not None else str(path)
     _check_layout(layout)
     extension_of(path, EXTENSIONS)
     check_is_file(path)
+    array = None
     try:
-        with local(path) as file:
-            raw = read_array(file, video)
-        rows, columns = _check_shape(raw.shape, raw.dtype, layout, channels)
+        if path.suffix.lower() in HEADED and not is_remote(path):
+            head = read_shape(path, video)
+        else:
+            with local(path) as file:
+                array = read_array(file, video)
+            head = array.shape, array.dtype
     except Defect as defect:
-        raise defect.at(where) from None
-    matrix = raw.reshape((columns, rows)).T if layout == "CT" else raw.reshape((rows, columns))  # (T, C)
-    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite and is reported as that
-        features = np.ascontiguousarray(matrix, dtype=np.float32)
-    _check_finite(features, where)
-    return features
+        raise defect.at(f"{path}, video {video!r}" if video is not None else path) from None
+    return StoredFeatures(path, head, array=array, video=video, layout=layout, channels=channels)
+
+
+def read_features(
+    path: PathLike, *, video: str | None = None, layout: str = "TC", channels: int | None = None
+) -> np.ndarray:
+    """Read the features of one video; the arguments are those of ``open_features``.
+
+    Returns:
+        ``(T, C)`` float32, contiguous, T and C at least 1, all finite.
+
+    Raises:
+        InputError: as in ``open_features``, or a number is not finite.
+    """
+    return open_features(path, video=video, layout=layout, channels=channels).read()
 
 
 class FeatureStore:
@@ -69,7 +175,7 @@ class FeatureStore:
         self.root, self.layout, self.channels = to_path(root), layout, channels
         self._unread: dict[str, str] = {}  # stem → name of files of other kinds, for messages
         self._files: dict[str, Path] = {}
-        self._shapes: dict[str, tuple[Shape, np.dtype]] = {}  # of the raw arrays
+        self._heads: dict[str, Head] = {}  # of the raw arrays
         if is_dir(self.root):
             self._scan_folder()
         else:
@@ -100,8 +206,17 @@ class FeatureStore:
         Raises:
             InputError: the video is not here, or as in ``read_features``.
         """
+        return self.open(video).read()
+
+    def open(self, video: str) -> StoredFeatures:
+        """The features of a video, without reading them.
+
+        Raises:
+            InputError: the video is not here, or its shape is wrong.
+        """
         self._require([video])
-        return read_features(self._files[video], video=video, layout=self.layout, channels=self.channels)
+        path = self._files[video]
+        return StoredFeatures(path, self._head(video), video=video, layout=self.layout, channels=self.channels)
 
     def shape(self, video: str) -> tuple[int, int]:
         """``(T, C)`` of a video, from the head of its file where the format has one (all but ``.csv`` and ``.pt``).
@@ -137,12 +252,19 @@ class FeatureStore:
         )
 
     def _shape(self, video: str) -> tuple[int, int]:
+        head = self._head(video)
+        try:
+            return _check_shape(*head, self.layout, self.channels)
+        except Defect as defect:
+            raise defect.at(f"{self._files[video]}, video {video!r}") from None
+
+    def _head(self, video: str) -> Head:
         path = self._files[video]
         try:
-            if video not in self._shapes:
+            if video not in self._heads:
                 with local(path) as file:
-                    self._shapes[video] = read_shape(file, video)
-            return _check_shape(*self._shapes[video], self.layout, self.channels)
+                    self._heads[video] = read_shape(file, video)
+            return self._heads[video]
         except Defect as defect:
             raise defect.at(f"{path}, video {video!r}") from None
 
@@ -174,14 +296,14 @@ class FeatureStore:
             )
             raise InputError(self.root, expected=expected, found=found, fix="copy it here")
         try:
-            self._shapes = scan_archive(self.root)
+            self._heads = scan_archive(self.root)
         except Defect as defect:
             raise defect.at(self.root) from None
-        self._files = dict.fromkeys(self._shapes, self.root)
+        self._files = dict.fromkeys(self._heads, self.root)
 
     def _require(self, videos: Sequence[str]) -> None:
         for video in videos:
-            if ".." in PurePosixPath(video).parts or PurePosixPath(video).is_absolute():
+            if (".." in video or "/" in video) and _leaves(video):
                 fix = "rename the video in the annotations"
                 found = "one that leaves the folder"
                 where = f"{self.root}, video {video!r}"
@@ -222,6 +344,11 @@ def _check_layout(layout: str) -> None:
         raise InputError("data.layout", expected="TC or CT", found=repr(layout), fix="set one of the two")
 
 
+def _leaves(video: str) -> bool:
+    """Whether a name, as a path, leads out of the folder."""
+    return ".." in PurePosixPath(video).parts or PurePosixPath(video).is_absolute()
+
+
 def _transpose(layout: str) -> str:
     return f"set data.layout={'CT' if layout == 'TC' else 'TC'}"
 
@@ -253,10 +380,10 @@ def _check_shape(shape: Shape, dtype: np.dtype, layout: str, channels: int | Non
     return rows, columns
 
 
-def _check_finite(features: np.ndarray, where: str) -> None:
+def _check_finite(features: np.ndarray, where: str, first_snippet: int) -> None:
     finite = np.isfinite(features)  # (T, C)
     if not finite.all():
-        first = int(np.flatnonzero(~finite.all(axis=1))[0])
+        first = first_snippet + int(np.flatnonzero(~finite.all(axis=1))[0])
         raise InputError(
             where,
             expected="finite numbers",

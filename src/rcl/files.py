@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import gc
 import hashlib
 import io
 import json
@@ -12,7 +13,7 @@ import math
 import os
 import reprlib
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -67,6 +68,8 @@ def to_number(value: object, what: str) -> float:
     Raises:
         Defect: it is no number, NaN or infinite.
     """
+    if type(value) is float and math.isfinite(value):  # as nearly all are
+        return value
     if isinstance(value, int | float | str) and not isinstance(value, bool):
         try:
             number = float(value)
@@ -193,6 +196,18 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return entries
 
 
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Keep the garbage collector from walking over all that is being read, again and again: half the time it takes."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file.
 
@@ -202,7 +217,8 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     text = read_text(path)
     try:
-        data = json.loads(text, object_pairs_hook=_unique_keys)
+        with uncollected():
+            data = json.loads(text, object_pairs_hook=_unique_keys)
     except _RepeatedKey as error:
         found = f"{str(error)!r} twice"
         fix = "merge the two entries or remove one"

@@ -7,26 +7,28 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from torch import Tensor
-
 from rcl import feature_files
 from rcl.annotations import load_annotations
 from rcl.datasets import VideoDataset, find_annotations, find_features, is_pack
 from rcl.errors import InputError
-from rcl.features import FeatureStore, read_features
-from rcl.localizer import Localizer
+from rcl.features import FeatureStore, open_features
+from rcl.localizer import Localizer, Progress
 from rcl.segments import Timeline
+from rcl.sequences import Features
 from rcl.storage import is_dir
 from rcl.video.finding import find_videos
 
-Prepared = tuple[Tensor, Timeline]
+Prepared = tuple[Features, Timeline]
 
 
 class Job(NamedTuple):
-    """A video to detect in: its name, how a detector reads it, and the files that its features depend on. Picklable."""
+    """A video to detect in: its name, how a detector reads it, and the files that its features depend on. Picklable.
+
+    ``read (localizer, progress=None)``; see ``Localizer.prepare``.
+    """
 
     video: str
-    read: Callable[[Localizer], Prepared]
+    read: Callable[..., Prepared]
     files: tuple[Path, ...]
 
 
@@ -81,13 +83,16 @@ def _of_pack(path: Path, localizer: Localizer, subset: str | None, layout: str, 
     ]
 
 
-def _read_video(path: Path, video: str, localizer: Localizer) -> Prepared:
-    return localizer.prepare(path, None, video=video)
+def _read_video(path: Path, video: str, localizer: Localizer, progress: Progress | None = None) -> Prepared:
+    return localizer.prepare(path, None, video=video, progress=progress)
 
 
-def _read_features(path: Path, video: str, layout: str, rate: float | None, localizer: Localizer) -> Prepared:
-    return localizer.prepare(read_features(path, layout=layout, video=video), rate, video=video)
+def _read_features(
+    path: Path, video: str, layout: str, rate: float | None, localizer: Localizer, progress: Progress | None = None
+) -> Prepared:
+    return localizer.prepare(open_features(path, layout=layout, video=video), rate, video=video)
 
 
-def _read_packed(dataset: VideoDataset, index: int, localizer: Localizer) -> Prepared:
-    return dataset.read(index)
+def _read_packed(dataset: VideoDataset, index: int, localizer: Localizer, progress: Progress | None = None) -> Prepared:
+    stored, timeline = dataset.open(index)
+    return localizer.open(stored), timeline

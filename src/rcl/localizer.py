@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeGuard
@@ -20,25 +20,28 @@ from rcl.config import Config
 from rcl.detections import Detections
 from rcl.errors import InputError
 from rcl.feature_files import EXTENSIONS
-from rcl.features import read_features
+from rcl.features import StoredFeatures, open_features
 from rcl.files import is_remote, local, to_path
 from rcl.machine import best_device
 from rcl.models.encoding import Place
 from rcl.models.rcl import RCL
-from rcl.postprocess import Decoded, Decoder
+from rcl.postprocess import Candidates, Decoded, Decoder
 from rcl.predictions import AnchorScores, Predictions
 from rcl.rescaling import METHODS
-from rcl.sampling import Anchors
+from rcl.sampling import Anchors, Lattice
 from rcl.segments import Timeline, clip, length
+from rcl.sequences import Features, FeatureSequence
 from rcl.video.extraction import FeatureExtractor
 from rcl.video.settings import parse_settings
 from rcl.windows import centred_starts, merge_windows, window_starts
 
 log = logging.getLogger("rcl")
 
-CHUNK_SNIPPETS = 16384  # a longer video is encoded in chunks: 8 KB of table per snippet and 128 channels
-ANCHORS_PER_QUERY = 16384  # bounds the memory of a long video; a query is over well before it pays to ask for more
+CHUNK_SNIPPETS = 4096  # a longer video is encoded in chunks: 8 KB of table per snippet and 128 channels
+CHUNK_RADII = 8  # and a chunk is so much longer than what the encoder sees to one side, which is encoded twice
+ANCHORS_PER_QUERY = 4096  # bounds the memory; a query is over well before it pays to ask for more
 WINDOWS_KEPT = 16  # of an encoded video
+EXTRACTION_SHARE = 0.9  # of the time that a video file takes, roughly; for progress
 
 Progress: TypeAlias = Callable[[float], None]  # told the share of the work that is done, up to 1
 
@@ -64,7 +67,7 @@ class EncodedVideo:
         timeline: where they lie in time.
     """
 
-    def __init__(self, features: Tensor, timeline: Timeline) -> None:
+    def __init__(self, features: Features, timeline: Timeline) -> None:
         self.features = features
         self.timeline = timeline
         self._windows: dict[tuple[int, int], Any] = {}  # start and length → encoding, of the kind that the model makes
@@ -99,7 +102,7 @@ class Localizer:
         extractor: makes features of video files like those in training; ``None`` where nobody knows how.
         chunk: videos and windows that are longer are encoded in chunks of so many snippets, where the model allows it
             (the continuous function with an encoder that sees a part of the video at a time). It bounds the memory and
-            does not change the result.
+            does not change the result. By default 4,096, or more for an encoder that sees more than 512 to one side.
         device: where to run; the best one there is where it is ``None``.
     """
 
@@ -120,7 +123,7 @@ class Localizer:
         declared_rate: float | None = None,
         layout: str = "TC",
         extractor: FeatureExtractor | None = None,
-        chunk: int = CHUNK_SNIPPETS,
+        chunk: int | None = None,
         device: torch.device | str | None = None,
     ) -> None:
         self.device = torch.device(device) if device else best_device()
@@ -138,7 +141,8 @@ class Localizer:
         self.declared_rate = declared_rate
         self.layout = layout
         self.extractor = extractor
-        self.chunk = chunk
+        radius = (model.radius or 0) if isinstance(model, RCL) else 0
+        self.chunk = chunk or max(CHUNK_SNIPPETS, CHUNK_RADII * radius)
 
     @classmethod
     def load(
@@ -243,7 +247,7 @@ class Localizer:
 
     def detect_prepared(
         self,
-        features: Tensor,
+        features: Features,
         timeline: Timeline,
         *,
         video: str,
@@ -253,6 +257,9 @@ class Localizer:
         """The same for features ``(C, T)`` that are resized and scaled already, in M or fewer ``steps``.
 
         ``progress`` is told the share of the work that is done, after every chunk or window.
+
+        Raises:
+            InputError: features that are read piece by piece cannot be, or hold a number that is not finite.
         """
         end = min(features.shape[1], (timeline.end_seconds - timeline.start_seconds) * timeline.snippets_per_second)
         with torch.inference_mode():
@@ -350,9 +357,17 @@ class Localizer:
         return video.timeline.to_seconds(torch.cat(parts, dim=1).double()).numpy()
 
     def prepare(
-        self, features: np.ndarray | Tensor | Path | str, snippets_per_second: float | None, *, video: str = "video"
-    ) -> tuple[Tensor, Timeline]:
+        self,
+        features: np.ndarray | Tensor | StoredFeatures | Path | str,
+        snippets_per_second: float | None,
+        *,
+        video: str = "video",
+        progress: Progress | None = None,
+    ) -> tuple[Features, Timeline]:
         """Check features, resize and scale them: ``(C, T)``, and where they lie in time.
+
+        What is stored and longer than a chunk is not read, and checked when it is, but for its shape. ``progress`` is
+        told the share of all work that is done: of a video file, most of it is this.
 
         Raises:
             InputError: see :meth:`detect`.
@@ -360,16 +375,19 @@ class Localizer:
         end_seconds = math.inf
         if _is_file_name(features):
             if to_path(features).suffix.lower() in EXTENSIONS:
-                features = read_features(features, layout=self.layout, video=video)
+                features = open_features(features, layout=self.layout, video=video)
             else:
-                features, snippets_per_second, end_seconds = self._extract(features)
+                features, snippets_per_second, end_seconds = self._extract(features, progress)
         rate = snippets_per_second if snippets_per_second is not None else self.snippets_per_second
-        clip = torch.as_tensor(features).float()  # (T, C)
-        if clip.ndim != 2 or clip.shape[1] != self.in_channels or len(clip) == 0:
+        if isinstance(features, np.memmap):
+            features = StoredFeatures(Path(video), (features.shape, features.dtype), array=features)
+        if not isinstance(features, StoredFeatures):
+            features = torch.as_tensor(features).float()  # (T, C)
+        if len(features.shape) != 2 or features.shape[1] != self.in_channels or len(features) == 0:
             raise InputError(
                 f"video {video!r}",
                 expected=f"features (snippets, {self.in_channels})",
-                found=f"shape {tuple(clip.shape)}",
+                found=f"shape {tuple(features.shape)}",
                 fix="use the features that the checkpoint was trained on",
             )
         if rate is None or not 0 < rate < float("inf"):
@@ -379,29 +397,44 @@ class Localizer:
                 found=repr(rate),
                 fix="pass the rate of the features",
             )
-        wrong = ~torch.isfinite(clip).all(dim=1)  # (T,)
+        timeline = Timeline(rate * (self.resize or len(features)) / len(features), end_seconds=end_seconds)
+        return self._scaled(features, video), timeline
+
+    def open(self, stored: StoredFeatures) -> Features:
+        """Features ``(C, T)``, resized and scaled, of which those of a video longer than a chunk are read later.
+
+        Raises:
+            InputError: see :meth:`detect`.
+        """
+        return self._scaled(stored, stored.where)
+
+    def _scaled(self, features: Tensor | StoredFeatures, video: str) -> Features:
+        if isinstance(features, StoredFeatures):
+            if len(features) > self.chunk and not self.resize:
+                return FeatureSequence(features, scale=self.scale)
+            features = torch.from_numpy(features.read())
+        wrong = ~torch.isfinite(features).all(dim=1)  # (T,)
         if wrong.any():
             found = f"NaN or infinite values, the first in snippet {int(wrong.nonzero()[0])}"
             fix = "extract the features of this video again"
             raise InputError(f"video {video!r}", expected="finite numbers", found=found, fix=fix)
-        snippets = self.resize or len(clip)
-        clip = clip.T / self.scale
-        timeline = Timeline(rate * snippets / clip.shape[1], end_seconds=end_seconds)
-        return (METHODS[self.resize_method](clip, snippets) if self.resize else clip), timeline
+        clip = features.T / self.scale
+        return METHODS[self.resize_method](clip, self.resize) if self.resize else clip
 
-    def _extract(self, path: Path | str) -> tuple[np.ndarray, float, float]:
+    def _extract(self, path: Path | str, progress: Progress | None) -> tuple[np.ndarray, float, float]:
         """Features ``(T, C)`` of a video file, their rate, and the duration in seconds."""
         if self.extractor is None:
             expected = f"a feature file ({', '.join(EXTENSIONS)}), as nobody told this checkpoint how to make features"
             fix = "extract the features of training and of this video with rcl extract"
             raise InputError(path, expected=expected, found="another file", fix=fix)
+        tell = None if progress is None else lambda share: progress(EXTRACTION_SHARE * share)
         with local(to_path(path)) as file:
-            extracted = self.extractor(file)
+            extracted = self.extractor(file, progress=tell)
         for problem in extracted.problems:
             log.warning("%s: %s; what could be read is used", path, problem)
         return extracted.features, extracted.snippets_per_second, extracted.duration_seconds
 
-    def _candidates(self, features: Tensor, end: float, *, steps: int | None, progress: Progress) -> Decoded:
+    def _candidates(self, features: Features, end: float, *, steps: int | None, progress: Progress) -> Decoded:
         """What competes in NMS, of ``features (C, T)`` of a video that ends at ``end``, from all of its windows."""
         window = self.window or features.shape[1]
         # Features may reach a little beyond the video; a window that begins there would have nothing to find.
@@ -409,7 +442,8 @@ class Localizer:
         starts = window_starts(covered, window, self.window_stride if self.window else None)
         found = []
         for number, start in enumerate(starts.tolist()):
-            piece = features[:, start : start + window]
+            # The whole stays where it is stored.
+            piece = features[:, start : start + window] if window < features.shape[1] else features
 
             def within(share: float, number: int = number) -> None:
                 progress((number + share) / len(starts))
@@ -417,17 +451,17 @@ class Localizer:
             found.append(self._candidates_of(piece, min(piece.shape[1], end - start), steps=steps, progress=within))
         return found[0] if len(found) == 1 else Decoded(*merge_windows(starts, *zip(*found, strict=True), end=end))
 
-    def _candidates_of(self, features: Tensor, end: float, *, steps: int | None, progress: Progress) -> Decoded:
+    def _candidates_of(self, features: Features, end: float, *, steps: int | None, progress: Progress) -> Decoded:
         """What competes of a video or window that is one to the model, in one pass or in chunks."""
         snippets = features.shape[1]
-        decoder, anchors = self.decoder.scaled(snippets), self.anchors(snippets).segments
+        decoder, model = self.decoder.scaled(snippets), self.model
         # At least one frame long (paper 3.3); of a feature sequence the frame is the snippet.
-        select = partial(decoder.select_with_anchors, end=end, minimum_length=1.0)
-        model, best = self.model, None
+        limits = {"end": end, "minimum_length": 1.0}
         if snippets <= self.chunk or not isinstance(model, RCL) or model.radius is None:
-            best = select(self._query(self._encode(features), anchors, steps=steps))
+            anchors = self.anchors(snippets).segments
+            found = decoder.select(self._query(self._encode(features[:, :]), anchors, steps=steps), **limits)
             progress(1.0)
-            return best[0]
+            return found
 
         def ask(first: int, last: int, segments: Tensor) -> Predictions:
             piece = self._encode(features[:, first:last])
@@ -435,16 +469,24 @@ class Localizer:
 
         sight = chunks.Sight(model.embedding.alignment.context, model.radius)
         boundaries = self._boundaries(features, model) if decoder.asks_boundaries else None
-        done = 0
-        for positions, predictions in chunks.answers(anchors, ask, snippets=snippets, chunk=self.chunk, sight=sight):
-            found, own = select(predictions._replace(boundaries=boundaries))
-            best = decoder.merge([*([best] if best else []), (found, positions[own])])
+        number, groups = self._groups(snippets, sight)
+        candidates, done = Candidates(decoder, **limits), 0
+        for positions, predictions in chunks.answers(groups, ask, snippets=snippets, chunk=self.chunk, sight=sight):
+            candidates.add(predictions._replace(boundaries=boundaries), positions)
             done += len(positions)
-            progress(done / len(anchors))
-        assert best is not None  # a video has anchors
-        return best[0]
+            progress(done / number)
+        return candidates.best()
 
-    def _boundaries(self, features: Tensor, model: RCL) -> Tensor | None:
+    def _groups(self, snippets: int, sight: chunks.Sight) -> tuple[int, Iterable[chunks.Group]]:
+        """How many anchors a video has, and those that share a piece; a lattice makes them as they are asked for."""
+        if isinstance(self.anchors, Lattice):
+            width = partial(chunks.tile_width, chunk=self.chunk, context=sight.context)
+            return sum(row.count for row in self.anchors.rows(snippets)), self.anchors.groups(snippets, width)
+        anchors = self.anchors(snippets).segments
+        span = partial(chunks.span, context=sight.context, snippets=snippets)
+        return len(anchors), chunks.groups(anchors, self.chunk, span)
+
+    def _boundaries(self, features: Features, model: RCL) -> Tensor | None:
         """The boundary logits ``(1, 2, T)`` of ``features (C, T)``, in chunks; ``None`` without a boundary head."""
         found = []
         for piece, own in chunks.pieces(features.shape[1], self.chunk, (model.radius or 0) + 1):

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from rcl.predictions import AnchorScores, Predictions
 from rcl.segments import clip
+from rcl.soft_nms import SoftNMSMethod, soft_nms
 
 SNIPPETS_PER_COUNT = 16384  # of so many, ``candidates`` enter soft-NMS and ``top`` leave it
-
-SoftNMSMethod = Literal["linear", "gaussian", "hard"]
 
 
 class Decoded(NamedTuple):
@@ -88,14 +86,17 @@ class Decoder:
         return self.select_with_anchors(predictions, end=end, minimum_length=minimum_length)[0]
 
     def select_with_anchors(
-        self, predictions: Predictions, *, end: float, minimum_length: float
+        self, predictions: Predictions, *, end: float, minimum_length: float, floor: float = -math.inf
     ) -> tuple[Decoded, Tensor]:
-        """The same, and the anchor of each candidate ``(C,)``; of equal scores the first anchor's is first."""
+        """The same, and the anchor of each candidate ``(C,)``; of equal scores the first anchor's is first.
+
+        What scores lower than ``floor`` is left out.
+        """
         segments = clip(predictions.segments[0], end, minimum_length=minimum_length)  # (K, 2)
         scores = self.scores(predictions, segments)  # (K, L)
         if self.boundary_peaks and predictions.boundaries is not None:
             scores = scores * _at_peaks(predictions.boundaries[0], segments)[:, None]
-        best, place = _first_highest(scores.flatten(), self.candidates)  # (C,)
+        best, place = _first_highest(scores.flatten(), self.candidates, floor)  # (C,)
         anchor, label = place // scores.shape[1], place % scores.shape[1]
         return Decoded(segments[anchor], label, best), anchor
 
@@ -140,8 +141,44 @@ class Decoder:
         return classification + self.regression_power * functional.logsigmoid(step.regression[0])
 
 
-def _first_highest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+class Candidates:
+    """The candidates of a video, from groups of its anchors that come one after the other.
+
+    Args:
+        decoder: of the whole video.
+        end: of the video, in snippets.
+        minimum_length: of a detection, in snippets.
+    """
+
+    def __init__(self, decoder: Decoder, *, end: float, minimum_length: float) -> None:
+        self.decoder = decoder
+        self._select = partial(decoder.select_with_anchors, end=end, minimum_length=minimum_length)
+        self._parts: list[tuple[Decoded, Tensor]] = []
+        self._floor = -math.inf  # score of the last one, once there are as many as there may be
+
+    def add(self, predictions: Predictions, anchors: Tensor) -> None:
+        """Take what may be among the best of a group, which are the ``anchors (K,)`` of the video."""
+        found, own = self._select(predictions, floor=self._floor)
+        self._parts.append((found, anchors[own]))
+        # Sorted when there are twice as many as needed: not for every group.
+        if sum(len(kept.scores) for kept, _ in self._parts) >= 2 * self.decoder.candidates:
+            self.best()
+
+    def best(self) -> Decoded:
+        """The candidates of all groups so far."""
+        self._parts = [self.decoder.merge(self._parts)]
+        scores = self._parts[0][0].scores
+        if len(scores) == self.decoder.candidates:
+            self._floor = float(scores[-1])
+        return self._parts[0][0]
+
+
+def _first_highest(scores: Tensor, count: int, floor: float = -math.inf) -> tuple[Tensor, Tensor]:
     """The ``count`` highest of ``scores (N,)`` and their places; of equal ones the first (``topk`` takes any)."""
+    if floor > -math.inf:
+        above = (scores >= floor).nonzero()[:, 0]  # (A,)
+        best, place = _first_highest(scores[above], count)
+        return best, above[place]
     best, place = scores.topk(min(count, len(scores)))
     if len(best) and (scores == best[-1]).sum() > (best == best[-1]).sum():  # some of the equal ones are left out
         equal = best == best[-1]
@@ -156,8 +193,7 @@ def _log_at_ends(boundaries: Tensor, segments: Tensor) -> Tensor:
     place = (segments - 0.5).clamp(0, boundaries.shape[1] - 1).T  # (2, K)
     lower = place.floor().long()
     upper = (lower + 1).clamp(max=boundaries.shape[1] - 1)
-    probability = boundaries.sigmoid()  # (2, T)
-    at_ends = torch.lerp(probability.gather(1, lower), probability.gather(1, upper), place - lower)  # (2, K)
+    at_ends = torch.lerp(*(boundaries.gather(1, at).sigmoid() for at in (lower, upper)), place - lower)  # (2, K)
     return at_ends.clamp(min=torch.finfo(at_ends.dtype).tiny).log().sum(dim=0)
 
 
@@ -171,120 +207,3 @@ def _at_peaks(boundaries: Tensor, segments: Tensor) -> Tensor:
     """Whether the snippets in which the segments start and end are peaks: ``(2, T)`` logits, ``(K, 2)`` → ``(K,)``."""
     snippet = segments.floor().long().clamp(0, boundaries.shape[1] - 1).T  # (2, K)
     return peaks(boundaries.sigmoid()).gather(1, snippet).all(dim=0)
-
-
-@torch.no_grad()
-def soft_nms(
-    segments: Tensor,
-    scores: Tensor,
-    labels: Tensor | None,
-    *,
-    method: SoftNMSMethod,
-    sigma: float = 0.5,
-    threshold: float | Tensor = 0.0,
-    min_score: float = 0.0,
-    top: int,
-) -> tuple[Tensor, Tensor]:
-    """Soft non-maximum suppression: select the best segment, lower the scores of what overlaps it, and repeat.
-
-    A selection lowers the segments of its own label whose tIoU with it is above its threshold, by a factor of
-    ``1 − tIoU`` (linear), ``exp(−tIoU² / sigma)`` (gaussian; Bodla et al., 2017) or 0 (hard: classical NMS).
-    Of equal scores the first in the input goes first.
-
-    Known differences from public code, given the same factors: BMN's loop never returns the last segment that is left;
-    G-TAD rounds what it writes; ActionFormer also returns scores that are exactly ``min_score``.
-
-    Args:
-        segments: ``(N, 2)``, in any unit.
-        scores: ``(N)``.
-        labels: ``(N)`` integers, or None to let every segment compete with every other.
-        method: how an overlap lowers a score.
-        sigma: width of the gaussian; the others ignore it.
-        threshold: tIoU up to which an overlap is free; or one threshold per segment ``(N)``, which holds where that
-            segment is the selected one. BMN's is ``t1 + (t2 − t1) · length / duration``.
-        min_score: only lowered scores above it are returned.
-        top: how many segments to return at most.
-
-    Returns:
-        The input positions of the selected segments ``(Q)`` and their lowered scores ``(Q)``, highest first.
-    """
-    if method not in ("linear", "gaussian", "hard"):
-        raise ValueError(f"method must be 'linear', 'gaussian' or 'hard', not {method!r}")
-    if method == "gaussian" and sigma <= 0:
-        raise ValueError(f"sigma must be positive, not {sigma}")
-    members = _by_label(labels, scores)  # (L, M)
-    free = torch.as_tensor(threshold, dtype=segments.dtype, device=segments.device).expand(len(scores))
-    places = torch.stack((*segments.T, segments[:, 1] - segments[:, 0], free))[:, members]  # (4, L, M)
-    left = scores[members].masked_fill(members < 0, -torch.inf)  # (L, M), what is not selected yet
-    # A hundred small steps, in each of which calls of PyTorch cost several times what they compute: hence NumPy.
-    positions, lowered = _select(
-        *(tensor.numpy(force=True) for tensor in (places, left, members)),
-        decay=partial(_decay, method=method, sigma=sigma),
-        min_score=min_score,
-        top=top,
-    )
-    return _highest(positions.to(members.device), lowered.to(scores.device), min_score, top)
-
-
-def _select(
-    places: np.ndarray,
-    left: np.ndarray,
-    members: np.ndarray,
-    *,
-    decay: Callable[[np.ndarray], np.ndarray],
-    min_score: float,
-    top: int,
-) -> tuple[Tensor, Tensor]:
-    """Positions and scores of all selections that may be among the ``top``, in no order; works in ``left (L, M)``.
-
-    ``places (4, L, M)`` are start, end, length and the tIoU up to which an overlap is free.
-    """
-    starts, ends, lengths, _ = places
-    group = np.arange(len(left))  # (L,)
-    positions, lowered = members.ravel()[:0], left.ravel()[:0]
-    # Labels do not meet, so each makes its next selection in the same step.
-    for _ in range(min(top, left.shape[1])):
-        column = left.argmax(axis=1)  # (L,), the first of equal ones
-        best = left[group, column]
-        highest = best.max()
-        if highest <= min_score or (lowered > highest).sum() >= top:  # nothing that follows can be among the top
-            break
-        positions = np.concatenate((positions, members[group, column]))
-        lowered = np.concatenate((lowered, best))
-        start, end, length, free = places[:, group, column, None]  # (L, 1) each
-        common = np.maximum(np.minimum(ends, end) - np.maximum(starts, start), 0)  # (L, M)
-        overlap = common / np.maximum(lengths + length - common, np.finfo(places.dtype).tiny)  # tIoU
-        factor = np.where(overlap > free, decay(overlap), 1).astype(left.dtype, copy=False)
-        left[group, column] = -np.inf
-        np.multiply(left, factor, out=left, where=left > min_score)  # 0 · −∞ is not a number
-    return torch.from_numpy(positions), torch.from_numpy(lowered)
-
-
-def _by_label(labels: Tensor | None, scores: Tensor) -> Tensor:
-    """The positions of each label's members in input order: ``(L, M)``, filled up with −1."""
-    number = len(scores)
-    if labels is None:
-        return torch.arange(number, device=scores.device)[None]
-    ordered, order = torch.sort(labels, stable=True)  # (N)
-    _, group, sizes = torch.unique_consecutive(ordered, return_inverse=True, return_counts=True)
-    column = torch.arange(number, device=scores.device) - (sizes.cumsum(0) - sizes)[group]  # (N)
-    members = order.new_full((len(sizes), int(sizes.max()) if number else 0), -1)
-    members[group, column] = order
-    return members
-
-
-def _decay(overlap: np.ndarray, method: SoftNMSMethod, sigma: float) -> np.ndarray:
-    """The factor by which an overlap lowers a score."""
-    if method == "linear":
-        return 1 - overlap
-    if method == "gaussian":
-        return torch.from_numpy(-(overlap**2) / sigma).exp().numpy()  # NumPy's own differs in the last bit
-    return np.zeros_like(overlap)
-
-
-def _highest(positions: Tensor, scores: Tensor, min_score: float, top: int) -> tuple[Tensor, Tensor]:
-    """The ``top`` of the selections above ``min_score``, highest score first, then input order."""
-    kept = scores > min_score
-    positions, order = positions[kept].sort()  # (Q)
-    scores, rank = scores[kept][order].sort(descending=True, stable=True)  # (Q)
-    return positions[rank[:top]], scores[:top]

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 from rcl.assembly import build_augmentation, build_criterion, build_model, regular_anchors, training_segments
 from rcl.checkpoints import describe, read_checkpoint
 from rcl.config import Config, TrainingConfig
-from rcl.datasets import EpochSampler, TrainingDataset, collate
+from rcl.datasets import EpochBatches, TrainingDataset, collate
 from rcl.errors import InputError
 from rcl.files import write_text
 from rcl.localizer import Localizer
@@ -139,13 +139,16 @@ def training_dataset(config: Config, data: TrainingData) -> TrainingDataset:
 
 def _loaders(config: Config, data: TrainingData, trainer: lightning.Trainer) -> tuple[DataLoader, DataLoader | None]:
     dataset = training_dataset(config, data)
-    sampler = EpochSampler(
-        len(dataset), seed=config.training.seed, rank=trainer.global_rank, replicas=trainer.world_size
+    batches = EpochBatches(
+        data.training.lengths(),
+        config.training.batch_size,
+        buckets=config.training.buckets,
+        seed=config.training.seed,
+        rank=trainer.global_rank,
+        replicas=trainer.world_size,
     )
     workers = config.training.workers
-    training: DataLoader = DataLoader(
-        dataset, config.training.batch_size, sampler=sampler, collate_fn=collate, num_workers=workers
-    )
+    training: DataLoader = DataLoader(dataset, batch_sampler=batches, collate_fn=collate, num_workers=workers)
     if data.validation is None:
         return training, None
     return training, DataLoader(data.validation, batch_size=None, num_workers=workers)

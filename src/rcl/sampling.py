@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
@@ -35,29 +36,84 @@ def grid(snippets: int, *, longest: int | None = None, finer: int = 1) -> Anchor
     return Anchors(segments, torch.full((len(segments),), 1 / finer))
 
 
-def lattice(snippets: int, *, shortest: float, longest: float, ratio: float, stride: float) -> Anchors:
+@dataclass(frozen=True)
+class Lattice:
     """Segments of geometrically growing length, placed at a stride in proportion to it: ``O(T)`` of them.
 
     Args:
-        snippets: T.
         shortest: first length, in snippets.
         longest: the last length is the first of the series that reaches it, but never more than T.
         ratio: between two lengths, above 1.
         stride: between two starts, as a share of the length.
-
-    Returns:
-        Segments inside ``[0, T]``; the last one of every length ends at T.
     """
-    longest = min(max(longest, shortest), snippets)
-    octaves = math.log(longest / shortest) / math.log(ratio)
-    sizes = {min(shortest * ratio**i, float(snippets)) for i in range(1 + max(0, math.ceil(octaves - 1e-9)))}
-    segments, spacing = [], []
-    for size in sorted(sizes):
-        placed = 1 + math.ceil((snippets - size) / (size * stride) - 1e-9)
-        start = torch.linspace(0, snippets - size, placed)  # even, and never wider apart than the stride
-        segments.append(torch.stack((start, start + size), dim=-1))
-        spacing.append(torch.full((placed,), size * stride))
-    return Anchors(torch.cat(segments), torch.cat(spacing))
+
+    shortest: float
+    longest: float
+    ratio: float
+    stride: float
+
+    def __call__(self, snippets: int) -> Anchors:
+        """All segments, inside ``[0, T]``, by length and then by start; the last one of every length ends at T."""
+        rows = self.rows(snippets)
+        spacing = [torch.full((row.count,), row.length * self.stride) for row in rows]
+        return Anchors(torch.cat([row.segments(0, row.count) for row in rows]), torch.cat(spacing))
+
+    def rows(self, snippets: int) -> list[Row]:
+        """What a lattice of T ``snippets`` has of every length, the shortest first."""
+        longest = min(max(self.longest, self.shortest), snippets)
+        octaves = math.log(longest / self.shortest) / math.log(self.ratio)
+        powers = range(1 + max(0, math.ceil(octaves - 1e-9)))
+        lengths = {min(self.shortest * self.ratio**power, float(snippets)) for power in powers}
+        return [Row.of(length, snippets, length * self.stride) for length in sorted(lengths)]
+
+    def groups(self, snippets: int, tile: Callable[[float], int]) -> Iterator[tuple[Tensor, Tensor]]:
+        """All segments, those of one tile of the video at a time: no more of them are in memory.
+
+        Args:
+            snippets: T.
+            tile: width of the tiles in which the middles of segments of this length lie, in snippets.
+
+        Yields:
+            Positions ``(K,)`` among all segments, ascending, and the segments ``(K, 2)``.
+        """
+        rows = self.rows(snippets)
+        offsets = [0, *accumulate(row.count for row in rows)]
+        widths = [tile(row.length) for row in rows]
+        for width in sorted(set(widths)):
+            own = [(row, offset) for row, offset, other in zip(rows, offsets, widths, strict=False) if other == width]
+            for start in range(0, snippets, width):
+                end = start + width if start + width < snippets else math.inf
+                places = [(row, offset, row.before(start), row.before(end)) for row, offset in own]
+                positions = torch.cat([torch.arange(first, last) + offset for _, offset, first, last in places])
+                if len(positions):
+                    yield positions, torch.cat([row.segments(first, last) for row, _, first, last in places])
+
+
+class Row(NamedTuple):
+    """Segments of one ``length``, ``count`` of them: evenly, ``step`` apart, from the beginning of a video to its end."""
+
+    length: float
+    count: int
+    step: float
+
+    @classmethod
+    def of(cls, length: float, snippets: int, spacing: float) -> Row:
+        """As many as needed to be no more than ``spacing`` apart in a video of ``snippets``."""
+        room = snippets - length
+        count = 1 + math.ceil(room / spacing - 1e-9)
+        return cls(length, count, room / max(count - 1, 1))
+
+    def segments(self, first: int, last: int) -> Tensor:
+        """Those from ``first`` to before ``last``: ``(last − first, 2)``."""
+        start = (torch.arange(first, last, dtype=torch.float64) * self.step).float()
+        return torch.stack((start, start + self.length), dim=-1)
+
+    def before(self, place: float) -> int:
+        """How many have their middle before ``place``."""
+        room = place - self.length / 2
+        if room <= 0 or not self.step:
+            return self.count * (room > 0)
+        return math.ceil(min(room / self.step, self.count))
 
 
 def pairs(snippets: int, *, longest: int | None = None) -> Anchors:

@@ -194,7 +194,7 @@ def files_in(folder: Path) -> list[Path]:
         InputError: the object store does not answer.
     """
     if not is_remote(folder):
-        return sorted(folder.iterdir()) if folder.is_dir() else []
+        return sorted(folder.iterdir(), key=lambda path: path.name) if folder.is_dir() else []
     with _asked(folder):
         _fs(folder).invalidate_cache()  # other processes write, too
         try:

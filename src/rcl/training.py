@@ -14,7 +14,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from rcl.annotations import Annotations, check_labels, load_annotations
+from rcl.annotations import Annotations, check_labels, load_both
 from rcl.assembly import Detector
 from rcl.checkpoints import KEY, Facts
 from rcl.config import Config, DataConfig, TrainingConfig
@@ -47,7 +47,7 @@ def load_training_data(config: Config) -> TrainingData:
     """
     data = config.data
     path = data.annotations or find_annotations(data.root)
-    everything = load_annotations(path)
+    everything, written = load_both(path)
     subsets = [everything.subset(data.training_subset)]
     if data.validation_subset is not None:
         subsets.append(_validation_subset(everything, data.validation_subset))
@@ -76,7 +76,7 @@ def load_training_data(config: Config) -> TrainingData:
         for subset in subsets
     ]
     rates = {datasets[0].timeline(index).snippets_per_second for index in range(len(datasets[0]))}
-    longest = max(datasets[0].longest(index) for index in range(len(datasets[0])))
+    longest = float(datasets[0].longest().max(initial=0.0))
     facts = Facts(
         labels=labels,
         in_channels=channels,
@@ -89,8 +89,7 @@ def load_training_data(config: Config) -> TrainingData:
     training = _windows(datasets[0], data, str(path)) if data.window else datasets[0]
     if len(datasets) == 1:
         return TrainingData(training, None, None, facts)
-    # Evaluation takes the ground truth as it is written.
-    truth = load_annotations(path, clip=False).subset(str(data.validation_subset))
+    truth = written.subset(str(data.validation_subset))
     return TrainingData(training, datasets[1], truth if config.model.labels == "joint" else truth.unlabelled(), facts)
 
 
@@ -112,7 +111,7 @@ def _validation_subset(annotations: Annotations, name: str) -> Annotations:
 
 def _check_times(videos: VideoDataset, where: str) -> None:
     """Count the instances that features do not cover: all that shows a wrong unit where no duration is known."""
-    clipped, lost, total = (sum(counts) for counts in zip(*map(videos.uncovered, range(len(videos))), strict=True))
+    clipped, lost, total = videos.uncovered()
     if lost == total:
         fix = "give times in seconds and the snippet rate of the features"
         raise InputError(where, expected="instances inside their videos", found=f"none of {total}", fix=fix)
@@ -131,7 +130,7 @@ def _windows(videos: VideoDataset, config: DataConfig, where: str) -> WindowData
     """The training windows, of which there must be some."""
     assert config.window is not None  # or there is nothing to cut
     windows = WindowDataset(videos, config.window, stride=config.window_stride, minimum_share=config.window_share)
-    total = sum(len(videos.segments(index)) for index in range(len(videos)))
+    total = sum(len(videos.truth(index)[0]) for index in range(len(videos)))
     if not len(windows):
         expected = f"instances that fit in a window of {config.window} snippets"
         found = f"none of {total}"

@@ -61,7 +61,8 @@ class AnchorEmbedding(nn.Module):
 
     def project(self, encoding: Encoding) -> ProjectedEncoding:
         """The part of the look-up that does not depend on the anchors: once per video, for all queries and steps."""
-        return ProjectedEncoding(self.alignment.project(encoding.features), encoding.mask, encoding.boundaries)
+        projected = self.alignment.project(encoding.features)._replace(lengths=encoding.mask.sum(dim=1))
+        return ProjectedEncoding(projected, encoding.mask, encoding.boundaries)
 
 
 class Readout(nn.Module):

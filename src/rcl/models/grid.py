@@ -181,7 +181,9 @@ class GridDetector(nn.Module):
         snippets = mask.sum(dim=1)  # (B,)
         start, duration = self.cells.all(columns, mask.device)  # (N,)
         fits = start + duration < snippets[:, None]  # (B, N)
-        embedded, empty = self._embed(encoding.features, start, duration)  # (B, N, channels), (B or 1, 1, channels)
+        embedded, empty = self._embed(
+            encoding.features, snippets, start, duration
+        )  # (B, N, channels), (B or 1, 1, channels)
         embedded = torch.where(fits[..., None], embedded, empty)
         filled = empty.expand(len(mask), rows * columns, -1)
         filled = filled.index_copy(1, self.cells.place(start, duration, columns), embedded)
@@ -209,9 +211,9 @@ class GridDetector(nn.Module):
         # Beside the padding, what exists counts alone, as it does at the edge of a map without padding.
         return values / shares.clamp(min=torch.finfo(maps.dtype).eps)
 
-    def _embed(self, features: Tensor, start: Tensor, duration: Tensor) -> tuple[Tensor, Tensor]:
+    def _embed(self, features: Tensor, snippets: Tensor, start: Tensor, duration: Tensor) -> tuple[Tensor, Tensor]:
         """Cells ``(N,)`` of ``features (B, C, T)``: ``(B, N, channels)``; and an empty one: ``(…, 1, channels)``."""
-        projected = self.alignment.project(features)
+        projected = self.alignment.project(features)._replace(lengths=snippets)
         asked = self.cells.asked(start, duration).expand(len(features), -1, -1)  # (B, N, 2)
         parts = [
             self.head.embed(self.alignment.sample(projected, part)) for part in asked.split(CELLS_PER_LOOKUP, dim=1)

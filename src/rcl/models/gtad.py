@@ -159,8 +159,7 @@ class GraphAlignment(nn.Module):
     The rule is that of the public 1-D RoI alignment: with ``L = end − start + 1`` the window reaches from
     ``start − context·L`` to ``end + context·L`` and is one snippet long at least. A bin is the mean of ``S`` samples,
     the midpoints of equal parts, with the smallest ``S`` that puts them no more than a snippet apart. Features are
-    linear between snippets, constant for one snippet beyond the first and ``T``-th, and zero further out. (So a
-    padded video is read as if it faded to zero in the first snippet of the padding.)
+    linear between snippets, constant for one snippet beyond the first and the last of a video, and zero further out.
 
     Args:
         in_channels: ``2·C``.
@@ -210,9 +209,10 @@ class GraphAlignment(nn.Module):
             raise ValueError(f"features of {projected.batch} videos, but segments of {len(segments)}")
         anchors = segments.flatten(0, 1)  # (B·K, 2)
         video = torch.arange(len(segments), device=segments.device).repeat_interleave(segments.shape[1])  # (B·K)
+        lengths = torch.full_like(video, projected.snippets) if projected.lengths is None else projected.lengths[video]
         reads = [
-            _table_reads(*block, projected.batch, projected.snippets, self.bins, self.context)
-            for block in zip(anchors.split(_ANCHORS), video.split(_ANCHORS), strict=True)
+            _table_reads(anchor, place, length, projected.batch, projected.snippets, self.bins, self.context)
+            for anchor, place, length in zip(*(part.split(_ANCHORS) for part in (anchors, video, lengths)), strict=True)
         ]
         rows, weights, counts = (torch.cat(parts) for parts in zip(*reads, strict=True))
         weights = weights.to(projected.tables[0].dtype)  # half precision under autocast
@@ -233,27 +233,34 @@ class _Samples(NamedTuple):
     number: Tensor
 
 
-def _samples(segments: Tensor, snippets: int, bins: Tensor, context: float) -> _Samples:
-    """Where segments ``(A, 2)`` are sampled, with ``bins (parts)``; see :class:`GraphAlignment`."""
+def _samples(segments: Tensor, lengths: Tensor, bins: Tensor, context: float) -> _Samples:
+    """Where segments ``(A, 2)`` of videos of ``lengths (A)`` are sampled, with ``bins (parts)``."""
     start, end = segments.split(1, dim=1)  # (A, 1)
     margin = context * (end - start + 1)
     start, length = start - margin, (end - start + 2 * margin).clamp(min=1)
     per_bin = (length.detach() / bins).nan_to_num(1).clamp(max=2**24).ceil()  # (A, parts)
     number, spacing = bins * per_bin, length / (bins * per_bin)
-    lowest, highest = ((reach - start.detach()) / spacing.detach() - 0.5 for reach in (-1, snippets))
+    lowest, highest = ((reach - start.detach()) / spacing.detach() - 0.5 for reach in (-1, lengths[:, None]))
     first = lowest.ceil().nan_to_num(0).clamp(min=0)
     count = (torch.minimum(highest.floor().nan_to_num(0) + 1, number) - first).clamp(min=0)
     return _Samples(start.expand_as(spacing), spacing, per_bin, first, count.long())
 
 
 def _table_reads(
-    segments: Tensor, video: Tensor, batch: int, snippets: int, bins: tuple[int, ...], context: float
+    segments: Tensor,
+    video: Tensor,
+    lengths: Tensor,
+    batch: int,
+    snippets: int,
+    bins: tuple[int, ...],
+    context: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """What segments read of a table of ``(P, B, T + 2)`` rows.
 
     Args:
         segments: ``(A, 2)`` in snippet indices.
         video: ``(A)``, the place of each in the batch.
+        lengths: ``(A)``, snippets that exist in its video.
         batch: B.
         snippets: T.
         bins: of each part, ``P`` in all.
@@ -263,7 +270,7 @@ def _table_reads(
         rows ``(N)`` and their weights ``(N)``, for one segment after the other, and how many each has ``(A)``.
     """
     part_bins = torch.tensor(bins, device=segments.device)
-    samples = _samples(segments, snippets, part_bins, context)
+    samples = _samples(segments, lengths, part_bins, context)
     table = ((part_bins.cumsum(0) - part_bins) * batch + video[:, None]) * (snippets + 2)  # (A, parts), first row
     counts = samples.number.flatten()  # (A·parts)
     part = torch.repeat_interleave(counts)  # (N / 2), one per sample
@@ -271,7 +278,8 @@ def _table_reads(
     number = skipped[part].add_(torch.arange(len(part), device=part.device))  # within the part
 
     start, spacing = (field.flatten().index_select(0, part) for field in (samples.start, samples.spacing))
-    index = (start + spacing * (number + 0.5)).clamp(0, snippets - 1)
+    last = (lengths - 1).to(start).repeat_interleave(len(bins))[part]
+    index = (start + spacing * (number + 0.5)).clamp(torch.zeros_like(last), last)
     lower = index.detach().floor()
     share = (1 / samples.per_bin).flatten()[part]
     upper_weight = (index - lower) * share

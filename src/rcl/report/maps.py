@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+import torch
 
 from rcl.localizer import EncodedVideo, Localizer
 
@@ -73,7 +74,7 @@ def draw_map(localizer: Localizer, video: EncodedVideo, segments_seconds: np.nda
         segments_seconds: ``(K, 2)`` detections, best first.
     """
     rate, snippets = video.timeline.snippets_per_second, video.features.shape[1]
-    end = min(float(video.timeline.to_seconds(video.features.new_tensor(snippets))), video.timeline.end_seconds)
+    end = min(float(video.timeline.to_seconds(torch.tensor(float(snippets)))), video.timeline.end_seconds)
     longest = end if localizer.window is None else min(end, localizer.window / rate)
     shortest = min(1 / rate, longest / 2)
     limits = (shortest, longest)

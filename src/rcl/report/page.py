@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
-from torch import Tensor
 
 from rcl.annotations import Annotations
 from rcl.detections import Detections
@@ -25,13 +24,14 @@ from rcl.report.contents import Summary, summarize
 from rcl.report.maps import draw_map
 from rcl.report.matches import Matches, VideoMatches, match_videos
 from rcl.segments import Timeline
+from rcl.sequences import Features
 
 PLAYABLE = (".mp4", ".m4v", ".webm", ".mov", ".ogv", ".mkv")
 """What browsers may play, the likeliest first."""
 DEFAULT_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 _USUAL_TIOU = 0.5  # which the page shows first
 
-FeatureReader = Callable[[], tuple[Tensor, Timeline]]
+FeatureReader = Callable[[], tuple[Features, Timeline]]
 
 
 def write_report(

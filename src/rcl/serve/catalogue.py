@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-import av
 from torch import Tensor
 
 from rcl.annotations import VideoAnnotation, load_annotations
@@ -20,7 +19,7 @@ from rcl.features import FeatureStore
 from rcl.localizer import Localizer
 from rcl.segments import Timeline
 from rcl.serve.jobs import Report
-from rcl.video.extraction import extract_features
+from rcl.video.extraction import extract_features, stated_seconds
 from rcl.video.finding import find_videos
 
 log = logging.getLogger("rcl")
@@ -126,7 +125,7 @@ def _read(dataset: VideoDataset, index: int, report: Report) -> Prepared:
 def _extract(localizer: Localizer, name: str, path: Path, report: Report) -> Prepared:
     report("extracting", None)
     assert localizer.extractor is not None  # or this would be a pack
-    whole = _stated_seconds(path)
+    whole = stated_seconds(path)
     extracted = extract_features(
         path,
         localizer.extractor.backbone(),
@@ -135,16 +134,6 @@ def _extract(localizer: Localizer, name: str, path: Path, report: Report) -> Pre
     )
     features, timeline = localizer.prepare(extracted.features, extracted.snippets_per_second, video=name)
     return Prepared(features, timeline._replace(end_seconds=extracted.duration_seconds), extracted.problems)
-
-
-def _stated_seconds(path: Path) -> float:
-    """How long a video lasts by its header, 0 where that is not known; for progress only."""
-    options = {"protocol_whitelist": "file"}
-    try:
-        with av.open(f"file:{path}", metadata_errors="ignore", container_options=options) as container:
-            return (container.duration or 0) / av.time_base
-    except (OSError, av.FFmpegError):
-        return 0.0
 
 
 def duration_of(prepared: Prepared) -> float:

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-import io
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+import av
 import numpy as np
 import torch
 from torch import Tensor
 
 from rcl.errors import InputError
-from rcl.files import PathLike, file_digest
+from rcl.files import PathLike, file_digest, told
 from rcl.video.backbones import Backbone, BackboneOptions, build_backbone
 from rcl.video.decoding import VideoReader
 from rcl.video.settings import ExtractionSettings, parse_settings
 from rcl.video.snippets import snippet_count, snippet_times, snippets
 
 BATCH_BYTES, BATCH_SNIPPETS = 2**24, 16  # of frames that a backbone is given at once, at most
+SPOOLED_BYTES = 2**26  # features of a video that take more are on disk
 
 
 class VideoFeatures(NamedTuple):
     """Features of one video: ``features (T, C)`` float32 and ``times_seconds (T, 2)``, what the window of each covers.
 
     Snippet ``i`` stands for ``[i, i + 1) / snippets_per_second`` seconds, in the middle of its window. ``problems`` say
-    in words what was wrong with the file, if it could be read nevertheless.
+    in words what was wrong with the file, if it could be read nevertheless. Features of a long video are mapped from a
+    temporary file, which is gone when they are.
     """
 
     features: np.ndarray
@@ -113,18 +116,17 @@ def extract_features(
     """
     reader = VideoReader(path, rate=settings.rate, transform=backbone.frame_size, threads=threads)
     counted = _Counted(reader)
-    collected, channels = io.BytesIO(), 0  # one block that grows; many small ones would keep the heap from shrinking
+    collected = _Collected(path)
     for batch in _batches(snippets(counted, settings.window, settings.stride)):
         described = backbone(batch).float().numpy()  # (B, C)
         if not np.isfinite(described).all():  # at once, not after hours
             found = f"NaN or infinity after {counted.count / settings.rate:.1f} s"
             fix = "check the backbone with another video"
             raise InputError(path, expected=f"finite features from {settings.backbone}", found=found, fix=fix)
-        channels = described.shape[1]
-        collected.write(described.tobytes())
+        collected.add(described)
         if progress:
             progress(counted.count / settings.rate)
-    features = np.frombuffer(collected.getbuffer(), dtype=np.float32).reshape(-1, channels)  # (T, C)
+    features = collected.features()  # (T, C)
     count = snippet_count(counted.count, settings.stride)
     rate, window, stride = settings.rate, settings.window, settings.stride
     return VideoFeatures(
@@ -160,13 +162,19 @@ class FeatureExtractor:
         self.device = device
         self._backbone: Backbone | None = None
 
-    def __call__(self, path: PathLike) -> VideoFeatures:
-        """Features of a video file.
+    def __call__(self, path: PathLike, *, progress: Callable[[float], None] | None = None) -> VideoFeatures:
+        """Features of a video file; ``progress`` is told the share of it that is done, where its header says how long.
 
         Raises:
             InputError: see ``rebuild_backbone`` and ``extract_features``.
         """
-        return extract_features(path, self.backbone(), self.settings)
+        whole = stated_seconds(path) if progress else 0.0
+
+        def tell(seconds: float) -> None:
+            if progress and whole:
+                progress(min(seconds / whole, 1.0))
+
+        return extract_features(path, self.backbone(), self.settings, progress=tell)
 
     def backbone(self) -> Backbone:
         """The backbone, built when it is first asked for.
@@ -177,6 +185,59 @@ class FeatureExtractor:
         if self._backbone is None:
             self._backbone = rebuild_backbone(self.settings, device=self.device)
         return self._backbone
+
+
+def stated_seconds(path: PathLike) -> float:
+    """How long a video lasts by its header, 0 where that is not known; for progress only."""
+    options = {"protocol_whitelist": "file"}
+    try:
+        with av.open(f"file:{path}", metadata_errors="ignore", container_options=options) as container:
+            return (container.duration or 0) / av.time_base
+    except (OSError, av.FFmpegError):
+        return 0.0
+
+
+class _Collected:
+    """Features that grow: in one block of memory, and beyond a size in a temporary file that nobody else sees."""
+
+    def __init__(self, path: PathLike) -> None:
+        self.path, self.channels = path, 0
+        self._file = tempfile.SpooledTemporaryFile(max_size=SPOOLED_BYTES)  # closed with the last that maps it
+
+    def add(self, described: np.ndarray) -> None:
+        """Keep ``described (B, C)``.
+
+        Raises:
+            InputError: there is no room.
+        """
+        self.channels = described.shape[1]
+        try:
+            self._file.write(described.tobytes())
+        except OSError as error:
+            raise self._no_room(error) from None
+
+    def features(self) -> np.ndarray:
+        """All of them, ``(T, C)``.
+
+        Raises:
+            InputError: there is no room.
+        """
+        size = self._file.tell()
+        if size <= SPOOLED_BYTES:
+            self._file.seek(0)
+            return np.frombuffer(bytearray(self._file.read()), dtype=np.float32).reshape(-1, self.channels)
+        try:
+            self._file.flush()
+            shape = size // (4 * self.channels), self.channels
+            return np.memmap(self._file, dtype=np.float32, mode="r+", shape=shape)
+        except OSError as error:
+            raise self._no_room(error) from None
+
+    def _no_room(self, error: OSError) -> InputError:
+        fix = "make room there, or set TMPDIR to a folder with more"
+        return InputError(
+            tempfile.gettempdir(), expected=f"room for the features of {self.path}", found=told(error), fix=fix
+        )
 
 
 class _Counted:
