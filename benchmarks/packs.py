@@ -2,10 +2,11 @@
 
     python benchmarks/packs.py [--videos N] [--json FILE]
 
-A pack of 20,000 videos is made up: 18 to 22 snippets × 32 channels of 16 bits each, five segments per video, a fifth of
-the videos for validation; once as a folder of .npy files, once as one HDF5 file. Everything is measured in a fresh
-process with one thread, after the libraries are loaded: seconds, those of them on the processor, and by how much the resident set grows at its
-highest. Training is what `rcl train` reads before it starts, detection what `rcl detect` does.
+A pack of 20,000 videos is made up: 18 to 22 snippets × 32 channels of 16 bits each, five segments per video, a fifth
+of the videos for validation; once as a folder of .npy files, once as one HDF5 file. Everything is measured in a fresh
+process with one thread, after the libraries are loaded: seconds, those of them on the processor, and by how much the
+resident set grows at its highest. Training is what `rcl train` reads before it starts, detection what `rcl detect`
+does.
 """
 
 from __future__ import annotations
