@@ -8,7 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rcl.windows import centred_starts, merge_windows, window_members, window_segments, window_starts
+from rcl.windows import (
+    centred_starts,
+    merge_windows,
+    window_members,
+    window_segments,
+    window_starts,
+    windows_with_instances,
+)
 
 GOLDEN = Path(__file__).resolve().parents[1].parent / "shared" / "golden" / "gtad"
 
@@ -85,6 +92,30 @@ def test_members_are_those_of_a_loop(pairs: list, snippets: int, share: float, w
     found = window_members(tensor, starts, 16, minimum_share=share, with_partial=with_partial)
     assert found.shape == (len(starts), len(segments))
     assert found.tolist() == members_by_loop(segments, starts.tolist(), 16, share, with_partial)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 60), st.lists(st.tuples(st.floats(0, 60), st.floats(0, 30)), max_size=5)),
+        min_size=1,
+        max_size=4,
+    ),
+    st.sampled_from([0.0, 0.5, 0.75]),
+    st.integers(1, 3),
+)
+def test_many_sequences_are_looked_at_as_one_by_one(sequences: list, share: float, at_a_time: int) -> None:
+    starts = [window_starts(snippets, 16, 8) for snippets, _ in sequences]
+    segments = [torch.tensor([(s, s + n) for s, n in pairs]).reshape(-1, 2) for _, pairs in sequences]
+    members = [
+        window_members(part, own, 16, minimum_share=share) for part, own in zip(segments, starts, strict=True)
+    ]  # of every sequence (W, N)
+    number = torch.arange(len(segments)).repeat_interleave(torch.tensor([len(part) for part in segments]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rcl.windows._INSTANCES", at_a_time)
+        holds, held = windows_with_instances(torch.cat(segments), number, starts, 16, minimum_share=share)
+    assert holds.tolist() == torch.cat([part.any(dim=1) for part in members]).tolist()
+    assert held.tolist() == torch.cat([part.any(dim=0) for part in members]).tolist()
 
 
 def test_an_instance_of_at_most_half_a_window_is_complete_somewhere() -> None:

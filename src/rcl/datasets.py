@@ -23,7 +23,7 @@ from rcl.features import FeatureStore, StoredFeatures, resize
 from rcl.rescaling import METHODS
 from rcl.segments import Timeline
 from rcl.storage import exists, is_file
-from rcl.windows import window_members, window_segments, window_starts
+from rcl.windows import window_members, window_segments, window_starts, windows_with_instances
 
 
 def is_pack(path: Path) -> bool:
@@ -194,6 +194,13 @@ class VideoDataset(Dataset[Sample]):
         longest_seconds = [np.diff(video.segments_seconds, axis=1).max(initial=0.0) for video in self.videos]
         return np.array(longest_seconds) * self._rates()
 
+    def instances(self) -> tuple[Tensor, Tensor]:
+        """The ground truth of all videos, as :meth:`truth` has it: their videos ``(I,)`` and segments ``(I, 2)``."""
+        index, segments = self._instances()
+        clipped = segments.astype(np.float32).clip(0, self.lengths()[index, None].astype(np.float32))
+        exists = clipped[:, 1] > clipped[:, 0]
+        return torch.from_numpy(index[exists]), torch.from_numpy(clipped[exists])
+
     def _instances(self) -> tuple[np.ndarray, np.ndarray]:
         """The instances of all videos as they are written: their videos ``(I,)``, and ``(I, 2)`` in snippet time."""
         counts = [len(video.segments_seconds) for video in self.videos]
@@ -260,13 +267,16 @@ class WindowDataset(Dataset[Sample]):
         self.videos = videos
         self.window = window
         self.minimum_share = minimum_share
-        self.places: list[tuple[int, int]] = []  # of each window its video and its start
-        self.left_out = 0  # instances that belong to no window
-        for index in range(len(videos)):
-            starts = window_starts(videos.snippets(index), window, stride)
-            members = window_members(videos.truth(index)[0], starts, window, minimum_share=minimum_share)  # (W, N)
-            self.places += [(index, start) for start in starts[members.any(dim=1)].tolist()]
-            self.left_out += int((~members.any(dim=0)).sum())
+        lengths = videos.lengths()
+        starts = {snippets: window_starts(snippets, window, stride) for snippets in set(lengths.tolist())}
+        own = [starts[snippets] for snippets in lengths.tolist()]
+        video, segments = videos.instances()
+        holds, held = windows_with_instances(segments, video, own, window, minimum_share=minimum_share)
+        number = torch.arange(len(own)).repeat_interleave(torch.tensor([len(part) for part in own]))
+        # Of each window its video and its start.
+        self.places = list(zip(number[holds].tolist(), torch.cat(own)[holds].tolist(), strict=True))
+        self.instances = len(segments)
+        self.left_out = int((~held).sum())  # instances that belong to no window
 
     def __len__(self) -> int:
         return len(self.places)

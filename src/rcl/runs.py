@@ -148,7 +148,13 @@ def _loaders(config: Config, data: TrainingData, trainer: lightning.Trainer) -> 
         replicas=trainer.world_size,
     )
     workers = config.training.workers
-    training: DataLoader = DataLoader(dataset, batch_sampler=batches, collate_fn=collate, num_workers=workers)
+    training: DataLoader = DataLoader(
+        dataset,
+        batch_sampler=batches,
+        collate_fn=collate,
+        num_workers=workers,
+        persistent_workers=workers > 0,  # or every epoch would wait for new ones; a ticket says which epoch it is of
+    )
     if data.validation is None:
         return training, None
     return training, DataLoader(data.validation, batch_size=None, num_workers=workers)

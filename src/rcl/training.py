@@ -130,17 +130,16 @@ def _windows(videos: VideoDataset, config: DataConfig, where: str) -> WindowData
     """The training windows, of which there must be some."""
     assert config.window is not None  # or there is nothing to cut
     windows = WindowDataset(videos, config.window, stride=config.window_stride, minimum_share=config.window_share)
-    total = sum(len(videos.truth(index)[0]) for index in range(len(videos)))
     if not len(windows):
         expected = f"instances that fit in a window of {config.window} snippets"
-        found = f"none of {total}"
+        found = f"none of {windows.instances}"
         raise InputError(where, expected=expected, found=found, fix="enlarge data.window, or lower data.window_share")
     if windows.left_out:
         logging.getLogger("rcl").warning(
             "%s: %d of %d training instances do not fit in a window of %d snippets and are left out",
             where,
             windows.left_out,
-            total,
+            windows.instances,
             config.window,
         )
     return windows

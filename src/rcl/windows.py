@@ -12,6 +12,8 @@ from torch import Tensor
 
 from rcl.segments import coverage, length
 
+_INSTANCES = 512  # whose windows are looked at at a time: a long sequence has thousands
+
 
 def window_starts(snippets: int, window: int, stride: int | None = None) -> Tensor:
     """Where the windows of a sequence start: ``(W,)`` int64.
@@ -79,6 +81,38 @@ def window_members(
     share = coverage(segments, windows).T  # (W, N)
     complete = share > minimum_share
     return (share > 0) & complete.any(dim=1, keepdim=True) if with_partial else complete
+
+
+def windows_with_instances(
+    segments: Tensor, sequence: Tensor, starts: Sequence[Tensor], window: int, *, minimum_share: float = 0.75
+) -> tuple[Tensor, Tensor]:
+    """What :func:`window_members` says of many sequences at once: which windows hold an instance that is complete.
+
+    Args:
+        segments: ``(I, 2)``, in snippets of its sequence each.
+        sequence: ``(I,)`` int64, the sequence of each.
+        starts: ``(W_s,)`` of every sequence; see :func:`window_starts`.
+        window: T.
+        minimum_share: as in :func:`window_members`.
+
+    Returns:
+        Of all windows, one sequence after the other, whether they hold one: ``(W,)``; and of the instances whether some
+        window holds them: ``(I,)``.
+    """
+    counts = torch.tensor([len(part) for part in starts], dtype=torch.long)
+    offsets, all_starts = counts.cumsum(0) - counts, torch.cat(list(starts))
+    windows = torch.stack((all_starts, all_starts + window), dim=-1).to(segments)  # (W, 2)
+    holds, held = (torch.zeros(count, dtype=torch.bool) for count in (len(windows), len(segments)))
+    for chunk in torch.arange(len(segments)).split(_INSTANCES):
+        own = counts[sequence[chunk]]  # windows of its sequence
+        instance = chunk.repeat_interleave(own)  # (pairs,)
+        within = torch.arange(len(instance)) - (own.cumsum(0) - own).repeat_interleave(own)
+        at = offsets[sequence[instance]] + within
+        share = coverage(segments[instance, None], windows[at, None])[:, 0, 0]
+        complete = share > minimum_share
+        holds[at[complete]] = True
+        held[instance[complete]] = True
+    return holds, held
 
 
 def window_segments(segments: Tensor, starts: Tensor, window: int) -> Tensor:

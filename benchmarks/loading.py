@@ -1,0 +1,138 @@
+"""How long training waits for data, and how much of its batches is padding.
+
+    python benchmarks/loading.py CONFIG PACK [key=value ...] [--steps N] [--workers W ...] [--json FILE]
+
+A training as `rcl train` runs it, without validation, over N steps for each number of loading processes, the network
+on one core. It waits from the end of a step, or the beginning of an epoch, to the beginning of the next step: that is
+what batches take to load beyond what is loaded ahead; its share in the whole is printed. The first step is left out,
+and with it the start of the loading processes. The padded share is that of the snippets in the batches of ten epochs,
+with buckets and without.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from rcl.config import Config, load_config
+from rcl.datasets import EpochBatches
+from rcl.runs import train, training_dataset
+from rcl.training import load_training_data
+
+EPOCHS = 10  # of the padded share
+
+
+class Waiting(Callback):
+    """Seconds between steps and in steps, of the first ``steps`` after one to warm up."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self.since = 0.0
+        self.waited: list[float] = []
+        self.worked: list[float] = []
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self.since = time.perf_counter()
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        now = time.perf_counter()
+        self.waited.append(now - self.since)
+        self.since = now
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        now = time.perf_counter()
+        self.worked.append(now - self.since)
+        self.since = now
+        if len(self.worked) > self.steps:
+            trainer.should_stop = True
+
+    def seconds(self) -> tuple[float, float]:
+        """Waited and worked, of a step."""
+        return float(np.mean(self.waited[1:])), float(np.mean(self.worked[1:]))
+
+
+def measure(config: Config, steps: int) -> dict[str, float]:
+    waiting = Waiting(steps)
+    with tempfile.TemporaryDirectory() as folder:
+        train(config, Path(folder) / "run", callbacks=[waiting])
+    waited, worked = waiting.seconds()
+    return {"waiting_ms": 1e3 * waited, "step_ms": 1e3 * worked, "waiting_share": waited / (waited + worked)}
+
+
+def loading(config: Config, samples: int = 100) -> float:
+    """Seconds on the processor that a sample takes to load."""
+    dataset = training_dataset(config, load_training_data(config))
+    dataset[0]
+    begin = time.process_time()
+    for ticket in range(samples):
+        dataset[ticket]
+    return (time.process_time() - begin) / samples
+
+
+def padding(config: Config, batch_size: int) -> dict[str, float]:
+    lengths = load_training_data(config).training.lengths()
+    shares = {}
+    for name, buckets in (("with buckets", True), ("without", False)):
+        batches = EpochBatches(lengths, batch_size, buckets=buckets, seed=config.training.seed)
+        kept = made = 0
+        for epoch in range(EPOCHS):
+            batches.set_epoch(epoch)
+            for batch in batches:
+                own = lengths[np.array(batch) % len(lengths)]
+                kept += int(own.sum())
+                made += len(own) * int(own.max())
+        shares[name] = 1 - kept / made
+    return shares
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("config", type=Path)
+    parser.add_argument("pack", type=Path)
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
+    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--workers", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there")
+    options = parser.parse_args()
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+    torch.set_num_threads(1)  # a core for the network, the others for loading
+    given = [f"data.root={options.pack}", "data.validation_subset=null", "data.training_subset=training"]
+    config = load_config(options.config, [*given, *options.overrides])
+    numbers: dict[str, Any] = {"sample_ms": 1e3 * loading(config)}
+    print(f"{numbers['sample_ms']:.1f} ms to load a sample, batches of {config.training.batch_size}")
+    for workers in options.workers:
+        row = measure(
+            load_config(options.config, [*given, *options.overrides, f"training.workers={workers}"]), options.steps
+        )
+        numbers[f"{workers} workers"] = row
+        print(
+            f"training.workers={workers}: waits {row['waiting_ms']:.1f} ms before a step of {row['step_ms']:.1f} ms, "
+            f"{100 * row['waiting_share']:.1f} % of the time",
+            flush=True,
+        )
+    for batch_size in sorted({2, 4, 8, config.training.batch_size} - {1}):
+        shares = numbers[f"padding of {batch_size}"] = padding(config, batch_size)
+        parts = ", ".join(f"{100 * share:.1f} % {name}" for name, share in shares.items())
+        print(f"padding of batches of {batch_size}: {parts}")
+    if options.json:
+        options.json.write_text(json.dumps(numbers, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
