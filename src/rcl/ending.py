@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any
 
 import lightning
 import torch
@@ -100,8 +100,8 @@ class EndsTogether:
         try:
             if error is None:
                 self.trainer.strategy.barrier()  # so that nobody takes one that is done for one that is lost
-        except RuntimeError as lost:
-            error = lost
+        except RuntimeError as failure:
+            error = failure
         self.finished.set()
         if error is None:
             return
@@ -115,6 +115,8 @@ class EndsTogether:
         first = self._is_first()
         status = self._end_children()
         if not first and not isinstance(error, KeyboardInterrupt):
+            if self.parent is not None and PARENT not in os.environ:
+                time.sleep(GRACE_SECONDS)  # torchrun ends all as soon as one has ended, also the one that speaks
             raise SystemExit(status) from None
         if lost:
             raise ProcessLost from None

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 
 from rcl.assembly import build_augmentation, build_criterion, build_model, regular_anchors, training_segments
 from rcl.checkpoints import describe, read_checkpoint
-from rcl.config import Config, TrainingConfig
+from rcl.config import Config
 from rcl.datasets import EpochSampler, TrainingDataset, collate
 from rcl.ending import EndsAtOnce, EndsTogether, Processes, is_launched
 from rcl.errors import InputError

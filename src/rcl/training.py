@@ -244,7 +244,7 @@ class DetectorTraining(lightning.LightningModule):
 
 
 def in_turn(shares: Sequence[Sequence[Detections]]) -> list[Detections]:
-    """What the processes found, in the order of the videos, of which the r-th process has the r-th and every P-th on."""
+    """What the processes found, in the order of the videos, which they took in turn."""
     return [each for turn in zip_longest(*shares) for each in turn if each is not None]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,6 +70,7 @@ def train(
     except InputError:
         # Before they meet, all processes of a machine find the same, and the first of them says it.
         if _local_rank() > 0 and not distributed.is_initialized():
+            time.sleep(10)  # torchrun ends all as soon as one has ended, also the one that speaks
             raise typer.Exit(2) from None
         raise
     except ProcessLost as lost:
