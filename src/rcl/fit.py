@@ -265,7 +265,8 @@ class Fit:
         """Train; see ``rcl.runs.train``."""
         from rcl.runs import train  # Lightning takes a second to import
 
-        return train(config, self.output, resume=self.resumes, overwrite=self.overwrite)
+        # One process: others would start with the same command, which is more than a training.
+        return train(config, self.output, resume=self.resumes, overwrite=self.overwrite, devices=1)
 
     def evaluate(self, checkpoint: Path, config: Config) -> Evaluation | None:
         """Detect in the held-out videos and compare with their labels.

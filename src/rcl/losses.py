@@ -1,4 +1,9 @@
-"""What the continuous function should have said, and how far it was from it (paper 3.5, eq. 5 to 8)."""
+"""What the continuous function should have said, and how far it was from it (paper 3.5, eq. 5 to 8).
+
+Every loss is a sum over anchors, divided by a count of them. Where several processes share a batch, counts are those of
+the whole batch and the sum is a process's own, times the number of processes, so that the mean over the processes (of
+losses, and of gradients) is the loss of the whole batch.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rcl.predictions import AnchorScores, Predictions
+from rcl.processes import over_processes, processes
 from rcl.segments import coverage, length, tiou, tiou_pairs
 
 
@@ -91,7 +97,8 @@ def scale_invariant_weights(targets: Targets, near: Tensor, count: int) -> Tenso
     index = targets.truth.clamp(min=0)  # (B, K)
     sizes = near.new_zeros((len(near), count + 1), dtype=targets.tiou.dtype)  # (B, N + 1), as N may be 0
     sizes = sizes.scatter_add(1, index, near.to(sizes.dtype))
-    share = near.sum() / (sizes > 0).sum().clamp(min=1)
+    anchors, instances = over_processes(near.sum(), (sizes > 0).sum())
+    share = anchors / instances.clamp(min=1)
     return torch.where(near, share / sizes.gather(1, index).clamp(min=1), 1.0)
 
 
@@ -106,13 +113,13 @@ def balanced_bce(logits: Tensor, positive: Tensor, mask: Tensor) -> Tensor:
         positive: bool, same shape.
         mask: bool or weights, same shape; what does not count.
     """
-    total = mask.sum().clamp(min=1)
-    positives = (positive * mask).sum()
+    total, positives = over_processes(mask.sum(), (positive * mask).sum())
+    total = total.clamp(min=1)
     ratio = total / positives.clamp(min=1)
     negative_weight = 0.5 * ratio / (ratio - 1).clamp(min=1 / total)
     weight = torch.where(positive, 0.5 * ratio, negative_weight) * mask
     loss = F.binary_cross_entropy_with_logits(logits, positive.to(logits.dtype), reduction="none")
-    return (weight * loss).sum() / total
+    return processes() * (weight * loss).sum() / total
 
 
 def balanced_mse(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
@@ -124,11 +131,14 @@ def balanced_mse(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     high = (target > 0.7) * mask
     middle = ((target > 0.3) & (target <= 0.7)) * mask
     low = ((target > 0.0) & (target <= 0.3)) * mask
-    wanted = high.sum().clamp(min=1)
+    groups = (high, middle, low)
+    counts = over_processes(*(group.sum() for group in groups))
+    wanted = counts[0].clamp(min=1)
     weight = torch.zeros_like(target)
-    for group in (high, middle, low):
-        weight = weight + group * (wanted / group.sum().clamp(min=1)).clamp(max=1.0)
-    return (weight * (prediction - target).square()).sum() / weight.sum().clamp(min=1)
+    for group, count in zip(groups, counts, strict=True):
+        weight = weight + group * (wanted / count.clamp(min=1)).clamp(max=1.0)
+    (total,) = over_processes(weight.sum())
+    return processes() * (weight * (prediction - target).square()).sum() / total.clamp(min=1)
 
 
 def offset_loss(scores: AnchorScores, targets: Tensor, mask: Tensor, unit: Tensor | float = 1.0) -> Tensor:
@@ -142,7 +152,8 @@ def offset_loss(scores: AnchorScores, targets: Tensor, mask: Tensor, unit: Tenso
     """
     wanted = (targets - scores.anchors) / length(scores.anchors)[..., None]  # (B, K, 2)
     error = (scores.offsets - wanted).abs().sum(dim=-1) * unit  # (B, K)
-    return (error * mask).sum() / mask.sum().clamp(min=1)
+    (total,) = over_processes(mask.sum())
+    return processes() * (error * mask).sum() / total.clamp(min=1)
 
 
 def quality_focal_loss(logits: Tensor, target: Tensor, mask: Tensor, *, gamma: float = 2.0) -> Tensor:
@@ -156,7 +167,8 @@ def quality_focal_loss(logits: Tensor, target: Tensor, mask: Tensor, *, gamma: f
     """
     loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     loss = loss * (logits.sigmoid() - target).abs().pow(gamma) * mask[..., None]
-    return loss.sum() / (target * mask[..., None]).sum().clamp(min=1)
+    (positives,) = over_processes((target * mask[..., None]).sum())
+    return processes() * loss.sum() / positives.clamp(min=1)
 
 
 def boundary_targets(segments: Tensor, labels: Tensor, snippets: int, *, tolerance: Tensor | float) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,11 +20,13 @@ from torch.utils.data import DataLoader
 
 from rcl.assembly import build_augmentation, build_criterion, build_model, regular_anchors, training_segments
 from rcl.checkpoints import describe, read_checkpoint
-from rcl.config import Config, TrainingConfig
+from rcl.config import Config
 from rcl.datasets import EpochBatches, TrainingDataset, collate
+from rcl.ending import EndsAtOnce, EndsTogether, Processes, is_launched
 from rcl.errors import InputError
 from rcl.files import write_text
 from rcl.localizer import Localizer
+from rcl.processes import gathered
 from rcl.training import DetectorTraining, TrainingData, load_training_data
 
 NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)  # what the user can mend
@@ -36,9 +39,14 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     devices: int | str = "auto",
+    nodes: int = 1,
     callbacks: Sequence[Callback] = (),
 ) -> Path:
     """Train a detector.
+
+    With several devices or nodes there is a process for each device, which trains on its share of every batch and
+    detects in its share of the validation videos. Lightning starts the others of a machine with the same command line,
+    or torchrun and srun start all.
 
     Args:
         config: everything that the run depends on.
@@ -46,7 +54,8 @@ def train(
             ``best.ckpt`` (of the epoch with the best validation mAP).
         resume: go on from ``last.ckpt`` in ``output``; the result is that of an uninterrupted run.
         overwrite: start anew where ``output`` holds an earlier run.
-        devices: how many of the machine's accelerators, ``auto`` for all; the CPU where there is none.
+        devices: how many of the machine's accelerators, ``auto`` for all; processes on the CPU where there is none.
+        nodes: how many machines, each with so many devices.
         callbacks: Lightning callbacks of the caller's own.
 
     Returns:
@@ -54,22 +63,41 @@ def train(
 
     Raises:
         InputError: before any work starts, if the data, the configuration or the output folder will not do.
+        ProcessLost: another process of this training has ended.
     """
     output = Path(output)
+    trainer = _trainer(config, output, devices=devices, nodes=nodes, callbacks=callbacks)
+    with EndsTogether(trainer):
+        if is_launched(trainer):
+            trainer.strategy.setup_environment()  # all meet before the data are read, whose errors only one then says
+        data = load_training_data(config)
+        if trainer.is_global_zero:
+            _claim(output, config, resume=resume, overwrite=overwrite)
+        lightning.seed_everything(config.training.seed, verbose=False)
+        module = DetectorTraining(
+            build_model(config.model, in_channels=data.facts.in_channels, num_labels=len(data.facts.labels)),
+            build_criterion(config.loss, points=config.model.head == "points"),
+            config.training,
+            detector=lambda model, device: Localizer.from_model(model, config, data.facts, device=device),
+            annotations=data.annotations,
+            kept=describe(config, data.facts),
+        )
+        _fit(trainer, module, *_loaders(config, data, trainer), output, resume=resume and not overwrite)
+    return output / "last.ckpt"
+
+
+def _fit(
+    trainer: lightning.Trainer,
+    module: DetectorTraining,
+    training: DataLoader,
+    validation: DataLoader | None,
+    output: Path,
+    *,
+    resume: bool,
+) -> None:
     last = output / "last.ckpt"
-    data = load_training_data(config)
-    lightning.seed_everything(config.training.seed, verbose=False)
-    module = DetectorTraining(
-        build_model(config.model, in_channels=data.facts.in_channels, num_labels=len(data.facts.labels)),
-        build_criterion(config.loss, points=config.model.head == "points"),
-        config.training,
-        detector=lambda model, device: Localizer.from_model(model, config, data.facts, device=device),
-        annotations=data.annotations,
-        kept=describe(config, data.facts),
-    )
-    resumes = _claim(output, config, resume=resume, overwrite=overwrite)
-    trainer = _trainer(config.training, output, data, devices=devices, callbacks=callbacks)
-    training, validation = _loaders(config, data, trainer)
+    resumes = resume and last.exists()
+    trainer.callbacks.insert(0, SameStart(resumes, output))  # type: ignore[attr-defined]
     try:
         trainer.fit(module, training, validation, ckpt_path=str(last) if resumes else None, weights_only=True)
     except SystemExit as end:
@@ -82,11 +110,10 @@ def train(
         found = error.strerror or str(error)
         fix = "make room, and go on with --resume"
         raise InputError(error.filename or output, expected="a place to write to", found=found, fix=fix) from None
-    return last
 
 
-def _claim(output: Path, config: Config, *, resume: bool, overwrite: bool) -> bool:
-    """Whether there is a checkpoint to go on from; the folder is ours from here on."""
+def _claim(output: Path, config: Config, *, resume: bool, overwrite: bool) -> None:
+    """Check that the folder may be used; it is ours from here on."""
     last = output / "last.ckpt"
     if overwrite:
         for name in ("last.ckpt", "best.ckpt", "metrics.csv"):
@@ -101,7 +128,6 @@ def _claim(output: Path, config: Config, *, resume: bool, overwrite: bool) -> bo
             raise InputError(last, expected="the state of a training", found="weights alone", fix=fix)
         _check_same(config, kept.config, where=str(last))
     write_text(output / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
-    return last.exists()
 
 
 def _check_same(config: Config, kept: Config, *, where: str) -> None:
@@ -157,16 +183,19 @@ def _loaders(config: Config, data: TrainingData, trainer: lightning.Trainer) -> 
     )
     if data.validation is None:
         return training, None
-    return training, DataLoader(data.validation, batch_size=None, num_workers=workers)
+    own = range(trainer.global_rank, len(data.validation), trainer.world_size)
+    # A process without a video of its own detects in the first one, which counts once; see ``in_turn``.
+    return training, DataLoader(data.validation, batch_size=None, sampler=own or [0], num_workers=workers)
 
 
 def _trainer(
-    config: TrainingConfig, output: Path, data: TrainingData, *, devices: int | str, callbacks: Sequence[Callback]
+    config: Config, output: Path, *, devices: int | str, nodes: int, callbacks: Sequence[Callback]
 ) -> lightning.Trainer:
-    own: list[Callback] = [EpochTable(output / "metrics.csv")]
-    if config.ema is not None:
-        own.append(AveragedWeights(config.ema))
-    if data.validation is not None:
+    options = config.training
+    own: list[Callback] = [EpochTable(output / "metrics.csv"), EndsAtOnce()]
+    if options.ema is not None:
+        own.append(AveragedWeights(options.ema))
+    if config.data.validation_subset is not None:
         own.append(_checkpoint(output, "best", monitor="validation_mAP", mode="max"))
     own.append(_checkpoint(output, "last"))  # after "best", whose record it keeps
     interactive = sys.stderr.isatty()
@@ -174,14 +203,15 @@ def _trainer(
         own.append(RichProgressBar())
     if devices == "auto":
         devices = max(torch.cuda.device_count(), 1)
+    _check_devices(int(devices), nodes)
     return lightning.Trainer(
-        max_epochs=config.epochs,
+        max_epochs=options.epochs,
         devices=devices,
-        # A loss that is switched off leaves its layer without a gradient, for which the processes would wait.
-        strategy="auto" if devices == 1 else "ddp_find_unused_parameters_true",
-        precision=_precision(config.precision),
-        gradient_clip_val=config.clip_norm,
-        check_val_every_n_epoch=config.validate_every,
+        num_nodes=nodes,
+        strategy="auto" if int(devices) * nodes == 1 else Processes(find_unused_parameters=_leaves_out(config)),
+        precision=_precision(options.precision),
+        gradient_clip_val=options.clip_norm,
+        check_val_every_n_epoch=options.validate_every,
         callbacks=[*own, *callbacks],
         logger=False,
         enable_progress_bar=interactive,
@@ -190,6 +220,43 @@ def _trainer(
         use_distributed_sampler=False,
         default_root_dir=output,
     )
+
+
+def _leaves_out(config: Config) -> bool:
+    """Whether a layer may be without a gradient, for which the processes would wait: one that no loss looks at."""
+    loss = config.loss
+    weights = (loss.classification, loss.regression, loss.offsets, loss.labels, loss.boundaries)
+    return not all(weights) or config.model.labels == "none"
+
+
+def _check_devices(devices: int, nodes: int) -> None:
+    gpus = torch.cuda.device_count()
+    if gpus and devices > gpus:
+        expected, fix = f"at most the {gpus} of this machine", "lower it, and see --nodes for several machines"
+        raise InputError("--devices", expected=expected, found=str(devices), fix=fix)
+    wanted, started = devices * nodes, _started()
+    if started not in (None, wanted):
+        raise InputError(
+            "--devices, --nodes",
+            expected=f"as many devices as processes were started, {started}",
+            found=f"{devices} on each of {nodes} nodes" if nodes > 1 else str(devices),
+            fix="give --devices and --nodes as torchrun or srun has them",
+        )
+    needed = [name for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK") if name not in os.environ]
+    if nodes > 1 and started is None and needed:
+        fix = "set them, or start the command with torchrun or srun"
+        expected = "MASTER_ADDR, MASTER_PORT and NODE_RANK in the environment"
+        raise InputError("--nodes", expected=expected, found=f"no {', '.join(needed)}", fix=fix)
+    rank = os.environ.get("NODE_RANK", "0")
+    if nodes > 1 and started is None and not (rank.isdigit() and int(rank) < nodes):
+        fix = "number the nodes from 0"
+        raise InputError("NODE_RANK", expected=f"a number from 0 to {nodes - 1}", found=rank, fix=fix)
+
+
+def _started() -> int | None:
+    """How many processes torchrun or srun has started; ``None`` where it was neither."""
+    name = "WORLD_SIZE" if "TORCHELASTIC_RUN_ID" in os.environ else "SLURM_STEP_NUM_TASKS"
+    return int(os.environ[name]) if name in os.environ else None
 
 
 def _checkpoint(output: Path, name: str, **options: Any) -> ModelCheckpoint:
@@ -211,6 +278,25 @@ def averaging_decay(ema: float | str, steps: int) -> float:
     run of eight hundred is mostly the time before the model had learned anything.
     """
     return max(0.0, 1 - 10 / steps) if ema == "auto" else float(ema)
+
+
+class SameStart(Callback):
+    """All processes go on from the last checkpoint, or none."""
+
+    def __init__(self, resumes: bool, output: Path) -> None:
+        self.resumes, self.output = resumes, output
+
+    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        """Ask the others.
+
+        Raises:
+            InputError: some see the checkpoint and some do not.
+        """
+        found = gathered(self.resumes)
+        if any(found) and not all(found):
+            fix = "choose a folder that all nodes share"
+            expected = "the checkpoint on every node"
+            raise InputError(self.output, expected=expected, found="it on some of them", fix=fix)
 
 
 class AveragedWeights(WeightAveraging):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import lightning
@@ -25,6 +26,7 @@ from rcl.evaluation.metrics import evaluate
 from rcl.features import FeatureStore
 from rcl.localizer import Localizer
 from rcl.losses import Criterion
+from rcl.processes import gathered
 from rcl.video.settings import read_settings
 
 MONITORED_TIOU = np.linspace(0.3, 0.7, 5)
@@ -189,9 +191,10 @@ class DetectorTraining(lightning.LightningModule):
         )
         size = len(batch.features)
         total = torch.stack(tuple(losses.values())).sum()
-        self.log("loss", total.detach(), prog_bar=True, on_epoch=True, on_step=False, batch_size=size)
         parts = {f"loss_{name}": value.detach() for name, value in losses.items()}
-        self.log_dict(parts, on_epoch=True, on_step=False, batch_size=size)
+        for name, value in {"loss": total.detach(), **parts}.items():
+            shown = name == "loss"
+            self.log(name, value, prog_bar=shown, on_epoch=True, on_step=False, batch_size=size, sync_dist=True)
         return total
 
     def on_validation_epoch_start(self) -> None:
@@ -200,14 +203,14 @@ class DetectorTraining(lightning.LightningModule):
         self.found = []
 
     def validation_step(self, sample: Sample, _: int) -> None:
-        """Detect in one video."""
+        """Detect in one video of this process's share."""
         self.found.append(self.localizer.detect_prepared(sample.features, sample.timeline, video=sample.video))
 
     def on_validation_epoch_end(self) -> None:
         """Average mAP of tIoU 0.3 to 0.7, the measure that ``best.ckpt`` is chosen by."""
-        detections = Detections.concatenate(self.found)
         assert self.annotations is not None  # validation has a dataset only where it has annotations
-        evaluation = evaluate(detections, self.annotations, tiou_thresholds=MONITORED_TIOU)
+        found = in_turn(gathered(self.found))[: len(self.annotations.videos)]
+        evaluation = evaluate(Detections.concatenate(found), self.annotations, tiou_thresholds=MONITORED_TIOU)
         self.log("validation_mAP", evaluation.average_map, prog_bar=True)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
@@ -236,6 +239,11 @@ class DetectorTraining(lightning.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what is needed to use the model without its configuration file and its data."""
         checkpoint[KEY] = self.kept
+
+
+def in_turn(shares: Sequence[Sequence[Detections]]) -> list[Detections]:
+    """What the processes found, in the order of the videos, which they took in turn."""
+    return [each for turn in zip_longest(*shares) for each in turn if each is not None]
 
 
 def learning_rate_factor(step: int, total: int, config: TrainingConfig) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,17 +51,39 @@ def train(
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...")] = None,
     output: Annotated[Path, typer.Option(help="Folder for checkpoints and metrics.")] = ...,  # type: ignore[assignment]
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
-    devices: Annotated[str, typer.Option(help="Number of accelerators, or auto for all.")] = "auto",
+    devices: Annotated[
+        str, typer.Option(help="Accelerators per node (processes, on a CPU), or auto for all of this machine.")
+    ] = "auto",
+    nodes: Annotated[
+        int, typer.Option(min=1, help="Machines; the command runs on each (torchrun, srun, or NODE_RANK=0, 1, …).")
+    ] = 1,
 ) -> None:
     """Train a detector on a pack of features and annotations."""
     from lightning.pytorch.utilities import rank_zero_only
+    from torch import distributed
 
+    from rcl.ending import ProcessLost
     from rcl.runs import train as run  # Lightning takes a second to import, which the other commands need not wait for
 
     quiet_lightning()
-    parsed = load_config(config, overrides)
-    last = run(parsed, output, resume=resume, devices=_devices(devices))
+    try:
+        parsed = load_config(config, overrides)
+        last = run(parsed, output, resume=resume, devices=_devices(devices), nodes=nodes)
+    except InputError:
+        # Before they meet, all processes of a machine find the same, and the first of them says it.
+        if _local_rank() > 0 and not distributed.is_initialized():
+            time.sleep(10)  # torchrun ends all as soon as one has ended, also the one that speaks
+            raise typer.Exit(2) from None
+        raise
+    except ProcessLost as lost:
+        notes.print(f"rcl: {lost}", markup=False)
+        raise typer.Exit(1) from None
     rank_zero_only(print)(f"Trained {parsed.training.epochs} epochs: {last} (metrics in {output / 'metrics.csv'}).")
+
+
+def _local_rank() -> int:
+    """Which of the processes that torchrun, srun or a first process has started on this machine."""
+    return int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0")))
 
 
 def _devices(text: str) -> int | str:
