@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import shutil
 import signal
 import tempfile
 import threading
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -75,11 +77,13 @@ def _pool(writer: PackWriter, workers: int) -> Iterator[ProcessPoolExecutor]:
     threads = max(1, usable_cores() // workers)
     # Spawned, since a fork of a process with torch's threads can hang.
     context = multiprocessing.get_context("spawn")
-    with (  # a folder for what they copy from an object store, which a process that is killed cannot remove
-        tempfile.TemporaryDirectory(prefix="rcl-", ignore_cleanup_errors=True) as copies,
-        ProcessPoolExecutor(workers, context, initializer=_start, initargs=(writer, threads, copies)) as pool,
-    ):
-        yield pool
+    # For what they copy from an object store, which a process that is killed cannot remove itself.
+    copies = os.path.join(tempfile.gettempdir(), f"rcl-{uuid.uuid4().hex}")
+    try:
+        with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(writer, threads, copies)) as pool:
+            yield pool
+    finally:
+        shutil.rmtree(copies, ignore_errors=True)
 
 
 _worker: dict[str, Any] = {}
@@ -88,18 +92,20 @@ _worker: dict[str, Any] = {}
 def _start(writer: PackWriter, threads: int, copies: str) -> None:
     import cv2
 
+    os.makedirs(copies, mode=0o700, exist_ok=True)
     tempfile.tempdir = copies
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(copies,), daemon=True).start()
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     _worker.update(writer=writer, threads=threads)
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(copies: str) -> None:
     parent = multiprocessing.parent_process()
     if parent:
         parent.join()
+        shutil.rmtree(copies, ignore_errors=True)
         os._exit(1)
 
 
