@@ -53,7 +53,7 @@ def make_localizer(
 
 class LatticeInDouble(Lattice):
     def __call__(self, snippets: int) -> Anchors:
-        return Anchors(*(field.double() for field in super(LatticeInDouble, self).__call__(snippets)))
+        return Anchors(*map(Tensor.double, super().__call__(snippets)))
 
     def groups(self, snippets: int, tile: Callable[[float], int]) -> Iterator[chunks.Group]:
         for positions, segments in super().groups(snippets, tile):
@@ -203,7 +203,10 @@ STORED: dict[str, tuple[str, Callable[[Path, np.ndarray], Any]]] = {
     "float16": ("TC", lambda path, array: np.save(path / "long.npy", array)),
     "transposed": ("CT", lambda path, array: np.save(path / "long.npy", np.ascontiguousarray(array.T))),
     "fortran": ("TC", lambda path, array: np.save(path / "long.npy", np.asfortranarray(array))),
-    "hdf5": ("TC", lambda path, array: h5py.File(path / "long.h5", "w").create_dataset("long", data=array).file.close()),
+    "hdf5": (
+        "TC",
+        lambda path, array: h5py.File(path / "long.h5", "w").create_dataset("long", data=array).file.close(),
+    ),
 }
 
 
@@ -243,7 +246,10 @@ def test_no_more_than_a_piece_is_read_at_a_time(tmp_path: Path, monkeypatch: pyt
 def test_a_sequence_is_scaled_and_sliced_like_a_tensor(tmp_path: Path, scale: float) -> None:
     array = make_features(50).T.numpy().astype(np.float32)  # (T, C)
     np.save(tmp_path / "a.npy", array)
-    sequence, tensor = FeatureSequence(open_features(tmp_path / "a.npy"), scale=scale), torch.from_numpy(array).T / scale
+    sequence, tensor = (
+        FeatureSequence(open_features(tmp_path / "a.npy"), scale=scale),
+        torch.from_numpy(array).T / scale,
+    )
     assert sequence.shape == tensor.shape
     for part in (slice(None), slice(3, 9), slice(40, 99), slice(9, 9), slice(9, 3)):
         assert torch.equal(sequence[:, part], tensor[:, part])

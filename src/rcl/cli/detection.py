@@ -77,9 +77,7 @@ def detect(
     for place in (output, *([subtitles / "video.srt"] if subtitles else [])):
         check_place(place)
 
-    def detect_one(
-        video: str, features: Features, timeline: Timeline, *, progress: Tell
-    ) -> Detections:
+    def detect_one(video: str, features: Features, timeline: Timeline, *, progress: Tell) -> Detections:
         found = localizer.detect_prepared(features, timeline, video=video, steps=steps, progress=progress)
         labelled = label_detections(found, scores, k=video_labels) if scores else found
         if subtitles and not _save_both(labelled, subtitles, video, min_score):
@@ -217,9 +215,7 @@ def _prepare(
     return localizer.prepare(open_features(path, layout=layout, video=video), rate, video=video)
 
 
-def _prepare_video(
-    localizer: Localizer, path: Path, video: str, tell: Tell | None = None
-) -> tuple[Features, Timeline]:
+def _prepare_video(localizer: Localizer, path: Path, video: str, tell: Tell | None = None) -> tuple[Features, Timeline]:
     return localizer.prepare(path, None, video=video, progress=tell)
 
 
