@@ -1,13 +1,16 @@
 """Time and memory of detection in one video by its length: in chunks, and with the grid head.
 
     python benchmarks/length.py [--json FILE] [--hours H] [--thousands N ...] [--without-grid]
+    python benchmarks/length.py --stored --channels 2048 [--folder FOLDER] …
 
-The network of configs/50salads.yaml with new weights (128 channels, 17 labels, M = 3), lattice anchors, soft-NMS; two
-threads; from features in memory to detections. Each length runs in a fresh process, whose peak is that by which the
-resident set grows beyond the features. New weights move no segment, so small random ones take the place of the zeros
-that training starts from. A length should cost at most 2.2 times its half, and no more memory than that but for what is
-kept of every anchor and candidate. Beside it the grid head, whose map has all starts and durations up to the longest
-action; it runs at lengths where that fits. ``--hours 10`` adds such a video at 15 snippets per second.
+The network of configs/50salads.yaml with new weights (128 channels, 17 labels, M = 3), lattice anchors, soft-NMS; from
+features in memory to detections, or with ``--stored`` from a ``.npy`` file of float16. Each length runs in a fresh
+process. ``resident`` is by how much its resident set grows at its highest beyond libraries and features in memory,
+mapped files included; ``anonymous`` is the same without these, looked at every few milliseconds. ``CPU`` are seconds of
+all threads, which other load on the machine changes less than those on the clock. New weights move no segment, so small
+random ones take the place of the zeros that training starts from. A length should cost at most 2.2 times its half, and
+no more memory. Beside it the grid head, whose map has all starts and durations up to the longest action; it runs at
+lengths where that fits. ``--hours 10`` adds such a video at 15 snippets per second.
 """
 
 from __future__ import annotations
@@ -16,12 +19,16 @@ import argparse
 import json
 import math
 import multiprocessing
+import tempfile
+import threading
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from measuring import peak_memory
+from measuring import resident
 from torch import nn
 
 from rcl.assembly import build_model
@@ -30,21 +37,21 @@ from rcl.config import load_config
 from rcl.localizer import Localizer
 from rcl.segments import Timeline
 
-THREADS, RATE = 2, 15.0
-CHANNELS, LABELS, LONGEST = 128, 17, 308
-GRID_LIMIT = 4000  # snippets; its map has 308 rows, and 128 channels several times
+RATE = 15.0
+LABELS, LONGEST = 17, 308
+GRID_LENGTHS = (1000, 2000, 4000)  # snippets; the map has 308 rows, and 128 channels several times
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "50salads.yaml"
 
 
-def build_localizer(head: str) -> Localizer:
+def build_localizer(head: str, channels: int) -> Localizer:
     torch.manual_seed(0)
     overrides = {
         "grid": ["model.head=grid", "model.steps=1", f"model.longest={LONGEST}", "inference.anchors=grid"],
         "continuous": [],
     }
     config = load_config(CONFIG, overrides[head])
-    facts = Facts(tuple(f"action {i}" for i in range(LABELS)), CHANNELS, float(LONGEST), RATE)
-    model = build_model(config.model, in_channels=CHANNELS, num_labels=LABELS)
+    facts = Facts(tuple(f"action {i}" for i in range(LABELS)), channels, float(LONGEST), RATE)
+    model = build_model(config.model, in_channels=channels, num_labels=LABELS)
     if head == "continuous":
         for readout in (model.readout, model.refinement.update):
             nn.init.normal_(readout.offsets.weight, std=0.01)
@@ -52,26 +59,66 @@ def build_localizer(head: str) -> Localizer:
     return Localizer.from_model(model, config, facts, device="cpu")
 
 
-def prepare(head: str, snippets: int, seconds: Any) -> Any:
-    torch.set_num_threads(THREADS)
-    localizer = build_localizer(head)
-    features = torch.randn(CHANNELS, snippets, generator=torch.Generator().manual_seed(0))
-    localizer.detect_prepared(features[:, :500], Timeline(RATE), video="first")
-
-    def run() -> None:
-        begin = time.perf_counter()
-        localizer.detect_prepared(features, Timeline(RATE), video="long")
-        seconds.value = time.perf_counter() - begin
-
-    return run
+def write_features(path: Path, snippets: int, channels: int) -> None:
+    draw = np.random.default_rng(0)
+    file = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=(snippets, channels))
+    for first in range(0, snippets, 10_000):
+        part = file[first : first + 10_000]
+        part[:] = draw.standard_normal(part.shape, dtype=np.float32)
+    file.flush()
 
 
-def measure(head: str, snippets: int, before: dict[str, Any] | None) -> dict[str, Any]:
-    seconds = multiprocessing.get_context("spawn").Value("d", 0.0)
-    peak = peak_memory(prepare, head, snippets, seconds)
-    row = {"snippets": snippets, "seconds": seconds.value, "peak_mib": peak / 2**20}
-    times = f"{row['seconds'] / before['seconds']:6.2f}×{row['peak_mib'] / before['peak_mib']:8.2f}×" if before else ""
-    print(f"{head:12}{snippets:9}{row['seconds']:9.1f} s{row['peak_mib']:9.0f} MiB  {times}", flush=True)
+def watch_anonymous(stop: threading.Event, peak: list[int]) -> None:
+    while not stop.wait(0.004):
+        peak.append(max(peak.pop(), resident("RssAnon")))
+
+
+def detect(sender: Connection, head: str, threads: int, snippets: int, channels: int, path: Path | None) -> None:
+    torch.set_num_threads(threads)
+    localizer = build_localizer(head, channels)
+    draw = torch.Generator().manual_seed(0)
+    localizer.detect_prepared(torch.randn(channels, 500, generator=draw), Timeline(RATE), video="first")
+    features = None if path else torch.randn(channels, snippets, generator=draw)
+    Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
+    before, anonymous, stop = resident("VmRSS"), resident("RssAnon"), threading.Event()
+    peak = [anonymous]
+    watcher = threading.Thread(target=watch_anonymous, args=(stop, peak))
+    watcher.start()
+    begin, processor = time.perf_counter(), time.process_time()
+    prepared, timeline = localizer.prepare(path, RATE) if path else (features, Timeline(RATE))
+    localizer.detect_prepared(prepared, timeline, video="long")
+    seconds, processor = time.perf_counter() - begin, time.process_time() - processor
+    stop.set()
+    watcher.join()
+    sender.send(
+        {
+            "snippets": snippets,
+            "seconds": seconds,
+            "cpu_seconds": processor,
+            "resident_mib": (resident("VmHWM") - before) / 2**20,
+            "anonymous_mib": (peak[0] - anonymous) / 2**20,
+        }
+    )
+
+
+def measure(head: str, options: argparse.Namespace, snippets: int, before: dict[str, Any] | None) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        path = Path(folder) / "long.npy" if options.stored and head == "continuous" else None
+        if path:
+            write_features(path, snippets, options.channels)
+        context = multiprocessing.get_context("spawn")
+        receiver, sender = context.Pipe(duplex=False)
+        arguments = (sender, head, options.threads, snippets, options.channels, path)
+        process = context.Process(target=detect, args=arguments)
+        process.start()
+        sender.close()
+        row: dict[str, Any] = receiver.recv()
+        process.join()
+    print(f"{head:11}{snippets:9}{row['seconds']:9.1f} s{row['cpu_seconds']:9.1f} s", end="")
+    print(f"{row['resident_mib']:9.0f} MiB{row['anonymous_mib']:9.0f} MiB", end="")
+    if before:
+        print("".join(f"{row[key] / before[key]:8.2f}×" for key in ("seconds", "cpu_seconds", "anonymous_mib")), end="")
+    print(flush=True)
     return row
 
 
@@ -81,22 +128,26 @@ def main() -> None:
     parser.add_argument("--hours", type=float, help="add a video of so many hours")
     parser.add_argument("--thousands", type=int, nargs="*", default=[10, 20, 40, 80, 160], help="lengths")
     parser.add_argument("--without-grid", action="store_true")
+    parser.add_argument("--channels", type=int, default=128, help="of the features")
+    parser.add_argument("--stored", action="store_true", help="from a feature file instead of memory")
+    parser.add_argument("--folder", type=Path, help="for that file; the one for temporary files by default")
+    parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     lengths = [1000 * length for length in options.thousands]
     if options.hours:
         lengths.append(math.ceil(options.hours * 3600 * RATE))
     plan = {"continuous": lengths}
     if not options.without_grid:
-        plan["grid"] = [length for length in (1000, 2000, 4000) if length <= GRID_LIMIT]
-    print(f"{'head':12}{'snippets':>9}{'time':>11}{'memory':>13}  than the row above")
+        plan["grid"] = [*GRID_LENGTHS]
+    print(f"{'head':11}{'snippets':>9}{'time':>11}{'CPU':>11}{'resident':>13}{'anonymous':>13}  than the row above")
     results: dict[str, list[dict[str, Any]]] = {}
     for head, sizes in plan.items():
-        rows: list[dict[str, Any]] = []
+        rows = results.setdefault(head, [])
         for snippets in sizes:
-            rows.append(measure(head, snippets, rows[-1] if rows else None))
-        results[head] = rows
-        if options.json:
-            options.json.write_text(json.dumps({"threads": THREADS, "heads": results}, indent=2) + "\n")
+            rows.append(measure(head, options, snippets, rows[-1] if rows else None))
+            if options.json:
+                content = {"threads": options.threads, "channels": options.channels, "stored": options.stored}
+                options.json.write_text(json.dumps({**content, "heads": results}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -42,12 +42,12 @@ def peak_memory(prepare: Callable[..., Run], *arguments: Any) -> int:
 def _send_growth(sender: multiprocessing.connection.Connection, prepare: Callable[..., Run], *arguments: Any) -> None:
     run = prepare(*arguments)
     Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
-    before = _resident("VmRSS")
+    before = resident("VmRSS")
     run()
-    sender.send(_resident("VmHWM") - before)
+    sender.send(resident("VmHWM") - before)
 
 
-def _resident(field: str) -> int:
+def resident(field: str) -> int:
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
     return int(line.split()[1]) * 1024
 

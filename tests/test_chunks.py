@@ -53,7 +53,7 @@ def make_localizer(
 
 class LatticeInDouble(Lattice):
     def __call__(self, snippets: int) -> Anchors:
-        return Anchors(*(field.double() for field in super().__call__(snippets)))
+        return Anchors(*map(Tensor.double, super().__call__(snippets)))
 
     def groups(self, snippets: int, tile: Callable[[float], int]) -> Iterator[chunks.Group]:
         for positions, segments in super().groups(snippets, tile):

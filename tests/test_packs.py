@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
@@ -122,10 +121,11 @@ def test_features_of_a_long_video_are_on_disk_and_leave_nothing(
 
 
 def test_no_room_for_features_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: Any, **__: Any) -> None:
+    def full() -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tempfile.SpooledTemporaryFile.write", full)
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    monkeypatch.setattr("rcl.video.extraction.SPOOLED_BYTES", 64)
     with pytest.raises(InputError, match=r"room for the features of .*a\.mp4.*No space left.*TMPDIR"):
         extract_features(render(tmp_path / "a.mp4"), NumberBackbone(), ExtractionSettings(backbone="motion", **SMALL))
 

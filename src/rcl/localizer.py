@@ -22,7 +22,7 @@ from rcl.errors import InputError
 from rcl.feature_files import EXTENSIONS
 from rcl.features import StoredFeatures, open_features
 from rcl.files import is_remote, local, to_path
-from rcl.machine import best_device
+from rcl.machine import best_device, trim_heap
 from rcl.models.encoding import Place
 from rcl.models.rcl import RCL
 from rcl.postprocess import Candidates, Decoded, Decoder
@@ -474,6 +474,8 @@ class Localizer:
         for positions, predictions in chunks.answers(groups, ask, snippets=snippets, chunk=self.chunk, sight=sight):
             candidates.add(predictions._replace(boundaries=boundaries), positions)
             done += len(positions)
+            del predictions
+            trim_heap()
             progress(done / number)
         return candidates.best()
 
@@ -481,7 +483,7 @@ class Localizer:
         """How many anchors a video has, and those that share a piece; a lattice makes them as they are asked for."""
         if isinstance(self.anchors, Lattice):
             width = partial(chunks.tile_width, chunk=self.chunk, context=sight.context)
-            return sum(row.count for row in self.anchors.rows(snippets)), self.anchors.groups(snippets, width)
+            return sum(row.number for row in self.anchors.rows(snippets)), self.anchors.groups(snippets, width)
         anchors = self.anchors(snippets).segments
         span = partial(chunks.span, context=sight.context, snippets=snippets)
         return len(anchors), chunks.groups(anchors, self.chunk, span)
@@ -490,7 +492,7 @@ class Localizer:
         """The boundary logits ``(1, 2, T)`` of ``features (C, T)``, in chunks; ``None`` without a boundary head."""
         found = []
         for piece, own in chunks.pieces(features.shape[1], self.chunk, (model.radius or 0) + 1):
-            part = features[None, :, piece].to(self.device)
+            part = features[:, piece][None].to(self.device)
             encoded = model.encoder(part, torch.ones(1, part.shape[2], dtype=torch.bool, device=self.device))
             if encoded.boundaries is None:
                 return None

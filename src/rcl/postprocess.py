@@ -193,7 +193,8 @@ def _log_at_ends(boundaries: Tensor, segments: Tensor) -> Tensor:
     place = (segments - 0.5).clamp(0, boundaries.shape[1] - 1).T  # (2, K)
     lower = place.floor().long()
     upper = (lower + 1).clamp(max=boundaries.shape[1] - 1)
-    at_ends = torch.lerp(*(boundaries.gather(1, at).sigmoid() for at in (lower, upper)), place - lower)  # (2, K)
+    below, above = boundaries.gather(1, lower).sigmoid(), boundaries.gather(1, upper).sigmoid()  # (2, K)
+    at_ends = torch.lerp(below, above, place - lower)  # (2, K)
     return at_ends.clamp(min=torch.finfo(at_ends.dtype).tiny).log().sum(dim=0)
 
 

@@ -55,8 +55,8 @@ class Lattice:
     def __call__(self, snippets: int) -> Anchors:
         """All segments, inside ``[0, T]``, by length and then by start; the last one of every length ends at T."""
         rows = self.rows(snippets)
-        spacing = [torch.full((row.count,), row.length * self.stride) for row in rows]
-        return Anchors(torch.cat([row.segments(0, row.count) for row in rows]), torch.cat(spacing))
+        spacing = [torch.full((row.number,), row.length * self.stride) for row in rows]
+        return Anchors(torch.cat([row.segments(0, row.number) for row in rows]), torch.cat(spacing))
 
     def rows(self, snippets: int) -> list[Row]:
         """What a lattice of T ``snippets`` has of every length, the shortest first."""
@@ -77,7 +77,7 @@ class Lattice:
             Positions ``(K,)`` among all segments, ascending, and the segments ``(K, 2)``.
         """
         rows = self.rows(snippets)
-        offsets = [0, *accumulate(row.count for row in rows)]
+        offsets = [0, *accumulate(row.number for row in rows)]
         widths = [tile(row.length) for row in rows]
         for width in sorted(set(widths)):
             own = [(row, offset) for row, offset, other in zip(rows, offsets, widths, strict=False) if other == width]
@@ -90,10 +90,10 @@ class Lattice:
 
 
 class Row(NamedTuple):
-    """Segments of one ``length``, ``count`` of them: evenly, ``step`` apart, from the beginning of a video to its end."""
+    """A ``number`` of segments of one ``length``, ``step`` apart, from the beginning of a video to its end."""
 
     length: float
-    count: int
+    number: int
     step: float
 
     @classmethod
@@ -112,8 +112,8 @@ class Row(NamedTuple):
         """How many have their middle before ``place``."""
         room = place - self.length / 2
         if room <= 0 or not self.step:
-            return self.count * (room > 0)
-        return math.ceil(min(room / self.step, self.count))
+            return self.number * (room > 0)
+        return math.ceil(min(room / self.step, self.number))
 
 
 def pairs(snippets: int, *, longest: int | None = None) -> Anchors:

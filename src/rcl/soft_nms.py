@@ -93,7 +93,7 @@ def _blocks(segments: np.ndarray, scores: np.ndarray, labels: np.ndarray, free: 
     given = segments[:, 0], segments[:, 1], segments[:, 1] - segments[:, 0], free
     places.reshape(4, -1)[:, slot] = np.stack(given)[:, order]
     left, positions = np.full(shape, -np.inf, dtype=scores.dtype), np.full(shape, -1)
-    left.flat[slot], positions.flat[slot] = scores[order], order
+    left.reshape(-1)[slot], positions.reshape(-1)[slot] = scores[order], order
     return _Blocks(places, left, positions, np.arange(len(number)).repeat(number), start)
 
 

@@ -10,14 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from torch import Tensor
-
 from rcl.annotations import VideoAnnotation, load_annotations
 from rcl.datasets import VideoDataset, find_annotations, find_features, is_pack
 from rcl.errors import InputError
 from rcl.features import FeatureStore
 from rcl.localizer import Localizer
 from rcl.segments import Timeline
+from rcl.sequences import Features
 from rcl.serve.jobs import Report
 from rcl.video.extraction import extract_features, stated_seconds
 from rcl.video.finding import find_videos
@@ -28,7 +27,7 @@ log = logging.getLogger("rcl")
 class Prepared(NamedTuple):
     """Features ``(C, T)`` as the network takes them, where they lie in time, and what was wrong with the file."""
 
-    features: Tensor
+    features: Features
     timeline: Timeline
     problems: tuple[str, ...] = ()
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import av
 import numpy as np
@@ -202,7 +203,7 @@ class _Collected:
 
     def __init__(self, path: PathLike) -> None:
         self.path, self.channels = path, 0
-        self._file = tempfile.SpooledTemporaryFile(max_size=SPOOLED_BYTES)  # closed with the last that maps it
+        self._file: IO[bytes] = io.BytesIO()  # many small blocks would keep the heap from shrinking
 
     def add(self, described: np.ndarray) -> None:
         """Keep ``described (B, C)``.
@@ -213,6 +214,9 @@ class _Collected:
         self.channels = described.shape[1]
         try:
             self._file.write(described.tobytes())
+            if isinstance(self._file, io.BytesIO) and self._file.tell() > SPOOLED_BYTES:
+                in_memory, self._file = self._file, tempfile.TemporaryFile()  # noqa: SIM115  # as long as it is mapped
+                self._file.write(in_memory.getbuffer())
         except OSError as error:
             raise self._no_room(error) from None
 
@@ -222,13 +226,11 @@ class _Collected:
         Raises:
             InputError: there is no room.
         """
-        size = self._file.tell()
-        if size <= SPOOLED_BYTES:
-            self._file.seek(0)
-            return np.frombuffer(bytearray(self._file.read()), dtype=np.float32).reshape(-1, self.channels)
+        if isinstance(self._file, io.BytesIO):
+            return np.frombuffer(self._file.getbuffer(), dtype=np.float32).reshape(-1, self.channels)
         try:
             self._file.flush()
-            shape = size // (4 * self.channels), self.channels
+            shape = self._file.tell() // (4 * self.channels), self.channels
             return np.memmap(self._file, dtype=np.float32, mode="r+", shape=shape)
         except OSError as error:
             raise self._no_room(error) from None
