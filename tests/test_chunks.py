@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import astuple, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import h5py
 import numpy as np
@@ -26,6 +26,7 @@ from rcl.predictions import AnchorScores, Predictions
 from rcl.sampling import Anchors, Lattice
 from rcl.segments import Timeline, length
 from rcl.sequences import FeatureSequence
+from rcl.video.extraction import FeatureExtractor, VideoFeatures
 from untrained import FACTS, random_model, tiny_config
 
 ENCODERS: dict[str, dict[str, Any]] = {
@@ -322,6 +323,24 @@ def test_progress_grows_to_one() -> None:
     assert len(told) > 4
     assert told == sorted(told)
     assert told[-1] == pytest.approx(1.0)
+
+
+def test_a_video_file_is_told_of_while_it_is_described(tmp_path: Path) -> None:
+    mapped = np.memmap(tmp_path / "features", dtype=np.float32, mode="w+", shape=(300, FACTS.in_channels))
+    mapped[:] = make_features(300).T.numpy()
+
+    def extract(path: Path, *, progress: Callable[[float], None] | None = None) -> VideoFeatures:
+        for share in (0.5, 1.0):
+            (progress or told.append)(share)
+        return VideoFeatures(mapped, np.zeros((300, 2)), 60.0, 5.0, ())
+
+    localizer, told = in_single_precision(), list[float]()
+    localizer.extractor = cast(FeatureExtractor, extract)
+    features, timeline = localizer.prepare("long.mp4", None, video="long", progress=told.append)
+    assert told == [0.45, 0.9]
+    assert isinstance(features, FeatureSequence)
+    found = localizer.detect_prepared(features, timeline, video="long")
+    np.testing.assert_array_equal(found.scores, localizer.detect(np.array(mapped), 5.0).scores)
 
 
 # -- the parts ---------------------------------------------------------------------------------------------------

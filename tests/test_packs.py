@@ -120,6 +120,15 @@ def test_features_of_a_long_video_are_on_disk_and_leave_nothing(
     assert not list((tmp_path / "temporary").iterdir())
 
 
+def test_the_share_of_a_video_that_is_described_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rcl.video.extraction.rebuild_backbone", lambda *_, **__: NumberBackbone())
+    extractor, told = FeatureExtractor(ExtractionSettings(backbone="motion", **SMALL)), list[float]()
+    extractor(render(tmp_path / "a.mp4", frames=200, rate=10), progress=told.append)
+    assert len(told) > 3
+    assert told == sorted(told)
+    assert told[-1] == pytest.approx(1.0)
+
+
 def test_no_room_for_features_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full() -> None:
         raise OSError(28, "No space left on device")
