@@ -48,9 +48,10 @@ def running() -> Iterator[Cluster]:
     from ray import cloudpickle
 
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # which workers cannot import
-    with Cluster(workers=2)._connected():
-        yield Cluster(workers=2)
-    assert not ray.is_initialized()
+    # More cores than there are: Ray may keep an actor that a test has killed, and its core, as long as it runs.
+    ray.init("local", num_cpus=16, include_dashboard=False, object_store_memory=2**27, log_to_driver=False)
+    yield Cluster(workers=2)
+    ray.shutdown()
 
 
 def writer(folder: Path) -> PackWriter:
@@ -120,6 +121,17 @@ def test_workers_that_cannot_start_are_one_sentence(running: Cluster) -> None:
 
 def test_nothing_to_do_is_done(running: Cluster, tmp_path: Path) -> None:
     assert list(running.map(Squares(tmp_path), 0)) == []
+
+
+def test_nobody_is_left_behind(tmp_path: Path) -> None:
+    """A Ray of its own, of one worker, which dies: what is left finds room in another one."""
+    script = "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import test_cluster as t; "
+    script += "from ray import cloudpickle; cloudpickle.register_pickle_by_value(t); import rcl.cluster as c; "
+    script += "c.usable_cores = lambda: 1; import ray; "
+    script += "print(sorted(c.Cluster().map(t.Squares(Path(sys.argv[2])), 5)), ray.is_initialized())"
+    command = [sys.executable, "-c", script, str(Path(__file__).parent), str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
+    assert result.stdout.splitlines()[-1] == "[(0, 0), (1, 1), (2, 4), (3, None), (4, 16)] False", result.stderr
 
 
 # -- extraction --------------------------------------------------------------------------------------------------

@@ -30,8 +30,8 @@ class Cluster:
     Args:
         address: of a running Ray, e.g. ``auto`` on one of its machines; ``None``: that of ``RAY_ADDRESS``, which Ray
             sets in its jobs, or else a Ray of our own, on this machine.
-        workers: how many; by default one for each core, or for a network one for each GPU, or each machine without.
-        network: the work takes a GPU where there is one, or all cores of a machine.
+        workers: how many; by default one for each core, or for a network one for each GPU where there are any.
+        network: the work takes a GPU, or several cores where there are fewer workers.
     """
 
     address: str | None = None
@@ -52,13 +52,16 @@ class Cluster:
         Raises:
             InputError: Ray is not installed, or cannot be reached.
         """
-        with self._connected():
-            left = set(range(count))
-            for in_hand in (2, 1):  # a second item to go on with at once; or no other one to take along
+        left = set(range(count))
+        for in_hand in (2, 1):  # a second item to go on with at once; or no other one to take along
+            # A new connection, as Ray may keep an actor that died at the end, and the core that it had.
+            with self._connected():
                 for position, outcome in self._pass(start, sorted(left), in_hand=in_hand):
                     left.discard(position)
                     yield position, outcome
-            yield from ((position, None) for position in sorted(left))
+            if not left:
+                return
+        yield from ((position, None) for position in sorted(left))
 
     def _pass(self, start: Start, positions: Sequence[int], *, in_hand: int) -> Iterator[tuple[int, Any]]:
         if not positions:
@@ -71,7 +74,7 @@ class Cluster:
             warnings.filterwarnings("ignore", "`ray_remote_args`")  # the only way to say how often, which 2.64 ends
             dataset = ray.data.from_items(list(positions), override_num_blocks=len(positions)).map(
                 _Worker,
-                fn_constructor_args=(start, max(1, int(share.cores or 1))),
+                fn_constructor_args=(start, share.threads),
                 compute=ray.data.ActorPoolStrategy(size=share.workers, max_tasks_in_flight_per_actor=in_hand),
                 num_cpus=share.cores,
                 num_gpus=share.accelerators,
@@ -93,13 +96,12 @@ class Cluster:
         cores, accelerators = (int(sum(node.get(kind, 0) for node in nodes)) for kind in ("CPU", "GPU"))
         if self.network and accelerators:
             workers = min(self.workers or accelerators, count)
-            return _Share(workers, accelerators=min(1.0, accelerators / workers))
-        usual = len(nodes) if self.network else cores
-        workers = max(1, min(self.workers or usual, count))
-        if cores < workers:
-            return _Share(workers, cores / workers)
+            return _Share(workers, max(1, cores // workers), accelerators=min(1.0, accelerators / workers))
+        workers = max(1, min(self.workers or cores, count))
         most = min(int(node["CPU"]) for node in nodes)  # a worker is on one machine
-        return _Share(workers, min(cores // workers, most) if self.network else 1)
+        # One core is asked for and no more: all of a machine may never be free at once.
+        threads = max(1, min(cores // workers, most)) if self.network else 1
+        return _Share(workers, threads, cores=min(1.0, cores / workers))
 
     @contextmanager
     def _connected(self) -> Iterator[None]:
@@ -159,6 +161,7 @@ class _Share(NamedTuple):
     """How many workers, and what each takes; the rest is left to Ray."""
 
     workers: int
+    threads: int
     cores: float | None = None
     accelerators: float | None = None
 

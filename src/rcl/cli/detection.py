@@ -69,9 +69,7 @@ def detect(
     flow: Annotated[Path | None, typer.Option(help="Where the checkpoint of its flow stream is now.")] = None,
     engine: Engine = EngineName.local,
     address: Address = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="ray: how many; by default one per GPU or machine.")
-    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="ray: how many; by default one per GPU or core.")] = None,
 ) -> None:
     """Detect actions and write them as ActivityNet results JSON, as CSV, or as subtitles.
 
