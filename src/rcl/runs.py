@@ -71,8 +71,6 @@ def train(
         if is_launched(trainer):
             trainer.strategy.setup_environment()  # all meet before the data are read, whose errors only one then says
         data = load_training_data(config)
-        if trainer.is_global_zero:
-            _claim(output, config, resume=resume, overwrite=overwrite)
         lightning.seed_everything(config.training.seed, verbose=False)
         module = DetectorTraining(
             build_model(config.model, in_channels=data.facts.in_channels, num_labels=len(data.facts.labels)),
@@ -82,6 +80,8 @@ def train(
             annotations=data.annotations,
             kept=describe(config, data.facts),
         )
+        if trainer.is_global_zero:
+            _claim(output, config, resume=resume, overwrite=overwrite)
         _fit(trainer, module, *_loaders(config, data, trainer), output, resume=resume and not overwrite)
     return output / "last.ckpt"
 
