@@ -98,7 +98,7 @@ class Cluster:
             workers = min(self.workers or accelerators, count)
             return _Share(workers, max(1, cores // workers), accelerators=min(1.0, accelerators / workers))
         workers = max(1, min(self.workers or cores, count))
-        most = min(int(node["CPU"]) for node in nodes)  # a worker is on one machine
+        most = min((int(node["CPU"]) for node in nodes), default=1)  # a worker is on one machine
         # One core is asked for and no more: all of a machine may never be free at once.
         threads = max(1, min(cores // workers, most)) if self.network else 1
         return _Share(workers, threads, cores=min(1.0, cores / workers))
