@@ -69,9 +69,9 @@ def some() -> Detections:
 def test_what_is_kept_comes_back_exactly(tmp_path: Path) -> None:
     (tmp_path / "features.npy").touch()
     unfinished, job = Unfinished(tmp_path / "results.json", {"a": 1}), a_job(tmp_path / "features.npy")
-    assert unfinished.load(job) is None
+    assert unfinished.load([job]) == [None]
     unfinished.keep(job, some())
-    back = Unfinished(tmp_path / "results.json", {"a": 1}).load(job)
+    (back,) = Unfinished(tmp_path / "results.json", {"a": 1}).load([job])
     assert back is not None
     assert rows(back) == rows(some())
     assert (back.videos, back.labels) == (some().videos, some().labels)
@@ -84,10 +84,10 @@ def test_nothing_comes_back_that_could_be_another_result(tmp_path: Path) -> None
     features.touch()
     job, output = a_job(features), tmp_path / "results.json"
     Unfinished(output, {"a": 1}).keep(job, some())
-    assert Unfinished(output, {"a": 2}).load(job) is None  # other weights or options
-    assert Unfinished(output, {"a": 1}).load(job._replace(files=(tmp_path / "moved.npy",))) is None
+    assert Unfinished(output, {"a": 2}).load([job]) == [None]  # other weights or options
+    assert Unfinished(output, {"a": 1}).load([job._replace(files=(tmp_path / "moved.npy",))]) == [None]
     features.write_bytes(b"other features")
-    assert Unfinished(output, {"a": 1}).load(job) is None
+    assert Unfinished(output, {"a": 1}).load([job]) == [None]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"key": 1}', b"\xff"])
@@ -96,7 +96,7 @@ def test_damage_is_as_if_nothing_were_there(content: bytes, tmp_path: Path) -> N
     unfinished.keep(job, some())
     (part,) = unfinished.folder.iterdir()
     part.write_bytes(content)
-    assert unfinished.load(job) is None
+    assert unfinished.load([job]) == [None]
 
 
 def test_a_place_that_cannot_be_written_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

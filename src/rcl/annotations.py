@@ -222,6 +222,11 @@ class _Draft:
 
 
 def to_subset(value: object) -> str:
+    """The subset that a name or an abbreviation of it means: ``training``, ``validation`` or ``testing``.
+
+    Raises:
+        Defect: it means none.
+    """
     name = _SUBSETS.get(value.strip().lower()) if isinstance(value, str) else None
     if name is None:
         raise Defect(

@@ -197,7 +197,7 @@ class VideoDataset(Dataset[Sample]):
     def instances(self) -> tuple[Tensor, Tensor]:
         """The ground truth of all videos, as :meth:`truth` has it: their videos ``(I,)`` and segments ``(I, 2)``."""
         index, segments = self._instances()
-        clipped = segments.astype(np.float32).clip(0, self.lengths()[index, None].astype(np.float32))
+        clipped = segments.clip(0, self.lengths()[index, None]).astype(np.float32)
         exists = clipped[:, 1] > clipped[:, 0]
         return torch.from_numpy(index[exists]), torch.from_numpy(clipped[exists])
 

@@ -81,14 +81,14 @@ def detect_on_cluster(
     """
     start = _ClusterWork(checkpoint, jobs, backbone=backbone, flow=flow, steps=steps)
     for position, found in cluster.map(start, len(jobs)) if jobs else ():
-        fix = "give the machine more memory, or cut the video"
-        lost = InputError(
-            f"video {jobs[position].video!r}",
-            expected="a video that can be searched",
-            found="one that ends the process that searches it",
-            fix=fix,
-        )
-        yield found or Found(jobs[position].video, error=lost)
+        yield found or _deadly(jobs[position].video)
+
+
+def _deadly(video: str) -> Found:
+    fix = "give the machine more memory, or cut the video"
+    found = "one that ends the process that searches it"
+    where = f"video {video!r}"
+    return Found(video, error=InputError(where, expected="a video that can be searched", found=found, fix=fix))
 
 
 class _ClusterWork:
@@ -143,11 +143,7 @@ class Unfinished:
         self.writable = True
         self._stamps: dict[Path, list[Any]] = {}
 
-    def load(self, job: Job) -> Detections | None:
-        """What was found in a video before."""
-        return self.load_all([job])[0]
-
-    def load_all(self, jobs: Sequence[Job]) -> list[Detections | None]:
+    def load(self, jobs: Sequence[Job]) -> list[Detections | None]:
         """What was found in each of the videos before."""
         try:
             there = {path.name for path in files_in(self.folder)}

@@ -68,9 +68,7 @@ def _of_pack(path: Path, localizer: Localizer, subset: str | None, layout: str, 
         store,
         labels=(),
         snippets_per_second=rate or localizer.declared_rate,
-        resize=localizer.resize,
-        resize_method=localizer.resize_method,
-        scale=localizer.scale,
+        resize=localizer.resize,  # for the timeline; the localizer resizes and scales what is read
     )
     return [
         # A video without features is told when its turn comes.

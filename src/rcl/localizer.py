@@ -398,7 +398,14 @@ class Localizer:
                 fix="pass the rate of the features",
             )
         timeline = Timeline(rate * (self.resize or len(features)) / len(features), end_seconds=end_seconds)
-        return self._scaled(features, video), timeline
+        if isinstance(features, StoredFeatures):
+            return self.open(features), timeline
+        wrong = ~torch.isfinite(features).all(dim=1)  # (T,)
+        if wrong.any():
+            found = f"NaN or infinite values, the first in snippet {int(wrong.nonzero()[0])}"
+            fix = "extract the features of this video again"
+            raise InputError(f"video {video!r}", expected="finite numbers", found=found, fix=fix)
+        return self._scaled(features), timeline
 
     def open(self, stored: StoredFeatures) -> Features:
         """Features ``(C, T)``, resized and scaled, of which those of a video longer than a chunk are read later.
@@ -406,18 +413,12 @@ class Localizer:
         Raises:
             InputError: see :meth:`detect`.
         """
-        return self._scaled(stored, stored.where)
+        if len(stored) > self.chunk and not self.resize:
+            return FeatureSequence(stored, scale=self.scale)
+        return self._scaled(torch.from_numpy(stored.read()))
 
-    def _scaled(self, features: Tensor | StoredFeatures, video: str) -> Features:
-        if isinstance(features, StoredFeatures):
-            if len(features) > self.chunk and not self.resize:
-                return FeatureSequence(features, scale=self.scale)
-            features = torch.from_numpy(features.read())
-        wrong = ~torch.isfinite(features).all(dim=1)  # (T,)
-        if wrong.any():
-            found = f"NaN or infinite values, the first in snippet {int(wrong.nonzero()[0])}"
-            fix = "extract the features of this video again"
-            raise InputError(f"video {video!r}", expected="finite numbers", found=found, fix=fix)
+    def _scaled(self, features: Tensor) -> Tensor:
+        """Features ``(T, C)``, as they are stored, as the model takes them: ``(C, T)``."""
         clip = features.T / self.scale
         return METHODS[self.resize_method](clip, self.resize) if self.resize else clip
 

@@ -159,7 +159,7 @@ def _what_is_found(
 ) -> Iterator[Found]:
     """The outcome of every video, from before or new; what cannot be used is named."""
     left = []
-    for job, before in zip(jobs, unfinished.load_all(jobs), strict=True):
+    for job, before in zip(jobs, unfinished.load(jobs), strict=True):
         if before is not None:  # also where nothing was found
             yield Found(job.video, before)
         else:
