@@ -20,6 +20,7 @@ from made_pack import make_pack
 from rcl.config import parse_config
 from rcl.processes import gathered, over_processes, processes
 from rcl.runs import train
+from rcl.training import in_turn
 from test_training import configure, rows_of, weights_of
 from together import Steps, free_port, steps_of, train_together
 
@@ -119,6 +120,13 @@ def check_equal(one: Path, two: Path) -> None:
         assert together.keys() == alone.keys()
         assert together == pytest.approx(alone, abs=1e-3)
     assert shares[0]["validation_mAP"] == shares[1]["validation_mAP"]
+
+
+@pytest.mark.parametrize(("videos", "replicas"), [(5, 2), (4, 2), (7, 3), (2, 3), (3, 1)])
+def test_what_is_found_is_in_the_order_of_the_videos(videos: int, replicas: int) -> None:
+    """Of equal scores, evaluation takes the first, which must not depend on who found it."""
+    shares: list[list[Any]] = [list(range(videos))[rank::replicas] for rank in range(replicas)]
+    assert in_turn(shares) == list(range(videos))
 
 
 def test_one_process_is_its_own_whole() -> None:
