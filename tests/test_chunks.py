@@ -194,6 +194,17 @@ def test_groups_of_a_lattice_hold_each_of_its_segments_once(
     assert (counted == 1).all()
 
 
+@given(length=st.floats(1, 5000), chunk=st.integers(4, 2000), context=st.sampled_from([0.0, 0.25, 0.5]))
+def test_tiles_are_as_wide_as_what_a_segment_sees_asks_for(length: float, chunk: int, context: float) -> None:
+    width = chunks.tile_width(length, chunk, context)
+    middle = 10**5
+    segment = torch.tensor([[middle - length / 2, middle + length / 2]], dtype=torch.float64)
+    (span,) = chunks.span(segment, context, 2 * middle)  # in whole snippets, so up to two longer
+    widest, narrowest = (float(span[1] - span[0]) - less for less in (0, 2))
+    assert narrowest <= width
+    assert width == chunk or width < 2 * widest
+
+
 def test_no_more_anchors_at_a_time_in_a_longer_video() -> None:
     anchors, width = Lattice(2.0, 50.0, 1.25, 0.25), partial(chunks.tile_width, chunk=100, context=0.25)
     most = [max(len(own) for own, _ in anchors.groups(snippets, width)) for snippets in (1000, 2000, 4000)]

@@ -158,6 +158,17 @@ def test_lattice_covers_every_action(case, how_long, where):
     assert tiou(Lattice(**parts)(snippets).segments, truth).max().item() >= bound - 1e-4
 
 
+@pytest.mark.parametrize("snippets", [1, 7, 500, 5801])
+def test_lattice_is_to_the_last_bit_what_published_trainings_drew_from(snippets):
+    """Another rounding of the same formula moves what a training reaches by as much as another seed does."""
+    sizes = sorted({min(2 * 1.25**power, float(snippets)) for power in range(24)})  # the last is the first beyond 308
+    parts = []
+    for size in sizes:
+        start = torch.linspace(0, snippets - size, 1 + math.ceil((snippets - size) / (size * 0.25) - 1e-9))
+        parts.append(torch.stack((start, start + size), dim=-1))
+    assert torch.equal(Lattice(2.0, 308.0, 1.25, 0.25)(snippets).segments, torch.cat(parts))
+
+
 def test_lattice_grows_with_the_video_not_with_its_square():
     parts = {"shortest": 2.0, "longest": 100.0, "ratio": 1.25, "stride": 0.25}
     counts = [len(Lattice(**parts)(snippets).segments) for snippets in (1000, 2000, 4000)]

@@ -90,30 +90,30 @@ class Lattice:
 
 
 class Row(NamedTuple):
-    """A ``number`` of segments of one ``length``, ``step`` apart, from the beginning of a video to its end."""
+    """A ``number`` of segments of one ``length`` that start evenly from 0 to ``room``, where the last ends a video."""
 
     length: float
     number: int
-    step: float
+    room: float
 
     @classmethod
     def of(cls, length: float, snippets: int, spacing: float) -> Row:
         """As many as needed to be no more than ``spacing`` apart in a video of ``snippets``."""
         room = snippets - length
-        count = 1 + math.ceil(room / spacing - 1e-9)
-        return cls(length, count, room / max(count - 1, 1))
+        return cls(length, 1 + math.ceil(room / spacing - 1e-9), room)
 
     def segments(self, first: int, last: int) -> Tensor:
         """Those from ``first`` to before ``last``: ``(last − first, 2)``."""
-        start = (torch.arange(first, last, dtype=torch.float64) * self.step).float()
+        # All of them for a part: a millisecond at ten hours, and to the last bit what the whole lattice has.
+        start = torch.linspace(0, self.room, self.number)[first:last]
         return torch.stack((start, start + self.length), dim=-1)
 
     def before(self, place: float) -> int:
         """How many have their middle before ``place``."""
-        room = place - self.length / 2
-        if room <= 0 or not self.step:
-            return self.number * (room > 0)
-        return math.ceil(min(room / self.step, self.number))
+        start = place - self.length / 2
+        if start <= 0 or not self.room:
+            return self.number * (start > 0)
+        return math.ceil(min(start * (self.number - 1) / self.room, self.number))
 
 
 def pairs(snippets: int, *, longest: int | None = None) -> Anchors:
