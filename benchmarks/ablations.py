@@ -31,9 +31,9 @@ import torch
 from segments import THRESHOLDS, figure, overlaps, positives, save
 from torch.utils.flop_counter import FlopCounterMode
 
-from rcl.assembly import build_model, regular_anchors
-from rcl.config import load_config
-from rcl.training import load_training_data
+from rcl.detector.build import build_model, regular_anchors
+from rcl.detector.config import load_config
+from rcl.training.module import load_training_data
 
 ROOT = Path(__file__).resolve().parents[1]
 

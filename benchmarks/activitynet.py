@@ -27,18 +27,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rcl.annotations import Annotations, load_annotations
-from rcl.assembly import build_augmentation, training_segments
-from rcl.classifiers import label_detections, load_video_scores
-from rcl.config import Config, load_config
-from rcl.datasets import TrainingDataset, VideoDataset, WindowDataset, collate
-from rcl.detections import Detections
+from rcl.data.annotations import Annotations, load_annotations
+from rcl.data.datasets import TrainingDataset, VideoDataset, WindowDataset, collate
+from rcl.data.detections import Detections
+from rcl.data.features import FeatureStore
+from rcl.data.video_scores import label_detections, load_video_scores
+from rcl.detector.build import build_augmentation, training_segments
+from rcl.detector.config import Config, load_config
+from rcl.detector.localizer import Localizer
 from rcl.evaluation import evaluate
-from rcl.features import FeatureStore
-from rcl.localizer import Localizer
-from rcl.losses import assign, boundary_targets
-from rcl.predictions import AnchorScores, Predictions
-from rcl.training import TrainingData, load_training_data
+from rcl.models.losses import assign, boundary_targets
+from rcl.models.predictions import AnchorScores, Predictions
+from rcl.training.module import TrainingData, load_training_data
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "activitynet_tsn_rcl.yaml"
 CHANNELS, CLASSES, WINDOW = 8, 200, 64

@@ -4,8 +4,8 @@
 
 Four ways to the same ``(512, 5050)`` map of all grid segments of ``T = 100`` snippets, two threads:
 
-projected   ``rcl.alignment.SegmentAlignment``: project, then sample.
-plain       ``rcl.alignment.sample_then_convolve``: the same function of any segments in the textbook order.
+projected   ``rcl.models.alignment.SegmentAlignment``: project, then sample.
+plain       ``rcl.models.alignment.sample_then_convolve``: the same function of any segments in the textbook order.
 mask        for this grid alone: multiply with a mask made beforehand (62 MiB), then Conv3d of kernel (32, 1, 1).
 public      the same as the public BMN code does it, on all 100 × 100 cells of the map, half of which are empty.
 
@@ -31,7 +31,7 @@ from measuring import Run, compare, in_turn, peak_memory
 from torch import Tensor
 from torch.nn import functional
 
-from rcl.alignment import SegmentAlignment, interpolation, sample_then_convolve, sampling_positions
+from rcl.models.alignment import SegmentAlignment, interpolation, sample_then_convolve, sampling_positions
 
 SNIPPETS, CHANNELS, OUTPUTS, POINTS, SUBPOINTS, CONTEXT = 100, 128, 512, 32, 3, 0.5
 THREADS = 2

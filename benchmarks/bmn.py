@@ -29,7 +29,7 @@ from measuring import Run, compare, in_turn, peak_memory
 from torch import Tensor
 from torch.nn import functional
 
-from rcl.alignment import interpolation, sampling_positions
+from rcl.models.alignment import interpolation, sampling_positions
 from rcl.models.grid import GridDetector, bmn
 
 SNIPPETS, CHANNELS, POINTS, SUBPOINTS, CONTEXT = 100, 400, 32, 3, 0.5

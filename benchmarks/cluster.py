@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from rcl.rendering import render_videos
+from rcl.video.synthetic.rendering import render_videos
 
 DAMAGED = "figure-007.mp4"
 ROWS = 10

@@ -26,11 +26,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from rcl.annotations import Annotations, VideoAnnotation, save_annotations
-from rcl.assembly import build_model
-from rcl.checkpoints import Facts
-from rcl.config import Config, load_config
-from rcl.localizer import Localizer
+from rcl.data.annotations import Annotations, VideoAnnotation, save_annotations
+from rcl.detector.build import build_model
+from rcl.detector.checkpoint import Facts
+from rcl.detector.config import Config, load_config
+from rcl.detector.localizer import Localizer
 
 THREADS = 2
 CHANNELS, LABELS, LONGEST = 128, 17, 308.0  # 50 Salads: its longest action lasts 308 snippets
@@ -73,7 +73,7 @@ def make_pack(root: Path, *, videos: int = 10, snippets: int = 1600) -> None:
 
 
 def train_in_this_process(folder: str) -> None:
-    from rcl.runs import train
+    from rcl.training.run import train
 
     overrides = [f"data.root={folder}/pack", "data.validation_subset=null", "training.epochs=2"]
     train(load_config(CONFIG, overrides), Path(folder) / "run")

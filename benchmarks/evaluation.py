@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rcl.annotations import Annotations, VideoAnnotation
-from rcl.detections import Detections
+from rcl.data.annotations import Annotations, VideoAnnotation
+from rcl.data.detections import Detections
 from rcl.evaluation import evaluate
 
 VIDEOS, CLASSES, GROUND_TRUTHS, DETECTIONS = 4_728, 200, 7_654, 500_000

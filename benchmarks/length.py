@@ -31,11 +31,11 @@ import torch
 from measuring import resident
 from torch import nn
 
-from rcl.assembly import build_model
-from rcl.checkpoints import Facts
-from rcl.config import load_config
-from rcl.localizer import Localizer
-from rcl.segments import Timeline
+from rcl.data.segments import Timeline
+from rcl.detector.build import build_model
+from rcl.detector.checkpoint import Facts
+from rcl.detector.config import load_config
+from rcl.detector.localizer import Localizer
 
 RATE = 15.0
 LABELS, LONGEST = 17, 308

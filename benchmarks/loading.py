@@ -25,10 +25,10 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from rcl.config import Config, load_config
-from rcl.datasets import EpochBatches
-from rcl.runs import train, training_dataset
-from rcl.training import load_training_data
+from rcl.data.datasets import EpochBatches
+from rcl.detector.config import Config, load_config
+from rcl.training.module import load_training_data
+from rcl.training.run import train, training_dataset
 
 EPOCHS = 10  # of the padded share
 

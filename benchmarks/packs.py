@@ -26,11 +26,11 @@ import numpy as np
 import torch
 from measuring import peak_memory
 
-from rcl.annotations import Annotations, VideoAnnotation, load_annotations, save_annotations
 from rcl.cli.detection import jobs_of
-from rcl.config import Config, parse_config
-from rcl.datasets import EpochBatches
-from rcl.training import load_training_data
+from rcl.data.annotations import Annotations, VideoAnnotation, load_annotations, save_annotations
+from rcl.data.datasets import EpochBatches
+from rcl.detector.config import Config, parse_config
+from rcl.training.module import load_training_data
 
 CHANNELS, SEGMENTS, LABELS, SECONDS = 32, 5, 20, 10.0
 WINDOW = 8

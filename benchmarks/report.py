@@ -23,14 +23,14 @@ import torch
 from playwright.sync_api import sync_playwright
 from torch import Tensor
 
-from rcl.annotations import Annotations, VideoAnnotation
-from rcl.assembly import build_model
-from rcl.checkpoints import Facts
-from rcl.config import Config
-from rcl.detections import Detections
-from rcl.localizer import Localizer
-from rcl.report.page import write_report
-from rcl.segments import Timeline
+from rcl.data.annotations import Annotations, VideoAnnotation
+from rcl.data.detections import Detections
+from rcl.data.segments import Timeline
+from rcl.detector.build import build_model
+from rcl.detector.checkpoint import Facts
+from rcl.detector.config import Config
+from rcl.detector.localizer import Localizer
+from rcl.web.report.page import write_report
 
 SNIPPETS, RATE, CHANNELS, ACTIONS = 500, 2.5, 128, 12
 LABELS = tuple(f"action {number}" for number in range(20))

@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from rcl.config import Config, load_config
-from rcl.datasets import EpochBatches
-from rcl.losses import assign
-from rcl.runs import training_dataset
-from rcl.segments import length
-from rcl.training import load_training_data
+from rcl.data.datasets import EpochBatches
+from rcl.data.segments import length
+from rcl.detector.config import Config, load_config
+from rcl.models.losses import assign
+from rcl.training.module import load_training_data
+from rcl.training.run import training_dataset
 
 BINS = np.linspace(0, 1, 21)
 THRESHOLDS = (0.3, 0.5, 0.7, 0.9)

@@ -32,15 +32,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from rcl.annotations import Annotations, VideoAnnotation, save_annotations
-from rcl.assembly import build_criterion, build_model
-from rcl.config import Config, load_config
-from rcl.datasets import Batch, collate
-from rcl.detections import Detections
+from rcl.data.annotations import Annotations, VideoAnnotation, save_annotations
+from rcl.data.datasets import Batch, collate
+from rcl.data.detections import Detections
+from rcl.detector.build import build_criterion, build_model
+from rcl.detector.config import Config, load_config
+from rcl.detector.localizer import Localizer
 from rcl.evaluation.metrics import evaluate
-from rcl.localizer import Localizer
-from rcl.runs import training_dataset
-from rcl.training import TrainingData, load_training_data
+from rcl.training.module import TrainingData, load_training_data
+from rcl.training.run import training_dataset
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 CHANNELS, VIDEOS, BATCH, RATE = 2048, 4, 4, 2.5

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rcl.annotations import Annotations, VideoAnnotation, save_annotations
+from rcl.data.annotations import Annotations, VideoAnnotation, save_annotations
 
 SNIPPETS_PER_SECOND = 5.0
 CHANNELS = 32

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import uvicorn
 
-from rcl.checkpoints import Facts
-from rcl.serve.app import build_app
-from rcl.serve.session import Session
+from rcl.detector.checkpoint import Facts
 from rcl.video.extraction import choose_extraction, extract_features
+from rcl.web.serve.app import build_app
+from rcl.web.serve.session import Session
 from rendered import render
 from untrained import FACTS, save_untrained
 

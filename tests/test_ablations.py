@@ -8,9 +8,8 @@ from types import ModuleType
 
 import pytest
 
-from rcl.config import load_config
-
-ROOT = Path(__file__).resolve().parents[1]
+from places import ROOT
+from rcl.detector.config import load_config
 
 
 @pytest.fixture(scope="module")

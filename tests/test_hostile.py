@@ -24,23 +24,25 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rcl.annotations import Annotations, VideoAnnotation, load_annotations, save_annotations
-from rcl.checkpoints import read_checkpoint
-from rcl.classifiers import load_video_scores
-from rcl.config import parse_config
-from rcl.conversion import convert
-from rcl.detections import Detections
-from rcl.errors import InputError
+from rcl.data.annotations import Annotations, VideoAnnotation, load_annotations, save_annotations
+from rcl.data.detections import Detections
+from rcl.data.features import FeatureStore, read_features
+from rcl.data.formats import elan, label_studio, via
+from rcl.data.formats.annotation_tools import read
+from rcl.data.formats.exported import Exported
+from rcl.data.formats.subtitles import save_subtitles
+from rcl.data.formats.thumos14 import read_bmn, read_thumos14
+from rcl.data.video_scores import load_video_scores
+from rcl.detector.checkpoint import read_checkpoint
+from rcl.detector.config import parse_config
+from rcl.detector.convert import convert
+from rcl.detector.localizer import Localizer
 from rcl.evaluation.characteristics import read_characteristics
-from rcl.exchange import Exported, elan, label_studio, read, via
-from rcl.features import FeatureStore, read_features
-from rcl.files import LARGEST_TEXT, write_json, write_text
-from rcl.localizer import Localizer
-from rcl.public_annotations import read_bmn, read_thumos14
-from rcl.subtitles import save_subtitles
+from rcl.system.errors import InputError
+from rcl.system.text_files import LARGEST_TEXT, write_json, write_text
+from rcl.video.backbones.exported import ONNXBackbone, TorchScriptBackbone
+from rcl.video.backbones.i3d import I3DBackbone
 from rcl.video.decoding import VideoReader
-from rcl.video.exported import ONNXBackbone, TorchScriptBackbone
-from rcl.video.i3d import I3DBackbone
 from rcl.video.packs import PackWriter
 from rcl.video.settings import ExtractionSettings, read_settings
 from typed import Rcl
@@ -91,7 +93,7 @@ class Trap:
 
 
 def resume(path: Path, pack: Path) -> None:
-    from rcl.runs import train
+    from rcl.training.run import train
 
     path.parent.joinpath("run").mkdir()
     path.rename(path.parent / "run" / "last.ckpt")
@@ -133,7 +135,7 @@ def test_code_in_a_file_is_refused_and_not_executed(tmp_path: Path, pack: Path, 
 
 
 def test_a_flow_stream_with_code_is_refused_too(tmp_path: Path) -> None:
-    from rcl.video.i3d import I3D
+    from rcl.video.backbones.i3d import I3D
 
     torch.save(I3D().state_dict(), tmp_path / "rgb.pt")
     torch.save({"weights": Trap(tmp_path / "sprung")}, tmp_path / "flow.pt")
@@ -524,9 +526,9 @@ def extreme_videos(draw: st.DrawFn) -> Annotations:
 def test_extreme_numbers_in_a_pack_are_trained_on_or_refused(
     tmp_path: Path, annotations: Annotations, sizes: dict
 ) -> None:
-    from rcl.assembly import build_augmentation, regular_anchors, training_segments
-    from rcl.datasets import TrainingDataset
-    from rcl.training import load_training_data
+    from rcl.data.datasets import TrainingDataset
+    from rcl.detector.build import build_augmentation, regular_anchors, training_segments
+    from rcl.training.module import load_training_data
 
     (tmp_path / "features").mkdir(exist_ok=True)
     for name in annotations.videos:
@@ -684,7 +686,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
                 raise OSError(errno.ENOSPC, "No space left on device")
             replace(source, target)
 
-        monkeypatch.setattr("rcl.files.os.replace", refuse)
+        monkeypatch.setattr("rcl.system.text_files.os.replace", refuse)
 
     return fill
 
@@ -774,7 +776,7 @@ def test_detections_that_have_no_room_are_put_elsewhere(
             raise OSError(errno.ENOSPC, "No space left on device")
         room(source, target)
 
-    monkeypatch.setattr("rcl.files.os.replace", refuse_once)
+    monkeypatch.setattr("rcl.system.text_files.os.replace", refuse_once)
     result = rcl_("detect", tmp_path / "a.ckpt", tmp_path / "v.npy", "--output", tmp_path / "found.json")
     assert result.status == 2
     (rescued,) = (tmp_path / "spare").rglob("found.json")

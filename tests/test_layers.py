@@ -1,74 +1,23 @@
-"""Imports point one way (docs/design.md, "Data flow"). Every import statement counts, also one inside a function."""
+"""Imports point one way, from floor to floor (docs/design.md). Imports inside functions count too."""
 
 import ast
-from pathlib import Path
+from graphlib import CycleError, TopologicalSorter
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parents[1] / "src" / "rcl"
+from places import ROOT
 
-# Unit → level. A unit is a module or a folder of modules that belong together; a new one has to be given a level here.
-LEVELS = {
-    **dict.fromkeys(
-        [
-            "segments",
-            "soft_nms",
-            "sequences",
-            "annotations",
-            "detections",
-            "features",
-            "predictions",
-            "errors",
-            "files",
-            "feature_files",
-            "tensor_files",
-            "subtitles",
-            "machine",
-            "classifiers",
-            "public_annotations",
-            "rescaling",
-            "windows",
-            "chunks",
-            "storage",
-            "cluster",
-            "exchange",
-            "processes",
-        ],
-        1,
-    ),
-    **dict.fromkeys(
-        ["datasets", "sampling", "alignment", "losses", "models", "postprocess", "evaluation", "config"], 2
-    ),
-    **dict.fromkeys(["checkpoints", "video", "rendering", "figure", "scenery"], 2),
-    **dict.fromkeys(
-        [
-            "assembly",
-            "training",
-            "runs",
-            "ending",
-            "localizer",
-            "inputs",
-            "detecting",
-            "cli",
-            "report",
-            "tables",
-            "fit",
-            "public_weights",
-            "conversion",
-        ],
-        3,
-    ),
-    "serve": 3,
-    "": 3,  # rcl/__init__.py: what users import
-}
-# Level 2 knows level 1, itself, and this.
-BESIDES = {
-    ("models", "alignment"),
-    ("checkpoints", "config"),
-    ("rendering", "figure"),
-    ("rendering", "scenery"),
-}
-NOT_INSTALLED_HERE = {"torchvision", "torchaudio"}  # there is no CPU build
+PACKAGE = ROOT / "src" / "rcl"
+
+FLOORS = (  # from the ground up: a room knows the floors below its own, and itself
+    {"system"},
+    {"data"},
+    {"models", "video", "evaluation"},
+    {"detector"},
+    {"training", "web"},
+    {"cli"},
+)
+NOT_INSTALLED_HERE = {"torchvision", "torchaudio"}  # they have no CPU build
 
 MODULES = {
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
@@ -89,71 +38,72 @@ def imports(source, module, *, is_package=False):
                 yield f"{base}.{alias.name}" if f"{base}.{alias.name}" in MODULES else base
 
 
-def unit_of(module):
+def imports_of(module):
+    path = MODULES[module]
+    return set(imports(path.read_text(encoding="utf-8"), module, is_package=path.name == "__init__.py"))
+
+
+def room_of(module):
     return [*module.split("."), ""][1]
 
 
+def floor_of(room):
+    """The number of a room's floor; ``rcl/__init__.py``, the public names, stands above all but the command line."""
+    return next((number for number, rooms in enumerate(FLOORS) if room in rooms), len(FLOORS) - 1)
+
+
 def is_allowed(own, other):
-    if own == other:
-        return True
-    if other == "cli":
-        return False
-    level, lower = LEVELS[own], LEVELS[other]
-    return level > lower or level == lower != 2 or (own, other) in BESIDES
+    return own == other or floor_of(own) > floor_of(other)
 
 
-def violations(source, module, *, is_package=False):
-    found = set()
-    for name in imports(source, module, is_package=is_package):
-        top = name.split(".")[0]
-        if top in NOT_INSTALLED_HERE or (top == "rcl" and not is_allowed(unit_of(module), unit_of(name))):
-            found.add(f"{module} imports {name}")
-    return sorted(found)
+def violations(names, module):
+    return sorted(
+        f"{module} imports {name}"
+        for name in names
+        if name.split(".")[0] in NOT_INSTALLED_HERE
+        or (name.split(".")[0] == "rcl" and not is_allowed(room_of(module), room_of(name)))
+    )
 
 
-def test_every_module_has_a_level():
-    assert len(MODULES) > 20
-    missing = {unit_of(module) for module in MODULES} - LEVELS.keys()
-    assert not missing, f"give these a level in tests/test_layers.py: {sorted(missing)}"
+def test_every_room_has_a_floor():
+    rooms = {room_of(module) for module in MODULES} - {""}
+    assert rooms == set().union(*FLOORS)
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_point_one_way(module):
-    path = MODULES[module]
-    assert violations(path.read_text(encoding="utf-8"), module, is_package=path.name == "__init__.py") == []
+    assert violations(imports_of(module), module) == []
+
+
+def test_no_circle_between_files():
+    graph = {module: imports_of(module) & MODULES.keys() - {module} for module in MODULES}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
 
 
 @pytest.mark.parametrize(
-    ("module", "source", "count"),
+    ("module", "source", "found"),
     [
-        ("rcl.segments", "from rcl.errors import InputError", 0),
-        ("rcl.segments", "from rcl.losses import tiou", 1),
-        ("rcl.segments", "from rcl import losses", 1),
-        ("rcl.segments", "import rcl.losses as l", 1),
-        ("rcl.segments", "from . import losses", 1),
-        ("rcl.segments", "from .losses import tiou", 1),
-        ("rcl.segments", "def f():\n    from rcl.config import Config", 1),
-        ("rcl.segments", "if TYPE_CHECKING:\n    from rcl.config import Config", 1),
-        ("rcl.segments", "import rcl", 1),
-        ("rcl.segments", "from rcl import Localizer", 1),
-        ("rcl.losses", "from rcl.predictions import Predictions", 0),
-        ("rcl.losses", "from rcl.sampling import grid", 1),
-        ("rcl.losses", "from rcl.assembly import build_model", 1),
-        ("rcl.models.rcl", "from rcl.models.bmn import BMNEncoder\nfrom rcl.alignment import SegmentAlignment", 0),
-        ("rcl.models.rcl", "from .bmn import BMNEncoder\nfrom ..alignment import SegmentAlignment", 0),
-        ("rcl.models.rcl", "from ..config import Config", 1),
-        ("rcl.models.rcl", "from rcl.sampling import grid", 1),
-        ("rcl.alignment", "from rcl.models.rcl import RCL", 1),
-        ("rcl.checkpoints", "from rcl.config import Config", 0),
-        ("rcl.config", "from rcl.checkpoints import Facts", 1),
-        ("rcl.training", "from rcl.models.rcl import RCL\nfrom rcl.localizer import Localizer", 0),
-        ("rcl.runs", "from rcl.cli import main", 1),
-        ("rcl.segments", "import rcl.cli\nfrom rcl.config import Config\nfrom rcl import localizer", 3),
-        ("rcl.training", "import torchvision", 1),
-        ("rcl.training", "def f():\n    from torchvision.io import read_video", 1),
-        ("rcl.training", "import torchaudio.functional", 1),
-        ("rcl.training", "import torch\nfrom torch import nn", 0),
+        ("rcl.data.segments", "from rcl.system.errors import InputError", 0),
+        ("rcl.data.segments", "from rcl.models.losses import tiou", 1),
+        ("rcl.data.segments", "from rcl.models import losses", 1),
+        ("rcl.data.segments", "import rcl.models.losses as l", 1),
+        ("rcl.data.segments", "from ..models import losses", 1),
+        ("rcl.data.segments", "from . import detections", 0),
+        ("rcl.data.segments", "def f():\n    from rcl.detector.config import Config", 1),
+        ("rcl.data.segments", "if TYPE_CHECKING:\n    from rcl.detector.config import Config", 1),
+        ("rcl.data.segments", "import rcl", 1),
+        ("rcl.data.segments", "from rcl import Localizer", 1),
+        ("rcl.models.losses", "from rcl.evaluation.matching import match", 1),
+        ("rcl.models.losses", "from .predictions import Predictions", 0),
+        ("rcl.web.report.page", "from rcl.training.fit import Fit", 1),
+        ("rcl.detector.build", "import torchvision", 1),
+        ("rcl.detector.build", "import torch", 0),
+        ("rcl.detector.build", "from rcl.cli import main", 1),
+        ("rcl.cli.training", "from rcl.training.fit import Fit\nfrom rcl import Localizer", 1),
     ],
 )
-def test_the_rule_itself(module, source, count):
-    assert len(violations(source, module)) == count
+def test_the_check_itself(module, source, found):
+    assert len(violations(set(imports(source, module)), module)) == found

@@ -16,11 +16,11 @@ from typing import NamedTuple
 
 import pytest
 
+from places import ROOT
 from quick import quick_fit
 from rcl.cli import main
 from untrained import save_untrained
 
-ROOT = Path(__file__).resolve().parents[1]
 QUICK = ["training.epochs=1", "training.validate_every=1", "sampling.regular=50", "inference.candidates=300"]
 
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 
-from rcl.config import parse_config
-from rcl.runs import train
+from rcl.detector.config import parse_config
+from rcl.training.run import train
 
 
 class Steps(Callback):

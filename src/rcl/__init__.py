@@ -1,8 +1,8 @@
 """RCL: temporal action localization with continuous anchoring and recurrent refinement."""
 
-from rcl.annotations import Annotations, load_annotations
-from rcl.detections import Detection, Detections
-from rcl.errors import InputError
-from rcl.localizer import Localizer
+from rcl.data.annotations import Annotations, load_annotations
+from rcl.data.detections import Detection, Detections
+from rcl.detector.localizer import Localizer
+from rcl.system.errors import InputError
 
 __all__ = ["Annotations", "Detection", "Detections", "InputError", "Localizer", "load_annotations"]

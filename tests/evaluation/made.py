@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from rcl.annotations import Annotations, VideoAnnotation
-from rcl.detections import Detections
+from rcl.data.annotations import Annotations, VideoAnnotation
+from rcl.data.detections import Detections
 
 
 def make_annotations(videos, durations=None):

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,16 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import make_annotations, make_detections
 
-from rcl.annotations import load_annotations
-from rcl.detections import Detections
-from rcl.errors import InputError
+from places import SHARED
+from rcl.data.annotations import load_annotations
+from rcl.data.detections import Detections
 from rcl.evaluation import evaluate
 from rcl.evaluation.characteristics import cut, measure, read_characteristics, recognized_scheme
 from rcl.evaluation.detad import diagnose
 from rcl.evaluation.diagnosis import KINDS
 from rcl.evaluation.ground_truths import ground_truths
+from rcl.system.errors import InputError
 
-GOLDEN = Path(__file__).resolve().parents[2].parent / "shared" / "golden"
+GOLDEN = SHARED / "golden"
 TOLERANCE = 1e-12
 
 

@@ -1,7 +1,6 @@
 """Average precision and recall against the official programs' outputs and against plain loops."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import make_annotations, make_detections
 
-from rcl.errors import InputError
+from places import SHARED
 from rcl.evaluation import average_precision, average_recall, evaluate
+from rcl.system.errors import InputError
 
-GOLDEN = Path(__file__).resolve().parents[2].parent / "shared" / "golden"
+GOLDEN = SHARED / "golden"
 ANET_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason=f"golden files of the official tools are not at {GOLDEN}")
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rcl.alignment import SegmentAlignment
+from rcl.models.alignment import SegmentAlignment
 from rcl.models.anchoring import AnchorEmbedding, Readout, coordinates
 from rcl.models.encoding import Encoding
-from rcl.predictions import AnchorScores
+from rcl.models.predictions import AnchorScores
 
 CHANNELS, WIDTH = 4, 12
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rcl.alignment import SegmentAlignment
+from rcl.models.alignment import SegmentAlignment
 from rcl.models.bmn import BMNEncoder
 from rcl.models.encoding import Encoding
 from rcl.models.temporal import TemporalEncoder

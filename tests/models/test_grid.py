@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from plain_bmn import PlainBMN
-from rcl.alignment import SegmentAlignment
-from rcl.errors import InputError
-from rcl.losses import Criterion
+from rcl.models.alignment import SegmentAlignment
 from rcl.models.bmn import BMNEncoder
 from rcl.models.grid import Cells, GridDetector, GridEncoding, GridHead, bmn
+from rcl.models.losses import Criterion
+from rcl.models.sampling import grid
 from rcl.models.temporal import TemporalEncoder
-from rcl.sampling import grid
+from rcl.system.errors import InputError
 
 LAYOUTS = {"durations": Cells(), "starts": Cells("starts", last=1.0)}
 layouts = pytest.mark.parametrize("layout", LAYOUTS)

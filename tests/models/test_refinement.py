@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rcl.assembly import build_model
-from rcl.config import parse_config
-from rcl.losses import Criterion
+from rcl.data.segments import clip, length, tiou_pairs
+from rcl.detector.build import build_model
+from rcl.detector.config import parse_config
+from rcl.models.losses import Criterion
+from rcl.models.predictions import AnchorScores, Predictions
 from rcl.models.rcl import RCL
 from rcl.models.refinement import Movement
-from rcl.predictions import AnchorScores, Predictions
-from rcl.segments import clip, length, tiou_pairs
 
 CHANNELS, LABELS, SNIPPETS = 6, 3, 30
 

@@ -17,7 +17,7 @@ from rcl.cli.extraction import extract
 from rcl.cli.report import report
 from rcl.cli.serve import serve
 from rcl.cli.training import demo, fit, train
-from rcl.errors import InputError
+from rcl.system.errors import InputError
 
 app = typer.Typer(
     help="Temporal action localization: find when each action starts and ends in untrimmed videos.",

@@ -15,8 +15,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from rcl.errors import InputError
-from rcl.files import to_path
+from rcl.system.errors import InputError
+from rcl.system.text_files import to_path
 
 HOW_TO_GO_ON = {
     "detect": "; the same command goes on",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rcl.errors import InputError
+from rcl.system.errors import InputError
 
 
 def convert(
@@ -19,7 +19,7 @@ def convert(
     ] = None,
 ) -> None:
     """Make a checkpoint of weights of public implementations of BMN and G-TAD; it proposes segments without labels."""
-    from rcl.conversion import convert as run
+    from rcl.detector.convert import convert as run
 
     if network not in ("bmn", "gtad"):
         raise InputError("--network", expected="bmn or gtad", found=network, fix="correct it")

@@ -15,18 +15,18 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from rcl.checkpoints import read_checkpoint
-from rcl.classifiers import VideoScores, label_detections, load_video_scores
 from rcl.cli.console import Location, location, notes
 from rcl.cli.engines import Address, Engine, EngineName, chosen_cluster, messages_aside
 from rcl.cli.extraction import end_with
-from rcl.detecting import Found, Unfinished, detect_here, detect_on_cluster
-from rcl.detections import Detections
-from rcl.errors import InputError
-from rcl.files import check_place, file_digest, listed
-from rcl.inputs import Job, jobs_of
-from rcl.localizer import Localizer
-from rcl.subtitles import EXTENSIONS, MIN_SCORE, save_subtitles
+from rcl.data.detections import Detections
+from rcl.data.formats.subtitles import EXTENSIONS, MIN_SCORE, save_subtitles
+from rcl.data.video_scores import VideoScores, label_detections, load_video_scores
+from rcl.detector.checkpoint import read_checkpoint
+from rcl.detector.detect_many import Found, Unfinished, detect_here, detect_on_cluster
+from rcl.detector.inputs import Job, jobs_of
+from rcl.detector.localizer import Localizer
+from rcl.system.errors import InputError
+from rcl.system.text_files import check_place, file_digest, listed
 
 
 def detect(

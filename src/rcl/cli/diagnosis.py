@@ -10,18 +10,18 @@ from typing import Annotated, cast, get_args
 import numpy as np
 import typer
 
-from rcl.annotations import Annotations, load_annotations
 from rcl.cli.console import Location, location, notes, print_table
 from rcl.cli.evaluation import leave_aside, parse_thresholds
-from rcl.datasets import find_annotations
-from rcl.detections import Detections
-from rcl.errors import InputError
+from rcl.cli.tables import bucket_table, error_table
+from rcl.data.annotations import Annotations, load_annotations
+from rcl.data.datasets import find_annotations
+from rcl.data.detections import Detections
 from rcl.evaluation import detad
 from rcl.evaluation.characteristics import BucketScheme, read_characteristics, recognized_scheme
 from rcl.evaluation.diagnosis import Diagnosis
-from rcl.files import check_place, listed, write_json
-from rcl.storage import is_dir
-from rcl.tables import bucket_table, error_table
+from rcl.system.errors import InputError
+from rcl.system.paths import is_dir
+from rcl.system.text_files import check_place, listed, write_json
 
 
 def diagnose(
@@ -177,7 +177,7 @@ def _note(diagnoses: dict[str, Diagnosis]) -> None:
 
 def _write(output: Path, diagnoses: dict[str, Diagnosis]) -> None:
     """``detad.json`` and three figures, each as SVG and PNG."""
-    from rcl.report import figures  # matplotlib takes its time
+    from rcl.web.report import figures  # matplotlib takes its time
 
     content = {name: diagnosis.to_json() for name, diagnosis in diagnoses.items()}
     single = next(iter(content.values()))

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from rcl.cluster import Cluster
-from rcl.errors import InputError
+from rcl.system.errors import InputError
+from rcl.system.ray_cluster import Cluster
 
 
 class EngineName(str, Enum):

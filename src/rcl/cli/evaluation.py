@@ -8,15 +8,15 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from rcl.annotations import load_annotations
 from rcl.cli.console import Location, location, notes, print_table
-from rcl.datasets import find_annotations
-from rcl.detections import Detections
-from rcl.errors import InputError
+from rcl.cli.tables import evaluation_table
+from rcl.data.annotations import load_annotations
+from rcl.data.datasets import find_annotations
+from rcl.data.detections import Detections
 from rcl.evaluation import metrics
-from rcl.files import write_json
-from rcl.storage import is_dir
-from rcl.tables import evaluation_table
+from rcl.system.errors import InputError
+from rcl.system.paths import is_dir
+from rcl.system.text_files import write_json
 
 
 def evaluate(

@@ -9,14 +9,15 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from rcl.annotations import Annotations, save_annotations, to_subset
 from rcl.cli.console import notes
-from rcl.datasets import find_annotations
-from rcl.detections import Detections
-from rcl.errors import InputError
-from rcl.exchange import FORMATS, Exported, elan, format_of, label_studio, merge, read, table, via
-from rcl.exchange.content import with_subset
-from rcl.files import Defect, extension_of, listed
+from rcl.data.annotations import Annotations, save_annotations, to_subset
+from rcl.data.datasets import find_annotations
+from rcl.data.detections import Detections
+from rcl.data.formats import elan, label_studio, table, via
+from rcl.data.formats.annotation_tools import FORMATS, format_of, merge, read
+from rcl.data.formats.exported import Exported, with_subset
+from rcl.system.errors import InputError
+from rcl.system.text_files import Defect, extension_of, listed
 
 MAX_FPS = 10**6  # beyond, numbers of frames do not fit into 64 bits
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from rcl.annotations import load_annotations
 from rcl.cli.console import Location, location, notes
 from rcl.cli.engines import Address, Engine, EngineName, chosen_cluster, messages_aside
-from rcl.errors import InputError
-from rcl.files import is_remote, listed
-from rcl.machine import best_device, usable_cores
-from rcl.video.backbones import BackboneOptions
+from rcl.data.annotations import load_annotations
+from rcl.system.device import best_device, usable_cores
+from rcl.system.errors import InputError
+from rcl.system.text_files import is_remote, listed
+from rcl.video.backbones.build import BackboneOptions
 
 if TYPE_CHECKING:
     from rcl.video.packs import Outcome

@@ -10,19 +10,19 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from rcl.annotations import Annotations, load_annotations
 from rcl.cli.console import Location, location, notes
 from rcl.cli.evaluation import leave_aside, parse_thresholds
-from rcl.datasets import find_annotations, is_pack
-from rcl.detections import Detections
-from rcl.errors import InputError
+from rcl.data.annotations import Annotations, load_annotations
+from rcl.data.datasets import find_annotations, is_pack
+from rcl.data.detections import Detections
+from rcl.detector.inputs import jobs_of
+from rcl.detector.localizer import Localizer
 from rcl.evaluation.characteristics import BucketScheme, Fields, read_characteristics, recognized_scheme
-from rcl.files import check_place
-from rcl.inputs import jobs_of
-from rcl.localizer import Localizer
-from rcl.report.page import FeatureReader, write_report
-from rcl.storage import is_dir
+from rcl.system.errors import InputError
+from rcl.system.paths import is_dir
+from rcl.system.text_files import check_place
 from rcl.video.finding import find_videos
+from rcl.web.report.page import FeatureReader, write_report
 
 
 def report(

@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 
 from rcl.cli.console import notes
-from rcl.errors import InputError
-from rcl.files import listed
-from rcl.localizer import Localizer
+from rcl.detector.localizer import Localizer
+from rcl.system.errors import InputError
+from rcl.system.text_files import listed
 
 
 def serve(
@@ -35,14 +35,14 @@ def serve(
     try:
         import uvicorn
 
-        from rcl.serve.app import build_app
-        from rcl.serve.guard import is_loopback
+        from rcl.web.serve.app import build_app
+        from rcl.web.serve.guard import is_loopback
     except ModuleNotFoundError as error:
         if error.name not in ("starlette", "uvicorn"):
             raise
         fix = 'pip install "rcl-tad[serve]"'
         raise InputError("rcl serve", expected="starlette and uvicorn", found="no such packages", fix=fix) from None
-    from rcl.serve.session import Session
+    from rcl.web.serve.session import Session
 
     listener = _listen(host, port)
     with contextlib.closing(listener):

@@ -32,16 +32,16 @@ from rcl.cli.extraction import (
     tell_unmatched,
     usual_workers,
 )
-from rcl.config import load_config
-from rcl.detections import Detections
-from rcl.errors import InputError
-from rcl.machine import best_device
-from rcl.subtitles import MIN_SCORE, save_subtitles
-from rcl.tables import evaluation_table
+from rcl.cli.tables import evaluation_table
+from rcl.data.detections import Detections
+from rcl.data.formats.subtitles import MIN_SCORE, save_subtitles
+from rcl.detector.config import load_config
+from rcl.system.device import best_device
+from rcl.system.errors import InputError
 
 if TYPE_CHECKING:
-    from rcl.cluster import Cluster
-    from rcl.fit import Fit
+    from rcl.system.ray_cluster import Cluster
+    from rcl.training.fit import Fit
 
 DEMO_VIDEOS, DEMO_HELD_OUT = 32, 8
 
@@ -62,8 +62,10 @@ def train(
     from lightning.pytorch.utilities import rank_zero_only
     from torch import distributed
 
-    from rcl.ending import ProcessLost
-    from rcl.runs import train as run  # Lightning takes a second to import, which the other commands need not wait for
+    from rcl.training.process_group import ProcessLost
+    from rcl.training.run import (
+        train as run,  # Lightning takes a second to import, which the other commands need not wait for
+    )
 
     quiet_lightning()
     try:
@@ -120,8 +122,8 @@ def fit(
 
     With --engine ray the features are extracted there; the training is on this machine.
     """
-    import rcl.runs  # noqa: F401, before its messages can be silenced
-    from rcl.fit import Fit
+    import rcl.training.run  # noqa: F401, before its messages can be silenced
+    from rcl.training.fit import Fit
     from rcl.video.finding import find_videos
 
     quiet_lightning()
@@ -174,10 +176,10 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same result.")] = 0,
 ) -> None:
     """The whole chain on rendered videos, from rendering to evaluation; a minute and a half on two cores."""
-    import rcl.runs  # noqa: F401, before its messages can be silenced
-    from rcl.fit import Fit, hold_out
-    from rcl.rendering import render_videos, write_labels
+    import rcl.training.run  # noqa: F401, before its messages can be silenced
+    from rcl.training.fit import Fit, hold_out
     from rcl.video.finding import find_videos
+    from rcl.video.synthetic.rendering import render_videos, write_labels
 
     quiet_lightning()
     folder, run = output / "videos", output / "run"

@@ -14,10 +14,10 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from rcl.annotations import Annotations
-from rcl.errors import InputError
+from rcl.data.annotations import Annotations
 from rcl.evaluation.ground_truths import GroundTruths
-from rcl.files import Defect, PathLike, read_json, to_number, to_path
+from rcl.system.errors import InputError
+from rcl.system.text_files import Defect, PathLike, read_json, to_number, to_path
 
 BucketScheme = Literal["activitynet", "thumos14", "data"]
 Fields: TypeAlias = Mapping[str, Mapping[str, np.ndarray]]  # characteristic → video → (N,) values, NaN where unknown

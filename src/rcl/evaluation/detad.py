@@ -11,14 +11,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from rcl.annotations import Annotations
-from rcl.detections import Detections
-from rcl.errors import InputError
+from rcl.data.annotations import Annotations
+from rcl.data.detections import Detections
 from rcl.evaluation.characteristics import BucketScheme, Characteristic, Fields, cut, measure
 from rcl.evaluation.diagnosis import BANDS, KINDS, Diagnosis, FalseNegatives, FalsePositives, Rates, Sensitivity
 from rcl.evaluation.ground_truths import GroundTruths, checked_thresholds, ground_truths, index_detections
 from rcl.evaluation.matching import GroupedSegments, candidate_pairs
 from rcl.evaluation.normalized import Ranking, normalized_ap, normalized_precision, rank
+from rcl.system.errors import InputError
 
 _BACKGROUND_TIOU = 0.1  # an error below it has nothing to do with any ground truth
 _FOUND_PRECISION = 0.05  # a ground truth counts as found where the normalized precision is above it

@@ -8,10 +8,10 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from rcl.annotations import Annotations
-from rcl.detections import Detections
-from rcl.errors import InputError
+from rcl.data.annotations import Annotations
+from rcl.data.detections import Detections
 from rcl.evaluation.matching import GroupedSegments
+from rcl.system.errors import InputError
 
 Policy = Literal["official", "deduplicated"]
 

@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from rcl.annotations import Annotations
-from rcl.detections import Detections
-from rcl.errors import InputError
+from rcl.data.annotations import Annotations
+from rcl.data.detections import Detections
 from rcl.evaluation.ground_truths import (
     GroundTruths,
     IndexedDetections,
@@ -27,6 +26,7 @@ from rcl.evaluation.ground_truths import (
 )
 from rcl.evaluation.matching import best_tiou, match
 from rcl.evaluation.recall import RECALL_TIOU_THRESHOLDS, RecallCurve, average_recall, recall_curve
+from rcl.system.errors import InputError
 
 __all__ = ["Evaluation", "RecallCurve", "average_precision", "average_recall", "evaluate"]
 

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rcl.annotations import Annotations
-from rcl.detections import Detections
-from rcl.errors import InputError
+from rcl.data.annotations import Annotations
+from rcl.data.detections import Detections
 from rcl.evaluation.ground_truths import (
     GroundTruths,
     IndexedDetections,
@@ -22,6 +21,7 @@ from rcl.evaluation.ground_truths import (
     index_detections,
 )
 from rcl.evaluation.matching import GroupedSegments, candidate_pairs
+from rcl.system.errors import InputError
 
 RECALL_TIOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """Thresholds of average recall, fixed by the ActivityNet proposal task whatever thresholds the mAP uses."""

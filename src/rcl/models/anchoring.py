@@ -7,11 +7,11 @@ import warnings
 import torch
 from torch import Tensor, nn
 
-from rcl.alignment import SegmentAlignment
+from rcl.data.segments import length
+from rcl.models.alignment import SegmentAlignment
 from rcl.models.encoding import Encoding, ProjectedEncoding
 from rcl.models.gtad import GraphAlignment
-from rcl.predictions import AnchorScores
-from rcl.segments import length
+from rcl.models.predictions import AnchorScores
 
 
 def coordinates(anchors: Tensor, snippets: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rcl.alignment import Projected
+from rcl.models.alignment import Projected
 
 
 class Encoding(NamedTuple):
@@ -33,7 +33,7 @@ class ProjectedEncoding(NamedTuple):
     """A video, encoded and projected once, queried anywhere; ``mask`` and ``boundaries`` as in :class:`Encoding`.
 
     With a ``place`` it is a piece of a longer video. It is asked about segments in the snippet time of that video, and
-    answers as the whole would where it has all that the answer depends on; see :mod:`rcl.chunks`.
+    answers as the whole would where it has all that the answer depends on; see :mod:`rcl.detector.chunks`.
     """
 
     projected: Projected

@@ -8,12 +8,12 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rcl.alignment import SegmentAlignment
-from rcl.errors import InputError
+from rcl.data.segments import length
+from rcl.models.alignment import SegmentAlignment
 from rcl.models.bmn import BMNEncoder
 from rcl.models.gtad import GraphAlignment, GTADEncoder
-from rcl.predictions import AnchorScores, Predictions
-from rcl.segments import length
+from rcl.models.predictions import AnchorScores, Predictions
+from rcl.system.errors import InputError
 
 CELLS_PER_LOOKUP = 16384  # bounds the memory of a large map: what is looked up is wider than what is kept
 MOST_CELLS = 512 * 512  # of a map that nobody gave a bound; the published ones have 100 × 100 to 256 × 256

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from rcl.alignment import Projected, project
+from rcl.models.alignment import Projected, project
 from rcl.models.encoding import Encoding
 
 _QUERIES = 1024  # snippets whose distances to all others are in memory at a time
@@ -153,8 +153,8 @@ class GraphAlignment(nn.Module):
 
     The first half of the channels is averaged in ``inner_bins`` bins along the segment, the second half, the
     neighbours' means, in ``context_bins``. Segments and samples are in snippet indices, as the ``bmn`` convention of
-    :mod:`rcl.alignment` has them: cell (d, s) of the public map is the segment ``[s, s + d]``, and its empty cells
-    read what the segment ``[0, −1]`` reads.
+    :mod:`rcl.models.alignment` has them: cell (d, s) of the public map is the segment ``[s, s + d]``, and its empty
+    cells read what the segment ``[0, −1]`` reads.
 
     The rule is that of the public 1-D RoI alignment: with ``L = end − start + 1`` the window reaches from
     ``start − context·L`` to ``end + context·L`` and is one snippet long at least. A bin is the mean of ``S`` samples,

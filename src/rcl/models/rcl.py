@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from rcl.models.anchoring import AnchorEmbedding, Readout
 from rcl.models.encoding import ProjectedEncoding
+from rcl.models.predictions import AnchorScores, Predictions
 from rcl.models.refinement import Movement, RecurrentRefinement
-from rcl.predictions import AnchorScores, Predictions
 
 
 class RCL(nn.Module):

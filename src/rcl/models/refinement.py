@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from rcl.data.segments import clip, length, tiou_pairs
 from rcl.models.anchoring import Readout
-from rcl.predictions import AnchorScores
-from rcl.segments import clip, length, tiou_pairs
+from rcl.models.predictions import AnchorScores
 
 
 class RecurrentRefinement(nn.Module):

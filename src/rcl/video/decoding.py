@@ -19,8 +19,8 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from torch import Tensor
 
-from rcl.errors import InputError
-from rcl.files import PathLike, check_is_file
+from rcl.system.errors import InputError
+from rcl.system.text_files import PathLike, check_is_file
 from rcl.video.clock import longest_step, steady, with_next
 
 DEFAULT_RATE = Fraction(25)  # of a stream that does not say: what FFmpeg assumes

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rcl.errors import InputError
-from rcl.files import PathLike, file_digest, told
-from rcl.video.backbones import Backbone, BackboneOptions, build_backbone
+from rcl.system.errors import InputError
+from rcl.system.text_files import PathLike, file_digest, told
+from rcl.video.backbones.build import Backbone, BackboneOptions, build_backbone
 from rcl.video.decoding import VideoReader
 from rcl.video.settings import ExtractionSettings, parse_settings
 from rcl.video.snippets import snippet_count, snippet_times, snippets

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rcl.annotations import Annotations
-from rcl.errors import InputError
-from rcl.files import PathLike, listed, to_path
-from rcl.storage import exists, files_below, is_dir
+from rcl.data.annotations import Annotations
+from rcl.system.errors import InputError
+from rcl.system.paths import exists, files_below, is_dir
+from rcl.system.text_files import PathLike, listed, to_path
 
 # fmt: off
 EXTENSIONS = (

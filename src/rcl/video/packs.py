@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from rcl.annotations import Annotations, VideoAnnotation, load_annotations, save_annotations
-from rcl.cluster import Cluster
-from rcl.errors import InputError
-from rcl.files import PathLike, local, read_json, to_path, write_file, write_json
-from rcl.storage import Fingerprint, StorageError, exists, files_in, fingerprint, is_file, questions, remove
-from rcl.video.backbones import Backbone
+from rcl.data.annotations import Annotations, VideoAnnotation, load_annotations, save_annotations
+from rcl.system.errors import InputError
+from rcl.system.paths import Fingerprint, StorageError, exists, files_in, fingerprint, is_file, questions, remove
+from rcl.system.ray_cluster import Cluster
+from rcl.system.text_files import PathLike, local, read_json, to_path, write_file, write_json
+from rcl.video.backbones.build import Backbone
 from rcl.video.extraction import extract_features, rebuild_backbone
 from rcl.video.settings import SETTINGS, ExtractionSettings, read_settings, write_settings
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError
 
-from rcl.errors import InputError
-from rcl.files import PathLike, read_json, to_path, write_json
-from rcl.storage import is_file
-from rcl.video.backbones import BackboneOptions
+from rcl.system.errors import InputError
+from rcl.system.paths import is_file
+from rcl.system.text_files import PathLike, read_json, to_path, write_json
+from rcl.video.backbones.build import BackboneOptions
 
 SETTINGS = "extraction.json"
 FORMAT = 1

@@ -18,9 +18,9 @@ from typing import Any
 
 import torch
 
-from rcl.cluster import Cluster, Work
-from rcl.errors import InputError
-from rcl.machine import best_device, usable_cores
+from rcl.system.device import best_device, usable_cores
+from rcl.system.errors import InputError
+from rcl.system.ray_cluster import Cluster, Work
 from rcl.video.packs import Outcome, PackWriter
 
 

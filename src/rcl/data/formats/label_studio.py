@@ -1,0 +1,326 @@
+"""Tasks of Label Studio with labels on the timeline of a video."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+
+from rcl.data.annotations import Annotations, VideoAnnotation
+from rcl.data.formats.exported import (
+    KEY,
+    Exported,
+    Instance,
+    add_video,
+    checked,
+    instance_of,
+    name_in,
+    stem_of,
+    video_of,
+)
+from rcl.system.errors import InputError
+from rcl.system.text_files import (
+    Defect,
+    PathLike,
+    extension_of,
+    raise_first,
+    read_text,
+    shown,
+    to_number,
+    to_segment,
+    write_json,
+    write_text,
+)
+
+log = logging.getLogger("rcl")
+
+_LABELS = ("timelinelabels", "timeserieslabels", "labels")
+_RATES = ("fps", "frame_rate", "framerate", "frameRate")
+_MEDIA = ("video", "video_url", "url", "audio", "file")
+
+
+def is_task(data: Mapping[str, Any]) -> bool:
+    """Whether a JSON object is a single task."""
+    return isinstance(data.get("data"), dict) and bool({"annotations", "predictions"} & data.keys())
+
+
+# -- frames ------------------------------------------------------------------------------------------------------
+
+
+def to_frames(segments_seconds: np.ndarray, fps: float) -> np.ndarray:
+    """Segments as frames of Label Studio: frame k is what its player shows at ``k / fps`` seconds, the first is 1.
+
+    Args:
+        segments_seconds: ``(N, 2)``, from 0.
+        fps: frames per second.
+
+    Returns:
+        ``(N, 2)`` int64, first and last frame.
+    """
+    return np.maximum(np.rint(segments_seconds * fps), 1).astype(np.int64)
+
+
+def to_seconds(frames: np.ndarray, fps: float) -> np.ndarray:
+    """The reverse of :func:`to_frames`. What begins in frame 1 begins at 0; a single frame lasts as long as it is seen.
+
+    Args:
+        frames: ``(N, 2)``.
+        fps: frames per second.
+
+    Returns:
+        ``(N, 2)`` float64.
+    """
+    start, end = frames[:, 0], frames[:, 1]
+    first = np.where(start <= 1, 0, start)
+    return np.stack([first, np.where(end == start, first + 1, end)], axis=1) / fps
+
+
+# -- writing -----------------------------------------------------------------------------------------------------
+
+
+def write(exported: Exported, path: PathLike, *, fps: Mapping[str, float], folder: PathLike | None = None) -> list[str]:
+    """Write tasks to import, and beside them, as ``.xml``, the labeling interface that shows them.
+
+    Annotations become annotations, detections become predictions with their scores. The rate goes with each task as
+    ``$fps``, from where the interface takes it.
+
+    Args:
+        exported: the content.
+        path: ``.json``.
+        fps: video name to frames per second.
+        folder: of the videos; its parent is the document root of Label Studio's local files.
+
+    Returns:
+        What is not kept, in words for the user.
+
+    Raises:
+        InputError: the path has another extension or cannot be written.
+    """
+    path = Path(path)
+    extension_of(path, (".json",))
+    tasks, worst = list[dict[str, Any]](), 0.0
+    for name, instances in exported.instances.items():
+        segments = np.array([instance[:2] for instance in instances]).reshape(-1, 2)  # (N, 2)
+        frames = to_frames(segments, fps[name])  # (N, 2)
+        worst = max(worst, np.abs(to_seconds(frames, fps[name]) - segments).max(initial=0.0))
+        data = {"video": _address(exported, name, folder), "fps": fps[name], KEY: exported.facts(name)}
+        pairs = zip(instances, frames.tolist(), strict=True)
+        result = [_result_of(number, *pair) for number, pair in enumerate(pairs, 1)]
+        given = _prediction(result) if exported.scored else {"annotations": [{"result": result}]}
+        tasks.append({"data": data, **given})
+    write_json(path, tasks, indent=1)
+    write_text(path.with_suffix(".xml"), _interface(exported.labels()))
+    finer = [f"times finer than a frame (up to {worst:.2g} s off)"] if worst > 1e-6 else []
+    return [*exported.changed, *finer]
+
+
+def _result_of(number: int, instance: Instance, frames: list[int]) -> dict[str, Any]:
+    start, end = frames
+    return {
+        "id": f"rcl-{number}",
+        "from_name": "videoLabels",
+        "to_name": "video",
+        "type": "timelinelabels",
+        "value": {"ranges": [{"start": start, "end": end}], "timelinelabels": [instance.label]},
+        **({} if instance.score is None else {"score": instance.score}),
+    }
+
+
+def _prediction(result: list[dict[str, Any]]) -> dict[str, Any]:
+    scores = [item["score"] for item in result]
+    mean = {"score": sum(scores) / len(scores)} if scores else {}
+    return {"predictions": [{"model_version": "RCL", **mean, "result": result}]}
+
+
+def _address(exported: Exported, name: str, folder: PathLike | None) -> str:
+    file = exported.files.get(name)
+    if file is None or folder is None:
+        place = f"videos/{quote(exported.media_of(name), safe='', errors='replace')}"
+    else:
+        root = Path(os.path.abspath(folder))
+        place = quote((Path(root.name) / Path(os.path.abspath(file)).relative_to(root)).as_posix(), errors="replace")
+    return f"/data/local-files/?d={place}"
+
+
+def _interface(labels: list[str]) -> str:
+    values = "\n".join(f"    <Label value={quoteattr(label, {chr(10): '&#10;'})}/>" for label in labels)
+    return (
+        '<View>\n  <TimelineLabels name="videoLabels" toName="video">\n'
+        f"{values}\n  </TimelineLabels>\n"
+        '  <Video name="video" value="$video" frameRate="$fps" timelineHeight="120"/>\n</View>\n'
+    )
+
+
+# -- reading -----------------------------------------------------------------------------------------------------
+
+
+class _Task(NamedTuple):
+    video: VideoAnnotation
+    labelled: bool  # by somebody, or only predicted
+    others: int  # results of other kinds
+
+
+def read(path: PathLike, *, fps: float | None = None) -> Annotations:
+    """Read what Label Studio exports as JSON or JSON-MIN, or what can be imported there.
+
+    Labels of the timeline are in frames; those of audio and time series, which label videos too, in seconds. Of several
+    annotations of a task the one that is marked as ground truth counts, or else the latest; skipped ones do not. Where
+    somebody labelled, tasks with nothing but predictions are left out with a warning; where nobody did, the predictions
+    are read.
+
+    Args:
+        path: ``.json``.
+        fps: frames per second; by default what the tasks say.
+
+    Raises:
+        InputError: the file is no such file, a value in it is wrong, or nobody knows the rate.
+    """
+    path = Path(path)
+    tasks, problems = list[_Task](), list[InputError]()
+    for number, task in enumerate(_tasks_of(path), 1):
+        try:
+            found = _read_task(task, fps)
+            tasks += [] if found is None else [found]
+        except Defect as defect:
+            problems.append(defect.at(f"{path}, task {number}"))
+    raise_first(problems)
+    labelled = [task for task in tasks if task.labelled] or tasks
+    if len(labelled) < len(tasks):
+        log.warning("%s: %d videos that nobody labelled yet are left out", path, len(tasks) - len(labelled))
+    elif tasks and not tasks[0].labelled:
+        log.warning("%s: nobody labelled these videos yet; their predictions are read", path)
+    if others := sum(task.others for task in labelled):
+        log.warning("%s: %d results that are no segments of time are not read", path, others)
+    videos: dict[str, VideoAnnotation] = {}
+    for task in labelled:
+        try:
+            add_video(videos, task.video)
+        except Defect as defect:
+            raise defect.at(path) from None
+    return checked(videos, path)
+
+
+def _tasks_of(path: Path) -> list[Any]:
+    extension_of(path, (".json",))
+    text = read_text(path)
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        found = f"{error.msg} at line {error.lineno}, column {error.colno}" if text.strip() else "an empty file"
+        raise InputError(path, expected="complete JSON", found=found, fix="export it again") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(path, expected="ordinary JSON", found=str(error), fix="export it again") from None
+    if isinstance(data, dict) and is_task(data):
+        return [data]
+    if not isinstance(data, list):
+        fix = "export the project as JSON"
+        raise InputError(path, expected="a list of tasks of Label Studio", found=shown(data), fix=fix)
+    return data
+
+
+def _read_task(task: Any, fps: float | None) -> _Task | None:
+    """A task; none where there is neither an annotation nor a prediction."""
+    if not isinstance(task, dict):
+        raise Defect(expected='a task {"data", "annotations"}', found=shown(task), fix="correct or remove it")
+    data = task["data"] if isinstance(task.get("data"), dict) else task
+    labelled = True
+    results = [*_results_of_columns(task)] if data is task else _latest(task, "annotations", "completions")
+    if results is None:
+        labelled, results = False, _latest(task, "predictions")
+    if results is None:
+        return None
+    rate = fps if fps is not None else next((data[key] for key in _RATES if data.get(key) is not None), None)
+    instances, others = list[Instance](), 0
+    for number, result in enumerate(results, 1):
+        try:
+            found = _instances_of(result, rate)
+        except Defect as defect:
+            raise Defect(expected=defect.expected, found=f"{defect.found} in result {number}", fix=defect.fix) from None
+        instances += found or []
+        others += found is None
+    facts = data.get(KEY)
+    name = name_in(facts) or _name_of(data)
+    return _Task(video_of(name, instances, facts), labelled, others)
+
+
+def _results_of_columns(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """JSON-MIN has no results, but a column of values for each control of the interface."""
+    for values in row.values():
+        for value in values if isinstance(values, list) else []:
+            if isinstance(value, dict) and any(key in value for key in _LABELS):
+                yield {"value": value}
+
+
+def _latest(task: dict[str, Any], *keys: str) -> list[Any] | None:
+    """The results of the annotation, or prediction, that counts."""
+    given: Any = next((task[key] for key in keys if task.get(key)), [])
+    if not isinstance(given, list):
+        raise Defect(expected=f"a list of {keys[0]}", found=shown(given), fix="export it again")
+    whole = [item for item in given if isinstance(item, dict) and not item.get("was_cancelled")]
+    if not whole:
+        return None
+    best = max(whole, key=lambda item: (bool(item.get("ground_truth")), str(item.get("updated_at") or "")))
+    if not isinstance(best.get("result"), list):
+        fix = "export it again, [] for none"
+        raise Defect(expected='"result": [labels]', found=shown(best.get("result")), fix=fix)
+    return best["result"]
+
+
+def _instances_of(result: Any, rate: object) -> list[Instance] | None:
+    """The instances of one result; none where it is no segment of time."""
+    value = result.get("value") if isinstance(result, dict) else None
+    if not isinstance(value, dict):
+        return None
+    labels: list[Any] = next((value[key] for key in _LABELS if isinstance(value.get(key), list)), [])
+    if "ranges" in value:
+        segments = [_range_seconds(item, rate) for item in _list(value["ranges"])]
+    elif {"start", "end"} <= value.keys() and not {"text", "startOffset"} & value.keys():  # those are places in a text
+        segments = [to_segment(value["start"], value["end"])]
+    else:
+        return None
+    return [instance_of(*segment, label) for segment in segments for label in labels or [None]]
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise Defect(expected='"ranges": [{"start", "end"}]', found=shown(value), fix="correct it")
+    return value
+
+
+def _range_seconds(item: Any, rate: object) -> tuple[float, float]:
+    if not isinstance(item, dict):
+        raise Defect(expected='a range {"start", "end"} of frames', found=shown(item), fix="correct it")
+    if rate is None:
+        fix = "give the frameRate of the labeling interface with --fps (24 if it has none)"
+        raise Defect(expected="the frames per second of the video", found="frames without a rate", fix=fix)
+    fps = to_number(rate, "fps")
+    if fps <= 0:
+        raise Defect(expected="frames per second above 0", found=shown(rate), fix="correct it")
+    frames = np.array([to_segment(item.get("start"), item.get("end"))])  # (1, 2)
+    start, end = to_seconds(frames, fps)[0].tolist()
+    if not math.isfinite(end):
+        raise Defect(expected="frames of a video", found=shown(item), fix="correct it")
+    return start, end
+
+
+def _name_of(data: dict[str, Any]) -> str:
+    """The name of a video by its address: an upload, a local file or a link."""
+    address = next((data[key] for key in _MEDIA if isinstance(data.get(key), str)), "")
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        raise Defect(expected="the address of a video", found=shown(address), fix="correct it") from None
+    local = parse_qs(parts.query).get("d")
+    file = local[0] if local else unquote(parts.path)
+    if "/upload/" in file:
+        file = re.sub(r"(?<=/)[0-9a-f]{8}-(?=[^/]*$)", "", file)  # Label Studio puts a random number before the name
+    return stem_of(file)

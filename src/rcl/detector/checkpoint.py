@@ -1,0 +1,120 @@
+"""Checkpoints: what they hold beside the weights, and how they are read, as data only."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from rcl.detector.config import Config, parse_config
+from rcl.system.errors import InputError
+from rcl.system.paths import is_file
+from rcl.system.tensor_files import read_tensors
+from rcl.system.text_files import Defect, shown, to_path
+
+KEY = "rcl"
+FORMAT = 2  # 1 did not know how features are extracted
+_TRAINING = {"epoch", "global_step", "loops", "callbacks", "optimizer_states", "lr_schedulers"}  # Lightning's keys
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a model has to know of its training data.
+
+    Args:
+        labels: label names, in the order of the label scores.
+        in_channels: width of the features.
+        longest: of the training actions, in snippets.
+        snippets_per_second: the rate of the training features, ``None`` where the videos differ.
+        extraction: plain values of ``rcl.video.settings.ExtractionSettings``, by which features like those in
+            training are made from a video; ``None`` where they came from elsewhere.
+    """
+
+    labels: tuple[str, ...]
+    in_channels: int
+    longest: float
+    snippets_per_second: float | None
+    extraction: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained model as it is kept in a file: ``weights`` are the averaged ones where training averages.
+
+    ``source`` is the file, for messages. ``resumable``: whether it also holds the state of a training.
+    """
+
+    config: Config
+    facts: Facts
+    weights: dict[str, Tensor]
+    source: str = "checkpoint"
+    resumable: bool = False
+
+
+def describe(config: Config, facts: Facts) -> dict[str, Any]:
+    """Plain values that a checkpoint keeps under ``KEY``."""
+    return {"format": FORMAT, "config": config.model_dump(mode="json"), "facts": asdict(facts)}
+
+
+def read_checkpoint(path: Path | str) -> Checkpoint:
+    """Read a checkpoint of ``rcl train``. Nothing in the file is executed.
+
+    Raises:
+        InputError: the file is missing, damaged, holds code, or is another program's.
+    """
+    path = to_path(path)
+    if not is_file(path):
+        raise InputError(path, expected="a checkpoint of rcl train", found="no such file", fix="check the path")
+    whole = "use a whole file that rcl train wrote"
+    try:
+        content = read_tensors(path, expected="a checkpoint of plain data", fix=whole)
+    except Defect as defect:
+        raise defect.at(path) from None
+    if not isinstance(content, dict) or not all(isinstance(content.get(key), dict) for key in (KEY, "state_dict")):
+        raise InputError(
+            path,
+            expected="a checkpoint of rcl train",
+            found="a file of another program",
+            fix="use RUN/last.ckpt or RUN/best.ckpt",
+        )
+    kept = content[KEY]
+    version = kept.get("format")
+    if not isinstance(version, int) or version > FORMAT:
+        found = f"format {shown(version)}"
+        raise InputError(path, expected=f"format {FORMAT} or older", found=found, fix="upgrade rcl-tad")
+    prefix = "model."
+    try:
+        return Checkpoint(
+            config=parse_config(kept["config"], where=str(path)),
+            facts=_facts_of(kept["facts"]),
+            weights={
+                name.removeprefix(prefix): value
+                for name, value in content["state_dict"].items()
+                if name.startswith(prefix)
+            },
+            source=str(path),
+            resumable=content.keys() >= _TRAINING,
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        found = f"a part missing or damaged ({type(error).__name__}: {error})"
+        raise InputError(path, expected="configuration, facts and weights", found=found[:120], fix=whole) from None
+
+
+def _facts_of(kept: dict[str, Any]) -> Facts:
+    """The facts of a checkpoint; anything may stand in a file."""
+    facts = Facts(**{**kept, "labels": tuple(kept["labels"])})
+    rate = facts.snippets_per_second
+    known = [
+        all(isinstance(label, str) for label in facts.labels),
+        type(facts.in_channels) is int and facts.in_channels > 0,
+        all(isinstance(number, int | float) and 0 < number < math.inf for number in (facts.longest, rate or 1)),
+        isinstance(facts.extraction, dict | None),
+    ]
+    if not all(known):
+        raise ValueError("facts that are none")
+    return facts

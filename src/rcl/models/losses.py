@@ -1,0 +1,285 @@
+"""What the continuous function should have said, and how far it was from it (paper 3.5, eq. 5 to 8).
+
+Every loss is a sum over anchors, divided by a count of them. Where several processes share a batch, counts are those of
+the whole batch and the sum is a process's own, times the number of processes, so that the mean over the processes (of
+losses, and of gradients) is the loss of the whole batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rcl.data.segments import coverage, length, tiou, tiou_pairs
+from rcl.models.predictions import AnchorScores, Predictions
+from rcl.system.distributed import over_processes, processes
+
+
+class Targets(NamedTuple):
+    """Ground truth as each anchor sees it.
+
+    ``tiou (B, K)`` with the closest ground truth (eq. 5), ``segments (B, K, 2)`` that ground truth, ``labels
+    (B, K, L)`` the largest tIoU with a ground truth of each label. All zero where a video has no ground truth.
+    ``truth (B, K)``: which ground truth it is, −1 for none.
+    """
+
+    tiou: Tensor
+    segments: Tensor
+    labels: Tensor
+    truth: Tensor
+
+
+def assign(anchors: Tensor, segments: Tensor, labels: Tensor, num_labels: int) -> Targets:
+    """Compare every anchor with every ground truth of its video.
+
+    Args:
+        anchors: ``(B, K, 2)``.
+        segments: ``(B, N, 2)`` ground truth, padded.
+        labels: ``(B, N)`` int64, −1 where padded.
+        num_labels: L.
+    """
+    batch, anchors_count, targets_count = *anchors.shape[:2], segments.shape[1]
+    by_label = anchors.new_zeros(batch, anchors_count, num_labels + 1)  # one more for the padding
+    if targets_count == 0:
+        nothing = by_label[..., 0]
+        return Targets(nothing, torch.zeros_like(anchors), by_label[..., :num_labels], nothing.long() - 1)
+    overlap = tiou(anchors, segments) * (labels >= 0)[:, None]  # (B, K, N)
+    best, index = overlap.max(dim=-1)  # (B, K)
+    closest = segments.gather(1, index[..., None].expand(-1, -1, 2))  # (B, K, 2)
+    known = (labels >= 0) & (labels < num_labels)  # none where the model has no label head
+    column = labels.where(known, num_labels)[:, None].expand_as(overlap)  # (B, K, N)
+    by_label = by_label.scatter_reduce(2, column, overlap, "amax")
+    return Targets(best, closest, by_label[..., :num_labels], index.where(best > 0, -1))
+
+
+def assign_points(scores: AnchorScores, segments: Tensor, labels: Tensor) -> Targets:
+    """Compare every point, the centre of an anchor, with the action that it lies in; the shortest of several.
+
+    How good an answer is shows in the segment that it leads to, as a point has no length: ``tiou`` is that of the
+    answered segment. ``labels`` is 1 for the label of the action.
+
+    Args:
+        scores: of the points.
+        segments: ``(B, N, 2)`` ground truth, padded.
+        labels: ``(B, N)`` int64, −1 where padded.
+    """
+    nothing = assign(scores.anchors, segments[:, :0], labels[:, :0], scores.labels.shape[-1])
+    if segments.shape[1] == 0:
+        return nothing
+    centre = scores.anchors.mean(dim=-1)[..., None]  # (B, K, 1)
+    inside = (segments[:, None, :, 0] <= centre) & (centre <= segments[:, None, :, 1]) & (labels >= 0)[:, None]
+    span, index = torch.where(inside, length(segments)[:, None], torch.inf).min(dim=-1)  # (B, K)
+    closest = segments.gather(1, index[..., None].expand(-1, -1, 2))  # (B, K, 2)
+    found = span.isfinite()
+    overlap = tiou_pairs(scores.segments.detach(), closest) * found
+    own = labels.gather(1, index)  # (B, K)
+    by_label = own[..., None] == torch.arange(scores.labels.shape[-1], device=labels.device)  # (B, K, L)
+    found_label = (by_label & found[..., None]).to(nothing.labels.dtype)  # (B, K, L)
+    return Targets(overlap, closest, found_label, index.where(found, -1))
+
+
+def scale_invariant_weights(targets: Targets, near: Tensor, count: int) -> Tensor:
+    """Weights of the anchors by which every ground truth counts the same, however many anchors are near it.
+
+    A long action has hundreds of them where a short one has a few. The loss of TSI (Liu et al., ACCV 2020) divides by
+    their number; here, they weigh 1 on average.
+
+    Args:
+        targets: of ``(B, K)`` anchors.
+        near: ``(B, K)`` bool, those that are near their ground truth; the others weigh 1.
+        count: N, ground truths per video.
+    """
+    index = targets.truth.clamp(min=0)  # (B, K)
+    sizes = near.new_zeros((len(near), count + 1), dtype=targets.tiou.dtype)  # (B, N + 1), as N may be 0
+    sizes = sizes.scatter_add(1, index, near.to(sizes.dtype))
+    anchors, instances = over_processes(near.sum(), (sizes > 0).sum())
+    share = anchors / instances.clamp(min=1)
+    return torch.where(near, share / sizes.gather(1, index).clamp(min=1), 1.0)
+
+
+def balanced_bce(logits: Tensor, positive: Tensor, mask: Tensor) -> Tensor:
+    """Binary cross-entropy in which positives and negatives weigh the same (BSN 2018; ``L_bce`` of eq. 5).
+
+    With ``r = N / N⁺`` positives weigh ``r / 2`` and negatives ``r / (2 (r − 1))``. Where one of the two is absent the
+    other keeps its weight, so there is no NaN.
+
+    Args:
+        logits: any shape.
+        positive: bool, same shape.
+        mask: bool or weights, same shape; what does not count.
+    """
+    total, positives = over_processes(mask.sum(), (positive * mask).sum())
+    total = total.clamp(min=1)
+    ratio = total / positives.clamp(min=1)
+    negative_weight = 0.5 * ratio / (ratio - 1).clamp(min=1 / total)
+    weight = torch.where(positive, 0.5 * ratio, negative_weight) * mask
+    loss = F.binary_cross_entropy_with_logits(logits, positive.to(logits.dtype), reduction="none")
+    return processes() * (weight * loss).sum() / total
+
+
+def balanced_mse(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Mean square error of tIoU over high, middle and low anchors in equal parts (``L_mse`` of eq. 5; BMN 2019).
+
+    BMN draws as many anchors of ``(0.3, 0.7]`` and of ``(0, 0.3]`` as there are above 0.7; here each of the three
+    groups has that weight instead, which is the same in expectation and needs no draw.
+    """
+    high = (target > 0.7) * mask
+    middle = ((target > 0.3) & (target <= 0.7)) * mask
+    low = ((target > 0.0) & (target <= 0.3)) * mask
+    groups = (high, middle, low)
+    counts = over_processes(*(group.sum() for group in groups))
+    wanted = counts[0].clamp(min=1)
+    weight = torch.zeros_like(target)
+    for group, count in zip(groups, counts, strict=True):
+        weight = weight + group * (wanted / count.clamp(min=1)).clamp(max=1.0)
+    (total,) = over_processes(weight.sum())
+    return processes() * (weight * (prediction - target).square()).sum() / total.clamp(min=1)
+
+
+def offset_loss(scores: AnchorScores, targets: Tensor, mask: Tensor, unit: Tensor | float = 1.0) -> Tensor:
+    """``|Δx − (g* − x)|`` in anchor lengths, mean over the anchors in ``mask`` (``L_offset`` of eq. 6).
+
+    Args:
+        scores: of ``(B, K)`` anchors.
+        targets: ``(B, K, 2)``, the ground truth of each.
+        mask: ``(B, K)`` bool or weights.
+        unit: ``(B, K)``, factor that turns anchor lengths into the unit of the loss.
+    """
+    wanted = (targets - scores.anchors) / length(scores.anchors)[..., None]  # (B, K, 2)
+    error = (scores.offsets - wanted).abs().sum(dim=-1) * unit  # (B, K)
+    (total,) = over_processes(mask.sum())
+    return processes() * (error * mask).sum() / total.clamp(min=1)
+
+
+def quality_focal_loss(logits: Tensor, target: Tensor, mask: Tensor, *, gamma: float = 2.0) -> Tensor:
+    """Focal cross-entropy for soft targets (Li et al. 2020), summed over labels, per positive anchor.
+
+    Args:
+        logits: ``(B, K, L)``.
+        target: ``(B, K, L)`` in [0, 1].
+        mask: ``(B, K)`` bool or weights.
+        gamma: exponent of the distance between probability and target.
+    """
+    loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    loss = loss * (logits.sigmoid() - target).abs().pow(gamma) * mask[..., None]
+    (positives,) = over_processes((target * mask[..., None]).sum())
+    return processes() * loss.sum() / positives.clamp(min=1)
+
+
+def boundary_targets(segments: Tensor, labels: Tensor, snippets: int, *, tolerance: Tensor | float) -> Tensor:
+    """Snippets at a start and at an end of an action: more than half inside the edge ± ``tolerance`` (BMN 2019).
+
+    Returns:
+        ``(B, 2, T)`` bool.
+    """
+    cells = torch.arange(snippets, device=segments.device, dtype=segments.dtype)
+    cells = torch.stack((cells, cells + 1), dim=-1)  # (T, 2)
+    spread = torch.as_tensor(tolerance, dtype=segments.dtype, device=segments.device)
+    if spread.ndim:
+        spread = spread[..., None]
+    edges = torch.stack((segments - spread, segments + spread), dim=-1)  # (B, N, 2 edges, 2)
+    inside = coverage(cells, edges.transpose(1, 2)) > 0.5  # (B, 2, T, N)
+    return (inside & (labels >= 0)[:, None, None]).any(dim=-1)
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """The objective, ``L_all = Σ_m w_m · L_reg,m + L_boundary`` (paper, eq. 8).
+
+    Args:
+        classification, regression, offsets, labels, boundaries: weights of the losses (λ1 and λ2 of the paper are
+            ``regression`` and ``offsets``); a weight of 0 switches a loss off.
+        foreground: τ of eq. 5.
+        label_foreground: an anchor has a label if its tIoU with a ground truth of that label is larger.
+        offset_foreground: an anchor learns offsets if its tIoU is larger.
+        alpha: attenuation per step.
+        order: ``first``: ``w_m = α^m``, as printed; ``last``: ``w_m = α^(M − m + 1)``, the last step weighs most.
+        scale_invariant: every ground truth weighs the same; see :func:`scale_invariant_weights`.
+        points: the anchors are points, which learn of the action that they lie in; see :func:`assign_points`.
+    """
+
+    classification: float = 1.0
+    regression: float = 10.0
+    offsets: float = 1.0
+    labels: float = 1.0
+    boundaries: float = 1.0
+    foreground: float = 0.7
+    label_foreground: float = 0.5
+    offset_foreground: float = 0.3
+    alpha: float = 0.8
+    order: Literal["first", "last"] = "first"
+    scale_invariant: bool = False
+    points: bool = False
+
+    def __call__(
+        self, predictions: Predictions, segments: Tensor, labels: Tensor, *, mask: Tensor, anchor_mask: Tensor
+    ) -> dict[str, Tensor]:
+        """Weighted losses by name; their sum is the objective.
+
+        Args:
+            predictions: of the model.
+            segments: ``(B, N, 2)`` ground truth in snippet time, padded.
+            labels: ``(B, N)`` int64, −1 where padded.
+            mask: ``(B, T)`` bool, the snippets that exist.
+            anchor_mask: ``(B, K)`` bool, the anchors that count.
+        """
+        count = len(predictions.steps)
+        exponents = range(1, count + 1) if self.order == "first" else range(count, 0, -1)
+        losses: dict[str, Tensor] = {}
+        for exponent, scores in zip(exponents, predictions.steps, strict=True):
+            for name, value in self.step(scores, segments, labels, anchor_mask).items():
+                losses[name] = losses.get(name, torch.zeros_like(value)) + self.alpha**exponent * value
+        if self.boundaries and predictions.boundaries is not None:
+            losses["boundaries"] = self.boundaries * boundary_loss(predictions.boundaries, segments, labels, mask)
+        return losses
+
+    def step(self, scores: AnchorScores, segments: Tensor, labels: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """``L_reg`` of one step (eq. 5 and 6) and its label loss, by name."""
+        if self.points:
+            targets = assign_points(scores, segments, labels)
+            near = mask & (targets.truth >= 0)
+            # Offsets in lengths of the action, as a point has none.
+            unit = length(scores.anchors) / length(targets.segments).clamp(min=1e-3)  # (B, K)
+        else:
+            targets = assign(scores.anchors, segments, labels, scores.labels.shape[-1])
+            near = mask & (targets.tiou > self.offset_foreground)
+            unit = torch.ones_like(targets.tiou)
+        weight = mask.to(targets.tiou.dtype)
+        if self.scale_invariant:
+            weight = weight * scale_invariant_weights(targets, near, segments.shape[1])
+        losses = self._terms(scores, targets, near=near, unit=unit, weight=weight)
+        return {name: coefficient * loss() for name, (coefficient, loss) in losses.items() if coefficient}
+
+    def _terms(
+        self, scores: AnchorScores, targets: Targets, *, near: Tensor, unit: Tensor, weight: Tensor
+    ) -> dict[str, tuple[float, Callable[[], Tensor]]]:
+        """Coefficient and value of every loss, computed where it is wanted."""
+        return {
+            "classification": (
+                self.classification,
+                lambda: balanced_bce(scores.classification, targets.tiou > self.foreground, weight),
+            ),
+            "regression": (
+                self.regression,
+                lambda: balanced_mse(scores.regression.sigmoid(), targets.tiou, weight),
+            ),
+            "offsets": (self.offsets, lambda: offset_loss(scores, targets.segments, near * weight, unit)),
+            "labels": (
+                self.labels if scores.labels.shape[-1] else 0.0,
+                lambda: quality_focal_loss(scores.labels, (targets.labels > self.label_foreground).float(), weight),
+            ),
+        }
+
+
+def boundary_loss(boundaries: Tensor, segments: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    """Balanced cross-entropy of starts and ends, ``boundaries (B, 2, T)`` logits (``L_boundary`` of eq. 7)."""
+    # ± 1.5 snippets are BMN's; an action is never all boundary where it is long compared with the sequence's cells.
+    targets = boundary_targets(segments, labels, boundaries.shape[-1], tolerance=1.5)  # (B, 2, T)
+    return sum(
+        (balanced_bce(boundaries[:, side], targets[:, side], mask) for side in (0, 1)), start=boundaries.new_zeros(())
+    )

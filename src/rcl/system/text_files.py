@@ -1,0 +1,383 @@
+"""Strict reading and safe writing of the text files that we exchange with users and other tools."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import gc
+import hashlib
+import io
+import json
+import logging
+import math
+import os
+import reprlib
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from rcl.system.errors import Defect, InputError
+from rcl.system.errors import told as told
+from rcl.system.paths import (
+    PathLike,
+    check_is_file,
+    fingerprint,
+    is_dir,
+    is_remote,
+    read_bytes,
+    remove,
+    to_path,
+    upload,
+)
+from rcl.system.paths import local as local
+
+LARGEST_TEXT = 2**29
+"""Bytes of a text file: parsed, JSON takes ten to thirty times as many."""
+
+LONGEST_SECONDS = 1e9
+"""Thirty years: a time beyond is none of a video, and too large for whole milliseconds."""
+
+log = logging.getLogger("rcl")
+
+
+def raise_first(problems: Sequence[InputError]) -> None:
+    """Raise the first of the problems of a file and say how many more there are; nothing where there is none."""
+    if not problems:
+        return
+    first = problems[0]
+    if len(problems) > 1:
+        fix = f"{first.fix} ({len(problems) - 1} more such problems in this file)"
+        first = InputError(first.where, expected=first.expected, found=first.found, fix=fix)
+    raise first
+
+
+# -- values ------------------------------------------------------------------------------------------------------
+
+
+_SHORT = reprlib.Repr()  # a value out of a pickle or YAML may hold one list a billion times
+_SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxtuple, _SHORT.maxdict = 4, 20, 20, 20
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 300
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """A value as an error message quotes it: short, on one line."""
+    text = _SHORT.repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def listed(names: Sequence[str], limit: int = 5) -> str:
+    """Names as an error message lists them: the first few, then how many more."""
+    few = ", ".join(names[:limit])
+    return few if len(names) <= limit else f"{few} and {len(names) - limit} more"
+
+
+def to_number(value: object, what: str) -> float:
+    """A finite number, also one that is written as text (the public THUMOS14 file does that).
+
+    Raises:
+        Defect: it is no number, NaN or infinite.
+    """
+    if type(value) is float and math.isfinite(value):  # as nearly all are
+        return value
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except (ValueError, OverflowError):
+            number = math.nan
+        if math.isfinite(number):
+            return number
+    raise Defect(expected=f"a finite number as {what}", found=shown(value), fix=f"correct the {what}")
+
+
+def to_segment(start: object, end: object) -> tuple[float, float]:
+    """Start and end in seconds; an end equal to the start is legal.
+
+    Raises:
+        Defect: one is not a finite number, or the end lies before the start.
+    """
+    segment = to_number(start, "start"), to_number(end, "end")
+    if segment[1] < segment[0]:
+        raise Defect(
+            expected="an end that is not before the start",
+            found=f"start {segment[0]} and end {segment[1]}",
+            fix="correct or swap the two",
+        )
+    return segment
+
+
+def check_times(segments_seconds: Iterable[tuple[float, float]], where: object) -> None:
+    """Raise an ``InputError`` where a segment ends later than videos do, before it is written in milliseconds."""
+    for start, end in segments_seconds:
+        if end > LONGEST_SECONDS:
+            found, fix = f"{start:g} to {end:g} s", "correct the times (or the rate of the features)"
+            raise InputError(where, expected=f"times of up to {LONGEST_SECONDS:g} s", found=found, fix=fix)
+
+
+def to_pair(value: object) -> tuple[float, float]:
+    """The ``[start, end]`` of a JSON file.
+
+    Raises:
+        Defect: it is not a list of two numbers in order.
+    """
+    if isinstance(value, list) and len(value) == 2:
+        return to_segment(value[0], value[1])
+    raise Defect(
+        expected='"segment": [start, end] in seconds',
+        found=shown(value) if value is not None else 'no "segment"',
+        fix="write both numbers as a list",
+    )
+
+
+def to_label(value: object) -> str:
+    """A label name; whole numbers are read as their digits, since some files number their classes.
+
+    Raises:
+        Defect: it is missing, blank, or neither text nor a whole number.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str) and value.strip():
+        return value
+    raise Defect(
+        expected="the name of an action as label",
+        found="none" if value is None else shown(value),
+        fix="add the label or remove the entry",
+    )
+
+
+# -- reading -----------------------------------------------------------------------------------------------------
+
+
+def extension_of(path: Path, allowed: Sequence[str]) -> str:
+    """The lower-case extension of a path.
+
+    Raises:
+        InputError: it is not one of those allowed.
+    """
+    extension = path.suffix.lower()
+    if extension not in allowed:
+        raise InputError(
+            path,
+            expected=f"a file that ends in {' or '.join(allowed)}",
+            found=f"the extension {extension!r}",
+            fix="rename or convert it",
+        )
+    return extension
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, without a byte order mark.
+
+    Raises:
+        InputError: the file is missing, a folder, not readable, too large, or not UTF-8.
+    """
+    check_is_file(path)
+    try:
+        found_there = fingerprint(path)
+        size = found_there.bytes if found_there else 0
+        if size > LARGEST_TEXT:
+            expected, fix = f"a text of at most {LARGEST_TEXT:,} bytes", "split the file"
+            raise InputError(path, expected=expected, found=f"{size:,}", fix=fix)
+        raw = read_bytes(path)
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        found = f"the byte 0x{raw[error.start]:02x} in line {line}"
+        raise InputError(path, expected="UTF-8 text", found=found, fix="save the file as UTF-8") from None
+    except OSError as error:
+        found = error.strerror or str(error)
+        raise InputError(path, expected="a readable file", found=found, fix="check its permissions") from None
+
+
+class _RepeatedKey(ValueError):
+    pass
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse what ``json`` would silently overwrite: two entries of one name."""
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise _RepeatedKey(key)
+            seen.add(key)
+    return entries
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Keep the garbage collector from walking over all that is being read, again and again: half the time it takes."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        InputError: the file cannot be read, is damaged (with line and column), names a key twice within one object,
+            or holds something other than an object.
+    """
+    text = read_text(path)
+    try:
+        with uncollected():
+            data = json.loads(text, object_pairs_hook=_unique_keys)
+    except _RepeatedKey as error:
+        found = f"{str(error)!r} twice"
+        fix = "merge the two entries or remove one"
+        raise InputError(path, expected="every name once", found=found, fix=fix) from None
+    except json.JSONDecodeError as error:
+        found = f"{error.msg} at line {error.lineno}, column {error.colno}" if text.strip() else "an empty file"
+        fix = "correct that place, or get the file again if it was cut short"
+        raise InputError(path, expected="complete JSON", found=found, fix=fix) from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+        fix = "get the file again"
+        raise InputError(path, expected="ordinary JSON", found=str(error), fix=fix) from None
+    if not isinstance(data, dict):
+        found = f"a {type(data).__name__}"
+        raise InputError(path, expected="a JSON object {…}", found=found, fix="give another file")
+    return data
+
+
+def read_csv(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> list[tuple[int, dict[str, str]]]:
+    """The rows of a comma-separated table with a header, each with its line number.
+
+    Column names are compared without case and surrounding blanks; columns that nobody asked for are left out with one
+    warning. Empty lines are skipped.
+
+    Raises:
+        InputError: the file cannot be read, is empty, lacks a required column, names a column twice, or has a row of
+            another length than the header.
+    """
+    reader = csv.reader(io.StringIO(read_text(path), newline=""))
+    try:
+        rows = [(reader.line_num, row) for row in reader if "".join(row).strip()]
+    except csv.Error as error:
+        where = f"{path}, line {reader.line_num}"
+        fix = "correct that line"
+        raise InputError(where, expected="comma-separated text", found=str(error), fix=fix) from None
+    header = [name.strip().lower() for name in rows[0][1]] if rows else []
+    _check_header(path, header, required)
+    wanted = [(index, name) for index, name in enumerate(header) if name in (*required, *optional)]
+    ignored = [name for name in header if name not in (*required, *optional)]
+    if ignored:
+        log.warning("%s: the columns %s are not read", path, ", ".join(map(repr, ignored)))
+    for line, row in rows[1:]:
+        if len(row) != len(header):
+            raise InputError(
+                f"{path}, line {line}",
+                expected=f"{len(header)} fields as in the header",
+                found=f"{len(row)}",
+                fix="add or remove commas, and put names with a comma in double quotes",
+            )
+    return [(line, {name: row[index] for index, name in wanted}) for line, row in rows[1:]]
+
+
+def _check_header(path: Path, header: Sequence[str], required: Sequence[str]) -> None:
+    expected = f"a header with the columns {','.join(required)}"
+    if not header:
+        raise InputError(path, expected=expected, found="an empty file", fix="add the header and the rows")
+    missing = [name for name in required if name not in header]
+    if missing:
+        found = f"{shown(','.join(header))} without {', '.join(missing)}"
+        fix = "add the missing column, separated by commas, to the first line and to all rows"
+        if ";" in "".join(header):
+            fix = "save the table with its columns separated by commas, not semicolons"
+        raise InputError(path, expected=expected, found=found, fix=fix)
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if repeated:
+        found = f"{', '.join(repeated)} twice"
+        raise InputError(path, expected="every column once", found=found, fix="remove or rename one")
+
+
+def file_digest(*paths: Path) -> str:
+    """SHA-256 of files, one after the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with local(path) as file, file.open("rb") as stream:
+            while block := stream.read(2**20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+# -- writing -----------------------------------------------------------------------------------------------------
+
+
+def write_text(path: PathLike, text: str) -> None:
+    """Write a UTF-8 file whole or not at all, as ``write_file`` does."""
+    # A file name that is no valid Unicode reaches us as lone surrogates: written as \udcXX, JSON reads them back.
+    content = text.encode("utf-8", "backslashreplace")
+    write_file(path, lambda file: file.write(content))
+
+
+def write_file(path: PathLike, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file whole or not at all: aside first, then renamed or uploaded. Missing folders are made.
+
+    Args:
+        path: of the file; a link stays a link.
+        write: is given the open file.
+
+    Raises:
+        InputError: the place cannot be written to.
+    """
+    target = to_path(path)
+    _check_name(target)
+    try:
+        if is_remote(target):
+            upload(target, write)
+        else:
+            _replace(Path(os.path.realpath(target)), write)  # a link stays a link
+    except OSError as error:
+        found = error.strerror or f"room for a part of it ({error})"  # numpy counts what it could write
+        fix = "choose another place or make room"
+        raise InputError(path, expected="a file that can be written", found=found, fix=fix) from None
+
+
+def _replace(target: Path, write: Callable[[BinaryIO], object]) -> None:
+    aside = target.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open("wb") as file:
+            write(file)
+        os.replace(aside, target)
+    finally:
+        with contextlib.suppress(OSError):  # it is renamed already, or could not be made
+            aside.unlink()
+
+
+def _check_name(path: Path) -> None:
+    """Refuse what no file system takes as a name: such names come out of annotation files and archives."""
+    try:
+        encoded = str(path).encode() if is_remote(path) else os.fsencode(path)
+    except UnicodeEncodeError:
+        encoded = b"\0"
+    if b"\0" in encoded:
+        expected, fix = "a name that a file can have", "rename the video"
+        raise InputError(repr(str(path)), expected=expected, found="characters that none has", fix=fix)
+
+
+def check_place(path: PathLike) -> None:
+    """Check that a file can be written, before the work that it is to hold. Missing folders are made.
+
+    Raises:
+        InputError: the place is a folder, or cannot be written to.
+    """
+    path = to_path(path)
+    if is_dir(path):
+        raise InputError(path, expected="the name of a file", found="a folder", fix="choose another name")
+    probe = path.with_name(f".{uuid.uuid4().hex}.part")
+    write_file(probe, lambda file: None)
+    with contextlib.suppress(InputError):  # of a store that may be written to, but not emptied
+        remove(probe)
+
+
+def write_json(path: PathLike, data: object, *, indent: int | None = None) -> None:
+    """Write JSON with numbers at full precision, as ``write_text`` does."""
+    write_text(path, json.dumps(data, indent=indent, ensure_ascii=False, allow_nan=False) + "\n")

@@ -1,0 +1,215 @@
+"""Networks that were exported to one file: ONNX and TorchScript."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from rcl.system.errors import InputError
+from rcl.system.text_files import PathLike, check_is_file
+from rcl.video.backbones.build import FrameSize
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+SIZE = 224
+WINDOW = 16
+RATE = 15.0
+INPUT = "one input of float32 (batch, 3, frames, height, width)"
+
+
+class ONNXBackbone:
+    """A network in an ONNX file, run by ONNX Runtime on the CPU with as many threads as torch has.
+
+    Its one input is float32 ``(B, 3, L, H, W)``, RGB frames as ``(value / 255 - mean) / std``. Its first output is
+    ``(B, C)``, or ``(B, C, ...)`` of which the mean over all further axes is taken. Frames, height and width that the
+    file fixes are used; a fixed batch is filled up with empty items.
+
+    Args:
+        path: of the file.
+        size: shorter side of the frames, then cut to a square; by default the file's, else 224.
+        mean: per channel, of values in [0, 1].
+        std: per channel.
+
+    Raises:
+        InputError: the file cannot be read, its input is another one, or ``size`` contradicts it.
+    """
+
+    def __init__(
+        self,
+        path: PathLike,
+        *,
+        size: int | None = None,
+        mean: Sequence[float] = (0, 0, 0),
+        std: Sequence[float] = (1, 1, 1),
+    ) -> None:
+        self.path = Path(path)
+        self._mean, self._std = _normalization(mean, std, torch.device("cpu"))
+        self._session = _open_session(self.path)
+        self._input, shape = _checked_input(self._session, self.path)
+        self._output = _checked_output(self._session, self.path)
+        self._batch, _, frames, height, width = (side if isinstance(side, int) else None for side in shape)
+        size = _agreed_size(self.path, size, height, width)
+        self.frame_size = FrameSize(short=size, crop=size)
+        self.fixed_window = frames
+        self.window = frames or WINDOW
+        self.stride = max(1, self.window // 4)
+        self.rate = RATE
+
+    def __call__(self, frames: Tensor) -> Tensor:
+        """RGB frames ``(B, 3, L, H, W)`` uint8 → features ``(B, C)`` float32."""
+        return torch.cat([self._features(part) for part in frames.split(self._batch or len(frames))])
+
+    def _features(self, frames: Tensor) -> Tensor:
+        inputs = _normalized(frames, self._mean, self._std)
+        if self._batch is not None:
+            inputs = functional.pad(inputs, (0, 0) * 4 + (0, self._batch - len(frames)))
+        try:
+            (output,) = self._session.run([self._output], {self._input: inputs.numpy()})
+        except Exception as error:  # onnxruntime has no error of its own
+            raise _failed(self.path, frames, error) from None
+        return _pooled(torch.from_numpy(output), len(inputs), self.path)[: len(frames)]
+
+
+class TorchScriptBackbone:
+    """A network in a TorchScript file, as ``torch.jit.trace`` or ``torch.jit.script`` and ``save`` write it.
+
+    A TorchScript file holds a program, which is run: use files of people whom you trust. It is called with float32
+    ``(B, 3, L, H, W)``, RGB frames as ``(value / 255 - mean) / std``. It returns ``(B, C)``, or ``(B, C, ...)`` of
+    which the mean over all further axes is taken; of several outputs the first counts.
+
+    Args:
+        path: of the file.
+        size: shorter side of the frames, then cut to a square; by default 224.
+        mean: per channel, of values in [0, 1].
+        std: per channel.
+        device: where the network runs.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+
+    def __init__(
+        self,
+        path: PathLike,
+        *,
+        size: int | None = None,
+        mean: Sequence[float] = (0, 0, 0),
+        std: Sequence[float] = (1, 1, 1),
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.path = Path(path)
+        self.device = torch.device(device)
+        self._mean, self._std = _normalization(mean, std, self.device)
+        self._network = _open_script(self.path, self.device)
+        self.frame_size = FrameSize(short=size or SIZE, crop=size or SIZE)
+        self.fixed_window: int | None = None
+        self.window = WINDOW
+        self.stride = WINDOW // 4
+        self.rate = RATE
+
+    @torch.inference_mode()
+    def __call__(self, frames: Tensor) -> Tensor:
+        """RGB frames ``(B, 3, L, H, W)`` uint8 → features ``(B, C)`` float32 on the CPU."""
+        inputs = _normalized(frames.to(self.device), self._mean, self._std)
+        try:
+            output = self._network(inputs)
+        except Exception as error:  # whatever the program in the file does
+            raise _failed(self.path, frames, error) from None
+        if isinstance(output, list | tuple) and output:
+            output = output[0]
+        return _pooled(output, len(frames), self.path)
+
+
+def _open_session(path: Path) -> InferenceSession:
+    try:
+        import onnxruntime
+    except ImportError:
+        fix = 'run pip install "rcl-tad[onnx]"'
+        raise InputError(path, expected="ONNX Runtime for this file", found="no onnxruntime", fix=fix) from None
+    check_is_file(path)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 4  # errors are raised as well
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has no error of its own
+        raise InputError(path, expected="an ONNX file", found=_told(error), fix="export the network again") from None
+
+
+def _checked_input(session: InferenceSession, path: Path) -> tuple[str, list[int | str | None]]:
+    """The name of a network's input and the sides that its file fixes, by number."""
+    inputs = session.get_inputs()
+    shape = list(inputs[0].shape) if len(inputs) == 1 else []
+    if len(shape) != 5 or inputs[0].type != "tensor(float)" or (isinstance(shape[1], int) and shape[1] != 3):
+        found = "; ".join(f"{each.name}: {each.type} {each.shape}" for each in inputs) or "none"
+        raise InputError(path, expected=INPUT, found=found, fix="export the network with that input")
+    return inputs[0].name, shape
+
+
+def _checked_output(session: InferenceSession, path: Path) -> str:
+    """The name of a network's first output; where its rank is not known beforehand, it shows when the network runs."""
+    first = session.get_outputs()[0]
+    if first.type != "tensor(float)" or len(first.shape) == 1:
+        found, fix = f"{first.name}: {first.type} {first.shape}", "export the network with features as its first output"
+        raise InputError(path, expected="a first output of float32 (batch, channels)", found=found, fix=fix)
+    return first.name
+
+
+def _open_script(path: Path, device: torch.device) -> torch.jit.ScriptModule:
+    check_is_file(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # TorchScript is deprecated; files of it are still about
+            return torch.jit.load(str(path), map_location=device).eval()
+    except Exception as error:  # damaged bytes make the parser raise anything
+        fix = "save the network with torch.jit.save"
+        raise InputError(path, expected="a TorchScript file", found=_told(error), fix=fix) from None
+
+
+def _agreed_size(path: Path, size: int | None, height: int | None, width: int | None) -> int:
+    sides = {side for side in (height, width) if side is not None}
+    if len(sides) > 1:
+        found, fix = f"{height} × {width}", "export the network for squares"
+        raise InputError(path, expected="square frames", found=found, fix=fix)
+    fixed = sides.pop() if sides else None
+    if size is not None and fixed is not None and size != fixed:
+        raise InputError("--size", expected=f"{fixed}, as {path} fixes it", found=str(size), fix="leave it out")
+    return size or fixed or SIZE
+
+
+def _normalization(mean: Sequence[float], std: Sequence[float], device: torch.device) -> tuple[Tensor, Tensor]:
+    if not all(value > 0 for value in std):
+        raise InputError("--std", expected="three positive numbers", found=str(tuple(std)), fix="correct them")
+    of_channels = [torch.tensor(values, dtype=torch.float32, device=device) for values in (mean, std)]
+    return of_channels[0].view(3, 1, 1, 1), of_channels[1].view(3, 1, 1, 1)
+
+
+def _normalized(frames: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    return frames.float().div_(255).sub_(mean).div_(std)  # (B, 3, L, H, W)
+
+
+def _pooled(output: Any, batch: int, path: Path) -> Tensor:
+    if not isinstance(output, Tensor) or not output.is_floating_point() or output.ndim < 2 or len(output) != batch:
+        described = isinstance(output, Tensor)
+        found = f"{output.dtype} {tuple(output.shape)}" if described else f"a {type(output).__name__}"
+        fix = "export the network with features as its first output"
+        raise InputError(path, expected=f"features ({batch}, C) of {batch} snippets", found=found, fix=fix)
+    return output.float().flatten(2).mean(2).cpu() if output.ndim > 2 else output.float().cpu()
+
+
+def _failed(path: Path, frames: Tensor, error: Exception) -> InputError:
+    expected = f"a network that takes snippets {tuple(frames.shape)} (batch, 3, frames, height, width)"
+    fix = "set --size and --window as in its export, or export it again"
+    return InputError(path, expected=expected, found=_told(error), fix=fix)
+
+
+def _told(error: Exception) -> str:
+    lines = str(error).strip().splitlines()  # the last one of TorchScript's tracebacks says what it is
+    return lines[-1][:160] if lines else type(error).__name__

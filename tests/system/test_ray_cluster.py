@@ -1,0 +1,261 @@
+"""Many videos through Ray: the results of this machine alone, whatever dies in between."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from rcl.data.detections import Detections
+from rcl.detector.checkpoint import read_checkpoint
+from rcl.detector.detect_many import detect_here, detect_on_cluster
+from rcl.detector.inputs import jobs_of
+from rcl.detector.localizer import Localizer
+from rcl.system.errors import InputError
+from rcl.system.ray_cluster import Cluster
+from rcl.video.extraction import choose_extraction
+from rcl.video.finding import find_videos
+from rcl.video.packs import Outcome, PackWriter
+from rendered import render
+from typed import Rcl
+from untrained import save_untrained
+
+pytest.importorskip("ray", reason='Ray is not installed: pip install "rcl-tad[cluster]"')
+COUNT = 8
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("videos")
+    for number in range(COUNT):
+        render(folder / f"video-{number}.mp4", frames=40 + 10 * number)
+    (folder / "broken.mp4").write_bytes(b"no video" * 100)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Cluster]:
+    """A Ray that several tests share, since it takes seconds to start."""
+    import ray
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # which workers cannot import
+    # More cores than there are: Ray may keep an actor that a test has killed, and its core, as long as it runs.
+    ray.init("local", num_cpus=16, include_dashboard=False, object_store_memory=2**27, log_to_driver=False)
+    yield Cluster(workers=2)
+    ray.shutdown()
+
+
+def writer(folder: Path) -> PackWriter:
+    made, settings = choose_extraction("motion")
+    return PackWriter(folder, settings, backbone=made)
+
+
+def extracted(outcomes: Iterator[Outcome]) -> dict[str, bool]:
+    return {outcome.video: outcome.record is not None for outcome in outcomes}
+
+
+def features(pack: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (pack / "features").iterdir()}
+
+
+@pytest.fixture(scope="module")
+def expected(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What this process makes of the videos."""
+    pack = tmp_path_factory.mktemp("expected")
+    list(writer(pack).extract(find_videos([videos])[0]))
+    return features(pack)
+
+
+def workers_of_ray() -> list[psutil.Process]:
+    """The actors of a pool, among the processes that this one has started."""
+    found = psutil.Process().children(recursive=True)
+    return [process for process in found if "MapWorker" in " ".join(process.cmdline()[:1])]
+
+
+# -- the engine --------------------------------------------------------------------------------------------------
+
+
+class Squares:
+    """Work of which item 3 ends its process always, and item 5 the first time."""
+
+    def __init__(self, marks: Path) -> None:
+        self.marks = marks
+
+    def __call__(self, threads: int) -> Callable[[int], int]:
+        return self.square
+
+    def square(self, position: int) -> int:
+        mark = self.marks / str(position)
+        if position == 3 or (position == 5 and not mark.exists()):
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return position**2
+
+
+def test_a_dead_worker_is_replaced_and_an_item_that_kills_is_told(running: Cluster, tmp_path: Path) -> None:
+    outcomes = list(running.map(Squares(tmp_path), 12))
+    assert sorted(position for position, _ in outcomes) == list(range(12))  # each once
+    assert dict(outcomes) == {position: None if position == 3 else position**2 for position in range(12)}
+
+
+class Misplaced:
+    """Work that cannot begin."""
+
+    def __call__(self, threads: int) -> Callable[[int], int]:
+        raise ModuleNotFoundError("No module named 'rcl'")
+
+
+def test_workers_that_cannot_start_are_one_sentence(running: Cluster) -> None:
+    with pytest.raises(InputError, match=r"expected workers that start, found .*No module named 'rcl'; install"):
+        list(running.map(Misplaced(), 2))
+
+
+def test_nothing_to_do_is_done(running: Cluster, tmp_path: Path) -> None:
+    assert list(running.map(Squares(tmp_path), 0)) == []
+
+
+def test_nobody_is_left_behind(tmp_path: Path) -> None:
+    """A Ray of its own, of one worker, which dies: what is left finds room in another one."""
+    script = "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import test_ray_cluster as t; "
+    script += "from ray import cloudpickle; cloudpickle.register_pickle_by_value(t); "
+    script += "import rcl.system.ray_cluster as c; "
+    script += "c.usable_cores = lambda: 1; import ray; "
+    script += "print(sorted(c.Cluster().map(t.Squares(Path(sys.argv[2])), 5)), ray.is_initialized())"
+    command = [sys.executable, "-c", script, str(Path(__file__).parent), str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
+    assert result.stdout.splitlines()[-1] == "[(0, 0), (1, 1), (2, 4), (3, None), (4, 16)] False", result.stderr
+
+
+# -- extraction --------------------------------------------------------------------------------------------------
+
+
+def test_extraction_equals_that_of_one_process(
+    running: Cluster, videos: Path, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    found = find_videos([videos])[0]
+    outcomes = list(writer(tmp_path).extract(found, cluster=running))
+    assert {outcome.video for outcome in outcomes} == set(found)
+    (failed,) = (outcome for outcome in outcomes if outcome.error)
+    assert failed.video == "broken"
+    assert str(videos / "broken.mp4") in str(failed.error)
+    assert features(tmp_path) == expected
+
+    again = list(writer(tmp_path).extract(found, cluster=running))
+    assert [outcome.video for outcome in again if outcome.new] == ["broken"]
+
+
+def test_a_worker_that_is_killed_in_the_middle_loses_nothing(
+    running: Cluster, videos: Path, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    outcomes: dict[str, bool] = {}
+    for outcome in writer(tmp_path).extract(find_videos([videos])[0], cluster=running):
+        if not outcomes:
+            victims = workers_of_ray()
+            assert victims
+            victims[0].kill()
+        outcomes[outcome.video] = outcome.record is not None
+    assert [video for video, done in outcomes.items() if not done] == ["broken"]
+    assert features(tmp_path) == expected
+
+
+# -- detection ---------------------------------------------------------------------------------------------------
+
+
+def test_detection_equals_that_of_one_process(running: Cluster, pack: Path, tmp_path: Path) -> None:
+    checkpoint = read_checkpoint(save_untrained(tmp_path / "last.ckpt"))
+    localizer = Localizer.from_checkpoint(checkpoint)
+    jobs = jobs_of(pack, localizer, "validation", "TC", None)
+    (tmp_path / "damaged.npy").write_bytes(b"no array")
+    jobs += jobs_of(tmp_path / "damaged.npy", localizer, None, "TC", None)
+
+    here = {found.video: found for found in detect_here(localizer, jobs, steps=1)}
+    there = {found.video: found for found in detect_on_cluster(checkpoint, jobs, running, steps=1)}
+    assert here.keys() == there.keys()
+    for video, found in here.items():
+        mine, yours = found.detections, there[video].detections
+        if mine is None:
+            assert video == "damaged"
+            assert str(found.error) == str(there[video].error)
+            continue
+        assert yours is not None
+        assert mine.labels == yours.labels
+        np.testing.assert_allclose(mine.segments_seconds, yours.segments_seconds, atol=1e-4)
+        np.testing.assert_allclose(mine.scores, yours.scores, atol=1e-5)
+        np.testing.assert_array_equal(mine.label_index, yours.label_index)
+
+
+# -- the command line --------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_is_killed_is_gone_on_with(videos: Path, expected: dict[str, bytes], tmp_path: Path) -> None:
+    pack = tmp_path / "pack"
+    command = [sys.executable, "-m", "rcl.cli", "extract", str(videos), "--output", str(pack), "--engine", "ray"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    first = subprocess.Popen(
+        [*command, "--workers", "1"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not (pack / "records").exists() or not any((pack / "records").iterdir()):
+        assert first.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    helpers = psutil.Process(first.pid).children(recursive=True)
+    first.kill()
+    first.wait()
+    done = {path.stem: path.stat().st_mtime_ns for path in (pack / "records").iterdir()}
+    _, alive = psutil.wait_procs(helpers, timeout=15)
+    # Nobody goes on in secret; what watches over a machine notices later.
+    assert all(process.name() in ("ray::DashboardAgent", "ray::RuntimeEnvAgent") for process in alive)
+
+    second = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert second.returncode == 2  # as one video is broken
+    assert f"{COUNT} of {COUNT + 1} videos" in second.stdout
+    assert "were done before" in second.stdout
+    assert second.stdout.count("\n") == 1  # Ray's messages are elsewhere
+    assert "broken.mp4" in second.stderr
+    assert features(pack) == expected
+    for video, time_ns in done.items():
+        assert (pack / "records" / f"{video}.json").stat().st_mtime_ns == time_ns
+
+
+def test_detect_through_ray(running: Cluster, pack: Path, tmp_path: Path, rcl_: Rcl) -> None:
+    checkpoint = save_untrained(tmp_path / "last.ckpt")
+    outputs = tmp_path / "here.json", tmp_path / "ray.json"
+    for output, options in zip(outputs, ([], ["--engine", "ray"]), strict=True):
+        result = rcl_("detect", checkpoint, pack, "--subset", "val", "--output", output, *options)
+        assert result.status == 0
+    here, there = map(Detections.load, outputs)
+    assert here.videos == there.videos
+    np.testing.assert_allclose(here.scores, there.scores, atol=1e-5)
+
+
+def test_wrong_options_are_one_sentence(
+    videos: Path, tmp_path: Path, rcl_: Rcl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extract = ("extract", videos, "--output", tmp_path / "pack")
+    result = rcl_(*extract, "--address", "auto")
+    assert result.status == 2
+    assert "--engine ray" in result.err
+    monkeypatch.setitem(sys.modules, "ray", None)
+    result = rcl_(*extract, "--engine", "ray")
+    assert result.status == 2
+    assert 'pip install "rcl-tad[cluster]"' in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_no_ray_at_the_address_is_one_sentence(videos: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "rcl.cli", "extract", str(videos), "--output", str(tmp_path / "pack")]
+    command += ["--engine", "ray", "--address", "127.0.0.1:1"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert result.returncode == 2
+    assert "127.0.0.1:1: expected a running Ray" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,469 @@
+"""Packs made from videos: what is done once is not done again, and what is wrong with a file is that file's alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from test_exported import write_onnx, write_script
+
+from rcl.data.annotations import load_annotations
+from rcl.system.errors import InputError
+from rcl.system.text_files import write_text
+from rcl.video.backbones.build import BackboneOptions
+from rcl.video.backbones.motion import MotionBackbone
+from rcl.video.extraction import (
+    FeatureExtractor,
+    _file_digests,
+    choose_extraction,
+    extract_features,
+    rebuild_backbone,
+)
+from rcl.video.finding import find_videos, match_videos
+from rcl.video.packs import PackWriter
+from rcl.video.settings import ExtractionSettings, read_settings
+from rendered import read_number, render, render_audio
+
+SMALL = {"rate": 10.0, "window": 3, "stride": 2}
+
+
+class NumberBackbone:
+    """Its features are the numbers that the frames of a snippet show."""
+
+    rate, window, stride, fixed_window = 10.0, 3, 2, None
+
+    @staticmethod
+    def frame_size(frame: torch.Tensor) -> torch.Tensor:
+        return frame
+
+    def __call__(self, frames: torch.Tensor) -> torch.Tensor:
+        return torch.tensor([[read_number(frame) for frame in clip.unbind(1)] for clip in frames]).float()
+
+
+def contents(pack: Path) -> dict[str, bytes]:
+    """Every file of a pack."""
+    return {str(file.relative_to(pack)): file.read_bytes() for file in sorted(pack.rglob("*")) if file.is_file()}
+
+
+def writer(pack: Path, **settings: object) -> PackWriter:
+    return PackWriter(pack, choose_extraction("motion", **{**SMALL, **settings})[1])
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for name, frames in (("a", 20), ("b", 31), ("c", 7)):
+        render(folder / f"{name}.mp4", frames=frames, rate=10)
+    return folder
+
+
+# -- features and their times ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("window", "stride"), [(1, 1), (3, 2), (4, 3), (16, 4), (2, 5)])
+@pytest.mark.parametrize(("native", "rate"), [(25, 25.0), (30, 15.0), (10, 25.0)])
+def test_snippet_times_are_right_to_a_frame(tmp_path: Path, window: int, stride: int, native: int, rate: float) -> None:
+    video = render(tmp_path / "a.mp4", frames=41, rate=native)
+    settings = ExtractionSettings(backbone="motion", rate=rate, window=window, stride=stride)
+    found = extract_features(video, NumberBackbone(), settings)
+    assert found.features.shape == (-(-round(41 / native * rate) // stride), window)
+    assert found.duration_seconds == pytest.approx(41 / native)
+    assert found.problems == ()
+    for snippet, (numbers, (start, end)) in enumerate(zip(found.features, found.times_seconds, strict=True)):
+        if end > start:  # the frames on the screen just after its beginning and just before its end
+            assert numbers[0] == pytest.approx(start * native, abs=1)
+            assert numbers[-1] == pytest.approx(min(end * native, 41) - 1, abs=1)
+        middle = (snippet + 0.5) / found.snippets_per_second  # of the time that the snippet stands for
+        assert numbers.mean() == pytest.approx(min(middle * native, 40), abs=max(1, window / 2 * native / rate))
+
+
+def test_a_feature_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    video = render(tmp_path / "a.mp4", frames=100)
+    calls = []
+
+    class Broken(NumberBackbone):
+        def __call__(self, frames: torch.Tensor) -> torch.Tensor:
+            calls.append(len(frames))
+            return super().__call__(frames) / 0.0
+
+    with pytest.raises(InputError, match=r"a\.mp4: expected finite features from motion, found NaN or infinity"):
+        extract_features(video, Broken(), ExtractionSettings(backbone="motion", **SMALL))
+    assert len(calls) == 1  # not after hours
+
+
+def test_features_of_a_long_video_are_on_disk_and_leave_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = render(tmp_path / "a.mp4", frames=100)
+    settings = ExtractionSettings(backbone="motion", **SMALL)
+    expected = extract_features(video, NumberBackbone(), settings).features
+    assert not isinstance(expected, np.memmap)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setattr("rcl.video.extraction.SPOOLED_BYTES", 64)
+    found = extract_features(video, NumberBackbone(), settings).features
+    assert isinstance(found, np.memmap)
+    np.testing.assert_array_equal(found, expected)
+    found += 1  # the caller's own, as in memory
+    del found
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_the_share_of_a_video_that_is_described_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rcl.video.extraction.rebuild_backbone", lambda *_, **__: NumberBackbone())
+    extractor, told = FeatureExtractor(ExtractionSettings(backbone="motion", **SMALL)), list[float]()
+    extractor(render(tmp_path / "a.mp4", frames=200, rate=10), progress=told.append)
+    assert len(told) > 3
+    assert told == sorted(told)
+    assert told[-1] == pytest.approx(1.0)
+
+
+def test_no_room_for_features_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    monkeypatch.setattr("rcl.video.extraction.SPOOLED_BYTES", 64)
+    with pytest.raises(InputError, match=r"room for the features of .*a\.mp4.*No space left.*TMPDIR"):
+        extract_features(render(tmp_path / "a.mp4"), NumberBackbone(), ExtractionSettings(backbone="motion", **SMALL))
+
+
+def test_a_moved_backbone_is_the_same_and_a_changed_one_is_not(tmp_path: Path) -> None:
+    write_script(torch.nn.Flatten(), tmp_path / "a.pt")
+    shutil.copy(tmp_path / "a.pt", tmp_path / "moved.pt")
+    options = BackboneOptions(size=8)
+    _, settings = choose_extraction(f"torchscript:{tmp_path / 'a.pt'}", options, window=2, stride=2)
+    _, moved = choose_extraction(f"torchscript:{tmp_path / 'moved.pt'}", options, window=2, stride=2)
+    assert settings.difference(moved) is None
+    video = render(tmp_path / "v.mp4", frames=8)
+    expected = FeatureExtractor(settings)(video).features
+    (tmp_path / "a.pt").unlink()
+    with pytest.raises(InputError, match=r"a\.pt"):
+        FeatureExtractor(settings)(video)
+    again = FeatureExtractor(settings, backbone=f"torchscript:{tmp_path / 'moved.pt'}")(video).features
+    np.testing.assert_array_equal(again, expected)
+    (tmp_path / "a.pt").write_bytes((tmp_path / "moved.pt").read_bytes() + b"\0")
+    with pytest.raises(InputError, match=r"expected the weights that the features were extracted with"):
+        rebuild_backbone(settings)
+
+
+def test_weights_beside_an_onnx_model_count(tmp_path: Path) -> None:
+    model = write_onnx(tmp_path / "a.onnx", ["batch", 3, 4, 8, 8])
+    (tmp_path / "unrelated.bin").write_bytes(b"0")
+    _, settings = choose_extraction(f"onnx:{model}")
+    model.write_bytes(model.read_bytes() + b"\x2a\x08weights0")  # an unknown field, in which the name stands
+    (tmp_path / "weights0").write_bytes(b"0")
+    digests = [_file_digests(f"onnx:{model}", BackboneOptions())]
+    (tmp_path / "weights0").write_bytes(b"1")
+    digests.append(_file_digests(f"onnx:{model}", BackboneOptions()))
+    (tmp_path / "unrelated.bin").write_bytes(b"1")
+    digests.append(_file_digests(f"onnx:{model}", BackboneOptions()))
+    assert digests[0] != settings.weights
+    assert digests[0] != digests[1] == digests[2]
+
+
+def test_only_the_window_that_a_backbone_takes(tmp_path: Path) -> None:
+    model = write_onnx(tmp_path / "a.onnx", ["batch", 3, 4, 8, 8])
+    with pytest.raises(InputError, match=r"--window: expected 4 frames, which is all that .* takes, found 5"):
+        choose_extraction(f"onnx:{model}", window=5)
+
+
+def test_what_no_backbone_is_or_takes() -> None:
+    for wrong in ({"rate": -1.0}, {"rate": 0.0}, {"stride": -3}, {"window": 0}):
+        with pytest.raises(InputError, match="extraction: expected settings"):
+            choose_extraction("motion", **wrong)
+    with pytest.raises(InputError, match="--backbone: expected motion, hf:NAME_OR_FOLDER"):
+        choose_extraction("slowfast")
+    with pytest.raises(InputError, match="--pooling: expected an option of the backbone motion"):
+        choose_extraction("motion", BackboneOptions(pooling="cls"))
+
+
+# -- packs -------------------------------------------------------------------------------------------------------
+
+
+def test_a_pack_is_what_training_reads(tmp_path: Path, videos: Path) -> None:
+    pack = writer(tmp_path / "pack")
+    outcomes = list(pack.extract(find_videos([videos])[0]))
+    annotations = pack.annotate()
+    assert [outcome.video for outcome in outcomes] == ["a", "b", "c"]
+    assert all(outcome.new and not outcome.error for outcome in outcomes)
+    assert [video.duration_seconds for video in annotations.videos.values()] == [2.0, 3.1, 0.7]
+    assert {video.snippets_per_second for video in annotations.videos.values()} == {5.0}
+    features, times = (np.load(tmp_path / "pack" / part / "b.npy") for part in ("features", "times"))
+    assert features.shape == (16, 376)
+    assert features.dtype == np.float32
+    np.testing.assert_allclose(times[[0, 1, -1]], [[0, 0.3], [0.2, 0.5], [3.0, 3.1]])
+    record = json.loads((tmp_path / "pack" / "records" / "b.json").read_text())
+    assert record["source"] == str(videos / "b.mp4")
+    assert {"rcl-tad", "torch", "av", "opencv-python-headless"} <= record["versions"].keys()
+    assert read_settings(tmp_path / "pack") == pack.settings
+
+
+def test_what_is_done_and_unchanged_is_not_done_again(tmp_path: Path, videos: Path) -> None:
+    found, _ = find_videos([videos])
+    list(writer(tmp_path / "pack").extract(found))
+    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "pack" / "features").iterdir()}
+    render(videos / "b.mp4", frames=12, rate=10)  # another video
+    (tmp_path / "pack" / "records" / "c.json").write_text('{"source": ')  # a damaged record is none
+    outcomes = {outcome.video: outcome for outcome in writer(tmp_path / "pack").extract(found)}
+    assert {name: outcome.new for name, outcome in outcomes.items()} == {"a": False, "b": True, "c": True}
+    assert len(np.load(tmp_path / "pack" / "features" / "b.npy")) == 6
+    changed = {file.stem for file, then in before.items() if file.stat().st_mtime_ns != then}
+    assert changed == {"b", "c"}
+
+
+def test_a_video_that_cannot_be_read_any_more_is_not_in_the_pack(tmp_path: Path, videos: Path) -> None:
+    found, _ = find_videos([videos])
+    list(writer(tmp_path / "pack").extract(found))
+    (videos / "b.mp4").write_text("no longer a video")
+    pack = writer(tmp_path / "pack")
+    assert [outcome.video for outcome in pack.extract(found) if outcome.error] == ["b"]
+    assert [*pack.annotate().videos] == ["a", "c"]
+
+
+def test_a_video_that_is_away_for_now_takes_nothing_with_it(tmp_path: Path, videos: Path) -> None:
+    found, _ = find_videos([videos])
+    list(writer(tmp_path / "pack").extract(found))
+    (videos / "b.mp4").rename(tmp_path / "b.mp4")
+    pack = writer(tmp_path / "pack")
+    assert [outcome.video for outcome in pack.extract(found) if outcome.error] == ["b"]
+    assert pack.names() == ["a", "b", "c"]
+    (tmp_path / "b.mp4").rename(videos / "b.mp4")
+    assert not any(outcome.new for outcome in pack.extract(found))
+
+
+def test_another_video_of_a_name_is_refused_while_the_first_is_there(tmp_path: Path, videos: Path) -> None:
+    list(writer(tmp_path / "pack").extract(find_videos([videos])[0]))
+    (tmp_path / "other").mkdir()
+    render(tmp_path / "other" / "a.mp4", frames=9)
+    (outcome,) = writer(tmp_path / "pack").extract({"a": tmp_path / "other" / "a.mp4"})
+    assert "expected a video with a name of its own, found one called like" in str(outcome.error)
+    (videos / "a.mp4").unlink()
+    (outcome,) = writer(tmp_path / "pack").extract({"a": tmp_path / "other" / "a.mp4"})
+    assert outcome.record
+
+
+def test_a_video_has_one_name_also_when_one_like_it_comes_and_goes(tmp_path: Path, videos: Path) -> None:
+    pack = writer(tmp_path / "pack")
+    for names in (["a"], ["a.avi", "a.mp4"], ["a"]):
+        found, _ = find_videos([*videos.glob("a.*")])
+        list(pack.extract(found))
+        assert pack.names() == names
+        twin = videos / "a.avi"
+        if twin.exists():
+            twin.unlink()
+            (tmp_path / "pack" / "records" / "a.avi.json").unlink()
+        else:
+            render(twin, codec="mpeg4", frames=8)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_that_nobody_foresaw_is_the_videos_own(
+    tmp_path: Path, videos: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if workers == 1:
+        monkeypatch.setattr(MotionBackbone, "__call__", lambda *_: 1 / 0)
+        expected = "found ZeroDivisionError: "
+        settings = writer(tmp_path / "pack").settings
+    else:  # a backbone that workers cannot build
+        write_script(torch.nn.Flatten(), tmp_path / "a.pt")
+        name = f"torchscript:{tmp_path / 'a.pt'}"
+        _, settings = choose_extraction(name, BackboneOptions(size=8), window=2, stride=2)
+        (tmp_path / "a.pt").unlink()
+        expected = "a.pt: expected a file, found no such file"
+    outcomes = list(PackWriter(tmp_path / "pack", settings).extract(find_videos([videos])[0], workers=workers))
+    assert len(outcomes) == 3
+    assert all(expected in str(outcome.error) for outcome in outcomes)
+
+
+def test_a_pack_without_features_takes_other_settings(tmp_path: Path) -> None:
+    writer(tmp_path / "pack", rate=1e-5)  # mistyped, and stopped
+    assert writer(tmp_path / "pack").settings == read_settings(tmp_path / "pack")
+
+
+def test_two_settings_do_not_mix(tmp_path: Path, videos: Path) -> None:
+    list(writer(tmp_path / "pack").extract({"a": videos / "a.mp4"}))
+    for change, said in (({"stride": 3}, "stride 2 and 3"), ({"rate": 12.5}, r"rate 10\.0 and 12\.5")):
+        with pytest.raises(InputError, match=f"pack: expected the settings .* found others .{said}"):
+            writer(tmp_path / "pack", **change)
+    writer(tmp_path / "pack")
+    (tmp_path / "hand" / "features").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"a pack without extraction\.json"):
+        writer(tmp_path / "hand")
+    write_text(tmp_path / "pack" / "extraction.json", '{"format": 1, "settings": {"rate": 10}}')
+    with pytest.raises(InputError, match=r"extraction\.json: expected settings of an extraction, found backbone: "):
+        writer(tmp_path / "pack")
+    write_text(tmp_path / "pack" / "extraction.json", '{"format": 99}')
+    with pytest.raises(InputError, match=r"extraction\.json: expected format 1, found format 99"):
+        writer(tmp_path / "pack")
+
+
+def test_worker_processes_make_the_same_pack(tmp_path: Path, videos: Path) -> None:
+    found, _ = find_videos([videos])
+    for workers in (1, 2):
+        pack = writer(tmp_path / f"pack{workers}")
+        assert {outcome.video for outcome in pack.extract(found, workers=workers)} == {"a", "b", "c"}
+        pack.annotate()
+    assert contents(tmp_path / "pack1") == contents(tmp_path / "pack2")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_bad_files_are_named_and_the_others_go_on(tmp_path: Path, videos: Path, workers: int) -> None:
+    (videos / "empty.mp4").touch()
+    (videos / "text.mp4").write_text("not a video at all\n" * 20)
+    (videos / "random.avi").write_bytes(np.random.default_rng(0).bytes(5000))
+    render_audio(videos / "sound.mp4")
+    render(videos / "cut.mp4", frames=200, rate=10, faststart=True, options={"g": "10"})
+    whole = (videos / "cut.mp4").read_bytes()
+    (videos / "cut.mp4").write_bytes(whole[: len(whole) * 2 // 3])
+    pack = writer(tmp_path / "pack")
+    outcomes = {outcome.video: outcome for outcome in pack.extract(find_videos([videos])[0], workers=workers)}
+    failed = {name for name, outcome in outcomes.items() if outcome.error}
+    assert failed == {"empty", "text", "random", "sound"}
+    for name in failed:
+        assert f"{name}." in str(outcomes[name].error)
+    assert outcomes["cut"].record is not None
+    assert outcomes["cut"].record.problems[0].startswith("ends after ")
+    assert sorted(pack.annotate().videos) == ["a", "b", "c", "cut"]
+
+
+def test_a_killed_extraction_goes_on_to_the_same_result(tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for number in range(6):
+        render(folder / f"v{number}.mp4", frames=150, rate=10, width=160, height=96)
+
+    def command(pack: str) -> list[str]:
+        return [sys.executable, "-m", "rcl.cli", "extract", str(folder), "--output", str(tmp_path / pack)]
+
+    process = subprocess.Popen([*command("killed"), "--workers", "1"])
+    records = tmp_path / "killed" / "records"
+    while process.poll() is None and len(list(records.glob("*.json")) if records.exists() else ()) < 2:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    done = {file.name: file.stat().st_mtime_ns for file in records.glob("*.json")}
+    assert 2 <= len(done) < 6
+    for pack in ("killed", "undisturbed"):
+        subprocess.run([*command(pack), "--workers", "1"], check=True, capture_output=True)
+    assert {name: (records / name).stat().st_mtime_ns for name in done} == done
+    left_over = {name for name in contents(tmp_path / "killed") if name.endswith(".part")}
+    finished = {name: text for name, text in contents(tmp_path / "killed").items() if name not in left_over}
+    assert finished == contents(tmp_path / "undisturbed")
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+def test_no_process_is_left_of_an_extraction_that_was_stopped(tmp_path: Path, sent: signal.Signals) -> None:
+    (tmp_path / "videos").mkdir()
+    for number in range(4):
+        render(tmp_path / "videos" / f"v{number}.mp4", frames=1500, rate=10, width=320, height=240)
+    command = [sys.executable, "-m", "rcl.cli", "extract", str(tmp_path / "videos"), "--output", str(tmp_path / "pack")]
+    process = subprocess.Popen([*command, "--workers", "2"])
+    parent = psutil.Process(process.pid)
+    while not (tmp_path / "pack" / "features").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    workers = parent.children(recursive=True)
+    process.send_signal(sent)
+    assert process.wait(timeout=20) in (130, -sent)
+    assert len(workers) >= 2
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert not alive
+
+
+def test_a_video_that_kills_its_process_is_named_and_the_others_go_on(tmp_path: Path, videos: Path) -> None:
+    code = f"""
+import os, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+from rcl.video import finding, packs
+
+def main():
+    pack = packs.PackWriter(Path({str(tmp_path / "pack")!r}), packs.ExtractionSettings(backbone="motion", **{SMALL!r}))
+    for outcome in pack.extract(finding.find_videos([{str(videos)!r}])[0], workers=2):
+        print(outcome.video, "failed" if outcome.error else "done")
+
+extract_one = packs.PackWriter.extract_one
+def dies(self, name, *arguments, **options):
+    if name == "b":
+        os._exit(1)
+    return extract_one(self, name, *arguments, **options)
+packs.PackWriter.extract_one = dies
+
+if __name__ == "__main__":
+    main()
+"""
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=120)
+    assert sorted(run.stdout.split("\n")[:-1]) == ["a done", "b failed", "c done"]
+
+
+# -- names -------------------------------------------------------------------------------------------------------
+
+
+def test_videos_are_found_by_name(tmp_path: Path) -> None:
+    for name in ("a.MP4", "sub/b.mkv", "c.mov", "c.avi", ".hidden.mp4", ".git/x.mp4", "labels.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    videos, others = find_videos([tmp_path])
+    assert {name: str(path.relative_to(tmp_path)) for name, path in videos.items()} == {
+        "a": "a.MP4",
+        "b": "sub/b.mkv",
+        "c.avi": "c.avi",
+        "c.mov": "c.mov",
+    }
+    assert [path.name for path in others] == ["labels.csv"]
+    assert [*find_videos([tmp_path / "c.mov", tmp_path / "c.mov", tmp_path / "labels.csv"])[0]] == ["c", "labels"]
+
+
+def test_names_that_are_not_unique_are_refused(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.mp4").touch()
+    with pytest.raises(InputError, match=r"video 'a\.mp4': expected one file of this name"):
+        find_videos([tmp_path])
+    (tmp_path / "none").mkdir()
+    with pytest.raises(InputError, match="none: expected video files, found none"):
+        find_videos([tmp_path / "none"])
+
+
+def test_labels_may_name_files(tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text("video,start,end,label\na.mp4,0,1,x\nb,1,2,y\nc.d,1,2,y\n")
+    videos = {name: Path(f"{name}.mp4") for name in ("a", "b", "c.d")}
+    assert [*match_videos(load_annotations(table), videos).videos] == ["a", "b", "c.d"]
+    assert match_videos(load_annotations(table), videos).videos["a"].name == "a"
+    table.write_text("video,start,end,label\na.mp4,0,1,x\na,1,2,y\n")
+    with pytest.raises(InputError, match=r"labels\.csv: expected one name for 'a', found"):
+        match_videos(load_annotations(table), videos)
+
+
+def test_labels_stay_when_videos_are_added(tmp_path: Path, videos: Path) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text("video,start,end,label,subset\na,0.5,1.5,x,training\nmissing,0,1,x,training\n")
+    pack = writer(tmp_path / "pack")
+    list(pack.extract(find_videos([videos / "a.mp4"])[0]))
+    pack.annotate(load_annotations(table))
+    list(pack.extract(find_videos([videos])[0]))
+    table.write_text("video,start,end,label,subset\nc,0.1,0.5,y,validation\n")
+    videos_of_pack = pack.annotate(load_annotations(table)).videos
+    assert [(name, video.subset, video.labels) for name, video in videos_of_pack.items()] == [
+        ("a", "training", ("x",)),
+        ("b", "testing", ()),
+        ("c", "validation", ("y",)),
+    ]
+    assert load_annotations(tmp_path / "pack" / "annotations.json").videos["a"].segments_seconds.tolist() == [
+        [0.5, 1.5]
+    ]

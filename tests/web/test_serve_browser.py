@@ -1,0 +1,249 @@
+"""The page in a browser, as somebody uses it: pick a video, detect, drag an end, save, come back."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rcl.data.annotations import load_annotations
+from rcl.detector.localizer import Localizer
+from rcl.web.serve.session import Session
+from rendered import render
+from served import save_for_videos, serving
+
+pytest.importorskip("playwright", reason="playwright, which drives the browser, is not installed")
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+
+
+@pytest.fixture(scope="module")
+def localizer(tmp_path_factory: pytest.TempPathFactory) -> Localizer:
+    folder = tmp_path_factory.mktemp("checkpoint")
+    return Localizer.load(save_for_videos(folder / "last.ckpt", folder), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("videos")
+    render(folder / "first.mp4", frames=200)
+    render(folder / "second <b>.mp4", frames=60)
+    (folder / "broken.mp4").write_bytes(b"no video")
+    return folder
+
+
+class Opened:
+    """A page of a server, and where it saves."""
+
+    def __init__(self, page: Page, address: str, labels: Path) -> None:
+        self.page, self.address, self.labels = page, address, labels
+        self.complaints: list[str] = []
+        page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.set_default_timeout(10_000)
+        page.goto(address)
+
+    def pick(self, name: str) -> None:
+        self.page.get_by_role("navigation").get_by_role("button", name=name).click()
+        expect(self.page.locator("#name")).to_have_text(name)
+
+    def detect(self) -> None:
+        """Find actions and show all of them, since those of random weights have low scores."""
+        self.page.get_by_role("button", name="Find actions").click()
+        slider = self.page.locator("#threshold")
+        expect(slider).to_be_visible()
+        slider.focus()
+        slider.press("Home")
+        slider.blur()
+        expect(self.page.locator("#rows tr").first).to_be_visible()
+
+    def saved(self, name: str = "first") -> Any:
+        return load_annotations(self.labels).videos[name]
+
+    def value(self, field: str) -> float:
+        return float(self.page.locator(f"#{field}").input_value())
+
+
+@pytest.fixture
+def opened(browser: Browser, localizer: Localizer, videos: Path, tmp_path: Path) -> Iterator[Opened]:
+    labels = tmp_path / "labels.csv"
+    session = Session(localizer, videos, labels)
+    with serving(session) as address:
+        context = browser.new_context(viewport={"width": 1200, "height": 1000})
+        made = Opened(context.new_page(), address, labels)
+        yield made
+        context.close()
+    assert made.complaints == []
+
+
+def test_pick_detect_drag_save_and_come_back(opened: Opened) -> None:
+    page = opened.page
+    opened.pick("first")
+    opened.detect()
+    page.locator("#rows tr").first.click()
+    expect(page.locator("#state")).to_contain_text("Detection, score")
+    fit = page.locator("#fit-value")
+    expect(fit).not_to_be_empty()
+    before, end = fit.text_content(), opened.value("end")
+    page.locator("#table-box").scroll_into_view_if_needed()
+    handle = page.locator("#timeline .handle.end")
+    handle.scroll_into_view_if_needed()
+    box = handle.bounding_box()
+    assert box
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    towards = -1 if x > 700 else 1
+    for step in range(1, 7):
+        page.mouse.move(x + towards * 30 * step, y)
+    expect(fit).not_to_have_text(before or "")  # while the button is still down
+    assert (opened.value("end") - end) * towards > 0.5
+    page.mouse.up()
+    expect(page.locator("#state")).to_have_text("Accepted")
+    dragged = [opened.value("start"), opened.value("end")]
+    label = page.locator("#label")
+    label.fill("brand new <i>label</i>")
+    label.press("Enter")
+    expect(page.locator("#rows")).to_contain_text("brand new <i>label</i>")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#status")).to_contain_text("Saved 1 segment of first")
+    assert opened.saved().segments_seconds[0].tolist() == pytest.approx(dragged, abs=0.006)
+    assert opened.saved().labels == ("brand new <i>label</i>",)
+    page.reload()
+    expect(page.locator("#name")).to_have_text("first")
+    expect(page.locator("#rows tr.accepted")).to_contain_text("brand new <i>label</i>")
+    expect(page.get_by_role("navigation")).to_contain_text("1 saved")
+    expect(page.locator("#labels option").last).to_have_attribute("value", "brand new <i>label</i>")
+
+
+def test_everything_can_be_done_with_keys(opened: Opened) -> None:
+    page, press = opened.page, opened.page.keyboard.press
+    opened.pick("first")
+    opened.detect()
+    press("ArrowDown")
+    start, end = opened.value("start"), opened.value("end")
+    press("Shift+ArrowLeft")
+    expect(page.locator("#state")).to_have_text("Accepted")
+    assert opened.value("end") == pytest.approx(end - 0.1, abs=0.011)
+    press("Alt+ArrowRight")  # a snippet is a fifth of a second
+    assert opened.value("start") == pytest.approx(start + 0.2, abs=0.011)
+    press("Control+z")
+    assert opened.value("start") == pytest.approx(start, abs=0.011)
+    press("Control+Shift+z")
+    assert opened.value("start") == pytest.approx(start + 0.2, abs=0.011)
+    press("Escape")
+    expect(page.locator("#fields")).to_be_hidden()
+    for _ in range(3):
+        press("ArrowRight")  # the playhead, by a second
+    press("n")
+    expect(page.locator("#label")).to_be_focused()
+    press("Escape")
+    at = opened.value("start")
+    assert 3 <= at <= 4
+    expect(page.locator("#refined")).to_contain_text("Model")
+    press("s")
+    expect(page.locator("#start")).not_to_have_value(f"{at:g}")
+    press("[")
+    assert opened.value("start") == pytest.approx(at, abs=0.011)
+    press("Delete")
+    press("?")
+    expect(page.locator("#help-dialog")).to_be_visible()
+    press("Escape")
+    open_before = page.locator("#rows tr.open").count()
+    press("Enter")
+    expect(page.locator("#rows tr.accepted")).to_have_count(2)
+    assert page.locator("#rows tr.open").count() < open_before
+    press("Delete")  # rejects the next one
+    page.locator("#rows tr.accepted").first.click()
+    page.locator("#label").fill("typed")
+    press("Control+s")  # while it is being typed
+    expect(page.locator("#status")).to_contain_text("Saved 2 segments")
+    assert len(opened.saved().labels) == 2
+    assert "typed" in opened.saved().labels
+
+
+def test_a_segment_that_has_the_focus_in_the_timeline_is_nudged_and_others_are_walked_through(opened: Opened) -> None:
+    page = opened.page
+    opened.pick("first")
+    opened.detect()
+    first = page.locator("#timeline .segment[tabindex='0']")
+    first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#fields")).to_be_hidden()
+    page.keyboard.press("Enter")
+    expect(page.locator("#fields")).to_be_visible()
+    start = opened.value("start")
+    page.keyboard.press("ArrowRight")
+    assert opened.value("start") == pytest.approx(start + 0.1, abs=0.011)
+
+
+def test_leaving_with_unsaved_changes_is_warned_of(opened: Opened) -> None:
+    page = opened.page
+    opened.pick("first")
+    page.get_by_role("button", name="Add segment").click()
+    expect(page.get_by_role("navigation")).to_contain_text("unsaved")
+    opened.pick("second <b>")  # to another video: it is kept
+    opened.pick("first")
+    expect(page.locator("#rows tr.accepted")).to_have_count(1)
+    warned = []
+    page.once("dialog", lambda dialog: (warned.append(dialog.type), dialog.dismiss()))
+    page.evaluate("setTimeout(() => location.assign('/api/session'))")
+    page.wait_for_timeout(300)
+    assert warned == ["beforeunload"]
+    expect(page.locator("#rows tr.accepted")).to_have_count(1)
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+s")
+    expect(page.locator("#status")).to_contain_text("Saved 1 segment")
+    page.goto("about:blank")  # without a word
+
+
+def test_another_window_is_not_overwritten_unasked(opened: Opened) -> None:
+    page = opened.page
+    opened.pick("first")
+    opened.labels.write_text("video,start,end,label\nfirst,1,2,theirs\n", encoding="utf-8")
+    page.get_by_role("button", name="Add segment").click()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+s")
+    page.get_by_role("button", name="Load theirs").click()
+    expect(page.locator("#rows tr")).to_contain_text("theirs")
+    assert opened.saved().labels == ("theirs",)
+    opened.complaints[:] = [text for text in opened.complaints if "409" not in text]  # Chromium logs any such answer
+
+
+def test_a_file_that_cannot_be_read_is_named_and_the_others_go_on(opened: Opened) -> None:
+    page = opened.page
+    opened.pick("broken")
+    expect(page.locator("#unplayable")).to_contain_text("This browser does not play broken.mp4")
+    page.get_by_role("button", name="Find actions").click()
+    expect(page.get_by_role("alert")).to_contain_text("check that it plays, or convert it")
+    expect(page.get_by_role("navigation")).to_contain_text("unusable")
+    opened.pick("second <b>")
+    expect(page.locator("#problem")).to_be_hidden()
+    opened.detect()
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen(
+    browser: Browser, localizer: Localizer, videos: Path, tmp_path: Path
+) -> None:
+    with serving(Session(localizer, videos, tmp_path / "labels.csv")) as address:
+        context = browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True)
+        opened = Opened(context.new_page(), address, tmp_path / "labels.csv")
+        opened.pick("first")
+        expect(opened.page.get_by_role("navigation")).to_be_hidden()
+        opened.detect()
+        opened.page.locator("#rows tr").first.tap()
+        expect(opened.page.locator("#fit-value")).not_to_be_empty()
+        assert opened.page.evaluate("document.documentElement.scrollWidth") <= 360
+        context.close()
+    assert opened.complaints == []
