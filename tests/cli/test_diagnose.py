@@ -16,8 +16,8 @@ import pytest
 from rcl.cli.diagnosis import _names
 from rcl.data.annotations import load_annotations
 from rcl.data.detections import Detections
+from rcl.evaluation import figures
 from rcl.evaluation.detad import diagnose
-from rcl.web.report import figures
 from typed import Rcl
 
 KINDS = {"true_positive", "double_detection", "wrong_label", "localization", "confusion", "background"}

@@ -14,9 +14,8 @@ import torch
 import transformers
 from hypothesis import given
 from hypothesis import strategies as st
-from test_exported import write_onnx, write_script
-from test_i3d import random_stream
 
+from networks import random_stream, write_onnx, write_script
 from places import SHARED
 from quick import quick_fit
 from rcl import Localizer

@@ -15,8 +15,8 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from test_exported import write_onnx, write_script
 
+from networks import write_onnx, write_script
 from rcl.data.annotations import load_annotations
 from rcl.system.errors import InputError
 from rcl.system.text_files import write_text

@@ -177,7 +177,7 @@ def _note(diagnoses: dict[str, Diagnosis]) -> None:
 
 def _write(output: Path, diagnoses: dict[str, Diagnosis]) -> None:
     """``detad.json`` and three figures, each as SVG and PNG."""
-    from rcl.web.report import figures  # matplotlib takes its time
+    from rcl.evaluation import figures  # matplotlib takes its time
 
     content = {name: diagnosis.to_json() for name, diagnosis in diagnoses.items()}
     single = next(iter(content.values()))

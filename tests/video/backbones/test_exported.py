@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from networks import save_graph, write_onnx, write_script
 from rcl.system.errors import InputError
 from rcl.video.backbones.exported import ONNXBackbone, TorchScriptBackbone
 
@@ -29,28 +29,6 @@ def snippets(batch: int, length: int = 4, size: int = 8) -> Tensor:
 def normalized(frames: Tensor) -> Tensor:
     mean, std = (torch.tensor(values).view(3, 1, 1, 1) for values in (MEAN, STD))
     return (frames / 255 - mean) / std
-
-
-def save_graph(path: Path, nodes: Sequence, *, inputs: Sequence, output: object, weights: Sequence = ()) -> Path:
-    graph = onnx.helper.make_graph(nodes, "network", inputs, [output], weights)
-    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9), path)
-    return path
-
-
-def write_onnx(path: Path, shape: Sequence[Side], *, axes: Sequence[int] = (2, 3, 4)) -> Path:
-    """A network of one matrix on the mean over some axes: r, g, b become r + g, b, 2 b, g."""
-    weight = onnx.numpy_helper.from_array(np.array([[1, 0, 0, 0], [1, 0, 0, 1], [0, 1, 2, 0]], np.float32), "weight")
-    rest = 5 - len(axes)
-    last, back = [0, *range(2, rest), 1], [0, rest - 1, *range(1, rest - 1)]
-    nodes = [
-        node("ReduceMean", ["video", "axes"], ["mean"], keepdims=0),
-        node("Transpose", ["mean"], ["channels last"], perm=last),
-        node("MatMul", ["channels last", "weight"], ["product"]),
-        node("Transpose", ["product"], ["features"], perm=back),
-    ]
-    weights = [weight, onnx.numpy_helper.from_array(np.array(axes, np.int64), "axes")]
-    output = value("features", FLOAT, [None] * rest)
-    return save_graph(path, nodes, inputs=[value("video", FLOAT, shape)], output=output, weights=weights)
 
 
 def expected_of(frames: Tensor) -> Tensor:
@@ -167,14 +145,6 @@ class Network(nn.Module):
         y = self.dropout(self.convolution(x))
         y = y.mean((2, 3, 4)) if self.axes == 0 else y.mean((3, 4))
         return (y, x) if self.several else y
-
-
-def write_script(network: nn.Module, path: Path, *, script: bool = False) -> Path:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        exported = torch.jit.script(network) if script else torch.jit.trace(network, torch.zeros(2, 3, 4, 8, 8))
-        torch.jit.save(exported, str(path))
-    return path
 
 
 @pytest.mark.parametrize("several", [False, True])

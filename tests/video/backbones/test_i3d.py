@@ -8,22 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from networks import random_stream
 from rcl.system.errors import InputError
 from rcl.video.backbones.flow import gray, optical_flow, scaled_flow
 from rcl.video.backbones.i3d import BRANCHES, I3D, I3DBackbone, Inception, SamePool, Unit, load_i3d, same_padding
-
-
-def random_stream(in_channels: int, seed: int = 0) -> I3D:
-    """A network whose activations neither vanish nor explode, with running statistics of its own."""
-    torch.manual_seed(seed)
-    network = I3D(in_channels).eval()
-    for module in network.modules():
-        if isinstance(module, nn.Conv3d):
-            nn.init.kaiming_normal_(module.weight)
-        if isinstance(module, nn.BatchNorm3d) and module.running_mean is not None and module.running_var is not None:
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
-    return network
 
 
 @pytest.fixture(scope="module")
