@@ -32,8 +32,8 @@ from segments import THRESHOLDS, figure, overlaps, positives, save
 from torch.utils.flop_counter import FlopCounterMode
 
 from rcl.detector.build import build_model, regular_anchors
-from rcl.detector.config import load_config
-from rcl.training.module import load_training_data
+from rcl.detector.load_config import load_config
+from rcl.training.data import load_training_data
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -27,18 +27,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rcl.data.annotations import Annotations, load_annotations
-from rcl.data.datasets import TrainingDataset, VideoDataset, WindowDataset, collate
+from rcl.data.annotations import Annotations
+from rcl.data.batches import TrainingDataset, collate
+from rcl.data.datasets import VideoDataset, WindowDataset
 from rcl.data.detections import Detections
-from rcl.data.features import FeatureStore
+from rcl.data.feature_store import FeatureStore
+from rcl.data.formats.load import load_annotations
+from rcl.data.formats.results import load_detections, save_detections
 from rcl.data.video_scores import label_detections, load_video_scores
 from rcl.detector.build import build_augmentation, training_segments
-from rcl.detector.config import Config, load_config
+from rcl.detector.config import Config
+from rcl.detector.load_config import load_config
 from rcl.detector.localizer import Localizer
 from rcl.evaluation import evaluate
-from rcl.models.losses import assign, boundary_targets
 from rcl.models.predictions import AnchorScores, Predictions
-from rcl.training.module import TrainingData, load_training_data
+from rcl.models.targets import assign, boundary_targets
+from rcl.training.data import TrainingData, load_training_data
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "activitynet_tsn_rcl.yaml"
 CHANNELS, CLASSES, WINDOW = 8, 200, 64
@@ -152,7 +156,7 @@ def detect(root: Path, videos: VideoDataset, localizer: Localizer, watch: Stopwa
             found.append(label_detections(proposals, scores))
     watch.seconds["features read, scores fused, soft-NMS, seconds"] -= localizer.model.seconds
     with watch("detections joined and written"):
-        Detections.concatenate(found).save(root / "detections.json")
+        save_detections(Detections.concatenate(found), root / "detections.json")
     return root / "detections.json"
 
 
@@ -169,7 +173,7 @@ def measure(annotations: Path, root: Path, *, videos: int | None = None) -> dict
     counts = prepare_training(data, config, localizer, before) | cut_windows(root, before)
     path = detect(root, data.validation, localizer, after)
     with after("detections and annotations loaded"):
-        detections = Detections.load(path)
+        detections = load_detections(path)
         truth = load_annotations(root / "annotations.json", clip=False).subset("validation")
     with after("mAP at 10 thresholds, AR@AN"):
         evaluation = evaluate(detections, truth, tiou_thresholds=THRESHOLDS)

@@ -30,7 +30,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from rcl.models.alignment import interpolation, sampling_positions
-from rcl.models.grid import GridDetector, bmn
+from rcl.models.grid import GridDetector
+from rcl.models.published import bmn
 
 SNIPPETS, CHANNELS, POINTS, SUBPOINTS, CONTEXT = 100, 400, 32, 3, 0.5
 THREADS = 2

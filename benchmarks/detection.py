@@ -26,10 +26,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from rcl.data.annotations import Annotations, VideoAnnotation, save_annotations
+from rcl.data.annotations import Annotations, VideoAnnotation
+from rcl.data.formats.load import save_annotations
 from rcl.detector.build import build_model
 from rcl.detector.checkpoint import Facts
-from rcl.detector.config import Config, load_config
+from rcl.detector.config import Config
+from rcl.detector.load_config import load_config
 from rcl.detector.localizer import Localizer
 
 THREADS = 2

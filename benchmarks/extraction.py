@@ -28,6 +28,7 @@ import numpy as np
 import torch
 
 from rcl.video.decoding import VideoReader
+from rcl.video.extract_many import extract_many
 from rcl.video.extraction import choose_extraction, extract_features
 from rcl.video.packs import PackWriter
 
@@ -119,7 +120,7 @@ def main() -> None:
             shutil.copy(minute, copy)
         decoding = timed(lambda: decode(minute, settings.rate, backbone.frame_size))
         single = timed(lambda: extract_features(minute, backbone, settings))
-        several = timed(lambda: list(PackWriter(folder / "pack", settings).extract(copies, workers=CORES)))
+        several = timed(lambda: list(extract_many(PackWriter(folder / "pack", settings), copies, workers=CORES)))
         peaks = {"minute": extraction_peak(minute), "twenty_minutes": extraction_peak(long)}
 
     results = {

@@ -32,8 +32,10 @@ from measuring import Run, compare, in_turn, peak_memory
 from torch import Tensor
 from torch.nn import functional
 
-from rcl.models.grid import Cells, GridDetector, GridHead
-from rcl.models.gtad import GraphAlignment, GTADEncoder
+from rcl.models.graph_alignment import GraphAlignment
+from rcl.models.grid import GridDetector, GridHead
+from rcl.models.grid_cells import Cells
+from rcl.models.gtad import GTADEncoder
 
 SNIPPETS, CHANNELS, OUTPUTS, THREADS = 100, 400, 512, 2
 WAYS = ("projected", "plain")

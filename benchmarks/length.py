@@ -34,7 +34,7 @@ from torch import nn
 from rcl.data.segments import Timeline
 from rcl.detector.build import build_model
 from rcl.detector.checkpoint import Facts
-from rcl.detector.config import load_config
+from rcl.detector.load_config import load_config
 from rcl.detector.localizer import Localizer
 
 RATE = 15.0

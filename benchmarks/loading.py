@@ -25,10 +25,11 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from rcl.data.datasets import EpochBatches
-from rcl.detector.config import Config, load_config
-from rcl.training.module import load_training_data
-from rcl.training.run import train, training_dataset
+from rcl.data.batches import EpochBatches
+from rcl.detector.config import Config
+from rcl.detector.load_config import load_config
+from rcl.training.data import load_training_data, training_dataset
+from rcl.training.run import train
 
 EPOCHS = 10  # of the padded share
 

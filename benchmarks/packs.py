@@ -26,11 +26,13 @@ import numpy as np
 import torch
 from measuring import peak_memory
 
-from rcl.cli.detection import jobs_of
-from rcl.data.annotations import Annotations, VideoAnnotation, load_annotations, save_annotations
-from rcl.data.datasets import EpochBatches
-from rcl.detector.config import Config, parse_config
-from rcl.training.module import load_training_data
+from rcl.data.annotations import Annotations, VideoAnnotation
+from rcl.data.batches import EpochBatches
+from rcl.data.formats.load import load_annotations, save_annotations
+from rcl.detector.config import Config
+from rcl.detector.inputs import jobs_of
+from rcl.detector.load_config import parse_config
+from rcl.training.data import load_training_data
 
 CHANNELS, SEGMENTS, LABELS, SECONDS = 32, 5, 20, 10.0
 WINDOW = 8

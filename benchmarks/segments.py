@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from rcl.data.datasets import EpochBatches
+from rcl.data.batches import EpochBatches
 from rcl.data.segments import length
-from rcl.detector.config import Config, load_config
-from rcl.models.losses import assign
-from rcl.training.module import load_training_data
-from rcl.training.run import training_dataset
+from rcl.detector.config import Config
+from rcl.detector.load_config import load_config
+from rcl.models.targets import assign
+from rcl.training.data import load_training_data, training_dataset
 
 BINS = np.linspace(0, 1, 21)
 THRESHOLDS = (0.3, 0.5, 0.7, 0.9)

@@ -32,15 +32,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from rcl.data.annotations import Annotations, VideoAnnotation, save_annotations
-from rcl.data.datasets import Batch, collate
+from rcl.data.annotations import Annotations, VideoAnnotation
+from rcl.data.batches import Batch, collate
 from rcl.data.detections import Detections
+from rcl.data.formats.load import save_annotations
 from rcl.detector.build import build_criterion, build_model
-from rcl.detector.config import Config, load_config
+from rcl.detector.config import Config
+from rcl.detector.load_config import load_config
 from rcl.detector.localizer import Localizer
 from rcl.evaluation.metrics import evaluate
-from rcl.training.module import TrainingData, load_training_data
-from rcl.training.run import training_dataset
+from rcl.training.data import TrainingData, load_training_data, training_dataset
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 CHANNELS, VIDEOS, BATCH, RATE = 2048, 4, 4, 2.5

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rcl.data.annotations import Annotations, VideoAnnotation, save_annotations
+from rcl.data.annotations import Annotations, VideoAnnotation
+from rcl.data.formats.load import save_annotations
 
 SNIPPETS_PER_SECOND = 5.0
 CHANNELS = 32

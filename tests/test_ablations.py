@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from places import ROOT
-from rcl.detector.config import load_config
+from rcl.detector.load_config import load_config
 
 
 @pytest.fixture(scope="module")

@@ -24,18 +24,22 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rcl.data.annotations import Annotations, VideoAnnotation, load_annotations, save_annotations
+from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.detections import Detections
-from rcl.data.features import FeatureStore, read_features
+from rcl.data.feature_store import FeatureStore
+from rcl.data.features import read_features
 from rcl.data.formats import elan, label_studio, via
 from rcl.data.formats.annotation_tools import read
+from rcl.data.formats.bmn import read_bmn
 from rcl.data.formats.exported import Exported
+from rcl.data.formats.load import load_annotations, save_annotations
+from rcl.data.formats.results import load_detections
 from rcl.data.formats.subtitles import save_subtitles
-from rcl.data.formats.thumos14 import read_bmn, read_thumos14
+from rcl.data.formats.thumos14 import read_thumos14
 from rcl.data.video_scores import load_video_scores
 from rcl.detector.checkpoint import read_checkpoint
-from rcl.detector.config import parse_config
 from rcl.detector.convert import convert
+from rcl.detector.load_config import parse_config
 from rcl.detector.localizer import Localizer
 from rcl.evaluation.characteristics import read_characteristics
 from rcl.system.errors import InputError
@@ -43,6 +47,7 @@ from rcl.system.text_files import LARGEST_TEXT, write_json, write_text
 from rcl.video.backbones.exported import ONNXBackbone, TorchScriptBackbone
 from rcl.video.backbones.i3d import I3DBackbone
 from rcl.video.decoding import VideoReader
+from rcl.video.extract_many import extract_many
 from rcl.video.packs import PackWriter
 from rcl.video.settings import ExtractionSettings, read_settings
 from typed import Rcl
@@ -365,7 +370,7 @@ ANYTHING = st.recursive(
 
 READERS: tuple[Callable[[Path], object], ...] = (
     load_annotations,
-    Detections.load,
+    load_detections,
     read,
     load_video_scores,
     read_bmn,
@@ -459,7 +464,7 @@ def test_any_piece_at_any_place_of_a_text_is_read_or_refused(tmp_path: Path, nam
         end = data.draw(st.integers(start, min(start + 20, len(text))))
         text = text[:start] + data.draw(st.sampled_from(PIECES)) + text[end:]
     (tmp_path / name).write_text(text)
-    readers = (load_annotations, Detections.load, read, lambda path: read_thumos14(path, stride_frames=5))
+    readers = (load_annotations, load_detections, read, lambda path: read_thumos14(path, stride_frames=5))
     try_all(tmp_path / name, (read,) if name.endswith(".eaf") else readers)
 
 
@@ -526,9 +531,9 @@ def extreme_videos(draw: st.DrawFn) -> Annotations:
 def test_extreme_numbers_in_a_pack_are_trained_on_or_refused(
     tmp_path: Path, annotations: Annotations, sizes: dict
 ) -> None:
-    from rcl.data.datasets import TrainingDataset
+    from rcl.data.batches import TrainingDataset
     from rcl.detector.build import build_augmentation, regular_anchors, training_segments
-    from rcl.training.module import load_training_data
+    from rcl.training.data import load_training_data
 
     (tmp_path / "features").mkdir(exist_ok=True)
     for name in annotations.videos:
@@ -664,11 +669,11 @@ def test_a_record_of_a_pack_may_say_anything(tmp_path: Path) -> None:
     for source in ("x" * 10**5, "\0", "\ud800", "/dev/null", "../../x"):
         record = {**good, "source": source, "problems": [], "versions": {}}
         (tmp_path / "records" / "v.json").write_text(json.dumps(record))
-        (outcome,) = writer.extract({"v": tmp_path / "v.mp4"})
+        (outcome,) = extract_many(writer, {"v": tmp_path / "v.mp4"})
         assert outcome.error
     for text in ("[" * 10**5, json.dumps({**good, "bytes": 10**400}), "{}", "\0"):
         (tmp_path / "records" / "v.json").write_text(text)
-        (outcome,) = writer.extract({"v": tmp_path / "v.mp4"})
+        (outcome,) = extract_many(writer, {"v": tmp_path / "v.mp4"})
         assert "no such file" in str(outcome.error)
 
 
@@ -781,7 +786,7 @@ def test_detections_that_have_no_room_are_put_elsewhere(
     assert result.status == 2
     (rescued,) = (tmp_path / "spare").rglob("found.json")
     assert f"No space left on device; make room and move the results there, which are in {rescued}." in result.err
-    assert Detections.load(rescued).videos == ("v",)
+    assert load_detections(rescued).videos == ("v",)
 
 
 def test_subtitles_that_have_no_room_take_no_detections_with_them(
@@ -795,7 +800,7 @@ def test_subtitles_that_have_no_room_take_no_detections_with_them(
     result = rcl_("detect", tmp_path / "a.ckpt", tmp_path / "v.npy", tmp_path / "w.npy", *options)
     assert result.status == 2
     assert "the subtitles of 1 of 2 videos could not be written" in result.err
-    assert Detections.load(tmp_path / "found.json").videos == ("v", "w")
+    assert load_detections(tmp_path / "found.json").videos == ("v", "w")
     assert (tmp_path / "subtitles" / "w.vtt").exists()
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 
-from rcl.detector.config import parse_config
+from rcl.detector.load_config import parse_config
 from rcl.training.run import train
 
 

@@ -10,7 +10,8 @@ from torch import nn
 
 from rcl.detector.build import build_model
 from rcl.detector.checkpoint import KEY, Facts, describe
-from rcl.detector.config import Config, parse_config
+from rcl.detector.config import Config
+from rcl.detector.load_config import parse_config
 from rcl.models.rcl import RCL
 
 FACTS = Facts(labels=("clap", "dance", "jump", "walk", "wave"), in_channels=32, longest=120.0, snippets_per_second=5.0)

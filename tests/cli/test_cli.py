@@ -15,8 +15,9 @@ import pytest
 import yaml
 
 from rcl.cli.evaluation import parse_thresholds
-from rcl.data.annotations import load_annotations
 from rcl.data.detections import Detections
+from rcl.data.formats.load import load_annotations
+from rcl.data.formats.results import load_detections
 from rcl.detector.localizer import Localizer
 from rcl.evaluation.metrics import evaluate
 from rcl.system.errors import InputError
@@ -106,7 +107,7 @@ def test_the_chain_gives_what_the_library_gives(trained: Run, pack: Path, tmp_pa
         result = rcl_("detect", checkpoint, pack, "--subset", subset, "--output", output)
         assert result.status == 0
         assert result.err == ""
-        assert result.out == f"{len(Detections.load(output))} detections in 4 videos: {output}\n"
+        assert result.out == f"{len(load_detections(output))} detections in 4 videos: {output}\n"
 
     truth = load_annotations(pack / "annotations.json", clip=False).subset("validation")
     localizer = Localizer.load(checkpoint)
@@ -114,7 +115,7 @@ def test_the_chain_gives_what_the_library_gives(trained: Run, pack: Path, tmp_pa
         [localizer.detect(pack / "features" / f"{name}.npy", 5.0, video=name) for name in truth.videos]
     )
     for output in outputs:
-        assert rows(Detections.load(output)) == rows(expected)  # at full precision
+        assert rows(load_detections(output)) == rows(expected)  # at full precision
 
     # Both files, a pack or its annotation file, and both names of the subset give one evaluation.
     reports = []
@@ -172,7 +173,7 @@ def test_feature_files_take_their_name_and_the_rate_that_is_given(
         output = tmp_path / f"{rate}.json"
         options = ["--snippets-per-second", rate] if rate else []
         assert rcl_("detect", checkpoint, *files, *options, "--output", output).status == 0
-        found[rate] = Detections.load(output)
+        found[rate] = load_detections(output)
     assert found[5].videos == ("video-002", "video-000")
     assert rows(found[None]) == rows(found[5])  # the rate of the training features
     np.testing.assert_allclose(found[5].segments_seconds, 2 * found[10].segments_seconds, atol=1e-9)
@@ -211,7 +212,7 @@ def test_bad_files_are_named_and_the_good_ones_done(checkpoint: Path, pack: Path
     for path, line in zip(bad, lines, strict=False):
         assert path.stem in line
     assert "5 of 7 videos" in lines[-1]
-    assert Detections.load(output).videos == ("video-000", "video-001")
+    assert load_detections(output).videos == ("video-000", "video-001")
     alone = tmp_path / "alone.json"
     rcl_("detect", checkpoint, good, "--output", alone)
     expected = json.loads(alone.read_text())["results"]["video-000"]
@@ -244,7 +245,7 @@ def test_a_bad_video_of_a_pack_is_named_and_the_others_done(
     assert [name in line for name, line in zip(("017", "018", "019"), result.err.splitlines(), strict=False)] == [
         True, True, True,
     ]  # fmt: skip
-    assert Detections.load(tmp_path / "found.csv").videos == ("video-016",)
+    assert load_detections(tmp_path / "found.csv").videos == ("video-016",)
 
 
 def test_nothing_is_written_where_nothing_could_be_used(checkpoint: Path, tmp_path: Path, rcl_: Rcl) -> None:

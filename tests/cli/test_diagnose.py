@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from rcl.cli.diagnosis import _names
-from rcl.data.annotations import load_annotations
 from rcl.data.detections import Detections
+from rcl.data.formats.load import load_annotations
+from rcl.data.formats.results import load_detections, save_detections
 from rcl.evaluation import figures
 from rcl.evaluation.detad import diagnose
 from typed import Rcl
@@ -53,7 +54,7 @@ def results(pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the detections of two detectors."""
     folder = tmp_path_factory.mktemp("results")
     for seed, name in enumerate(("ours", "theirs")):
-        made_detections(pack, seed=seed).save(folder / f"{name}.json")
+        save_detections(made_detections(pack, seed=seed), folder / f"{name}.json")
     return folder
 
 
@@ -92,7 +93,7 @@ def test_what_is_written(rcl_: Rcl, pack: Path, results: Path, tmp_path: Path) -
     written = read(output / "detad.json")
     truth = load_annotations(pack / "annotations.json", clip=False).subset("validation")
     expected = diagnose(
-        Detections.load(results / "ours.json"), truth, tiou_thresholds=np.linspace(0.3, 0.7, 5), buckets="data"
+        load_detections(results / "ours.json"), truth, tiou_thresholds=np.linspace(0.3, 0.7, 5), buckets="data"
     )
     assert written == json.loads(json.dumps(expected.to_json()))
     assert 0 < written["average_mAP_N"] < 1
@@ -157,7 +158,7 @@ def test_side_by_side(rcl_: Rcl, pack: Path, results: Path, tmp_path: Path) -> N
     assert "theirs" in result.out
 
     truth = load_annotations(pack / "annotations.json", clip=False).subset("validation")
-    alone = diagnose(Detections.load(files[1]), truth, tiou_thresholds=np.linspace(0.3, 0.7, 5), buckets="data")
+    alone = diagnose(load_detections(files[1]), truth, tiou_thresholds=np.linspace(0.3, 0.7, 5), buckets="data")
     assert written["theirs"] == json.loads(json.dumps(alone.to_json()))
 
 
@@ -211,7 +212,7 @@ def test_strangers_are_counted(rcl_: Rcl, pack: Path, results: Path, tmp_path: P
 @pytest.mark.usefixtures("undrawn")
 def test_proposals(rcl_: Rcl, pack: Path, results: Path, tmp_path: Path) -> None:
     path = tmp_path / "proposals.json"
-    made_detections(pack, seed=0, labelled=False).save(path)
+    save_detections(made_detections(pack, seed=0, labelled=False), path)
     result = rcl_("diagnose", path, pack, "--output", tmp_path / "out")
     assert result.status == 0
     assert "the detections have no labels" in result.err

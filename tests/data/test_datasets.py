@@ -12,17 +12,9 @@ from lightning.fabric.utilities.data import _set_sampler_epoch
 from torch.utils.data import DataLoader
 
 from rcl.data.annotations import Annotations, VideoAnnotation
-from rcl.data.datasets import (
-    Augmentation,
-    EpochBatches,
-    Sample,
-    TrainingDataset,
-    VideoDataset,
-    collate,
-    pad_features,
-    seeded,
-)
-from rcl.data.features import FeatureStore
+from rcl.data.batches import Augmentation, EpochBatches, TrainingDataset, collate, pad_features, seeded
+from rcl.data.datasets import Sample, VideoDataset
+from rcl.data.feature_store import FeatureStore
 from rcl.data.segments import Timeline
 from rcl.system.errors import InputError
 

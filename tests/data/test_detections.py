@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from places import SHARED
 from rcl.data.detections import Detection, Detections
+from rcl.data.formats.results import load_detections, save_detections
 from rcl.system.errors import InputError
 
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f"the real detections are not at {SHARED}")
@@ -138,8 +139,8 @@ def any_detections(draw: st.DrawFn, names: st.SearchStrategy[str]) -> Detections
 @given(any_detections(anything))
 def test_json_round_trip_is_exact(tmp_path_factory: pytest.TempPathFactory, before: Detections) -> None:
     path = tmp_path_factory.getbasetemp() / "round.json"
-    before.save(path)
-    after = Detections.load(path)
+    save_detections(before, path)
+    after = load_detections(path)
     assert after.videos == before.videos
     assert [*after] == [row for name in before.videos for row in before.for_video(name)]  # grouped by video
 
@@ -148,14 +149,14 @@ def test_json_round_trip_is_exact(tmp_path_factory: pytest.TempPathFactory, befo
 @given(any_detections(plain.filter(lambda name: name == name.strip())))
 def test_csv_round_trip_is_exact(tmp_path_factory: pytest.TempPathFactory, before: Detections) -> None:
     path = tmp_path_factory.getbasetemp() / "round.csv"
-    before.save(path)
-    after = Detections.load(path)
+    save_detections(before, path)
+    after = load_detections(path)
     assert set(after.videos) == set(before.videos)
     assert [*after] == [*before]
 
 
 def test_saved_json_is_what_the_field_reads(tmp_path: Path) -> None:
-    detections().save(tmp_path / "d.json")
+    save_detections(detections(), tmp_path / "d.json")
     data = json.loads((tmp_path / "d.json").read_text())
     assert data["results"]["idle"] == []
     assert data["results"]["a"][0] == {"segment": [1.0, 2.0], "label": "sit", "score": 0.1}
@@ -165,12 +166,12 @@ def test_saved_json_is_what_the_field_reads(tmp_path: Path) -> None:
 
 def test_proposals_have_no_label(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text('{"results": {"v": [{"segment": ["1", 2], "score": "0.5"}]}}')
-    proposals = Detections.load(tmp_path / "p.json")
+    proposals = load_detections(tmp_path / "p.json")
     assert [*proposals] == [("v", 1.0, 2.0, "", 0.5)]
-    proposals.save(tmp_path / "q.json")
+    save_detections(proposals, tmp_path / "q.json")
     assert "label" not in (tmp_path / "q.json").read_text()
     (tmp_path / "p.csv").write_text("video,start,end,score\nv,1,2,0.5\n")
-    assert [*Detections.load(tmp_path / "p.csv")] == [*proposals]
+    assert [*load_detections(tmp_path / "p.csv")] == [*proposals]
 
 
 @needs_shared
@@ -183,7 +184,7 @@ def test_proposals_have_no_label(tmp_path: Path) -> None:
     ],
 )
 def test_real_results_load(name: str, videos: int, count: int) -> None:
-    loaded = Detections.load(SHARED / "golden" / name)
+    loaded = load_detections(SHARED / "golden" / name)
     assert (len(loaded.videos), len(loaded)) == (videos, count)
 
 
@@ -192,7 +193,7 @@ def test_large_results_load_quickly(tmp_path: Path) -> None:
     text = ", ".join(f'"v{i}": [{", ".join([row] * 100)}]' for i in range(1000))
     (tmp_path / "large.json").write_text(f'{{"results": {{{text}}}}}')
     began = time.process_time()
-    assert len(Detections.load(tmp_path / "large.json")) == 100_000
+    assert len(load_detections(tmp_path / "large.json")) == 100_000
     assert time.process_time() - began < 2  # 500,000 in a few seconds
 
 
@@ -202,7 +203,7 @@ def test_large_results_load_quickly(tmp_path: Path) -> None:
 def error_of(path: Path, text: str) -> str:
     path.write_text(text)
     with pytest.raises(InputError) as caught:
-        Detections.load(path)
+        load_detections(path)
     assert str(path) in str(caught.value)
     return str(caught.value)
 
@@ -261,11 +262,11 @@ def test_csv_defects_name_the_line(tmp_path: Path, row: str, parts: list[str]) -
 
 def test_missing_files_and_other_extensions(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
-        Detections.load(tmp_path / "none.json")
+        load_detections(tmp_path / "none.json")
     with pytest.raises(InputError, match=r"ends in .json or .csv"):
-        Detections.load(tmp_path / "d.txt")
+        load_detections(tmp_path / "d.txt")
     with pytest.raises(InputError, match=r"ends in .json or .csv"):
-        detections().save(tmp_path / "d.pkl")
+        save_detections(detections(), tmp_path / "d.pkl")
 
 
 def test_without_some_videos() -> None:

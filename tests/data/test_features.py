@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from places import SHARED
-from rcl.data.annotations import load_annotations
-from rcl.data.features import FeatureStore, open_features, read_features, resize
+from rcl.data.feature_store import FeatureStore
+from rcl.data.features import open_features, read_features
+from rcl.data.formats.load import load_annotations
+from rcl.data.resizing import resize
 from rcl.system.errors import InputError
 
 PACKS = ("50salads-mid-fold1", "50salads-mid-fold2", "gtea-fold1")

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from rcl.data.features import resize
-from rcl.data.resizing import resize_mean3
+from rcl.data.resizing import resize, resize_mean3
 
 
 def pooled_by_loop(features: np.ndarray, parts: int, margin: float) -> np.ndarray:

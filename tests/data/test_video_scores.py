@@ -178,7 +178,7 @@ def test_wrong_rows_are_named(tmp_path: Path, row: object, found: str) -> None:
     with pytest.raises(InputError, match=found) as caught:
         read_cuhk_scores(path)
     assert f"{path}, video 'y': " in message_of(caught)
-    assert "1 more such problems" in str(caught.value)
+    assert "1 more such problem in" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rcl.data.datasets import Sample, collate
+from rcl.data.batches import collate
+from rcl.data.datasets import Sample
 from rcl.data.segments import Timeline
 from rcl.detector.build import build_criterion, build_decoder, build_model, regular_anchors
-from rcl.detector.config import Config, parse_config
+from rcl.detector.config import Config
+from rcl.detector.load_config import parse_config
 from rcl.models.predictions import AnchorScores, Predictions
 
 CHANNELS = 8

@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from rcl.data.detections import Detections
-from rcl.data.features import StoredFeatures, open_features
+from rcl.data.features import FeatureSequence, StoredFeatures, open_features
 from rcl.data.segments import Timeline, length
-from rcl.data.sequences import FeatureSequence
 from rcl.detector import chunks
 from rcl.detector.localizer import Localizer
 from rcl.models.decoding import SNIPPETS_PER_COUNT, Candidates, Decoded, Decoder

@@ -8,7 +8,9 @@ import yaml
 from pydantic import ValidationError
 
 from places import ROOT
-from rcl.detector.config import Config, Section, load_config, parse_config
+from rcl.detector.config import Config
+from rcl.detector.load_config import load_config, parse_config
+from rcl.detector.model_config import Section
 from rcl.system.errors import InputError
 
 RECIPES = sorted((ROOT / "configs").rglob("*.y*ml"))

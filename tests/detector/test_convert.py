@@ -10,10 +10,10 @@ import torch
 
 from plain_bmn import PlainBMN
 from rcl import Localizer
-from rcl.detector.config import parse_config
 from rcl.detector.convert import convert
+from rcl.detector.load_config import parse_config
 from rcl.detector.public_weights import _GTAD
-from rcl.models.grid import gtad
+from rcl.models.published import gtad
 from rcl.system.errors import InputError
 from rcl.training.run import train
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from rcl.data.detections import Detections
+from rcl.data.formats.results import load_detections
 from rcl.detector.detect_many import Unfinished, detect_here
 from rcl.detector.inputs import Job, jobs_of
 from rcl.detector.localizer import Localizer
@@ -116,13 +117,13 @@ def test_what_failed_is_done_again_alone(checkpoint: Path, loose: Path, tmp_path
     first = rcl_("detect", checkpoint, *inputs, "--output", output)
     assert first.status == 2
     assert "aa" in first.err
-    assert len(Detections.load(output).videos) == 3  # what is there can be used
+    assert len(load_detections(output).videos) == 3  # what is there can be used
 
     inputs[0].write_bytes(inputs[1].read_bytes())
     second = rcl_("detect", checkpoint, *inputs, "--output", output)
     assert second.status == 0
     assert second.err == "3 of 4 videos were done before.\n"
-    assert Detections.load(output).videos == tuple(path.stem for path in inputs)  # in the order of the inputs
+    assert load_detections(output).videos == tuple(path.stem for path in inputs)  # in the order of the inputs
     assert sorted(path.name for path in tmp_path.iterdir()) == ["loose", "results.json"]
 
     third = rcl_("detect", checkpoint, *inputs, "--output", output)  # what is complete is made anew
@@ -144,7 +145,7 @@ def test_a_fault_of_ours_in_one_video_leaves_the_others(
     assert result.status == 1
     assert "Traceback" in result.err
     assert "ArithmeticError: ours" in result.err
-    assert len(Detections.load(tmp_path / "results.json").videos) == 2
+    assert len(load_detections(tmp_path / "results.json").videos) == 2
 
 
 def test_a_run_that_is_killed_is_gone_on_with(checkpoint: Path, pack: Path, whole: Detections, tmp_path: Path) -> None:
@@ -169,6 +170,6 @@ def test_a_run_that_is_killed_is_gone_on_with(checkpoint: Path, pack: Path, whol
     assert second.returncode == 0
     assert second.stderr == "1 of 4 videos were done before.\n"
     assert not parts.exists()
-    found = Detections.load(output)
+    found = load_detections(output)
     assert found.videos == whole.videos
     np.testing.assert_allclose(found.scores, whole.scores, atol=1e-5)

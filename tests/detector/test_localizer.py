@@ -17,12 +17,12 @@ import torch
 
 from made_pack import make_pack
 from rcl.data.detections import Detections
-from rcl.data.features import resize
+from rcl.data.resizing import resize
 from rcl.data.segments import clip
 from rcl.detector.checkpoint import KEY, read_checkpoint
 from rcl.detector.localizer import Localizer
 from rcl.system.errors import InputError
-from rcl.training.module import load_training_data
+from rcl.training.data import load_training_data
 from untrained import FACTS, content, random_model, save_untrained, tiny_config
 
 SNIPPETS, RATE = 90, 5.0

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from plain_bmn import PlainBMN
 from rcl.detector.public_weights import read_bmn, read_gtad
-from rcl.models.grid import gtad
+from rcl.models.published import gtad
 from rcl.system.errors import InputError
 
 Save = Callable[[Any], Path]

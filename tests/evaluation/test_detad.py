@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from made import make_annotations, make_detections
 
 from places import SHARED
-from rcl.data.annotations import load_annotations
-from rcl.data.detections import Detections
+from rcl.data.formats.load import load_annotations
+from rcl.data.formats.results import load_detections
 from rcl.evaluation import evaluate
 from rcl.evaluation.characteristics import cut, measure, read_characteristics, recognized_scheme
 from rcl.evaluation.detad import diagnose
@@ -114,7 +114,7 @@ def golden(request):
     scheme = recognized_scheme(annotations)
     assert scheme == {"anet": "activitynet", "thumos": "thumos14"}[folder.name]
     subset, fields = in_golden_order(annotations.subset(expected["subset"]), read_characteristics(truth))
-    detections = Detections.load(found)
+    detections = load_detections(found)
     diagnosis = diagnose(detections, subset, tiou_thresholds=expected["tious"], buckets=scheme, fields=fields)
     return expected, diagnosis, detections, subset
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from rcl.data.segments import length
-from rcl.detector.config import ModelConfig
+from rcl.detector.model_config import ModelConfig
 from rcl.models.anchors_and_points import (
     AnchorDetector,
     LocationDetector,

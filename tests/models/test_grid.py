@@ -9,8 +9,10 @@ from torch import Tensor, nn
 from plain_bmn import PlainBMN
 from rcl.models.alignment import SegmentAlignment
 from rcl.models.bmn import BMNEncoder
-from rcl.models.grid import Cells, GridDetector, GridEncoding, GridHead, bmn
+from rcl.models.grid import GridDetector, GridEncoding, GridHead
+from rcl.models.grid_cells import Cells
 from rcl.models.losses import Criterion
+from rcl.models.published import bmn
 from rcl.models.sampling import grid
 from rcl.models.temporal import TemporalEncoder
 from rcl.system.errors import InputError

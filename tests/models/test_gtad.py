@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from rcl.models import gtad
 from rcl.models.encoding import Encoding
-from rcl.models.grid import Cells, GridDetector, GridHead
-from rcl.models.gtad import GCNeXt, Graph, GraphAlignment, GTADEncoder, nearest, neighbour_means
+from rcl.models.graph_alignment import GraphAlignment
+from rcl.models.grid import GridDetector, GridHead
+from rcl.models.grid_cells import Cells
+from rcl.models.gtad import GCNeXt, Graph, GTADEncoder, nearest, neighbour_means
 
 # SGAlign in the public order
 

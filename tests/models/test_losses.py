@@ -11,21 +11,10 @@ from hypothesis import strategies as st
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from places import SHARED
-from rcl.models.losses import (
-    Criterion,
-    Targets,
-    assign,
-    assign_points,
-    balanced_bce,
-    balanced_mse,
-    boundary_loss,
-    boundary_targets,
-    offset_loss,
-    quality_focal_loss,
-    scale_invariant_weights,
-)
+from rcl.models.losses import Criterion, balanced_bce, balanced_mse, boundary_loss, offset_loss, quality_focal_loss
 from rcl.models.predictions import AnchorScores, Predictions
 from rcl.models.sampling import grid
+from rcl.models.targets import Targets, assign, assign_points, boundary_targets, scale_invariant_weights
 
 GOLDEN = SHARED / "golden" / "bmn"
 needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason=f"BMN's own labels are not at {GOLDEN}")

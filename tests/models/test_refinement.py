@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rcl.data.segments import clip, length, tiou_pairs
 from rcl.detector.build import build_model
-from rcl.detector.config import parse_config
+from rcl.detector.load_config import parse_config
 from rcl.models.losses import Criterion
 from rcl.models.predictions import AnchorScores, Predictions
 from rcl.models.rcl import RCL

@@ -16,14 +16,17 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.registry import known_implementations
 
-from rcl.data.annotations import load_annotations
-from rcl.data.detections import Detections
-from rcl.data.features import FeatureStore, read_features
-from rcl.detector.config import parse_config
+from rcl.data.feature_store import FeatureStore
+from rcl.data.features import read_features
+from rcl.data.formats.load import load_annotations
+from rcl.data.formats.results import load_detections, save_detections
+from rcl.detector.load_config import parse_config
 from rcl.detector.localizer import Localizer
-from rcl.system.errors import InputError
-from rcl.system.paths import exists, files_below, files_in, fingerprint, is_dir, is_file, remove
-from rcl.system.text_files import Defect, is_remote, local, read_text, to_path, write_file, write_text
+from rcl.system.errors import Defect, InputError
+from rcl.system.paths import exists, files_below, files_in, fingerprint, is_dir, is_file, is_remote, to_path
+from rcl.system.text_files import read_text, write_file, write_text
+from rcl.system.transfer import local, remove
+from rcl.video.extract_many import extract_many
 from rcl.video.extraction import choose_extraction
 from rcl.video.finding import find_videos
 from rcl.video.packs import PackWriter
@@ -237,7 +240,7 @@ def test_detections_in_a_store_are_those_of_files(videos: Path, tmp_path: Path, 
     put("memory://b/run/last.ckpt", checkpoint.read_bytes())
     assert rcl_("extract", "memory://b/videos", "--output", "memory://b/pack", *TYPED).status == 0
     assert rcl_("detect", checkpoint, videos, "--output", tmp_path / "local.json").status == 0
-    expected = Detections.load(tmp_path / "local.json")
+    expected = load_detections(tmp_path / "local.json")
     assert len(expected)
     sources = {"videos": "memory://b/videos", "pack": "memory://b/pack", "one": "memory://b/pack/features/b.npy"}
     for name, source in sources.items():
@@ -246,7 +249,7 @@ def test_detections_in_a_store_are_those_of_files(videos: Path, tmp_path: Path, 
             "detect", "memory://b/run/last.ckpt", source, "--output", output, "--subtitles", "memory://b/subtitles"
         )
         assert told.status == 0, told.err
-        found = Detections.load(output)
+        found = load_detections(output)
         chosen = expected if name != "one" else expected.without({"a", "c"})
         assert found.videos == chosen.videos
         np.testing.assert_allclose(found.scores, chosen.scores, atol=1e-6)
@@ -255,8 +258,8 @@ def test_detections_in_a_store_are_those_of_files(videos: Path, tmp_path: Path, 
     assert not [name for name in keys() if name.endswith(".part")]
     found = Localizer.load("memory://b/run/last.ckpt").detect("memory://b/videos/b.mp4")  # type: ignore[arg-type]
     assert found.videos == ("b",)
-    found.save("memory://b/results/b.csv")
-    assert len(Detections.load("memory://b/results/b.csv")) == len(found)
+    save_detections(found, "memory://b/results/b.csv")
+    assert len(load_detections("memory://b/results/b.csv")) == len(found)
 
 
 def test_results_are_evaluated_where_they_are(videos: Path, rcl_: Rcl) -> None:
@@ -297,7 +300,7 @@ def test_a_detection_that_failed_alone_goes_on(videos: Path, tmp_path: Path, rcl
     assert told.status == 0, told.err
     assert "1 of 3 videos were done before." in told.err
     assert [*keys("/b/out/")] == ["found.json"]
-    assert sorted(Detections.load("memory://b/out/found.json").videos) == ["a", "b", "c"]
+    assert sorted(load_detections("memory://b/out/found.json").videos) == ["a", "b", "c"]
 
 
 def test_what_is_done_is_not_done_again(videos: Path, tmp_path: Path, rcl_: Rcl) -> None:
@@ -309,7 +312,9 @@ def test_what_is_done_is_not_done_again(videos: Path, tmp_path: Path, rcl_: Rcl)
         assert before == {name: file.created for name, file in MemoryFileSystem.store.items() if "/features/" in name}
     put("memory://b/videos/b.mp4", render(tmp_path / "other.mp4", frames=12, rate=10).read_bytes())
     (again,) = [
-        outcome for outcome in writer("memory://b/pack").extract(find_videos(["memory://b/videos"])[0]) if outcome.new
+        outcome
+        for outcome in extract_many(writer("memory://b/pack"), find_videos(["memory://b/videos"])[0])
+        if outcome.new
     ]
     assert again.video == "b"
     assert again.record is not None
@@ -325,9 +330,9 @@ def test_the_tag_of_a_store_tells_what_size_does_not(videos: Path, monkeypatch: 
 
     patch(monkeypatch, "info", tagged)
     found, _ = find_videos(["memory://b/videos"])
-    list(writer("memory://b/pack").extract(found))
+    list(extract_many(writer("memory://b/pack"), found))
     tags["/b/videos/a.mp4"] = '"2"'
-    assert [outcome.video for outcome in writer("memory://b/pack").extract(found) if outcome.new] == ["a"]
+    assert [outcome.video for outcome in extract_many(writer("memory://b/pack"), found) if outcome.new] == ["a"]
 
 
 def test_addresses_of_files_and_several_processes(videos: Path, tmp_path: Path, rcl_: Rcl) -> None:
@@ -376,7 +381,7 @@ def test_results_that_cannot_be_uploaded_are_not_lost(
     told = rcl_("detect", checkpoint, tmp_path / "features" / "a.csv", "--output", "memory://b/found.json")
     assert told.status == 2
     (rescued,) = (tmp_path / "aside").glob("rcl-*/found.json")
-    assert len(Detections.load(rescued))
+    assert len(load_detections(rescued))
     rescued.unlink()
     rescued.parent.rmdir()
 
@@ -384,7 +389,7 @@ def test_results_that_cannot_be_uploaded_are_not_lost(
 def test_a_store_that_fails_while_a_record_is_read_does_not_forget_a_video(
     videos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    list(writer("memory://b/pack").extract(find_videos(["memory://b/videos"])[0]))
+    list(extract_many(writer("memory://b/pack"), find_videos(["memory://b/videos"])[0]))
     before = keys("/b/pack/")
     patch(monkeypatch, "cat_file", failing(lambda name: "records/b" in name, TimeoutError("too slow")))
     with pytest.raises(InputError, match=r"records/b\.json: expected an object store that answers"):
@@ -393,20 +398,22 @@ def test_a_store_that_fails_while_a_record_is_read_does_not_forget_a_video(
 
 
 def test_another_object_of_a_name_is_refused(videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    list(writer("memory://b/pack").extract(find_videos(["memory://b/videos"])[0]))
+    list(extract_many(writer("memory://b/pack"), find_videos(["memory://b/videos"])[0]))
     put("memory://b/other/a.mp4", (videos / "c.mp4").read_bytes())
     other = {"a": to_path("memory://b/other/a.mp4")}
-    (outcome,) = writer("memory://b/pack").extract(other)
+    (outcome,) = extract_many(writer("memory://b/pack"), other)
     assert "found one called like memory://b/videos/a.mp4" in str(outcome.error)
     asked = []
     patch(
         monkeypatch, "info", lambda original, *names, **options: asked.append(names[-1]) or original(*names, **options)
     )
-    (outcome,) = writer("memory://b/pack").extract({"a": videos / "a.mp4"})  # the record is not trusted with questions
+    (outcome,) = extract_many(
+        writer("memory://b/pack"), {"a": videos / "a.mp4"}
+    )  # the record is not trusted with questions
     assert "found one called like memory://b/videos/a.mp4" in str(outcome.error)
     assert not [name for name in asked if "videos" in name]
     remove(to_path("memory://b/videos/a.mp4"))
-    (outcome,) = writer("memory://b/pack").extract(other)
+    (outcome,) = extract_many(writer("memory://b/pack"), other)
     assert outcome.record
 
 
@@ -430,7 +437,7 @@ def test_names_in_a_store_do_not_leave_the_folder(videos: Path, tmp_path: Path) 
     found, _ = find_videos(["memory://hostile/in"])
     assert {"up", "x", "rooted", "p*", "q?r#s%20t", "z"} >= found.keys() >= {"p*", "q?r#s%20t"}
     for pack in ("memory://hostile/packs/one", tmp_path / "packs" / "one"):
-        outcomes = list(writer(pack).extract(found))
+        outcomes = list(extract_many(writer(pack), found))
         assert all(outcome.record for outcome in outcomes), outcomes
         assert writer(pack).names() == sorted(found)
     below = {name.split("/")[1] for name in keys("/hostile") if "/in/" not in name}

@@ -14,13 +14,15 @@ import numpy as np
 import psutil
 import pytest
 
-from rcl.data.detections import Detections
+from places import ROOT
+from rcl.data.formats.results import load_detections
 from rcl.detector.checkpoint import read_checkpoint
 from rcl.detector.detect_many import detect_here, detect_on_cluster
 from rcl.detector.inputs import jobs_of
 from rcl.detector.localizer import Localizer
 from rcl.system.errors import InputError
 from rcl.system.ray_cluster import Cluster
+from rcl.video.extract_many import extract_many
 from rcl.video.extraction import choose_extraction
 from rcl.video.finding import find_videos
 from rcl.video.packs import Outcome, PackWriter
@@ -71,7 +73,7 @@ def features(pack: Path) -> dict[str, bytes]:
 def expected(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What this process makes of the videos."""
     pack = tmp_path_factory.mktemp("expected")
-    list(writer(pack).extract(find_videos([videos])[0]))
+    list(extract_many(writer(pack), find_videos([videos])[0]))
     return features(pack)
 
 
@@ -125,12 +127,12 @@ def test_nothing_to_do_is_done(running: Cluster, tmp_path: Path) -> None:
 
 def test_nobody_is_left_behind(tmp_path: Path) -> None:
     """A Ray of its own, of one worker, which dies: what is left finds room in another one."""
-    script = "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import test_ray_cluster as t; "
+    script = "import sys; from pathlib import Path; sys.path[:0] = sys.argv[2:]; import test_ray_cluster as t; "
     script += "from ray import cloudpickle; cloudpickle.register_pickle_by_value(t); "
     script += "import rcl.system.ray_cluster as c; "
     script += "c.usable_cores = lambda: 1; import ray; "
-    script += "print(sorted(c.Cluster().map(t.Squares(Path(sys.argv[2])), 5)), ray.is_initialized())"
-    command = [sys.executable, "-c", script, str(Path(__file__).parent), str(tmp_path)]
+    script += "print(sorted(c.Cluster().map(t.Squares(Path(sys.argv[1])), 5)), ray.is_initialized())"
+    command = [sys.executable, "-c", script, str(tmp_path), str(ROOT / "tests"), str(Path(__file__).parent)]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
     assert result.stdout.splitlines()[-1] == "[(0, 0), (1, 1), (2, 4), (3, None), (4, 16)] False", result.stderr
 
@@ -142,14 +144,14 @@ def test_extraction_equals_that_of_one_process(
     running: Cluster, videos: Path, expected: dict[str, bytes], tmp_path: Path
 ) -> None:
     found = find_videos([videos])[0]
-    outcomes = list(writer(tmp_path).extract(found, cluster=running))
+    outcomes = list(extract_many(writer(tmp_path), found, cluster=running))
     assert {outcome.video for outcome in outcomes} == set(found)
     (failed,) = (outcome for outcome in outcomes if outcome.error)
     assert failed.video == "broken"
     assert str(videos / "broken.mp4") in str(failed.error)
     assert features(tmp_path) == expected
 
-    again = list(writer(tmp_path).extract(found, cluster=running))
+    again = list(extract_many(writer(tmp_path), found, cluster=running))
     assert [outcome.video for outcome in again if outcome.new] == ["broken"]
 
 
@@ -157,7 +159,7 @@ def test_a_worker_that_is_killed_in_the_middle_loses_nothing(
     running: Cluster, videos: Path, expected: dict[str, bytes], tmp_path: Path
 ) -> None:
     outcomes: dict[str, bool] = {}
-    for outcome in writer(tmp_path).extract(find_videos([videos])[0], cluster=running):
+    for outcome in extract_many(writer(tmp_path), find_videos([videos])[0], cluster=running):
         if not outcomes:
             victims = workers_of_ray()
             assert victims
@@ -233,7 +235,7 @@ def test_detect_through_ray(running: Cluster, pack: Path, tmp_path: Path, rcl_: 
     for output, options in zip(outputs, ([], ["--engine", "ray"]), strict=True):
         result = rcl_("detect", checkpoint, pack, "--subset", "val", "--output", output, *options)
         assert result.status == 0
-    here, there = map(Detections.load, outputs)
+    here, there = map(load_detections, outputs)
     assert here.videos == there.videos
     np.testing.assert_allclose(here.scores, there.scores, atol=1e-5)
 

@@ -20,11 +20,12 @@ from places import SHARED
 from quick import quick_fit
 from rcl import Localizer
 from rcl.cli.extraction import backbone_options
-from rcl.data.annotations import Annotations, VideoAnnotation, load_annotations
-from rcl.data.detections import Detections
+from rcl.data.annotations import Annotations, VideoAnnotation
+from rcl.data.formats.load import load_annotations
+from rcl.data.formats.results import load_detections
 from rcl.detector.checkpoint import read_checkpoint
 from rcl.system.errors import InputError
-from rcl.training.fit import choose_epochs, choose_layers, choose_stride, split_videos
+from rcl.training.choices import choose_epochs, choose_layers, choose_stride, split_videos
 from rcl.video.synthetic.rendering import render_videos
 from rendered import render
 from typed import Rcl
@@ -119,7 +120,7 @@ def test_from_videos_and_a_table_to_detections_of_a_video(tmp_path: Path, films:
     assert json.loads((out / "evaluation.json").read_text())["mAP"].keys() == {"0.30", "0.40", "0.50", "0.60", "0.70"}
 
     # The checkpoint extracts by itself what the pack holds.
-    held_out = next(iter(Detections.load(out / "detections.json").videos))
+    held_out = next(iter(load_detections(out / "detections.json").videos))
     video = films / f"{held_out}.mp4"
     status, said, notes = run("detect", out / "last.ckpt", video, "--output", tmp_path / "one.json")
     assert status == 0, notes
@@ -128,7 +129,7 @@ def test_from_videos_and_a_table_to_detections_of_a_video(tmp_path: Path, films:
     stored = np.load(out / "pack" / "features" / f"{held_out}.npy") / localizer.scale
     np.testing.assert_allclose(features.T, stored, atol=1e-4)
     assert timeline.snippets_per_second == localizer.snippets_per_second
-    assert Detections.load(tmp_path / "one.json").videos == (held_out,)
+    assert load_detections(tmp_path / "one.json").videos == (held_out,)
 
     duration = load_annotations(out / "pack" / "annotations.json").videos[held_out].duration_seconds
     assert localizer.detect(video).segments_seconds.max() <= duration
@@ -138,11 +139,11 @@ def test_from_videos_and_a_table_to_detections_of_a_video(tmp_path: Path, films:
         "detect", out / "last.ckpt", films, "--output", tmp_path / "all.csv", "--subtitles", tmp_path / "subtitles"
     )
     assert status == 0, notes
-    assert len(Detections.load(tmp_path / "all.csv").videos) == 5
+    assert len(load_detections(tmp_path / "all.csv").videos) == 5
     assert {file.suffix for file in (tmp_path / "subtitles").iterdir()} == {".srt", ".vtt"}
     assert len(list((tmp_path / "subtitles").iterdir())) == 10
     assert run("detect", out / "last.ckpt", video, "--output", tmp_path / "a.vtt", "--min-score", 0)[0] == 0
-    assert (tmp_path / "a.vtt").read_text().count(" --> ") == len(Detections.load(tmp_path / "one.json"))
+    assert (tmp_path / "a.vtt").read_text().count(" --> ") == len(load_detections(tmp_path / "one.json"))
     status, _, notes = run("detect", out / "last.ckpt", films, "--output", tmp_path / "all.srt")
     assert status == 2
     assert "--subtitles FOLDER" in notes
@@ -191,7 +192,7 @@ def test_the_subsets_of_the_table_are_kept(tmp_path: Path, films: Path, run: Rcl
         (tmp_path / "labels.csv").write_text("\n".join([rows[0] + ",subset", *named]))
         status, _, notes = run("fit", films, tmp_path / "labels.csv", "--output", tmp_path / name)
         assert status == 0, notes
-        assert Detections.load(tmp_path / name / "detections.json").videos == ("figure-002",)
+        assert load_detections(tmp_path / name / "detections.json").videos == ("figure-002",)
         assert read_checkpoint(tmp_path / name / "last.ckpt").config.data.validation_subset == subset
         assert "held out" not in notes
 
@@ -221,7 +222,7 @@ def test_bad_videos_do_not_stop_a_detection(tmp_path: Path, films: Path, run: Rc
     assert "figure-000.mp4: expected a video file, found an empty file" in notes
     assert "figure-001.mp4: expected a video file" in notes
     assert "2 of 5 videos could not be used" in notes
-    assert len(Detections.load(tmp_path / "d.json").videos) == 3
+    assert len(load_detections(tmp_path / "d.json").videos) == 3
 
 
 def test_a_checkpoint_that_does_not_know_how_says_so(tmp_path: Path, films: Path, run: Rcl) -> None:

@@ -18,7 +18,7 @@ import yaml
 from test_training import configure, rows_of, weights_of
 
 from made_pack import make_pack
-from rcl.detector.config import parse_config
+from rcl.detector.load_config import parse_config
 from rcl.system.distributed import gathered, over_processes, processes
 from rcl.training.module import in_turn
 from rcl.training.run import train

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from places import ROOT
-from rcl.data.annotations import Annotations, VideoAnnotation, load_annotations, save_annotations
-from rcl.data.detections import Detections
-from rcl.detector.config import load_config
+from rcl.data.annotations import Annotations, VideoAnnotation
+from rcl.data.formats.load import load_annotations, save_annotations
+from rcl.data.formats.results import load_detections
+from rcl.detector.load_config import load_config
 from rcl.evaluation.metrics import evaluate
 from typed import Rcl
 
@@ -56,7 +57,7 @@ def test_a_recipe_runs_to_the_end(tmp_path: Path, packs: dict[int, Path], recipe
     assert rcl_("train", ROOT / "configs" / f"{recipe}.yaml", f"data.root={pack}", *QUICK, "--output", run).status == 0
     options = ("--subset", "validation", "--video-scores", pack / "scores.json", "--video-labels", 2)
     assert rcl_("detect", run / "last.ckpt", pack, *options, "--output", tmp_path / "detections.json").status == 0
-    found = Detections.load(tmp_path / "detections.json")
+    found = load_detections(tmp_path / "detections.json")
     assert set(found.labels) <= set(LABELS)
     assert len(found) == 2 * 2 * load_config(ROOT / "configs" / f"{recipe}.yaml").inference.top
     evaluation = evaluate(

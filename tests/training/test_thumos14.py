@@ -15,12 +15,15 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from places import ROOT
-from rcl.data.annotations import Annotations, VideoAnnotation, load_annotations, save_annotations
+from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.datasets import VideoDataset, WindowDataset
 from rcl.data.detections import Detections
+from rcl.data.formats.load import load_annotations, save_annotations
+from rcl.data.formats.results import load_detections
 from rcl.data.segments import length, tiou
 from rcl.data.video_scores import THUMOS14_CLASSES
-from rcl.detector.config import Config, load_config, parse_config
+from rcl.detector.config import Config
+from rcl.detector.load_config import load_config, parse_config
 from rcl.detector.localizer import Localizer
 from rcl.evaluation.metrics import evaluate
 from rcl.models.decoding import Decoder
@@ -28,7 +31,7 @@ from rcl.models.encoding import Encoding
 from rcl.models.predictions import AnchorScores, Predictions
 from rcl.models.sampling import grid
 from rcl.system.errors import InputError
-from rcl.training.module import load_training_data
+from rcl.training.data import load_training_data
 from rcl.training.run import train
 from typed import Rcl
 from untrained import FACTS, save_untrained
@@ -67,7 +70,7 @@ def test_a_recipe_runs_to_the_end(tmp_path: Path, pack: Path, recipe: str, rcl_:
     assert rcl_("train", ROOT / "configs" / f"{recipe}.yaml", f"data.root={pack}", *quick, "--output", run).status == 0
     options = ("--subset", "validation", "--video-scores", pack / "uNet_test.npy", "--video-labels", 2)
     assert rcl_("detect", run / "last.ckpt", pack, *options, "--output", found).status == 0
-    detections = Detections.load(found)
+    detections = load_detections(found)
     assert len(detections) == 2 * 2 * load_config(ROOT / "configs" / f"{recipe}.yaml").inference.top
     for name in ("video_test_0000004", "video_test_0000006"):
         own = detections.video_index == detections.videos.index(name)

@@ -20,14 +20,17 @@ import torch
 import yaml
 from lightning.pytorch.callbacks import Callback
 
-from rcl.data.annotations import load_annotations
 from rcl.data.detections import Detections
+from rcl.data.formats.load import load_annotations
+from rcl.data.formats.results import load_detections
 from rcl.detector.checkpoint import read_checkpoint
-from rcl.detector.config import Config, parse_config
+from rcl.detector.config import Config
+from rcl.detector.load_config import parse_config
 from rcl.detector.localizer import Localizer
 from rcl.evaluation.metrics import evaluate
 from rcl.system.errors import InputError
-from rcl.training.run import averaging_decay, train
+from rcl.training.callbacks import averaging_decay
+from rcl.training.run import train
 
 SMALL: dict[str, Any] = {
     "model": {"encoder": {"name": "temporal", "channels": 32, "layers": 5}, "channels": 32, "points": 8, "steps": 2},
@@ -357,7 +360,7 @@ def test_a_spreadsheet_and_one_file_of_features_are_a_pack(pack: Path, tmp_path:
     for inputs, videos in ((tmp_path, 20), (tmp_path / "features.h5", 20)):
         command = ["detect", str(checkpoint), str(inputs), "--output", str(tmp_path / "d.json")]
         subprocess.run([sys.executable, "-m", "rcl.cli", *command], check=True, capture_output=True)
-        assert len(Detections.load(tmp_path / "d.json").videos) == videos
+        assert len(load_detections(tmp_path / "d.json").videos) == videos
 
 
 def test_a_video_without_actions_and_one_of_one_snippet_are_ordinary(pack: Path, tmp_path: Path) -> None:

@@ -17,11 +17,12 @@ import pytest
 import torch
 
 from networks import write_onnx, write_script
-from rcl.data.annotations import load_annotations
+from rcl.data.formats.load import load_annotations
 from rcl.system.errors import InputError
 from rcl.system.text_files import write_text
-from rcl.video.backbones.build import BackboneOptions
+from rcl.video.backbones.base import BackboneOptions
 from rcl.video.backbones.motion import MotionBackbone
+from rcl.video.extract_many import extract_many
 from rcl.video.extraction import (
     FeatureExtractor,
     _file_digests,
@@ -194,7 +195,7 @@ def test_what_no_backbone_is_or_takes() -> None:
 
 def test_a_pack_is_what_training_reads(tmp_path: Path, videos: Path) -> None:
     pack = writer(tmp_path / "pack")
-    outcomes = list(pack.extract(find_videos([videos])[0]))
+    outcomes = list(extract_many(pack, find_videos([videos])[0]))
     annotations = pack.annotate()
     assert [outcome.video for outcome in outcomes] == ["a", "b", "c"]
     assert all(outcome.new and not outcome.error for outcome in outcomes)
@@ -212,11 +213,11 @@ def test_a_pack_is_what_training_reads(tmp_path: Path, videos: Path) -> None:
 
 def test_what_is_done_and_unchanged_is_not_done_again(tmp_path: Path, videos: Path) -> None:
     found, _ = find_videos([videos])
-    list(writer(tmp_path / "pack").extract(found))
+    list(extract_many(writer(tmp_path / "pack"), found))
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "pack" / "features").iterdir()}
     render(videos / "b.mp4", frames=12, rate=10)  # another video
     (tmp_path / "pack" / "records" / "c.json").write_text('{"source": ')  # a damaged record is none
-    outcomes = {outcome.video: outcome for outcome in writer(tmp_path / "pack").extract(found)}
+    outcomes = {outcome.video: outcome for outcome in extract_many(writer(tmp_path / "pack"), found)}
     assert {name: outcome.new for name, outcome in outcomes.items()} == {"a": False, "b": True, "c": True}
     assert len(np.load(tmp_path / "pack" / "features" / "b.npy")) == 6
     changed = {file.stem for file, then in before.items() if file.stat().st_mtime_ns != then}
@@ -225,32 +226,32 @@ def test_what_is_done_and_unchanged_is_not_done_again(tmp_path: Path, videos: Pa
 
 def test_a_video_that_cannot_be_read_any_more_is_not_in_the_pack(tmp_path: Path, videos: Path) -> None:
     found, _ = find_videos([videos])
-    list(writer(tmp_path / "pack").extract(found))
+    list(extract_many(writer(tmp_path / "pack"), found))
     (videos / "b.mp4").write_text("no longer a video")
     pack = writer(tmp_path / "pack")
-    assert [outcome.video for outcome in pack.extract(found) if outcome.error] == ["b"]
+    assert [outcome.video for outcome in extract_many(pack, found) if outcome.error] == ["b"]
     assert [*pack.annotate().videos] == ["a", "c"]
 
 
 def test_a_video_that_is_away_for_now_takes_nothing_with_it(tmp_path: Path, videos: Path) -> None:
     found, _ = find_videos([videos])
-    list(writer(tmp_path / "pack").extract(found))
+    list(extract_many(writer(tmp_path / "pack"), found))
     (videos / "b.mp4").rename(tmp_path / "b.mp4")
     pack = writer(tmp_path / "pack")
-    assert [outcome.video for outcome in pack.extract(found) if outcome.error] == ["b"]
+    assert [outcome.video for outcome in extract_many(pack, found) if outcome.error] == ["b"]
     assert pack.names() == ["a", "b", "c"]
     (tmp_path / "b.mp4").rename(videos / "b.mp4")
-    assert not any(outcome.new for outcome in pack.extract(found))
+    assert not any(outcome.new for outcome in extract_many(pack, found))
 
 
 def test_another_video_of_a_name_is_refused_while_the_first_is_there(tmp_path: Path, videos: Path) -> None:
-    list(writer(tmp_path / "pack").extract(find_videos([videos])[0]))
+    list(extract_many(writer(tmp_path / "pack"), find_videos([videos])[0]))
     (tmp_path / "other").mkdir()
     render(tmp_path / "other" / "a.mp4", frames=9)
-    (outcome,) = writer(tmp_path / "pack").extract({"a": tmp_path / "other" / "a.mp4"})
+    (outcome,) = extract_many(writer(tmp_path / "pack"), {"a": tmp_path / "other" / "a.mp4"})
     assert "expected a video with a name of its own, found one called like" in str(outcome.error)
     (videos / "a.mp4").unlink()
-    (outcome,) = writer(tmp_path / "pack").extract({"a": tmp_path / "other" / "a.mp4"})
+    (outcome,) = extract_many(writer(tmp_path / "pack"), {"a": tmp_path / "other" / "a.mp4"})
     assert outcome.record
 
 
@@ -258,7 +259,7 @@ def test_a_video_has_one_name_also_when_one_like_it_comes_and_goes(tmp_path: Pat
     pack = writer(tmp_path / "pack")
     for names in (["a"], ["a.avi", "a.mp4"], ["a"]):
         found, _ = find_videos([*videos.glob("a.*")])
-        list(pack.extract(found))
+        list(extract_many(pack, found))
         assert pack.names() == names
         twin = videos / "a.avi"
         if twin.exists():
@@ -282,7 +283,7 @@ def test_an_error_that_nobody_foresaw_is_the_videos_own(
         _, settings = choose_extraction(name, BackboneOptions(size=8), window=2, stride=2)
         (tmp_path / "a.pt").unlink()
         expected = "a.pt: expected a file, found no such file"
-    outcomes = list(PackWriter(tmp_path / "pack", settings).extract(find_videos([videos])[0], workers=workers))
+    outcomes = list(extract_many(PackWriter(tmp_path / "pack", settings), find_videos([videos])[0], workers=workers))
     assert len(outcomes) == 3
     assert all(expected in str(outcome.error) for outcome in outcomes)
 
@@ -293,7 +294,7 @@ def test_a_pack_without_features_takes_other_settings(tmp_path: Path) -> None:
 
 
 def test_two_settings_do_not_mix(tmp_path: Path, videos: Path) -> None:
-    list(writer(tmp_path / "pack").extract({"a": videos / "a.mp4"}))
+    list(extract_many(writer(tmp_path / "pack"), {"a": videos / "a.mp4"}))
     for change, said in (({"stride": 3}, "stride 2 and 3"), ({"rate": 12.5}, r"rate 10\.0 and 12\.5")):
         with pytest.raises(InputError, match=f"pack: expected the settings .* found others .{said}"):
             writer(tmp_path / "pack", **change)
@@ -313,7 +314,7 @@ def test_worker_processes_make_the_same_pack(tmp_path: Path, videos: Path) -> No
     found, _ = find_videos([videos])
     for workers in (1, 2):
         pack = writer(tmp_path / f"pack{workers}")
-        assert {outcome.video for outcome in pack.extract(found, workers=workers)} == {"a", "b", "c"}
+        assert {outcome.video for outcome in extract_many(pack, found, workers=workers)} == {"a", "b", "c"}
         pack.annotate()
     assert contents(tmp_path / "pack1") == contents(tmp_path / "pack2")
 
@@ -328,7 +329,7 @@ def test_bad_files_are_named_and_the_others_go_on(tmp_path: Path, videos: Path, 
     whole = (videos / "cut.mp4").read_bytes()
     (videos / "cut.mp4").write_bytes(whole[: len(whole) * 2 // 3])
     pack = writer(tmp_path / "pack")
-    outcomes = {outcome.video: outcome for outcome in pack.extract(find_videos([videos])[0], workers=workers)}
+    outcomes = {outcome.video: outcome for outcome in extract_many(pack, find_videos([videos])[0], workers=workers)}
     failed = {name for name, outcome in outcomes.items() if outcome.error}
     assert failed == {"empty", "text", "random", "sound"}
     for name in failed:
@@ -388,10 +389,11 @@ import os, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
 from rcl.video import finding, packs
+from rcl.video.extract_many import extract_many
 
 def main():
     pack = packs.PackWriter(Path({str(tmp_path / "pack")!r}), packs.ExtractionSettings(backbone="motion", **{SMALL!r}))
-    for outcome in pack.extract(finding.find_videos([{str(videos)!r}])[0], workers=2):
+    for outcome in extract_many(pack, finding.find_videos([{str(videos)!r}])[0], workers=2):
         print(outcome.video, "failed" if outcome.error else "done")
 
 extract_one = packs.PackWriter.extract_one
@@ -454,9 +456,9 @@ def test_labels_stay_when_videos_are_added(tmp_path: Path, videos: Path) -> None
     table = tmp_path / "labels.csv"
     table.write_text("video,start,end,label,subset\na,0.5,1.5,x,training\nmissing,0,1,x,training\n")
     pack = writer(tmp_path / "pack")
-    list(pack.extract(find_videos([videos / "a.mp4"])[0]))
+    list(extract_many(pack, find_videos([videos / "a.mp4"])[0]))
     pack.annotate(load_annotations(table))
-    list(pack.extract(find_videos([videos])[0]))
+    list(extract_many(pack, find_videos([videos])[0]))
     table.write_text("video,start,end,label,subset\nc,0.1,0.5,y,validation\n")
     videos_of_pack = pack.annotate(load_annotations(table)).videos
     assert [(name, video.subset, video.labels) for name, video in videos_of_pack.items()] == [

@@ -10,8 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rcl.data.annotations import Annotations, VideoAnnotation, save_annotations
+from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.detections import Detections
+from rcl.data.formats.load import save_annotations
+from rcl.data.formats.results import save_detections
 from rcl.data.segments import Timeline, tiou
 from rcl.detector.localizer import EncodedVideo, Localizer
 from rcl.evaluation import evaluate
@@ -342,7 +344,7 @@ def pack(tmp_path):
     for name in annotations.videos:
         np.save(tmp_path / "features" / f"{name}.npy", features_of(500)[0].T.numpy())
     save_annotations(annotations, tmp_path / "annotations.json")
-    detections.save(tmp_path / "detections.json")
+    save_detections(detections, tmp_path / "detections.json")
     return tmp_path
 
 

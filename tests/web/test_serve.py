@@ -19,7 +19,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from made_pack import make_pack
-from rcl.data.annotations import load_annotations
+from rcl.data.formats.load import load_annotations
 from rcl.detector.localizer import Localizer
 from rcl.system.errors import InputError
 from rcl.web.serve.annotation_file import NEW, AnnotationFile, OutdatedError, Segment, revision_of

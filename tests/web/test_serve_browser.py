@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rcl.data.annotations import load_annotations
+from rcl.data.formats.load import load_annotations
 from rcl.detector.localizer import Localizer
 from rcl.web.serve.session import Session
 from rendered import render

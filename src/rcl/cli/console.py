@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rcl.system.errors import InputError
-from rcl.system.text_files import to_path
+from rcl.system.paths import to_path
 
 HOW_TO_GO_ON = {
     "detect": "; the same command goes on",

@@ -19,14 +19,15 @@ from rcl.cli.console import Location, location, notes
 from rcl.cli.engines import Address, Engine, EngineName, chosen_cluster, messages_aside
 from rcl.cli.extraction import end_with
 from rcl.data.detections import Detections
+from rcl.data.formats.results import save_detections
 from rcl.data.formats.subtitles import EXTENSIONS, MIN_SCORE, save_subtitles
 from rcl.data.video_scores import VideoScores, label_detections, load_video_scores
 from rcl.detector.checkpoint import read_checkpoint
 from rcl.detector.detect_many import Found, Unfinished, detect_here, detect_on_cluster
 from rcl.detector.inputs import Job, jobs_of
 from rcl.detector.localizer import Localizer
-from rcl.system.errors import InputError
-from rcl.system.text_files import check_place, file_digest, listed
+from rcl.system.errors import InputError, listed
+from rcl.system.text_files import check_place, file_digest
 
 
 def detect(
@@ -209,7 +210,7 @@ def _write(detections: Detections, output: Path, min_score: float) -> None:
     if output.suffix.lower() in EXTENSIONS:
         save_subtitles(detections, output, min_score=min_score)
     else:
-        detections.save(output)
+        save_detections(detections, output)
 
 
 def _save_both(detections: Detections, folder: Path, video: str, min_score: float) -> bool:

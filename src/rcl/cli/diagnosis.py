@@ -13,15 +13,17 @@ import typer
 from rcl.cli.console import Location, location, notes, print_table
 from rcl.cli.evaluation import leave_aside, parse_thresholds
 from rcl.cli.tables import bucket_table, error_table
-from rcl.data.annotations import Annotations, load_annotations
-from rcl.data.datasets import find_annotations
+from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
+from rcl.data.formats.load import load_annotations
+from rcl.data.formats.results import load_detections
+from rcl.data.pack import find_annotations
 from rcl.evaluation import detad
 from rcl.evaluation.characteristics import BucketScheme, read_characteristics, recognized_scheme
 from rcl.evaluation.diagnosis import Diagnosis
-from rcl.system.errors import InputError
+from rcl.system.errors import InputError, listed
 from rcl.system.paths import is_dir
-from rcl.system.text_files import check_place, listed, write_json
+from rcl.system.text_files import check_place, write_json
 
 
 def diagnose(
@@ -108,7 +110,7 @@ class _GroundTruth:
         Raises:
             InputError: none of them is in an annotated video, or has a known label.
         """
-        loaded = Detections.load(file)
+        loaded = load_detections(file)
         others = set(self.everything.videos) - set(self.chosen.videos)
         found = leave_aside(loaded, others, self.subset)
         if not len(loaded):

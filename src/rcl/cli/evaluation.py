@@ -10,9 +10,10 @@ import typer
 
 from rcl.cli.console import Location, location, notes, print_table
 from rcl.cli.tables import evaluation_table
-from rcl.data.annotations import load_annotations
-from rcl.data.datasets import find_annotations
 from rcl.data.detections import Detections
+from rcl.data.formats.load import load_annotations
+from rcl.data.formats.results import load_detections
+from rcl.data.pack import find_annotations
 from rcl.evaluation import metrics
 from rcl.system.errors import InputError
 from rcl.system.paths import is_dir
@@ -32,7 +33,7 @@ def evaluate(
     path = find_annotations(annotations) if is_dir(annotations) else annotations
     everything = load_annotations(path, clip=False)
     truth = everything.subset(subset)
-    found = leave_aside(Detections.load(detections), set(everything.videos) - set(truth.videos), subset)
+    found = leave_aside(load_detections(detections), set(everything.videos) - set(truth.videos), subset)
     if found.labels == ("",):
         notes.print("rcl: the detections have no labels, so the labels of the annotations do not count either.")
         truth = truth.unlabelled()

@@ -10,14 +10,16 @@ import numpy as np
 import typer
 
 from rcl.cli.console import notes
-from rcl.data.annotations import Annotations, save_annotations, to_subset
-from rcl.data.datasets import find_annotations
+from rcl.data.annotations import Annotations, to_subset
 from rcl.data.detections import Detections
 from rcl.data.formats import elan, label_studio, table, via
 from rcl.data.formats.annotation_tools import FORMATS, format_of, merge, read
 from rcl.data.formats.exported import Exported, with_subset
-from rcl.system.errors import InputError
-from rcl.system.text_files import Defect, extension_of, listed
+from rcl.data.formats.load import save_annotations
+from rcl.data.formats.results import load_detections, save_detections
+from rcl.data.pack import find_annotations
+from rcl.system.errors import Defect, InputError, listed
+from rcl.system.text_files import extension_of
 
 MAX_FPS = 10**6  # beyond, numbers of frames do not fit into 64 bits
 
@@ -44,7 +46,7 @@ def export(
     path = find_annotations(input_) if input_.is_dir() else input_
     content: Annotations | Detections
     if format_of(path) == "detections":
-        content = _best(Detections.load(path), min_score, top)
+        content = _best(load_detections(path), min_score, top)
     else:
         if min_score is not None or top is not None:
             option = "--min-score" if min_score is not None else "--top"
@@ -153,5 +155,5 @@ def _write_table(content: Annotations | Detections, output: Path) -> list[str]:
     extension_of(output, (".csv",))
     if isinstance(content, Annotations):
         return table.write(content, output)
-    content.save(output)
+    save_detections(content, output)
     return []

@@ -13,11 +13,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from rcl.cli.console import Location, location, notes
 from rcl.cli.engines import Address, Engine, EngineName, chosen_cluster, messages_aside
-from rcl.data.annotations import load_annotations
+from rcl.data.formats.load import load_annotations
 from rcl.system.device import best_device, usable_cores
-from rcl.system.errors import InputError
-from rcl.system.text_files import is_remote, listed
-from rcl.video.backbones.build import BackboneOptions
+from rcl.system.errors import InputError, listed
+from rcl.system.paths import is_remote
+from rcl.video.backbones.base import BackboneOptions
 
 if TYPE_CHECKING:
     from rcl.video.packs import Outcome
@@ -67,6 +67,7 @@ def extract(
     address: Address = None,
 ) -> None:
     """Turn videos into a pack of snippet features. What is done already and unchanged is not done again."""
+    from rcl.video.extract_many import extract_many
     from rcl.video.extraction import choose_extraction
     from rcl.video.finding import find_videos, match_videos
     from rcl.video.packs import PackWriter
@@ -84,7 +85,9 @@ def extract(
     made, settings = choose_extraction(backbone, options, rate=rate, window=window, stride=stride, device=device)
     writer = PackWriter(output, settings, backbone=made, device=device)
     with extraction_progress(videos) as told, messages_aside(cluster):
-        outcomes = writer.extract(videos, workers=workers or usual_workers(backbone), cluster=cluster, progress=told)
+        outcomes = extract_many(
+            writer, videos, workers=workers or usual_workers(backbone), cluster=cluster, progress=told
+        )
         done, new, failed = tally(outcomes, videos, told)
     writer.annotate(annotations)
     before = f" ({done - new} were done before)" if done > new else ""

@@ -12,9 +12,10 @@ from rich.progress import Progress
 
 from rcl.cli.console import Location, location, notes
 from rcl.cli.evaluation import leave_aside, parse_thresholds
-from rcl.data.annotations import Annotations, load_annotations
-from rcl.data.datasets import find_annotations, is_pack
-from rcl.data.detections import Detections
+from rcl.data.annotations import Annotations
+from rcl.data.formats.load import load_annotations
+from rcl.data.formats.results import load_detections
+from rcl.data.pack import find_annotations, is_pack
 from rcl.detector.inputs import jobs_of
 from rcl.detector.localizer import Localizer
 from rcl.evaluation.characteristics import BucketScheme, Fields, read_characteristics, recognized_scheme
@@ -51,7 +52,7 @@ def report(
         expected = "a --checkpoint that uses them"
         raise InputError("--features", expected=expected, found="none", fix="give both, or none")
     thresholds = parse_thresholds(tiou)
-    found = Detections.load(detections)
+    found = load_detections(detections)
     truth: Annotations | None = None
     scheme: BucketScheme = "data"
     fields: Fields | None = None

@@ -12,8 +12,7 @@ import typer
 
 from rcl.cli.console import notes
 from rcl.detector.localizer import Localizer
-from rcl.system.errors import InputError
-from rcl.system.text_files import listed
+from rcl.system.errors import InputError, listed
 
 
 def serve(

@@ -33,15 +33,15 @@ from rcl.cli.extraction import (
     usual_workers,
 )
 from rcl.cli.tables import evaluation_table
-from rcl.data.detections import Detections
+from rcl.data.formats.results import load_detections
 from rcl.data.formats.subtitles import MIN_SCORE, save_subtitles
-from rcl.detector.config import load_config
+from rcl.detector.load_config import load_config
 from rcl.system.device import best_device
 from rcl.system.errors import InputError
 
 if TYPE_CHECKING:
     from rcl.system.ray_cluster import Cluster
-    from rcl.training.fit import Fit
+    from rcl.training.fit import Fit, HeldOut
 
 DEMO_VIDEOS, DEMO_HELD_OUT = 32, 8
 
@@ -158,9 +158,10 @@ def run_fit(chain: Fit, *, workers: int, cluster: Cluster | None = None) -> int:
     for choice in chain.choices:
         notes.print(f"{choice.name}: {choice.value}, as {choice.reason}.", markup=False)
     checkpoint = chain.train(config)
-    evaluation = chain.evaluate(checkpoint, config)
-    if evaluation:
-        print_table(evaluation_table(evaluation))
+    held_out = chain.evaluate(checkpoint, config)
+    if held_out:
+        _write_report(chain, held_out)
+        print_table(evaluation_table(held_out.evaluation))
         print(f"detections  {chain.output / 'detections.json'}")
         print(f"evaluation  {chain.output / 'evaluation.json'}")
         print(f"report      {chain.output / 'report.html'} (open it in a browser)")
@@ -171,13 +172,29 @@ def run_fit(chain: Fit, *, workers: int, cluster: Cluster | None = None) -> int:
     return failed + len(chain.missing)
 
 
+def _write_report(chain: Fit, held_out: HeldOut) -> None:
+    from rcl.web.report.page import write_report  # its charts take a while to import
+
+    write_report(
+        chain.output / "report.html",
+        detections=held_out.detections,
+        annotations=held_out.annotations,
+        short_seconds=chain.short_seconds,
+        videos=chain.videos,
+        localizer=held_out.localizer,
+        features=held_out.features,
+        title="Held-out videos",
+    )
+
+
 def demo(
     output: Annotated[Path, typer.Option(help="Folder for everything that the demo makes.")] = Path("demo"),
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same result.")] = 0,
 ) -> None:
     """The whole chain on rendered videos, from rendering to evaluation; a minute and a half on two cores."""
     import rcl.training.run  # noqa: F401, before its messages can be silenced
-    from rcl.training.fit import Fit, hold_out
+    from rcl.training.choices import hold_out
+    from rcl.training.fit import Fit
     from rcl.video.finding import find_videos
     from rcl.video.synthetic.rendering import render_videos, write_labels
 
@@ -193,7 +210,7 @@ def demo(
     chain = Fit(find_videos([folder])[0], labels, run, seed=seed, overwrite=True)
     failed = run_fit(chain, workers=usual_workers("motion"))
     print(f"labels      {labels}")
-    detections = Detections.load(run / "detections.json")
+    detections = load_detections(run / "detections.json")
     for name in held_out:  # beside the video, where players look for them
         others = set(detections.videos) - {name}
         save_subtitles(detections.without(others), folder / f"{name}.srt", min_score=MIN_SCORE)

@@ -6,36 +6,25 @@ that a file promises but does not hold.
 
 from __future__ import annotations
 
-import math
-import os
-import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeAlias, TypeVar
+from typing import TypeVar
 
-import h5py
 import numpy as np
 import torch
 from numpy.lib import format as npy
 
-from rcl.system.errors import InputError
+from rcl.data.array_checks import _AGAIN, Head, Part, check_compressed, choose_array
+from rcl.data.hdf5_files import head_of_hdf5, read_hdf5, scan_hdf5
+from rcl.data.npy_files import head_of_npy, map_npy, npy_head, read_npy
+from rcl.system.errors import Defect, InputError, describe_error
+from rcl.system.paths import check_is_file
 from rcl.system.tensor_files import read_tensors
-from rcl.system.text_files import Defect, check_is_file, listed, read_text, told
+from rcl.system.text_files import read_text
 
-Shape = tuple[int, ...]
-Head = tuple[Shape, np.dtype]
-Part: TypeAlias = tuple[slice, ...]
 Result = TypeVar("Result")
 
-_AGAIN = "make or copy the file again"
-# Features are hardly compressible, but deflate reaches 1000 : 1: what claims more than this, and more than an array of
-# nothing may have, would fill the memory.
-_MOST_COMPRESSED, _ALWAYS_FINE = 50, 2**26
-_LONGEST_HEAD = 2**16  # bytes that say the shape and type of a .npy; a few dozen do
-_USUAL_HEAD = re.compile(
-    rb"\{'descr': '([<>|][fiu][1248])', 'fortran_order': (True|False), 'shape': \((\d{1,18}(?:, \d{1,18})*),?\), \} *\n"
-)
 _WIDEST = 2**20  # columns of a table; nothing that describes a snippet comes near
 
 
@@ -80,7 +69,7 @@ def scan_archive(path: Path) -> dict[str, Head]:
     Raises:
         Defect: the file is damaged.
     """
-    return _attempt(lambda: _scan_npz(path) if path.suffix.lower() == ".npz" else _scan_hdf5(path), path)
+    return _attempt(lambda: _scan_npz(path) if path.suffix.lower() == ".npz" else scan_hdf5(path), path)
 
 
 def _attempt(read: Callable[[], Result], path: Path) -> Result:
@@ -92,90 +81,8 @@ def _attempt(read: Callable[[], Result], path: Path) -> Result:
     except InputError as error:  # whose place lacks the video
         raise Defect(expected=error.expected, found=error.found, fix=error.fix) from None
     except Exception as error:  # damaged bytes make the parsers of these formats raise anything
-        found = f"one that cannot be read ({told(error)})"
+        found = f"one that cannot be read ({describe_error(error)})"
         raise Defect(expected=f"a complete {path.suffix.lower()} file", found=found, fix=_AGAIN) from error
-
-
-def _check_claim(claimed: int, stored: int) -> None:
-    """Refuse a head that promises more bytes than the file can hold, before memory is made for them."""
-    if claimed > stored:
-        expected = f"the {min(claimed, 10**18):,} bytes that the head of the file promises"
-        raise Defect(expected=expected, found=f"room for {stored:,}", fix=_AGAIN)
-
-
-def _check_compressed(claimed: int, stored: int) -> None:
-    _check_claim(claimed, max(stored * _MOST_COMPRESSED, _ALWAYS_FINE if stored else 0))
-
-
-def check_same(head: Head, known: Head) -> None:
-    """Raise a ``Defect`` where the array of a file is another than when its head was read."""
-    if head != known:
-        expected, found = (f"{dtype} {shape}" for shape, dtype in (known, head))
-        raise Defect(expected=f"{expected} as before", found=found, fix="start again, and leave the file as it is")
-
-
-def _choose(names: Sequence[str], video: str | None) -> str:
-    """The array of a video among those of a file; a file with one array needs no name."""
-    if video in names or len(names) == 1:
-        return video if video is not None and video in names else names[0]
-    expected = "one array" if video is None else f"one array, or one named {video!r}"
-    found = f"{len(names)}: {listed(names)}" if names else "none"
-    raise Defect(expected=expected, found=found, fix="save one array per video, named after it")
-
-
-def _npy_head(stream: BinaryIO, size: int) -> Head:
-    return _npy_layout(stream, size)[0]
-
-
-def _npy_layout(stream: BinaryIO, size: int) -> tuple[Head, Literal["C", "F"]]:
-    """Head and order of a ``.npy``; the stream is where the numbers begin, of which there are enough."""
-    version = npy.read_magic(stream)
-    if version > (1, 0):  # whose heads may be of any length
-        length = int.from_bytes(stream.read(4), "little")
-        _check_claim(length, _LONGEST_HEAD)
-        stream.seek(-4, 1)
-    shape, transposed, dtype = _usual_head(stream, version) or (
-        npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    )(stream)
-    if dtype.hasobject:
-        fix = "save a plain array of float32 or float16"
-        raise Defect(expected="numbers", found="Python objects (a pickle, which could run code)", fix=fix)
-    _check_claim(math.prod(shape) * dtype.itemsize, size - stream.tell())
-    return (shape, dtype), "F" if transposed else "C"
-
-
-def _usual_head(stream: BinaryIO, version: tuple[int, int]) -> tuple[Shape, bool, np.dtype] | None:
-    """The head that numpy writes for an array of numbers, without its parser, which takes most of the time."""
-    start = stream.tell()
-    length = int.from_bytes(stream.read(2), "little")
-    usual = _USUAL_HEAD.fullmatch(stream.read(length)) if version == (1, 0) else None
-    if usual is None:
-        stream.seek(start)
-        return None
-    dtype, transposed, shape = usual.groups()
-    return tuple(int(number) for number in shape.split(b",") if number), transposed == b"True", np.dtype(dtype.decode())
-
-
-def _head_of_npy(path: Path, video: str | None) -> Head:
-    with path.open("rb") as stream:
-        return _npy_head(stream, os.fstat(stream.fileno()).st_size)
-
-
-def _read_npy(path: Path, video: str | None) -> np.ndarray:
-    with path.open("rb") as stream:
-        _npy_head(stream, path.stat().st_size)
-        stream.seek(0)
-        return npy.read_array(stream, allow_pickle=False)
-
-
-def _map_npy(path: Path, video: str | None, head: Head, part: Part) -> np.ndarray:
-    # Mapped anew for every part: the file was long enough a moment ago. To cut it short in just this moment would end
-    # the process (SIGBUS), as would a disk that fails; whoever replaces a file by renaming, as we do, harms nobody.
-    with path.open("rb") as stream:
-        found, order = _npy_layout(stream, os.fstat(stream.fileno()).st_size)
-        check_same(found, head)
-        shape, dtype = found
-        return np.memmap(stream, dtype, mode="r", offset=stream.tell(), shape=shape, order=order)[part]
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -186,15 +93,15 @@ def _npz_head(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Head:
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others unpack without a limit
         fix = "save it with numpy.savez or savez_compressed"
         raise Defect(expected="an archive of numpy", found="another compression", fix=fix)
-    _check_compressed(info.file_size, info.compress_size)
+    check_compressed(info.file_size, info.compress_size)
     with archive.open(info) as stream:
-        return _npy_head(stream, info.file_size)  # type: ignore[arg-type]
+        return npy_head(stream, info.file_size)  # type: ignore[arg-type]
 
 
 def _read_npz(path: Path, video: str | None) -> np.ndarray:
     with zipfile.ZipFile(path) as archive:
         members = _members(archive)
-        info = members[_choose([*members], video)]
+        info = members[choose_array([*members], video)]
         _npz_head(archive, info)
         with archive.open(info) as stream:
             return npy.read_array(stream, allow_pickle=False)
@@ -203,59 +110,12 @@ def _read_npz(path: Path, video: str | None) -> np.ndarray:
 def _head_of_npz(path: Path, video: str | None) -> Head:
     with zipfile.ZipFile(path) as archive:
         members = _members(archive)
-        return _npz_head(archive, members[_choose([*members], video)])
+        return _npz_head(archive, members[choose_array([*members], video)])
 
 
 def _scan_npz(path: Path) -> dict[str, Head]:
     with zipfile.ZipFile(path) as archive:
         return {name: _npz_head(archive, info) for name, info in _members(archive).items()}
-
-
-def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
-    found: dict[str, h5py.Dataset] = {}
-    file.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
-    return found
-
-
-def _dataset(file: h5py.File, video: str | None) -> h5py.Dataset:
-    named = file.get(video) if video else None
-    if isinstance(named, h5py.Dataset):  # without a walk over a file of thousands
-        return named
-    datasets = _datasets(file)
-    return datasets[_choose([*datasets], video)]
-
-
-def _read_hdf5(path: Path, video: str | None, head: Head | None = None, part: Part = ()) -> np.ndarray:
-    with h5py.File(path, "r") as file:
-        dataset = _dataset(file, video)
-        if head is not None:
-            check_same((dataset.shape or (), dataset.dtype), head)
-        if dataset.is_virtual or dataset.external or dataset.file.id != file.id:
-            found, fix = "a reference to another file", "save the numbers in this one"
-            raise Defect(expected="the numbers of the video", found=found, fix=fix)
-        _check_compressed(dataset.nbytes, dataset.id.get_storage_size())
-        if dataset.shape is None or dataset.dtype.kind not in "fiu":
-            return np.empty((), dtype=dataset.dtype)  # which the caller refuses, so nothing needs reading
-        return dataset[part]
-
-
-def _head_of_hdf5(path: Path, video: str | None) -> Head:
-    with h5py.File(path, "r") as file:
-        dataset = _dataset(file, video)
-        return dataset.shape or (), dataset.dtype
-
-
-def _scan_hdf5(path: Path) -> dict[str, Head]:
-    heads: dict[str, Head] = {}
-    with h5py.File(path, "r") as file:
-        # Below h5py's objects, of which thousands take seconds.
-        def visit(name: bytes, info: h5py.h5o.ObjInfo) -> None:
-            if info.type == h5py.h5o.TYPE_DATASET:
-                dataset = h5py.h5d.open(file.id, name)
-                heads[name.decode("utf-8", "surrogateescape")] = dataset.shape, dataset.dtype
-
-        h5py.h5o.visit(file.id, visit, info=True)
-    return heads
 
 
 def _is_header(fields: Sequence[str]) -> bool:
@@ -292,7 +152,7 @@ def _read_pt(path: Path, video: str | None) -> np.ndarray:
     data = read_tensors(path, expected="a tensor", fix=fix)
     if isinstance(data, Mapping):
         tensors = {str(name): value for name, value in data.items() if isinstance(value, torch.Tensor)}
-        data = tensors[_choose([*tensors], video)]
+        data = tensors[choose_array([*tensors], video)]
     if not isinstance(data, torch.Tensor) or data.layout != torch.strided:
         found = f"a {getattr(data, 'layout', type(data).__name__)}"
         raise Defect(expected="one dense tensor", found=found, fix=fix)
@@ -305,23 +165,23 @@ def _head_by_reading(path: Path, video: str | None) -> Head:
 
 
 _READERS: dict[str, Callable[[Path, str | None], np.ndarray]] = {
-    ".npy": _read_npy,
+    ".npy": read_npy,
     ".npz": _read_npz,
     ".csv": _read_csv,
-    ".h5": _read_hdf5,
-    ".hdf5": _read_hdf5,
+    ".h5": read_hdf5,
+    ".hdf5": read_hdf5,
     ".pt": _read_pt,
 }
 _HEADS: dict[str, Callable[[Path, str | None], Head]] = {
-    ".npy": _head_of_npy,
+    ".npy": head_of_npy,
     ".npz": _head_of_npz,
-    ".h5": _head_of_hdf5,
-    ".hdf5": _head_of_hdf5,
+    ".h5": head_of_hdf5,
+    ".hdf5": head_of_hdf5,
 }
 _PART_READERS: dict[str, Callable[[Path, str | None, Head, Part], np.ndarray]] = {
-    ".npy": _map_npy,
-    ".h5": _read_hdf5,
-    ".hdf5": _read_hdf5,
+    ".npy": map_npy,
+    ".h5": read_hdf5,
+    ".hdf5": read_hdf5,
 }
 EXTENSIONS = tuple(_READERS)
 HEADED = tuple(_HEADS)  # the shape is known without reading

@@ -1,4 +1,4 @@
-"""The public rescaling of ActivityNet features to one length."""
+"""Feature sequences stretched to another length, by interpolation or as the public ActivityNet features were."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from rcl.data.features import resize
+
+def resize(features: Tensor, snippets: int) -> Tensor:
+    """Stretch features over time by linear interpolation between the centres of the snippets.
+
+    Args:
+        features: ``(C, T)``, T at least 1.
+        snippets: T wanted, at least 1.
+
+    Returns:
+        ``(C, snippets)``; beyond the first and the last centre the values stay constant.
+    """
+    return torch.nn.functional.interpolate(features[None], size=snippets, mode="linear", align_corners=False)[0]
 
 
 def resize_mean3(features: Tensor, snippets: int) -> Tensor:

@@ -12,20 +12,11 @@ import numpy as np
 
 from rcl.data.detections import Detections
 from rcl.data.feature_files import read_array
-from rcl.system.errors import InputError
-from rcl.system.text_files import (
-    Defect,
-    PathLike,
-    check_is_file,
-    extension_of,
-    listed,
-    local,
-    raise_first,
-    read_json,
-    shown,
-    to_label,
-    to_path,
-)
+from rcl.data.formats.values import to_label
+from rcl.system.errors import Defect, InputError, listed, raise_first, shown
+from rcl.system.paths import PathLike, check_is_file, to_path
+from rcl.system.text_files import extension_of, read_json
+from rcl.system.transfer import local
 
 # The labels of THUMOS14 and their class ids in UCF101, which start at 1.
 THUMOS14_CLASSES: Mapping[str, int] = {

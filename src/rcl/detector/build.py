@@ -6,23 +6,18 @@ from collections.abc import Callable
 from functools import partial
 from statistics import geometric_mean
 
-from rcl.data.datasets import Augmentation
-from rcl.detector.config import (
-    AugmentationConfig,
-    BMNEncoderConfig,
-    GTADEncoderConfig,
-    InferenceConfig,
-    LossConfig,
-    ModelConfig,
-    SamplingConfig,
-)
+from rcl.data.batches import Augmentation
+from rcl.detector.config import AugmentationConfig, InferenceConfig, LossConfig, SamplingConfig
+from rcl.detector.model_config import BMNEncoderConfig, GTADEncoderConfig, ModelConfig
 from rcl.models.alignment import SegmentAlignment
 from rcl.models.anchoring import AnchorEmbedding, Readout
 from rcl.models.anchors_and_points import AnchorDetector, LocationHead, PointDetector
 from rcl.models.bmn import BMNEncoder
 from rcl.models.decoding import Decoder
-from rcl.models.grid import Cells, GridDetector, GridHead
-from rcl.models.gtad import GraphAlignment, GTADEncoder
+from rcl.models.graph_alignment import GraphAlignment
+from rcl.models.grid import GridDetector, GridHead
+from rcl.models.grid_cells import Cells
+from rcl.models.gtad import GTADEncoder
 from rcl.models.losses import Criterion
 from rcl.models.rcl import RCL
 from rcl.models.refinement import Movement, RecurrentRefinement

@@ -9,11 +9,11 @@ from typing import Any
 
 from torch import Tensor
 
-from rcl.detector.config import Config, parse_config
-from rcl.system.errors import InputError
-from rcl.system.paths import is_file
+from rcl.detector.config import Config
+from rcl.detector.load_config import parse_config
+from rcl.system.errors import Defect, InputError, shown
+from rcl.system.paths import is_file, to_path
 from rcl.system.tensor_files import read_tensors
-from rcl.system.text_files import Defect, shown, to_path
 
 KEY = "rcl"
 FORMAT = 2  # 1 did not know how features are extracted

@@ -5,27 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
-    ValidationError,
-    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from rcl.system.errors import InputError
-from rcl.system.paths import is_address
-from rcl.system.text_files import shown, to_path
-
-Share = Annotated[float, Field(ge=0, lt=1)]
-Weight = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=0)]
+from rcl.detector.model_config import Count, ModelConfig, Section, Share, Weight
+from rcl.system.paths import is_address, to_path
 
 
 def _digits_as_text(value: Any) -> Any:
@@ -42,12 +32,6 @@ def _here(value: object) -> object:
 
 
 LocalPath = Annotated[Path, BeforeValidator(_here)]
-
-
-class Section(BaseModel):
-    """A part of the configuration; an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
 
 
 class DataConfig(Section):
@@ -96,107 +80,6 @@ class AugmentationConfig(Section):
     """Standard deviation of Gaussian noise on every (scaled) feature."""
     speed: Share = 0.0
     """Speed changes by a factor of up to ``1 ± speed``."""
-
-
-class TemporalEncoderConfig(Section):
-    """Dilated convolutions for whole videos."""
-
-    name: Literal["temporal"] = "temporal"
-    channels: PositiveInt = 128
-    """Width of every layer."""
-    layers: PositiveInt = 9
-    """Layer i has dilation 2^i, so that L layers see 2^(L+1) − 1 snippets."""
-    dropout: Share = 0.1
-    """Inside every layer."""
-    input_dropout: Share = 0.1
-    """Share of the feature channels that is dropped, one draw per video and step."""
-    boundaries: bool = False
-    """Add a boundary head, as BMN has it."""
-
-
-class BMNEncoderConfig(Section):
-    """The convolutions of BMN, for sequences of a fixed length."""
-
-    name: Literal["bmn"] = "bmn"
-    channels: PositiveInt = 256
-    """Width of every layer."""
-    groups: PositiveInt = 4
-    """Groups of the base and boundary convolutions."""
-    proposal_channels: PositiveInt | None = None
-    """Width of the last layer, where it is another one (128 in OpenTAD)."""
-
-
-class GTADEncoderConfig(Section):
-    """The graph convolutions of G-TAD, for sequences of a fixed length."""
-
-    name: Literal["gtad"] = "gtad"
-    channels: PositiveInt = 256
-    """Width of every layer; a multiple of groups."""
-    groups: PositiveInt = 4
-    """Groups of the first convolution."""
-    neighbours: PositiveInt = 3
-    """k, nearest snippets in feature space."""
-    inner_bins: PositiveInt = 32
-    """Of its look-up along the segment (16 on THUMOS14)."""
-    context_bins: PositiveInt = 4
-    """Of its look-up of the neighbours' means (16 on THUMOS14)."""
-
-
-class ModelConfig(Section):
-    """The encoder and the function on top of it."""
-
-    encoder: Annotated[TemporalEncoderConfig | BMNEncoderConfig | GTADEncoderConfig, Field(discriminator="name")] = (
-        TemporalEncoderConfig()
-    )
-    head: Literal["continuous", "grid", "anchors", "points"] = "continuous"
-    """``continuous``: a function of any segment, as in RCL; ``grid``: a map of all segments of whole snippets;
-    ``anchors``: some lengths at every snippet; ``points``: centre and length of the action that a snippet lies in."""
-    conditioned: bool = True
-    """With ``continuous``: the function is told the coordinates of the segment."""
-    map_channels: PositiveInt = 128
-    """With ``grid``: width of the map."""
-    map_kernel: Literal[1, 3] = 3
-    """With ``grid``: size of the convolutions over the map."""
-    map_rows: Literal["durations", "starts"] = "durations"
-    """With ``grid``: what the rows of the map are; ``starts`` as in the BMN code of JJBOY, whose weights need it."""
-    map_finer: PositiveInt = 1
-    """With ``grid``: enlarge the map of scores so many times, by linear interpolation."""
-    lengths: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-    """With ``anchors``: their lengths, in snippets; ``points`` start with the geometric mean of them."""
-    longest: PositiveInt | None = None
-    """With a ``grid`` (head or anchors) or ``pairs``: D, the longest segment, in snippets; null: the whole video."""
-    points: PositiveInt = 16
-    """P, points along an anchor at which the features are looked up."""
-    subpoints: PositiveInt = 1
-    """Samples whose mean a point is."""
-    context: Weight = 0.25
-    """How far the points reach beyond each end, in lengths of the segment."""
-    convention: Literal["centered", "bmn"] = "centered"
-    """Where the points lie; ``bmn`` as in the public BMN code. See ``rcl.models.alignment``."""
-    channels: PositiveInt = 128
-    """Width of what is known of an anchor, and of the hidden state."""
-    dropout: Share = 0.1
-    """On what is known of an anchor."""
-    labels: Literal["joint", "none"] = "joint"
-    """``joint``: a label head on every anchor; ``none``: proposals."""
-    steps: PositiveInt = 3
-    """M, the number of refinement steps; 1 is continuous anchoring alone."""
-    arrived: Annotated[float, Field(gt=0, le=1)] = 0.6
-    """tIoU of a segment with the next one from which on it stays where it is."""
-    jitter: Weight = 0.2
-    """Error of the moved segments in training, in lengths of the segment."""
-
-    @model_validator(mode="after")
-    def _others_have_one_step(self) -> ModelConfig:
-        if self.head != "continuous" and self.steps > 1:
-            raise ValueError(f"steps=1 with head={self.head}, which has nothing to refine")
-        return self
-
-    @field_validator("encoder", mode="before")
-    @classmethod
-    def _default_encoder(cls, value: Any) -> Any:
-        """Without a name it is the default encoder, so that ``model.encoder.channels=64`` is enough."""
-        return {"name": "temporal", **value} if isinstance(value, dict) else value
 
 
 class SamplingConfig(Section):
@@ -339,121 +222,3 @@ class Config(Section):
             if getattr(inference, f"{name}_power") and not getattr(loss, name):
                 raise ValueError(f"inference.{name}_power=0 where loss.{name} is 0, since nothing learns that score")
         return self
-
-
-def parse_config(values: dict[str, Any], *, where: str) -> Config:
-    """Check plain values against the schema.
-
-    Raises:
-        InputError: names the key, what it should be and what was found.
-    """
-    try:
-        return Config.model_validate(values)
-    except ValidationError as error:
-        raise _explain(error, where) from None
-
-
-def load_config(path: Path | str, overrides: list[str] | None = None) -> Config:
-    """Read a YAML file and apply ``key=value`` overrides, such as ``training.epochs=5``.
-
-    Raises:
-        InputError: the file cannot be read, or a key or value is wrong.
-    """
-    path = Path(path)
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
-    except OSError as error:
-        found = error.strerror or type(error).__name__
-        raise InputError(path, expected="a configuration file", found=found, fix="check the path") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # ValueError: not UTF-8, or a date such as 2024-13-45.
-        found = " ".join(str(error).split())
-        raise InputError(path, expected="YAML", found=found, fix="mend the line it names") from None
-    values = {} if values is None else values
-    if isinstance(values, dict):  # a section whose keys are all commented out is an empty one
-        values = {key: {} if value is None else value for key, value in values.items()}
-    else:
-        found = f"a {type(values).__name__}"
-        raise InputError(path, expected="sections such as 'data:' and 'model:'", found=found, fix="see configs/")
-    for override in overrides or []:
-        _override(values, override)
-    return parse_config(values, where=str(path))
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML in which the second ``training:`` is an error, where others would silently forget the first."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for position, key in enumerate(keys):
-            if key in keys[:position]:
-                mark = node.value[position][0].start_mark
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", mark)
-        return super().construct_mapping(node, deep)
-
-
-def _override(values: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key:
-        raise InputError(
-            f"override {override!r}", expected="key=value", found=override, fix="write e.g. training.epochs=5"
-        )
-    *sections, last = key.split(".")
-    for section in sections:
-        values = values.setdefault(section, {})
-        if not isinstance(values, dict):
-            fix = "give the key as section.name=value"
-            raise InputError(
-                f"override {override!r}", expected="a section", found=f"the value {shown(values)} at {section}", fix=fix
-            )
-    try:
-        # YAML 1.1 reads 1e-3 as text; a number is a number to whoever types it.
-        values[last] = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        values[last] = text
-
-
-_EXPECTED = {
-    "invalid_key": "names as keys",
-    "model_attributes_type": "a section with keys of its own",
-    "model_type": "a section with keys of its own",
-    "path_type": "a path (in quotes where it looks like a number)",
-}
-"""What Pydantic says in terms of Python, in ours."""
-
-
-def _explain(error: ValidationError, where: str) -> InputError:
-    problems = error.errors()
-    first = problems[0]
-    # Pydantic puts the chosen member of a union into the path; no such key stands in the file.
-    location = [part for i, part in enumerate(first["loc"]) if i == 0 or first["loc"][i - 1] not in ("encoder", "ema")]
-    key = ".".join(map(str, location))
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    if first["type"] == "extra_forbidden":
-        known = ", ".join(sorted(_known_keys(first["loc"])))
-        return InputError(
-            f"{where}, {key}", expected=f"one of {known}", found="an unknown key" + more, fix="correct or remove it"
-        )
-    found: Any = first["input"] if first["type"] != "value_error" else "another combination"
-    expected = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if first["type"] == "union_tag_invalid":
-        key, found, expected = f"{key}.name", first["ctx"]["tag"], f"one of {first['ctx']['expected_tags']}"
-    return InputError(
-        f"{where}, {key or 'configuration'}",
-        expected=_EXPECTED.get(first["type"], expected),
-        found=shown(found, 80) + more,
-        fix="correct the value",
-    )
-
-
-_ENCODERS = {"temporal": TemporalEncoderConfig, "bmn": BMNEncoderConfig, "gtad": GTADEncoderConfig}
-
-
-def _known_keys(location: tuple[Any, ...]) -> list[str]:
-    section: Any = Config
-    for part in location[:-1]:
-        if part in _ENCODERS:
-            section = _ENCODERS[part]
-        elif part != "encoder":
-            section = section.model_fields[part].annotation
-    return list(section.model_fields)

@@ -9,10 +9,11 @@ from typing import Any, Literal
 import torch
 
 from rcl.detector.checkpoint import KEY, Facts, describe
-from rcl.detector.config import parse_config
+from rcl.detector.load_config import parse_config
 from rcl.detector.public_weights import BMNFacts, GTADFacts, read_bmn, read_gtad
 from rcl.system.errors import InputError
-from rcl.system.text_files import PathLike, write_file
+from rcl.system.paths import PathLike
+from rcl.system.text_files import write_file
 
 # How BMN and G-TAD make proposals of their maps: all four probabilities, soft-NMS, the best hundred.
 _INFERENCE = {

@@ -17,10 +17,11 @@ from rcl.data.detections import Detections
 from rcl.detector.checkpoint import Checkpoint
 from rcl.detector.inputs import Job
 from rcl.detector.localizer import Localizer
-from rcl.system.errors import InputError
-from rcl.system.paths import StorageError, files_in, fingerprint, questions, remove
+from rcl.system.errors import InputError, describe_error
+from rcl.system.paths import StorageError, files_in, fingerprint, is_remote
 from rcl.system.ray_cluster import Cluster, Work
-from rcl.system.text_files import is_remote, read_json, told, write_json
+from rcl.system.text_files import read_json, write_json
+from rcl.system.transfer import questions, remove
 
 log = logging.getLogger("rcl")
 
@@ -122,7 +123,7 @@ def _detect(localizer: Localizer, job: Job, steps: int | None, progress: Callabl
         return Found(job.video, error=error)
     except Exception as error:  # out of memory, or what nobody thought of: the others go on
         fix, expected = "see whether other videos work", "a video that can be searched"
-        refused = InputError(f"video {job.video!r}", expected=expected, found=told(error), fix=fix)
+        refused = InputError(f"video {job.video!r}", expected=expected, found=describe_error(error), fix=fix)
         return Found(job.video, error=refused, traceback=format_exc())
 
 

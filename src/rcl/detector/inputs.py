@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rcl.data import feature_files
-from rcl.data.annotations import load_annotations
-from rcl.data.datasets import VideoDataset, find_annotations, find_features, is_pack
-from rcl.data.features import FeatureStore, open_features
+from rcl.data.datasets import VideoDataset
+from rcl.data.feature_store import FeatureStore
+from rcl.data.features import Features, open_features
+from rcl.data.formats.load import load_annotations
+from rcl.data.pack import find_annotations, find_features, is_pack
 from rcl.data.segments import Timeline
-from rcl.data.sequences import Features
 from rcl.detector.localizer import Localizer, Progress
 from rcl.system.errors import InputError
 from rcl.system.paths import is_dir

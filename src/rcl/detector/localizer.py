@@ -15,10 +15,9 @@ from torch import Tensor
 
 from rcl.data.detections import Detections
 from rcl.data.feature_files import EXTENSIONS
-from rcl.data.features import StoredFeatures, open_features
+from rcl.data.features import Features, FeatureSequence, StoredFeatures, open_features
 from rcl.data.resizing import METHODS
 from rcl.data.segments import Timeline, clip, length
-from rcl.data.sequences import Features, FeatureSequence
 from rcl.data.windows import centred_starts, merge_windows, window_starts
 from rcl.detector import chunks
 from rcl.detector.build import Detector, build_decoder, build_model, regular_anchors
@@ -31,7 +30,8 @@ from rcl.models.rcl import RCL
 from rcl.models.sampling import Anchors, Lattice
 from rcl.system.device import best_device, trim_heap
 from rcl.system.errors import InputError
-from rcl.system.text_files import is_remote, local, to_path
+from rcl.system.paths import is_remote, to_path
+from rcl.system.transfer import local
 from rcl.video.extraction import FeatureExtractor
 from rcl.video.settings import parse_settings
 

@@ -11,10 +11,11 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rcl.models.grid import Cells, GridDetector, bmn, gtad
-from rcl.system.errors import InputError
+from rcl.models.grid import GridDetector
+from rcl.models.grid_cells import Cells
+from rcl.models.published import bmn, gtad
+from rcl.system.errors import Defect, InputError
 from rcl.system.tensor_files import read_tensors
-from rcl.system.text_files import Defect
 
 _KEYS = ("state_dict_ema", "state_dict", "model_state_dict", "model", "net")  # averaged weights first
 _MASK = "sample_mask"

@@ -15,9 +15,11 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from rcl.data.annotations import Annotations
+from rcl.data.formats.values import to_number
 from rcl.evaluation.ground_truths import GroundTruths
-from rcl.system.errors import InputError
-from rcl.system.text_files import Defect, PathLike, read_json, to_number, to_path
+from rcl.system.errors import Defect, InputError
+from rcl.system.paths import PathLike, to_path
+from rcl.system.text_files import read_json
 
 BucketScheme = Literal["activitynet", "thumos14", "data"]
 Fields: TypeAlias = Mapping[str, Mapping[str, np.ndarray]]  # characteristic → video → (N,) values, NaN where unknown

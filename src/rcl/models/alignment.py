@@ -29,12 +29,13 @@ In both, a point is the mean of its ``S`` subpoints, and zero snippets appended 
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
+
+from rcl.models.table_sums import RowSums
 
 Convention = Literal["centered", "bmn"]
 
@@ -186,7 +187,7 @@ def sample_projected(
     cells, fractions = interpolation(positions, projected.snippets, convention)  # (B, K, P·S)
     rows = _table_rows(cells, points, projected.snippets + 2).flatten(0, 1)  # (B·K, P·S)
     fractions = fractions.flatten(0, 1).to(projected.tables[0].dtype)  # (B·K, P·S), half precision under autocast
-    return _RowSums.apply(rows, fractions, bias, *projected.tables).view(*segments.shape[:2], len(bias))
+    return RowSums.apply(rows, fractions, bias, *projected.tables).view(*segments.shape[:2], len(bias))
 
 
 def _table_rows(cells: Tensor, points: int, length: int) -> Tensor:
@@ -195,70 +196,6 @@ def _table_rows(cells: Tensor, points: int, length: int) -> Tensor:
     point = torch.arange(points, dtype=cells.dtype, device=cells.device).repeat_interleave(samples // points)
     video = torch.arange(batch, dtype=cells.dtype, device=cells.device)[:, None]
     return cells + ((point * batch + video) * length)[:, None]
-
-
-class _RowSums(torch.autograd.Function):
-    """Sums of table rows, each interpolated between a row and the next, plus a bias.
-
-    ``rows (A, N)``, ``fractions (A, N)``, ``bias (O)`` and column blocks ``(R, O_i)`` of one table ``→ (A, O)``.
-
-    ``embedding_bag`` has a gradient of its own, but that for the table is several times slower on a CPU than this one:
-    backward, a weighted sum of rows is a weighted sum of the gradient's rows, once samples are sorted by table row.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, fractions: Tensor, bias: Tensor, *tables: Tensor) -> Tensor:
-        sums = tables[0].new_empty(len(rows), len(bias))  # (A, O)
-        widths = [table.shape[1] for table in tables]
-        pairs, weights = torch.stack((rows, rows + 1), dim=2), torch.stack((1 - fractions, fractions), dim=2)
-        for table, part, target in zip(tables, bias.split(widths), sums.split(widths, dim=1), strict=True):
-            torch.add(_sum_rows(table, pairs, weights), part, out=target)
-        ctx.widths, ctx.table_rows = widths, len(tables[0])
-        ctx.save_for_backward(rows, fractions, *(tables if ctx.needs_input_grad[1] else ()))
-        return sums
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        rows, fractions, *tables = ctx.saved_tensors
-        blocks = [block.contiguous() for block in gradient.split(ctx.widths, dim=1)]
-        for_fractions = _gradient_of_fractions(rows, fractions, tables, blocks) if tables else None
-        wanted = any(ctx.needs_input_grad[3:])
-        for_tables = _gradient_of_tables(rows, fractions, ctx.table_rows, blocks) if wanted else [None] * len(blocks)
-        return None, for_fractions, gradient.sum(0), *for_tables
-
-
-def _sum_rows(table: Tensor, pairs: Tensor, weights: Tensor) -> Tensor:
-    """Weighted sums of table rows: ``(R, O), (A, N, 2), (A, N, 2) → (A, O)``."""
-    return functional.embedding_bag(pairs.flatten(1), table, per_sample_weights=weights.flatten(1), mode="sum")
-
-
-def _gradient_of_tables(rows: Tensor, fractions: Tensor, table_rows: int, blocks: list[Tensor]) -> list[Tensor]:
-    """From the gradient of the sums, in column blocks ``(A, O_i)``, that of the table: blocks ``(R, O_i)``."""
-    if table_rows <= torch.iinfo(torch.int16).max:
-        rows = rows.short()  # sorts in half the time
-    ordered, order = torch.sort(rows.flatten(), stable=True)  # (A·N)
-    starts = torch.searchsorted(ordered, torch.arange(table_rows, dtype=rows.dtype, device=rows.device))  # (R)
-    anchors = order // max(rows.shape[1], 1)  # (A·N)
-    upper = fractions.flatten()[order]  # (A·N)
-    lower = 1 - upper
-    gradients = []
-    for block in blocks:
-        gradient = functional.embedding_bag(anchors, block, starts, per_sample_weights=lower, mode="sum")
-        next_row = functional.embedding_bag(anchors, block, starts, per_sample_weights=upper, mode="sum")
-        gradient[1:] += next_row[:-1]
-        gradients.append(gradient)
-    return gradients
-
-
-def _gradient_of_fractions(rows: Tensor, fractions: Tensor, tables: list[Tensor], blocks: list[Tensor]) -> Tensor:
-    """From the gradient of the sums, in column blocks ``(A, O_i)``, that of the fractions: ``(A, N)``."""
-    pairs = torch.stack((rows, rows + 1), dim=2)  # (A, N, 2)
-    with torch.enable_grad():
-        weights = torch.stack((1 - fractions, fractions), dim=2).detach().requires_grad_()  # (A, N, 2)
-        sums = [_sum_rows(table, pairs, weights) for table in tables]
-    lower, upper = torch.autograd.grad(sums, weights, blocks)[0].unbind(2)
-    return upper - lower
 
 
 class SegmentAlignment(nn.Module):

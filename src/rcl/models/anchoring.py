@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from rcl.data.segments import length
 from rcl.models.alignment import SegmentAlignment
 from rcl.models.encoding import Encoding, ProjectedEncoding
-from rcl.models.gtad import GraphAlignment
+from rcl.models.graph_alignment import GraphAlignment
 from rcl.models.predictions import AnchorScores
 
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from rcl.data.segments import length
 from rcl.models.alignment import SegmentAlignment
-from rcl.models.bmn import BMNEncoder
-from rcl.models.gtad import GraphAlignment, GTADEncoder
+from rcl.models.graph_alignment import GraphAlignment
+from rcl.models.grid_cells import Cells
 from rcl.models.predictions import AnchorScores, Predictions
-from rcl.system.errors import InputError
 
 CELLS_PER_LOOKUP = 16384  # bounds the memory of a large map: what is looked up is wider than what is kept
-MOST_CELLS = 512 * 512  # of a map that nobody gave a bound; the published ones have 100 × 100 to 256 × 256
 
 
 class GridEncoding(NamedTuple):
@@ -29,76 +25,6 @@ class GridEncoding(NamedTuple):
     maps: Tensor
     mask: Tensor
     boundaries: Tensor | None
-
-
-@dataclass(frozen=True)
-class Cells:
-    """Which segment each cell of a map stands for, and which one the alignment is asked about there.
-
-    The segment of a start ``s`` and a duration index ``d`` is ``[s, s + d + 1]``. Half the cells of a map stand for
-    none, as their segment would end beyond the video.
-
-    Args:
-        rows: ``durations``: cell ``(d, s)``, as in the papers; ``starts``: cell ``(s, s + d)``, as in the BMN code of
-            JJBOY. It matters, because the convolutions mix neighbours.
-        longest: D, the number of durations; ``None``: as many as there are snippets.
-        last: the alignment is asked about ``[s, s + d + last]``. In convention ``bmn`` 0 samples as most public BMN
-            code does (and G-TAD), 1 as that of JJBOY; in ``centered`` 1 is the segment itself.
-        empty: the segment that is looked up for the cells that stand for none, as G-TAD does; ``None``: they hold what
-            zero features give, as in BMN.
-    """
-
-    rows: Literal["durations", "starts"] = "durations"
-    longest: int | None = None
-    last: float = 0.0
-    empty: tuple[float, float] | None = None
-
-    def shape(self, snippets: int) -> tuple[int, int]:
-        """Rows and columns of the map of ``T`` snippets.
-
-        Raises:
-            InputError: the map would be very large, and ``longest`` does not say that it is meant to be.
-        """
-        if self.longest is None and snippets**2 > MOST_CELLS:
-            raise InputError(
-                f"a video of {snippets} snippets",
-                expected=f"at most {int(MOST_CELLS**0.5)} for a map of all durations and starts",
-                found=str(snippets),
-                fix="resize the features, or bound the durations of the map",
-            )
-        return (self.durations(snippets) if self.rows == "durations" else snippets), snippets
-
-    def durations(self, snippets: int) -> int:
-        """D of a video of ``T`` snippets."""
-        return min(self.longest or snippets, snippets)
-
-    def all(self, snippets: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Starts and duration indices of the cells that stand for a segment: two ``(N,)`` int64."""
-        steps = torch.arange(snippets, device=device)
-        duration, start = steps[: self.durations(snippets), None], steps[None]  # (D, 1), (1, T)
-        duration, start = (duration + start < snippets).nonzero(as_tuple=True)
-        return start, duration
-
-    def place(self, start: Tensor, duration: Tensor, columns: int) -> Tensor:
-        """Where the cells ``(...)`` lie in a map whose rows and columns are flattened."""
-        if self.rows == "durations":
-            return duration * columns + start
-        return start * columns + start + duration
-
-    def asked(self, start: Tensor, duration: Tensor) -> Tensor:
-        """Segments ``(..., 2)`` that the alignment is asked about."""
-        return torch.stack((start, start + duration + self.last), dim=-1).float()
-
-    def nearest(self, anchors: Tensor, snippets: Tensor, *, finer: int = 1) -> tuple[Tensor, Tensor]:
-        """Start and duration index ``(B, K)`` of the cell next to ``anchors (B, K, 2)``; ``snippets (B, 1)`` are T.
-
-        In a map that is ``finer``, all of them are in its smaller steps.
-        """
-        start = torch.minimum(anchors[..., 0].round().long().clamp(min=0), snippets - 1)
-        most = snippets - start  # (B, K), durations that fit
-        if self.longest is not None:
-            most = most.clamp(max=self.longest * finer)
-        return start, torch.minimum(length(anchors).round().long().clamp(min=1), most) - 1
 
 
 class GridHead(nn.Module):
@@ -246,54 +172,3 @@ def _interpolation(places: Tensor, size: int) -> Tensor:
     matrix = places.new_zeros(len(places), size)
     matrix.scatter_add_(1, lower[:, None], 1 - fraction)
     return matrix.scatter_add_(1, (lower + 1).clamp(max=size - 1)[:, None], fraction)
-
-
-def bmn(
-    in_channels: int,
-    *,
-    channels: int = 256,
-    proposal_channels: int | None = None,
-    groups: int = 4,
-    num_labels: int = 0,
-    cells: Cells | None = None,
-) -> GridDetector:
-    """BMN as published, 4.98 million parameters with 400 input channels.
-
-    Args:
-        in_channels: width of the snippet features.
-        channels: of the encoder.
-        proposal_channels: of its proposal branch, where they are others (128 in OpenTAD).
-        groups: of the encoder's convolutions.
-        num_labels: L, joint label scores; 0 for proposals.
-        cells: which cell stands for which segment.
-    """
-    encoder = BMNEncoder(in_channels, channels=channels, proposal_channels=proposal_channels, groups=groups)
-    alignment = SegmentAlignment(encoder.channels, 512, points=32, subpoints=3, context=0.5, convention="bmn")
-    return GridDetector(encoder, alignment, GridHead(512, num_labels=num_labels), cells=cells)
-
-
-def gtad(
-    in_channels: int,
-    *,
-    channels: int = 256,
-    inner_bins: int = 32,
-    context_bins: int = 4,
-    kernel: int = 1,
-    num_labels: int = 0,
-    longest: int | None = None,
-) -> GridDetector:
-    """G-TAD as its authors' code has it for ActivityNet, 5.56 million parameters with 400 input channels.
-
-    Args:
-        in_channels: width of the snippet features.
-        channels: of the encoder.
-        inner_bins: of SGAlign, along the segment; 16 on THUMOS14.
-        context_bins: of SGAlign, of the neighbours' means; 16 on THUMOS14.
-        kernel: of the convolutions over the map; 3 on THUMOS14.
-        num_labels: L, joint label scores; 0 for proposals.
-        longest: D, the number of durations; 64 on THUMOS14.
-    """
-    encoder = GTADEncoder(in_channels, channels=channels)
-    alignment = GraphAlignment(encoder.channels, 512, inner_bins=inner_bins, context_bins=context_bins)
-    cells = Cells(longest=longest, empty=(0.0, -1.0))
-    return GridDetector(encoder, alignment, GridHead(512, kernel=kernel, num_labels=num_labels), cells=cells)

@@ -13,7 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rcl.system.text_files import Defect, check_is_file, local, told
+from rcl.system.errors import Defect, describe_error
+from rcl.system.paths import check_is_file
+from rcl.system.transfer import local
 
 # What ``torch.load`` lets a file build that is neither a tensor nor a plain value: memory of any size, of ten bytes.
 _GROWS = b"\nbytearray\n"
@@ -48,7 +50,7 @@ def _read(path: Path, expected: str, fix: str) -> Any:
     except pickle.UnpicklingError:
         raise Defect(expected=expected, found=_CODE, fix=fix) from None
     except Exception as error:  # damaged bytes make the parsers of this format raise anything
-        raise Defect(expected=expected, found=f"one that cannot be read ({told(error)})", fix=fix) from None
+        raise Defect(expected=expected, found=f"one that cannot be read ({describe_error(error)})", fix=fix) from None
     size = path.stat().st_size
     for tensor in _tensors_in(content):
         # A tensor that was expanded from one number can claim any shape, and one without a storage any storage.

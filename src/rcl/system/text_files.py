@@ -9,141 +9,24 @@ import hashlib
 import io
 import json
 import logging
-import math
 import os
-import reprlib
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from rcl.system.errors import Defect, InputError
-from rcl.system.errors import told as told
-from rcl.system.paths import (
-    PathLike,
-    check_is_file,
-    fingerprint,
-    is_dir,
-    is_remote,
-    read_bytes,
-    remove,
-    to_path,
-    upload,
-)
-from rcl.system.paths import local as local
+from rcl.system.errors import InputError, shown
+from rcl.system.paths import PathLike, check_is_file, fingerprint, is_dir, is_remote, to_path
+from rcl.system.transfer import local, read_bytes, remove, upload
 
 LARGEST_TEXT = 2**29
 """Bytes of a text file: parsed, JSON takes ten to thirty times as many."""
 
-LONGEST_SECONDS = 1e9
-"""Thirty years: a time beyond is none of a video, and too large for whole milliseconds."""
 
 log = logging.getLogger("rcl")
 
 
-def raise_first(problems: Sequence[InputError]) -> None:
-    """Raise the first of the problems of a file and say how many more there are; nothing where there is none."""
-    if not problems:
-        return
-    first = problems[0]
-    if len(problems) > 1:
-        fix = f"{first.fix} ({len(problems) - 1} more such problems in this file)"
-        first = InputError(first.where, expected=first.expected, found=first.found, fix=fix)
-    raise first
-
-
 # -- values ------------------------------------------------------------------------------------------------------
-
-
-_SHORT = reprlib.Repr()  # a value out of a pickle or YAML may hold one list a billion times
-_SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxtuple, _SHORT.maxdict = 4, 20, 20, 20
-_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 300
-
-
-def shown(value: object, limit: int = 60) -> str:
-    """A value as an error message quotes it: short, on one line."""
-    text = _SHORT.repr(value)
-    return text if len(text) <= limit else f"{text[:limit]}…"
-
-
-def listed(names: Sequence[str], limit: int = 5) -> str:
-    """Names as an error message lists them: the first few, then how many more."""
-    few = ", ".join(names[:limit])
-    return few if len(names) <= limit else f"{few} and {len(names) - limit} more"
-
-
-def to_number(value: object, what: str) -> float:
-    """A finite number, also one that is written as text (the public THUMOS14 file does that).
-
-    Raises:
-        Defect: it is no number, NaN or infinite.
-    """
-    if type(value) is float and math.isfinite(value):  # as nearly all are
-        return value
-    if isinstance(value, int | float | str) and not isinstance(value, bool):
-        try:
-            number = float(value)
-        except (ValueError, OverflowError):
-            number = math.nan
-        if math.isfinite(number):
-            return number
-    raise Defect(expected=f"a finite number as {what}", found=shown(value), fix=f"correct the {what}")
-
-
-def to_segment(start: object, end: object) -> tuple[float, float]:
-    """Start and end in seconds; an end equal to the start is legal.
-
-    Raises:
-        Defect: one is not a finite number, or the end lies before the start.
-    """
-    segment = to_number(start, "start"), to_number(end, "end")
-    if segment[1] < segment[0]:
-        raise Defect(
-            expected="an end that is not before the start",
-            found=f"start {segment[0]} and end {segment[1]}",
-            fix="correct or swap the two",
-        )
-    return segment
-
-
-def check_times(segments_seconds: Iterable[tuple[float, float]], where: object) -> None:
-    """Raise an ``InputError`` where a segment ends later than videos do, before it is written in milliseconds."""
-    for start, end in segments_seconds:
-        if end > LONGEST_SECONDS:
-            found, fix = f"{start:g} to {end:g} s", "correct the times (or the rate of the features)"
-            raise InputError(where, expected=f"times of up to {LONGEST_SECONDS:g} s", found=found, fix=fix)
-
-
-def to_pair(value: object) -> tuple[float, float]:
-    """The ``[start, end]`` of a JSON file.
-
-    Raises:
-        Defect: it is not a list of two numbers in order.
-    """
-    if isinstance(value, list) and len(value) == 2:
-        return to_segment(value[0], value[1])
-    raise Defect(
-        expected='"segment": [start, end] in seconds',
-        found=shown(value) if value is not None else 'no "segment"',
-        fix="write both numbers as a list",
-    )
-
-
-def to_label(value: object) -> str:
-    """A label name; whole numbers are read as their digits, since some files number their classes.
-
-    Raises:
-        Defect: it is missing, blank, or neither text nor a whole number.
-    """
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if isinstance(value, str) and value.strip():
-        return value
-    raise Defect(
-        expected="the name of an action as label",
-        found="none" if value is None else shown(value),
-        fix="add the label or remove the entry",
-    )
 
 
 # -- reading -----------------------------------------------------------------------------------------------------

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,92 +10,55 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from rcl.data.annotations import Annotations, load_annotations
+from rcl.data.annotations import Annotations
 from rcl.data.datasets import VideoDataset
 from rcl.data.detections import Detections
-from rcl.data.features import FeatureStore
-from rcl.detector.config import Config, load_config, parse_config
+from rcl.data.feature_store import FeatureStore
+from rcl.data.formats.load import load_annotations
+from rcl.data.formats.results import save_detections
+from rcl.data.segments import Timeline
+from rcl.detector.config import Config
+from rcl.detector.load_config import load_config, parse_config
 from rcl.detector.localizer import Localizer
 from rcl.evaluation.metrics import Evaluation, evaluate
-from rcl.system.errors import InputError
+from rcl.system.errors import InputError, listed
 from rcl.system.ray_cluster import Cluster
-from rcl.system.text_files import listed, write_json
-from rcl.video.backbones.build import BackboneOptions
+from rcl.system.text_files import write_json
+from rcl.training.choices import (
+    MANY_INSTANCES,
+    Choice,
+    action_lengths,
+    choose_epochs,
+    choose_layers,
+    choose_stride,
+    split_videos,
+)
+from rcl.video.backbones.base import BackboneOptions
+from rcl.video.extract_many import extract_many
 from rcl.video.extraction import choose_extraction
 from rcl.video.finding import match_videos
 from rcl.video.packs import Outcome, PackWriter
 from rcl.video.settings import read_settings
 
-VALIDATION_SHARE = 0.2  # of the videos, where the table names no subset
-SNIPPETS_PER_ACTION = 4  # that a short action should span
-PASSES = 800  # of training videos: enough for a few dozen of them, and a minute or two on a CPU
-MANY_INSTANCES = 500  # from which on a wider model pays
-
-
-class Choice(NamedTuple):
-    """A setting that was chosen from the data, and why."""
-
-    name: str
-    value: str
-    reason: str
-
-
 # -- choices from the data ---------------------------------------------------------------------------------------
 
 
-def action_lengths(annotations: Annotations) -> np.ndarray:
-    """Length in seconds of every instance, sorted: ``(N,)``."""
-    lengths = [np.diff(video.segments_seconds, axis=1).ravel() for video in annotations.videos.values()]
-    return np.sort(np.concatenate([*lengths, np.zeros(0)]))
-
-
-def choose_stride(lengths_seconds: np.ndarray, rate: float) -> int:
-    """σ, so that a short action (the tenth percentile) spans four snippets, and a snippet at most a second."""
-    short = float(np.quantile(lengths_seconds, 0.1))
-    return int(np.clip(round(rate * short / SNIPPETS_PER_ACTION), 1, max(1, round(rate))))
-
-
-def choose_layers(longest: float) -> int:
-    """Layers of the temporal encoder, which sees ``2^(layers + 1) − 1`` snippets: twice the longest action."""
-    return int(np.clip(math.ceil(math.log2(2 * longest + 1)) - 1, 5, 10))
-
-
-def choose_epochs(videos: int) -> int:
-    """Epochs, so that a few videos are seen often and many at least ten times."""
-    return int(np.clip(math.ceil(PASSES / videos), 10, 100))
-
-
-def split_videos(annotations: Annotations, *, seed: int = 0) -> Annotations:
-    """Hold out every fifth video for validation, so that every label keeps a training video. All are training videos.
-
-    Args:
-        annotations: without subsets.
-        seed: another one holds out other videos.
-    """
-    names = sorted(annotations.videos)
-    order = torch.randperm(len(names), generator=torch.Generator().manual_seed(seed)).tolist()
-    wanted = max(1, round(VALIDATION_SHARE * len(names)))
-    left = Counter(label for video in annotations.videos.values() for label in set(video.labels))
-    held_out = set[str]()
-    for name in (names[index] for index in order):
-        labels = set(annotations.videos[name].labels)
-        if len(held_out) < wanted and labels and all(left[label] > 1 for label in labels):
-            held_out.add(name)
-            left.subtract(labels)
-    return hold_out(annotations, held_out)
-
-
-def hold_out(annotations: Annotations, names: Collection[str]) -> Annotations:
-    """The same with the named videos in the subset validation, and the others in training."""
-    videos = {
-        name: replace(video, subset="validation" if name in names else "training")
-        for name, video in annotations.videos.items()
-    }
-    return replace(annotations, videos=videos)
-
-
 # -- the chain ---------------------------------------------------------------------------------------------------
+
+
+class HeldOut(NamedTuple):
+    """What a new detector found in the held-out videos, and everything a report of it needs.
+
+    ``features`` gives a video's features ``(C, T)``, resized and scaled, and their timeline.
+    """
+
+    detections: Detections
+    annotations: Annotations
+    evaluation: Evaluation
+    localizer: Localizer
+    features: Mapping[str, Callable[[], tuple[Tensor, Timeline]]]
 
 
 class Fit:
@@ -190,8 +151,8 @@ class Fit:
         cluster: Cluster | None = None,
         progress: Callable[[str, float], None] | None = None,
     ) -> Iterator[Outcome]:
-        """Extract the features of every video that is not done yet; see ``PackWriter.extract``."""
-        return self.writer.extract(self.videos, workers=workers, cluster=cluster, progress=progress)
+        """Extract the features of every video that is not done yet; see ``extract_many``."""
+        return extract_many(self.writer, self.videos, workers=workers, cluster=cluster, progress=progress)
 
     def configure(self) -> Config:
         """Write the annotations of what was extracted, and choose the configuration of the training.
@@ -268,13 +229,11 @@ class Fit:
         # One process: others would start with the same command, which is more than a training.
         return train(config, self.output, resume=self.resumes, overwrite=self.overwrite, devices=1)
 
-    def evaluate(self, checkpoint: Path, config: Config) -> Evaluation | None:
+    def evaluate(self, checkpoint: Path, config: Config) -> HeldOut | None:
         """Detect in the held-out videos and compare with their labels.
 
-        It leaves ``detections.json``, ``evaluation.json`` and ``report.html``. ``None`` where no video is held out.
+        It leaves ``detections.json`` and ``evaluation.json``. ``None`` where no video is held out.
         """
-        from rcl.web.report.page import write_report  # its charts take a while to import
-
         subset = config.data.validation_subset
         if subset is None:
             return None
@@ -287,22 +246,13 @@ class Fit:
                 for index, video in enumerate(videos.videos)
             ]
         )
-        detections.save(self.output / "detections.json")
+        save_detections(detections, self.output / "detections.json")
         evaluation = evaluate(
             detections, truth, tiou_thresholds=np.linspace(0.3, 0.7, 5), short_seconds=self.short_seconds
         )
         write_json(self.output / "evaluation.json", evaluation.to_json(), indent=1)
-        write_report(
-            self.output / "report.html",
-            detections=detections,
-            annotations=truth,
-            short_seconds=self.short_seconds,
-            videos=self.videos,
-            localizer=localizer,
-            features={video.name: partial(videos.read, index) for index, video in enumerate(videos.videos)},
-            title="Held-out videos",
-        )
-        return evaluation
+        features = {video.name: partial(videos.read, index) for index, video in enumerate(videos.videos)}
+        return HeldOut(detections, truth, evaluation, localizer, features)
 
 
 def _has_labels(annotations: Annotations, subset: str) -> bool:

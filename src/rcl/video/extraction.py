@@ -15,9 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rcl.system.errors import InputError
-from rcl.system.text_files import PathLike, file_digest, told
-from rcl.video.backbones.build import Backbone, BackboneOptions, build_backbone
+from rcl.system.errors import InputError, describe_error
+from rcl.system.paths import PathLike
+from rcl.system.text_files import file_digest
+from rcl.video.backbones.base import Backbone, BackboneOptions
+from rcl.video.backbones.build import build_backbone
 from rcl.video.decoding import VideoReader
 from rcl.video.settings import ExtractionSettings, parse_settings
 from rcl.video.snippets import snippet_count, snippet_times, snippets
@@ -238,7 +240,10 @@ class _Collected:
     def _no_room(self, error: OSError) -> InputError:
         fix = "make room there, or set TMPDIR to a folder with more"
         return InputError(
-            tempfile.gettempdir(), expected=f"room for the features of {self.path}", found=told(error), fix=fix
+            tempfile.gettempdir(),
+            expected=f"room for the features of {self.path}",
+            found=describe_error(error),
+            fix=fix,
         )
 
 

@@ -8,9 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from rcl.data.annotations import Annotations
-from rcl.system.errors import InputError
-from rcl.system.paths import exists, files_below, is_dir
-from rcl.system.text_files import PathLike, listed, to_path
+from rcl.system.errors import InputError, listed
+from rcl.system.paths import PathLike, exists, files_below, is_dir, to_path
 
 # fmt: off
 EXTENSIONS = (

@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from rcl.data.annotations import Annotations, VideoAnnotation, load_annotations, save_annotations
+from rcl.data.annotations import Annotations, VideoAnnotation
+from rcl.data.formats.load import load_annotations, save_annotations
 from rcl.system.errors import InputError
-from rcl.system.paths import Fingerprint, StorageError, exists, files_in, fingerprint, is_file, questions, remove
-from rcl.system.ray_cluster import Cluster
-from rcl.system.text_files import PathLike, local, read_json, to_path, write_file, write_json
-from rcl.video.backbones.build import Backbone
+from rcl.system.paths import Fingerprint, PathLike, StorageError, exists, files_in, fingerprint, is_file, to_path
+from rcl.system.text_files import read_json, write_file, write_json
+from rcl.system.transfer import local, questions, remove
+from rcl.video.backbones.base import Backbone
 from rcl.video.extraction import extract_features, rebuild_backbone
 from rcl.video.settings import SETTINGS, ExtractionSettings, read_settings, write_settings
 
@@ -109,41 +110,8 @@ class PackWriter:
             found = f"a pack without {SETTINGS}"
             raise InputError(self.root, expected="a new folder, or a pack of rcl extract", found=found, fix=fix)
 
-    def extract(
-        self,
-        videos: Mapping[str, Path],
-        *,
-        workers: int = 1,
-        cluster: Cluster | None = None,
-        progress: Callable[[str, float], None] | None = None,
-    ) -> Iterator[Outcome]:
-        """Extract what is not done yet, and yield the outcome of every video as it comes.
-
-        Args:
-            videos: name to file.
-            workers: processes of this machine.
-            cluster: what works in their place.
-            progress: with a single worker, called with the name of a video and the seconds of it that are done.
-        """
-        from rcl.video.workers import extract_in_processes, extract_on_cluster  # which know this module
-
-        todo = {}
-        for (name, path), outcome in zip(videos.items(), self._known(videos), strict=True):
-            if outcome:
-                yield outcome
-            else:
-                todo[name] = path
-        if cluster and todo:
-            yield from extract_on_cluster(self, todo, cluster)
-            return
-        if workers > 1 and len(todo) > 1:
-            yield from extract_in_processes(self, todo, workers)
-            return
-        for name, path in todo.items():
-            yield self.extract_one(name, path, progress=progress)
-
-    def _known(self, videos: Mapping[str, Path]) -> Iterator[Outcome | None]:
-        """For each video its outcome, where that is known without work."""
+    def known_outcomes(self, videos: Mapping[str, Path]) -> Iterator[Outcome | None]:
+        """Yield for each video its outcome, or ``None`` where it still has to be extracted."""
         there = set(self.names())
 
         def ask(name: str, path: Path) -> Outcome | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError
 
 from rcl.system.errors import InputError
-from rcl.system.paths import is_file
-from rcl.system.text_files import PathLike, read_json, to_path, write_json
-from rcl.video.backbones.build import BackboneOptions
+from rcl.system.paths import PathLike, is_file, to_path
+from rcl.system.text_files import read_json, write_json
+from rcl.video.backbones.base import BackboneOptions
 
 SETTINGS = "extraction.json"
 FORMAT = 1

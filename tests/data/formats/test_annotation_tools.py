@@ -16,11 +16,13 @@ from typer.testing import CliRunner
 
 from places import SHARED
 from rcl.cli import app
-from rcl.data.annotations import Annotations, VideoAnnotation, load_annotations, save_annotations
+from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.detections import Detections
 from rcl.data.formats import elan, label_studio, table, via
 from rcl.data.formats.annotation_tools import format_of, merge, read
 from rcl.data.formats.exported import UNLABELLED, Exported, file_names
+from rcl.data.formats.load import load_annotations, save_annotations
+from rcl.data.formats.results import save_detections
 from rcl.system.errors import InputError
 
 VIDEOS = SHARED / "videos"
@@ -598,7 +600,7 @@ def rcl(*arguments: object) -> tuple[str, str]:
 
 def test_commands(tmp_path: Path) -> None:
     found = [("a", 0.0, 1.0, "jump", 0.9), ("a", 2.0, 1.0, "jump", 0.3), ("b", 1.0001, 1.0, "walk", 0.5)]
-    detections_of(found, ["c"]).save(tmp_path / "d.csv")
+    save_detections(detections_of(found, ["c"]), tmp_path / "d.csv")
     out, err = rcl("export", tmp_path / "d.csv", "--format", "elan", "--output", tmp_path / "eaf", "--min-score", 0.4)
     assert out.startswith("2 detections in 3 videos")
     assert "not kept: scores; times finer than a millisecond." in err
@@ -648,7 +650,7 @@ def test_videos_are_linked_and_their_rate_is_known(tmp_path: Path) -> None:
     folder = tmp_path / "my videos"
     folder.mkdir()
     (folder / file.name).symlink_to(file)
-    detections_of([(file.stem, 0.5, 1.0, "x", 1.0)]).save(tmp_path / "d.json")
+    save_detections(detections_of([(file.stem, 0.5, 1.0, "x", 1.0)]), tmp_path / "d.json")
     common = ("export", tmp_path / "d.json", "--videos", folder, "--format")
     rcl(*common, "label-studio", "--output", tmp_path / "t.json")
     (one,) = json.loads((tmp_path / "t.json").read_text())

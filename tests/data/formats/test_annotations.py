@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from places import SHARED
-from rcl.data.annotations import Annotations, VideoAnnotation, check_labels, load_annotations, save_annotations
+from rcl.data.annotations import Annotations, VideoAnnotation, check_labels
+from rcl.data.formats.load import load_annotations, save_annotations
 from rcl.system.errors import InputError
 
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f"the real annotations are not at {SHARED}")

@@ -10,16 +10,9 @@ import pytest
 import torch
 
 from places import SHARED
-from rcl.data.annotations import load_annotations
-from rcl.data.formats.thumos14 import (
-    THUMOS14_LEFT_OUT,
-    effective_seconds,
-    is_bmn,
-    is_thumos14,
-    read_bmn,
-    read_thumos14,
-    read_video_info,
-)
+from rcl.data.formats.bmn import effective_seconds, is_bmn, read_bmn, read_video_info
+from rcl.data.formats.load import load_annotations
+from rcl.data.formats.thumos14 import THUMOS14_LEFT_OUT, is_thumos14, read_thumos14
 from rcl.data.segments import Timeline
 from rcl.data.windows import window_members, window_segments, window_starts
 from rcl.system.errors import InputError

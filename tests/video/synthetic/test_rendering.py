@@ -7,18 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rcl.data.annotations import Annotations, load_annotations
+from rcl.data.annotations import Annotations
+from rcl.data.formats.load import load_annotations
 from rcl.system.errors import InputError
 from rcl.video.synthetic.figure import ACTIONS, CHANNELS, FIDGETS, MOVEMENTS, POINTS, Performance, animate
-from rcl.video.synthetic.rendering import (
-    FRAMES_PER_SECOND,
-    HEIGHT,
-    WIDTH,
-    render_video,
-    render_videos,
-    write_labels,
-    write_script,
-)
+from rcl.video.synthetic.rendering import FRAMES_PER_SECOND, render_video, render_videos, write_labels, write_script
+from rcl.video.synthetic.scenery import HEIGHT, WIDTH
 
 av = pytest.importorskip("av")
 

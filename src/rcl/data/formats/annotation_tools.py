@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rcl.data.annotations import Annotations, load_annotations
+from rcl.data.annotations import Annotations
 from rcl.data.formats import elan, label_studio, via
 from rcl.data.formats.exported import Exported
+from rcl.data.formats.load import load_annotations
 from rcl.system.errors import InputError
-from rcl.system.text_files import PathLike, extension_of, read_json, read_text
+from rcl.system.paths import PathLike
+from rcl.system.text_files import extension_of, read_json, read_text
 
 FORMATS = ("label-studio", "via", "elan", "csv")
 

@@ -26,18 +26,10 @@ from rcl.data.formats.exported import (
     stem_of,
     video_of,
 )
-from rcl.system.errors import InputError
-from rcl.system.text_files import (
-    Defect,
-    PathLike,
-    extension_of,
-    raise_first,
-    read_text,
-    shown,
-    to_number,
-    to_segment,
-    write_text,
-)
+from rcl.data.formats.values import to_number, to_segment
+from rcl.system.errors import Defect, InputError, raise_first, shown
+from rcl.system.paths import PathLike
+from rcl.system.text_files import extension_of, read_text, write_text
 
 log = logging.getLogger("rcl")
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from rcl.data.annotations import Annotations, VideoAnnotation, to_subset
 from rcl.data.detections import Detections
-from rcl.system.errors import InputError
-from rcl.system.text_files import Defect, check_times, to_label, to_number
+from rcl.data.formats.values import check_times, to_label, to_number
+from rcl.system.errors import Defect, InputError
 
 UNLABELLED = "action"
 """What a proposal, which has no label, is called in tools that need one."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import html
 
 from rcl.data.detections import Detection, Detections
+from rcl.data.formats.values import check_times
 from rcl.system.errors import InputError
-from rcl.system.text_files import PathLike, check_times, extension_of, to_path, write_text
+from rcl.system.paths import PathLike, to_path
+from rcl.system.text_files import extension_of, write_text
 
 EXTENSIONS = (".srt", ".vtt")
 MIN_SCORE = 0.4

@@ -19,7 +19,10 @@ from rcl.data.formats.exported import (
     stem_of,
     video_of,
 )
-from rcl.system.text_files import Defect, PathLike, extension_of, raise_first, read_json, shown, to_segment, write_json
+from rcl.data.formats.values import to_segment
+from rcl.system.errors import Defect, raise_first, shown
+from rcl.system.paths import PathLike
+from rcl.system.text_files import extension_of, read_json, write_json
 
 log = logging.getLogger("rcl")
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from rcl.system.errors import InputError
-from rcl.system.text_files import PathLike, check_is_file
-from rcl.video.backbones.build import FrameSize
+from rcl.system.paths import PathLike, check_is_file
+from rcl.video.backbones.base import FrameSize
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from rcl.system.errors import InputError
-from rcl.system.text_files import listed, read_json
-from rcl.video.backbones.build import FrameSize
+from rcl.system.errors import InputError, listed
+from rcl.system.text_files import read_json
+from rcl.video.backbones.base import FrameSize
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig

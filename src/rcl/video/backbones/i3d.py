@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rcl.system.errors import InputError
+from rcl.system.errors import Defect, InputError
+from rcl.system.paths import PathLike
 from rcl.system.tensor_files import read_tensors
-from rcl.system.text_files import Defect, PathLike
-from rcl.video.backbones.build import FrameSize
+from rcl.video.backbones.base import FrameSize
 from rcl.video.backbones.flow import gray, optical_flow, scaled_flow
 
 CHANNELS = 1024

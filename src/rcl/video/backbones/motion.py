@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, grid_sample
 
 from rcl.system.errors import InputError
-from rcl.video.backbones.build import FrameSize
+from rcl.video.backbones.base import FrameSize
 from rcl.video.backbones.flow import gray
 
 GRID = 4  # cells per side of the frame

@@ -18,7 +18,8 @@ import numpy as np
 
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.system.device import usable_cores
-from rcl.system.text_files import PathLike, write_file, write_text
+from rcl.system.paths import PathLike
+from rcl.system.text_files import write_file, write_text
 from rcl.video.synthetic.figure import ACTIONS, FIDGETS, MOVEMENTS, POINTS, Performance, animate, wander
 from rcl.video.synthetic.scenery import (
     GROUND,

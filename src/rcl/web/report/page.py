@@ -14,13 +14,14 @@ import numpy as np
 
 from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
+from rcl.data.features import Features
 from rcl.data.segments import Timeline
-from rcl.data.sequences import Features
 from rcl.detector.localizer import EncodedVideo, Localizer
 from rcl.evaluation.characteristics import BucketScheme, Fields
 from rcl.evaluation.diagnosis import KINDS
-from rcl.system.errors import InputError
-from rcl.system.text_files import PathLike, is_remote, listed, write_text
+from rcl.system.errors import InputError, listed
+from rcl.system.paths import PathLike, is_remote
+from rcl.system.text_files import write_text
 from rcl.web.report.charts import Chart, error_charts, summary_charts
 from rcl.web.report.confidence_maps import draw_map
 from rcl.web.report.matches import Matches, VideoMatches, match_videos

@@ -11,8 +11,10 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rcl.data.annotations import VideoAnnotation, load_annotations
-from rcl.data.formats.thumos14 import is_bmn, is_thumos14
+from rcl.data.annotations import VideoAnnotation
+from rcl.data.formats.bmn import is_bmn
+from rcl.data.formats.load import load_annotations
+from rcl.data.formats.thumos14 import is_thumos14
 from rcl.system.errors import InputError
 from rcl.system.text_files import check_place, extension_of, read_json, read_text, write_json, write_text
 from rcl.video.finding import EXTENSIONS

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rcl.data.formats.subtitles import MIN_SCORE
+from rcl.data.formats.values import to_label, to_number
 from rcl.detector.localizer import EncodedVideo, Localizer, SegmentScores
-from rcl.system.errors import InputError
-from rcl.system.text_files import Defect, to_label, to_number
+from rcl.system.errors import Defect, InputError
 from rcl.web.serve.annotation_file import AnnotationFile, Segment, revision_of, segments_of
 from rcl.web.serve.job_queue import DONE, Jobs, Report
 from rcl.web.serve.videos import Catalogue, Video, duration_of

@@ -10,11 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from rcl.data.annotations import VideoAnnotation, load_annotations
-from rcl.data.datasets import VideoDataset, find_annotations, find_features, is_pack
-from rcl.data.features import FeatureStore
+from rcl.data.annotations import VideoAnnotation
+from rcl.data.datasets import VideoDataset
+from rcl.data.feature_store import FeatureStore
+from rcl.data.features import Features
+from rcl.data.formats.load import load_annotations
+from rcl.data.pack import find_annotations, find_features, is_pack
 from rcl.data.segments import Timeline
-from rcl.data.sequences import Features
 from rcl.detector.localizer import Localizer
 from rcl.system.errors import InputError
 from rcl.video.extraction import extract_features, stated_seconds

@@ -10,7 +10,7 @@ import signal
 import tempfile
 import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -22,6 +22,38 @@ from rcl.system.device import best_device, usable_cores
 from rcl.system.errors import InputError
 from rcl.system.ray_cluster import Cluster, Work
 from rcl.video.packs import Outcome, PackWriter
+
+
+def extract_many(
+    writer: PackWriter,
+    videos: Mapping[str, Path],
+    *,
+    workers: int = 1,
+    cluster: Cluster | None = None,
+    progress: Callable[[str, float], None] | None = None,
+) -> Iterator[Outcome]:
+    """Extract what is not done yet, and yield the outcome of every video as it comes.
+
+    Args:
+        writer: the pack that features are written into.
+        videos: name to file.
+        workers: processes of this machine.
+        cluster: runs the extraction instead of this machine's processes.
+        progress: with a single worker, called with the name of a video and the seconds of it that are done.
+    """
+    todo = {}
+    for (name, path), outcome in zip(videos.items(), writer.known_outcomes(videos), strict=True):
+        if outcome:
+            yield outcome
+        else:
+            todo[name] = path
+    if cluster and todo:
+        yield from extract_on_cluster(writer, todo, cluster)
+    elif workers > 1 and len(todo) > 1:
+        yield from extract_in_processes(writer, todo, workers)
+    else:
+        for name, path in todo.items():
+            yield writer.extract_one(name, path, progress=progress)
 
 
 def extract_in_processes(writer: PackWriter, videos: Mapping[str, Path], workers: int) -> Iterator[Outcome]:

@@ -1,0 +1,212 @@
+"""Training batches: random changes, anchors, order of an epoch, padding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from torch.utils.data import Dataset, Sampler
+
+from rcl.data.datasets import Sample, VideoDataset, WindowDataset
+from rcl.data.resizing import resize
+
+
+class Batch(NamedTuple):
+    """Training samples, padded.
+
+    ``features (B, C, T)``, ``mask (B, T)`` true where a snippet exists, ``segments (B, N, 2)``, ``labels (B, N)``
+    with −1 where padded, ``anchors (B, K, 2)`` and ``anchor_mask (B, K)``.
+    """
+
+    features: Tensor
+    mask: Tensor
+    segments: Tensor
+    labels: Tensor
+    anchors: Tensor
+    anchor_mask: Tensor
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of a training sample.
+
+    Args:
+        noise: standard deviation of Gaussian noise on every feature.
+        speed: the video is resized by a factor that is uniform in ``1 ± speed``.
+    """
+
+    noise: float = 0.0
+    speed: float = 0.0
+
+    def __call__(self, sample: Sample, generator: Generator) -> Sample:
+        """A changed copy of ``sample``."""
+        features, segments = sample.features, sample.segments
+        if self.speed:
+            factor = 1 + self.speed * (2 * torch.rand((), generator=generator).item() - 1)
+            snippets = max(1, round(features.shape[1] * factor))
+            segments = segments * (snippets / features.shape[1])
+            features = resize(features, snippets)
+        if self.noise:
+            features = features + self.noise * torch.randn(features.shape, generator=generator)
+        return sample._replace(features=features, segments=segments)
+
+
+class TrainingDataset(Dataset[tuple[Sample, Tensor]]):
+    """Samples with the segments that they are trained on.
+
+    It is indexed by ``epoch · len + index`` (see :class:`EpochBatches`), so that every epoch draws anew.
+
+    Args:
+        videos: the samples.
+        augmentation: changes a sample.
+        sample_anchors: ``(T, ground truth (N, 2), generator) → (K, 2)``.
+        seed: of all randomness.
+    """
+
+    def __init__(
+        self,
+        videos: VideoDataset | WindowDataset,
+        augmentation: Augmentation,
+        sample_anchors: Callable[[int, Tensor, Generator], Tensor],
+        *,
+        seed: int,
+    ) -> None:
+        self.videos = videos
+        self.augmentation = augmentation
+        self.sample_anchors = sample_anchors
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def __getitem__(self, ticket: int) -> tuple[Sample, Tensor]:
+        """The sample and its ``(K, 2)`` anchors."""
+        generator = seeded(self.seed, ticket)
+        sample = self.augmentation(self.videos[ticket % len(self.videos)], generator)
+        return sample, self.sample_anchors(sample.features.shape[1], sample.segments, generator)
+
+
+class EpochBatches(Sampler[list[int]]):
+    """Batches in a new order for every epoch, shared among ``replicas`` processes; every process gets as many samples.
+
+    Together the processes see what one would with batches of ``batch_size · replicas``, of which each takes its share;
+    only at the end of an epoch the first samples come again, where their number does not divide.
+
+    Yields lists of ``epoch · size + index``. The training loop calls :meth:`set_epoch`.
+
+    Args:
+        lengths: T of every sample.
+        batch_size: samples of a batch, of one process.
+        buckets: put samples of similar lengths into a batch; see :func:`bucketed`.
+        seed: of the order.
+        rank: which of the processes this is.
+        replicas: how many there are.
+    """
+
+    def __init__(
+        self,
+        lengths: Sequence[int] | np.ndarray,
+        batch_size: int,
+        *,
+        buckets: bool = True,
+        seed: int,
+        rank: int = 0,
+        replicas: int = 1,
+    ) -> None:
+        self.lengths = np.asarray(lengths)
+        self.batch_size, self.buckets = batch_size, buckets
+        self.seed, self.rank, self.replicas = seed, rank, replicas
+        self.epoch = 0
+
+    @property
+    def sampler(self) -> EpochBatches:
+        """This one: what Lightning looks at to say which epoch it is."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration draws."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-self._share // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = torch.randperm(len(self.lengths), generator=seeded(self.seed, self.epoch)).numpy()
+        if self.buckets:
+            order = bucketed(order, self.lengths, self.batch_size * self.replicas)
+        # The first ones again, where it does not divide.
+        own = np.resize(order, self._share * self.replicas)[self.rank :: self.replicas]
+        for first in range(0, self._share, self.batch_size):
+            yield (self.epoch * len(order) + own[first : first + self.batch_size]).tolist()
+
+    @property
+    def _share(self) -> int:
+        """Samples of an epoch, of one process."""
+        return -(-len(self.lengths) // self.replicas)
+
+
+POOL_BATCHES = 32  # a larger pool pads hardly less, and leaves less to chance
+POOLS = 4  # at least so many in an epoch: what meets in a batch has to change from epoch to epoch
+
+
+def bucketed(order: np.ndarray, lengths: np.ndarray, batch_size: int) -> np.ndarray:
+    """Rearrange the order of an epoch so that samples of similar lengths meet in a batch.
+
+    Within pools of batches, samples are sorted by length and cut into batches. Batches keep the order of their first
+    samples, and samples theirs within a batch: where all lengths are equal, the order stays as it is. So do the last
+    samples, which are fewer than a batch.
+
+    Args:
+        order: indices ``(N,)``.
+        lengths: of every index ``(N,)``.
+        batch_size: of all processes together.
+
+    Returns:
+        ``(N,)``.
+    """
+    batches = len(order) // batch_size
+    pool = max(1, min(POOL_BATCHES, batches // POOLS)) * batch_size
+    rearranged = order.copy()
+    for first in range(0, batches * batch_size, pool):
+        places = np.arange(first, min(first + pool, batches * batch_size))
+        places = places[np.argsort(lengths[order[places]], kind="stable")]
+        rows = np.sort(places.reshape(-1, batch_size), axis=1)
+        rearranged[first : first + rows.size] = order[rows[np.argsort(rows[:, 0])].ravel()]
+    return rearranged
+
+
+def seeded(seed: int, number: int) -> Generator:
+    """A generator for the ``number``-th draw of ``seed``; neighbours are independent."""
+    return Generator().manual_seed((seed * 0x9E3779B97F4A7C15 + number * 0xD1B54A32D192ED03 + 1) % 2**63)
+
+
+def collate(items: Sequence[tuple[Sample, Tensor]]) -> Batch:
+    """Pad samples and their anchors to a :class:`Batch`."""
+    samples, anchors = zip(*items, strict=True)
+    return Batch(
+        *pad_features([sample.features for sample in samples]),
+        pad([sample.segments for sample in samples], 0.0),
+        pad([sample.labels for sample in samples], -1),
+        # A padded anchor is the first snippet: any segment with a length will do.
+        pad(list(anchors), 0.0) + padding(list(anchors))[..., None] * torch.tensor([0.0, 1.0]),
+        ~padding(list(anchors)),
+    )
+
+
+def pad_features(features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """``B`` tensors ``(C, T_b)`` → features ``(B, C, T)``, zero where padded, and mask ``(B, T)``."""
+    rows = [video.T for video in features]
+    return pad(rows, 0.0).transpose(1, 2).contiguous(), ~padding(rows)
+
+
+def pad(tensors: list[Tensor], value: float) -> Tensor:
+    return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=value)
+
+
+def padding(tensors: list[Tensor]) -> Tensor:
+    counts = torch.tensor([len(tensor) for tensor in tensors])
+    return torch.arange(int(counts.max()))[None] >= counts[:, None]  # (B, longest)

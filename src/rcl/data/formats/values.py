@@ -1,0 +1,113 @@
+"""Values of annotation files: numbers, segments and labels, checked one by one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rcl.data.annotations import VideoAnnotation
+from rcl.system.errors import Defect, InputError, shown
+
+LONGEST_SECONDS = 1e9
+"""Thirty years: a time beyond is none of a video, and too large for whole milliseconds."""
+
+
+def to_number(value: object, what: str) -> float:
+    """A finite number, also one that is written as text (the public THUMOS14 file does that).
+
+    Raises:
+        Defect: it is no number, NaN or infinite.
+    """
+    if type(value) is float and math.isfinite(value):  # as nearly all are
+        return value
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except (ValueError, OverflowError):
+            number = math.nan
+        if math.isfinite(number):
+            return number
+    raise Defect(expected=f"a finite number as {what}", found=shown(value), fix=f"correct the {what}")
+
+
+def to_segment(start: object, end: object) -> tuple[float, float]:
+    """Start and end in seconds; an end equal to the start is legal.
+
+    Raises:
+        Defect: one is not a finite number, or the end lies before the start.
+    """
+    segment = to_number(start, "start"), to_number(end, "end")
+    if segment[1] < segment[0]:
+        raise Defect(
+            expected="an end that is not before the start",
+            found=f"start {segment[0]} and end {segment[1]}",
+            fix="correct or swap the two",
+        )
+    return segment
+
+
+def check_times(segments_seconds: Iterable[tuple[float, float]], where: object) -> None:
+    """Raise an ``InputError`` where a segment ends later than videos do, before it is written in milliseconds."""
+    for start, end in segments_seconds:
+        if end > LONGEST_SECONDS:
+            found, fix = f"{start:g} to {end:g} s", "correct the times (or the rate of the features)"
+            raise InputError(where, expected=f"times of up to {LONGEST_SECONDS:g} s", found=found, fix=fix)
+
+
+def to_pair(value: object) -> tuple[float, float]:
+    """The ``[start, end]`` of a JSON file.
+
+    Raises:
+        Defect: it is not a list of two numbers in order.
+    """
+    if isinstance(value, list) and len(value) == 2:
+        return to_segment(value[0], value[1])
+    raise Defect(
+        expected='"segment": [start, end] in seconds',
+        found=shown(value) if value is not None else 'no "segment"',
+        fix="write both numbers as a list",
+    )
+
+
+def to_label(value: object) -> str:
+    """A label name; whole numbers are read as their digits, since some files number their classes.
+
+    Raises:
+        Defect: it is missing, blank, or neither text nor a whole number.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str) and value.strip():
+        return value
+    raise Defect(
+        expected="the name of an action as label",
+        found="none" if value is None else shown(value),
+        fix="add the label or remove the entry",
+    )
+
+
+@dataclass
+class VideoDraft:
+    """A video while its file is being read."""
+
+    subset: str = ""
+    duration: float | None = None
+    fps: float | None = None
+    segments: list[tuple[float, float]] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+
+    def finish(self, name: str) -> VideoAnnotation:
+        segments = np.array(self.segments, dtype=np.float64).reshape(-1, 2)  # (N, 2)
+        return VideoAnnotation(name, self.subset, self.duration, self.fps, segments, tuple(self.labels))
+
+
+def to_positive(value: object, what: str) -> float | None:
+    if value is None:
+        return None
+    number = to_number(value, what)
+    if number <= 0:
+        raise Defect(expected=f"a positive {what}", found=shown(value), fix=f"correct or remove the {what}")
+    return number

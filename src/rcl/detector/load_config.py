@@ -1,0 +1,133 @@
+"""Configuration from YAML and the command line; whatever is wrong becomes one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import (
+    ValidationError,
+)
+
+from rcl.detector.config import Config
+from rcl.detector.model_config import BMNEncoderConfig, GTADEncoderConfig, TemporalEncoderConfig
+from rcl.system.errors import InputError, shown
+
+
+def parse_config(values: dict[str, Any], *, where: str) -> Config:
+    """Check plain values against the schema.
+
+    Raises:
+        InputError: names the key, what it should be and what was found.
+    """
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise explain(error, where) from None
+
+
+def load_config(path: Path | str, overrides: list[str] | None = None) -> Config:
+    """Read a YAML file and apply ``key=value`` overrides, such as ``training.epochs=5``.
+
+    Raises:
+        InputError: the file cannot be read, or a key or value is wrong.
+    """
+    path = Path(path)
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+    except OSError as error:
+        found = error.strerror or type(error).__name__
+        raise InputError(path, expected="a configuration file", found=found, fix="check the path") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # ValueError: not UTF-8, or a date such as 2024-13-45.
+        found = " ".join(str(error).split())
+        raise InputError(path, expected="YAML", found=found, fix="mend the line it names") from None
+    values = {} if values is None else values
+    if isinstance(values, dict):  # a section whose keys are all commented out is an empty one
+        values = {key: {} if value is None else value for key, value in values.items()}
+    else:
+        found = f"a {type(values).__name__}"
+        raise InputError(path, expected="sections such as 'data:' and 'model:'", found=found, fix="see configs/")
+    for override in overrides or []:
+        _override(values, override)
+    return parse_config(values, where=str(path))
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which the second ``training:`` is an error, where others would silently forget the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for position, key in enumerate(keys):
+            if key in keys[:position]:
+                mark = node.value[position][0].start_mark
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", mark)
+        return super().construct_mapping(node, deep)
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise InputError(
+            f"override {override!r}", expected="key=value", found=override, fix="write e.g. training.epochs=5"
+        )
+    *sections, last = key.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            fix = "give the key as section.name=value"
+            raise InputError(
+                f"override {override!r}", expected="a section", found=f"the value {shown(values)} at {section}", fix=fix
+            )
+    try:
+        # YAML 1.1 reads 1e-3 as text; a number is a number to whoever types it.
+        values[last] = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        values[last] = text
+
+
+_EXPECTED = {
+    "invalid_key": "names as keys",
+    "model_attributes_type": "a section with keys of its own",
+    "model_type": "a section with keys of its own",
+    "path_type": "a path (in quotes where it looks like a number)",
+}
+"""What Pydantic says in terms of Python, in ours."""
+
+
+def explain(error: ValidationError, where: str) -> InputError:
+    problems = error.errors()
+    first = problems[0]
+    # Pydantic puts the chosen member of a union into the path; no such key stands in the file.
+    location = [part for i, part in enumerate(first["loc"]) if i == 0 or first["loc"][i - 1] not in ("encoder", "ema")]
+    key = ".".join(map(str, location))
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(sorted(_known_keys(first["loc"])))
+        return InputError(
+            f"{where}, {key}", expected=f"one of {known}", found="an unknown key" + more, fix="correct or remove it"
+        )
+    found: Any = first["input"] if first["type"] != "value_error" else "another combination"
+    expected = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if first["type"] == "union_tag_invalid":
+        key, found, expected = f"{key}.name", first["ctx"]["tag"], f"one of {first['ctx']['expected_tags']}"
+    return InputError(
+        f"{where}, {key or 'configuration'}",
+        expected=_EXPECTED.get(first["type"], expected),
+        found=shown(found, 80) + more,
+        fix="correct the value",
+    )
+
+
+_ENCODERS = {"temporal": TemporalEncoderConfig, "bmn": BMNEncoderConfig, "gtad": GTADEncoderConfig}
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    section: Any = Config
+    for part in location[:-1]:
+        if part in _ENCODERS:
+            section = _ENCODERS[part]
+        elif part != "encoder":
+            section = section.model_fields[part].annotation
+    return list(section.model_fields)

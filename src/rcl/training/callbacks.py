@@ -1,0 +1,108 @@
+"""Lightning callbacks of a training run: averaged weights, the table of epochs, one start for all processes."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning
+from lightning.pytorch.callbacks import Callback, WeightAveraging
+from torch import Tensor
+
+from rcl.system.distributed import gathered
+from rcl.system.errors import InputError
+from rcl.system.text_files import write_text
+
+
+def averaging_decay(ema: float | str, steps: int) -> float:
+    """Decay of the weight average for a run of so many steps.
+
+    ``auto`` averages over about the last tenth of the run. A fixed 0.999 looks back over a thousand steps, which in a
+    run of eight hundred is mostly the time before the model had learned anything.
+    """
+    return max(0.0, 1 - 10 / steps) if ema == "auto" else float(ema)
+
+
+class SameStart(Callback):
+    """All processes go on from the last checkpoint, or none."""
+
+    def __init__(self, resumes: bool, output: Path) -> None:
+        self.resumes, self.output = resumes, output
+
+    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        """Ask the others.
+
+        Raises:
+            InputError: some see the checkpoint and some do not.
+        """
+        found = gathered(self.resumes)
+        if any(found) and not all(found):
+            fix = "choose a folder that all nodes share"
+            expected = "the checkpoint on every node"
+            raise InputError(self.output, expected=expected, found="it on some of them", fix=fix)
+
+
+class AveragedWeights(WeightAveraging):
+    """Exponential moving average of the weights, which validation and checkpoints use.
+
+    The decay rises as ``(1 + n) / (10 + n)`` over the first ``n`` steps, so that the initial weights are forgotten.
+
+    Args:
+        ema: share of the average that a step keeps, or ``auto``; see :func:`averaging_decay`.
+    """
+
+    def __init__(self, ema: float | str) -> None:
+        super().__init__(multi_avg_fn=self._average)
+        self.ema = ema
+        self.decay = 0.0
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Fit the horizon to the steps of this run, which are fewer on several devices."""
+        self.decay = averaging_decay(self.ema, int(trainer.estimated_stepping_batches))
+
+    def _average(self, means: Sequence[Tensor], currents: Sequence[Tensor], count: Tensor | int) -> None:
+        keep = min(self.decay, (1 + int(count)) / (10 + int(count)))
+        for mean, current in zip(means, currents, strict=True):
+            mean.lerp_(current, 1 - keep)
+
+
+class EpochTable(Callback):
+    """``metrics.csv``: a row per epoch, rewritten whole, so that it is never cut short and a resumed run goes on."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Add the epoch's losses, learning rate and validation mAP."""
+        validated = (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
+        metrics = {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            # Lightning keeps the last value where an epoch was not validated.
+            if name.startswith("loss") or validated
+        }
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        row = {"epoch": trainer.current_epoch, "step": trainer.global_step, "learning_rate": rate, **metrics}
+        self.rows.append(row)
+        if trainer.is_global_zero:
+            write_text(self.path, self._text())
+
+    def _text(self) -> str:
+        names = list(dict.fromkeys(name for row in self.rows for name in row))
+        table = io.StringIO()
+        writer = csv.DictWriter(table, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        return table.getvalue()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The rows so far."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the rows up from a checkpoint."""
+        self.rows = state_dict["rows"]

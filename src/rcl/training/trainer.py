@@ -1,0 +1,101 @@
+"""The Lightning trainer of a configuration."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
+
+from rcl.detector.config import Config
+from rcl.system.errors import InputError
+from rcl.training.callbacks import AveragedWeights, EpochTable
+from rcl.training.process_group import EndsAtOnce, Processes
+
+
+def build_trainer(
+    config: Config, output: Path, *, devices: int | str, nodes: int, callbacks: Sequence[Callback]
+) -> lightning.Trainer:
+    options = config.training
+    own: list[Callback] = [EpochTable(output / "metrics.csv"), EndsAtOnce()]
+    if options.ema is not None:
+        own.append(AveragedWeights(options.ema))
+    if config.data.validation_subset is not None:
+        own.append(_checkpoint(output, "best", monitor="validation_mAP", mode="max"))
+    own.append(_checkpoint(output, "last"))  # after "best", whose record it keeps
+    interactive = sys.stderr.isatty()
+    if interactive:
+        own.append(RichProgressBar())
+    if devices == "auto":
+        devices = max(torch.cuda.device_count(), 1)
+    _check_devices(int(devices), nodes)
+    return lightning.Trainer(
+        max_epochs=options.epochs,
+        devices=devices,
+        num_nodes=nodes,
+        strategy="auto" if int(devices) * nodes == 1 else Processes(find_unused_parameters=_leaves_out(config)),
+        precision=_precision(options.precision),
+        gradient_clip_val=options.clip_norm,
+        check_val_every_n_epoch=options.validate_every,
+        callbacks=[*own, *callbacks],
+        logger=False,
+        enable_progress_bar=interactive,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        default_root_dir=output,
+    )
+
+
+def _leaves_out(config: Config) -> bool:
+    """Whether a layer may be without a gradient, for which the processes would wait: one that no loss looks at."""
+    loss = config.loss
+    weights = (loss.classification, loss.regression, loss.offsets, loss.labels, loss.boundaries)
+    return not all(weights) or config.model.labels == "none"
+
+
+def _check_devices(devices: int, nodes: int) -> None:
+    gpus = torch.cuda.device_count()
+    if gpus and devices > gpus:
+        expected, fix = f"at most the {gpus} of this machine", "lower it, and see --nodes for several machines"
+        raise InputError("--devices", expected=expected, found=str(devices), fix=fix)
+    wanted, started = devices * nodes, _started()
+    if started not in (None, wanted):
+        raise InputError(
+            "--devices, --nodes",
+            expected=f"as many devices as processes were started, {started}",
+            found=f"{devices} on each of {nodes} nodes" if nodes > 1 else str(devices),
+            fix="give --devices and --nodes as torchrun or srun has them",
+        )
+    needed = [name for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK") if name not in os.environ]
+    if nodes > 1 and started is None and needed:
+        fix = "set them, or start the command with torchrun or srun"
+        expected = "MASTER_ADDR, MASTER_PORT and NODE_RANK in the environment"
+        raise InputError("--nodes", expected=expected, found=f"no {', '.join(needed)}", fix=fix)
+    rank = os.environ.get("NODE_RANK", "0")
+    if nodes > 1 and started is None and not (rank.isdigit() and int(rank) < nodes):
+        fix = "number the nodes from 0"
+        raise InputError("NODE_RANK", expected=f"a number from 0 to {nodes - 1}", found=rank, fix=fix)
+
+
+def _started() -> int | None:
+    """How many processes torchrun or srun has started; ``None`` where it was neither."""
+    name = "WORLD_SIZE" if "TORCHELASTIC_RUN_ID" in os.environ else "SLURM_STEP_NUM_TASKS"
+    return int(os.environ[name]) if name in os.environ else None
+
+
+def _checkpoint(output: Path, name: str, **options: Any) -> ModelCheckpoint:
+    return ModelCheckpoint(output, filename=name, save_on_train_epoch_end=True, enable_version_counter=False, **options)
+
+
+def _precision(name: str) -> Any:
+    if name != "auto":
+        return {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[name]
+    if not torch.cuda.is_available():
+        return "32-true"
+    return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
