@@ -6,15 +6,15 @@ from functools import partial
 
 import pytest
 
-import rcl.cli.training
-import rcl.training.fit
+import rcl.cli.demo
+import rcl.training.choices
 import rcl.video.synthetic.rendering
 
 
 def quick_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     """``rcl fit`` trains for one epoch, and ``rcl demo`` renders six short videos."""
-    monkeypatch.setattr(rcl.training.fit, "choose_epochs", lambda videos: 1)
-    monkeypatch.setattr(rcl.cli.training, "DEMO_VIDEOS", 6)
-    monkeypatch.setattr(rcl.cli.training, "DEMO_HELD_OUT", 1)
+    monkeypatch.setattr(rcl.training.choices, "choose_epochs", lambda videos: 1)
+    monkeypatch.setattr(rcl.cli.demo, "VIDEOS", 6)
+    monkeypatch.setattr(rcl.cli.demo, "HELD_OUT", 1)
     render = partial(rcl.video.synthetic.rendering.render_videos, instances=(2, 2), processes=1)
     monkeypatch.setattr(rcl.video.synthetic.rendering, "render_videos", render)

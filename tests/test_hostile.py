@@ -649,7 +649,7 @@ def test_detect_writes_subtitles_into_its_folder_only(tmp_path: Path, archive: s
     options = ["--output", tmp_path / "deep" / "all.json", "--subtitles", tmp_path / "deep" / "subtitles"]
     result = rcl_("detect", tmp_path / "a.ckpt", tmp_path / archive, *options)
     assert result.status == 2
-    assert "the name of a file in one folder" in result.err
+    assert "expected a file name, found a path" in result.err
     assert {path.name for path in (tmp_path / "deep" / "subtitles").iterdir()} == {"good.srt", "good.vtt"}
     assert {path.name for path in tmp_path.iterdir()} == {"a.ckpt", archive, "deep"}
     assert set(json.loads((tmp_path / "deep" / "all.json").read_text())["results"]) == set(names)
@@ -785,7 +785,7 @@ def test_detections_that_have_no_room_are_put_elsewhere(
     result = rcl_("detect", tmp_path / "a.ckpt", tmp_path / "v.npy", "--output", tmp_path / "found.json")
     assert result.status == 2
     (rescued,) = (tmp_path / "spare").rglob("found.json")
-    assert f"No space left on device; make room and move the results there, which are in {rescued}." in result.err
+    assert f"No space left on device; make room and move the results there; they are in {rescued}." in result.err
     assert load_detections(rescued).videos == ("v",)
 
 

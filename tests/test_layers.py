@@ -102,7 +102,7 @@ def test_no_circle_between_files():
         ("rcl.detector.build", "import torchvision", 1),
         ("rcl.detector.build", "import torch", 0),
         ("rcl.detector.build", "from rcl.cli import main", 1),
-        ("rcl.cli.training", "from rcl.training.fit import Fit\nfrom rcl import Localizer", 1),
+        ("rcl.cli.fit", "from rcl.training.fit import Fit\nfrom rcl import Localizer", 1),
     ],
 )
 def test_the_check_itself(module, source, found):

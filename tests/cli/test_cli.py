@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import yaml
 
-from rcl.cli.evaluation import parse_thresholds
+from rcl.cli.options import parse_thresholds
 from rcl.data.detections import Detections
 from rcl.data.formats.load import load_annotations
 from rcl.data.formats.results import load_detections
@@ -87,7 +87,7 @@ def test_training_in_a_pipe_says_one_line(trained: Run) -> None:
     assert trained.process.returncode == 0, trained.process.stderr
     assert trained.process.stderr == ""
     assert trained.process.stdout.splitlines() == [
-        f"Trained 1 epochs: {trained.folder / 'last.ckpt'} (metrics in {trained.folder / 'metrics.csv'})."
+        f"Trained 1 epoch: {trained.folder / 'last.ckpt'} (metrics in {trained.folder / 'metrics.csv'})."
     ]
 
 
@@ -350,7 +350,7 @@ def test_detections_in_other_subsets_are_left_aside_with_a_note(pack: Path, tmp_
     everything = perfect(pack, tmp_path / "all.json", ("training", "validation"))
     result = rcl_("evaluate", everything, pack, "--json", report)
     assert result.status == 0
-    assert result.err == "rcl: left aside 16 videos that are not in the validation subset.\n"
+    assert result.err == "rcl: ignored the detections in 16 videos outside the validation subset.\n"
     with_others = json.loads(report.read_text())
     rcl_("evaluate", perfect(pack, tmp_path / "val.json"), pack, "--json", report)
     assert json.loads(report.read_text()) == with_others
@@ -452,7 +452,7 @@ def test_a_fault_of_ours_is_not_disguised_as_a_mistake_of_the_user(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr("rcl.cli.detection.read_checkpoint", fail)
+    monkeypatch.setattr("rcl.detector.checkpoint.read_checkpoint", fail)
     with pytest.raises(RuntimeError, match="ours"):  # with a traceback and status 1
         rcl_("detect", "a.ckpt", "a.npy", "--output", tmp_path / "a.json")
 
@@ -461,7 +461,7 @@ def test_an_interruption_is_no_traceback(monkeypatch: pytest.MonkeyPatch, tmp_pa
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rcl.cli.detection.read_checkpoint", interrupt)
+    monkeypatch.setattr("rcl.detector.checkpoint.read_checkpoint", interrupt)
     result = rcl_("detect", "a.ckpt", "a.npy", "--output", tmp_path / "a.json")
     assert result.status == 130
     assert "Traceback" not in result.err

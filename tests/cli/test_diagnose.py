@@ -13,7 +13,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from rcl.cli.diagnosis import _names
+from rcl.cli.diagnose import detector_names
 from rcl.data.detections import Detections
 from rcl.data.formats.load import load_annotations
 from rcl.data.formats.results import load_detections, save_detections
@@ -163,8 +163,8 @@ def test_side_by_side(rcl_: Rcl, pack: Path, results: Path, tmp_path: Path) -> N
 
 
 def test_names_by_default() -> None:
-    assert _names([Path("a/rcl.json"), Path("b/bmn.json")], []) == ["rcl", "bmn"]
-    assert _names([Path("runs/rcl/detections.json"), Path("runs/bmn/detections.json")], []) == ["rcl", "bmn"]
+    assert detector_names([Path("a/rcl.json"), Path("b/bmn.json")], []) == ["rcl", "bmn"]
+    assert detector_names([Path("runs/rcl/detections.json"), Path("runs/bmn/detections.json")], []) == ["rcl", "bmn"]
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -202,9 +202,9 @@ def test_strangers_are_counted(rcl_: Rcl, pack: Path, results: Path, tmp_path: P
     path.write_text(json.dumps(content))
     result = rcl_("diagnose", path, pack, "--output", tmp_path)
     assert result.status == 0
-    assert "detections: 3 detections are in videos that are not annotated: they count as background" in result.err
-    assert "detections: 2 detections have labels that no instance has: they are left out" in result.err
-    assert "left aside 1 videos" in result.err
+    assert "detections: 3 detections in videos without annotations, counted as background" in result.err
+    assert "detections: left out 2 detections with labels that no instance has" in result.err
+    assert "ignored the detections in 1 video outside the validation subset" in result.err
     counts = read(tmp_path / "detad.json")["counts"]
     assert (counts["in_other_videos"], counts["of_other_labels"]) == (3, 2)
 
@@ -218,7 +218,7 @@ def test_proposals(rcl_: Rcl, pack: Path, results: Path, tmp_path: Path) -> None
     assert "the detections have no labels" in result.err
     assert read(tmp_path / "out" / "detad.json")["false_positives"]["fractions"]["wrong_label"] == 0
     result = rcl_("diagnose", path, results / "ours.json", pack, "--output", tmp_path / "out")
-    assert (result.status, "diagnose them apart" in result.err) == (2, True)
+    assert (result.status, "diagnose them separately" in result.err) == (2, True)
 
 
 def test_no_detections(rcl_: Rcl, pack: Path, tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_what_failed_is_done_again_alone(checkpoint: Path, loose: Path, tmp_path
     inputs[0].write_bytes(inputs[1].read_bytes())
     second = rcl_("detect", checkpoint, *inputs, "--output", output)
     assert second.status == 0
-    assert second.err == "3 of 4 videos were done before.\n"
+    assert second.err == "3 of 4 videos done before.\n"
     assert load_detections(output).videos == tuple(path.stem for path in inputs)  # in the order of the inputs
     assert sorted(path.name for path in tmp_path.iterdir()) == ["loose", "results.json"]
 
@@ -168,7 +168,7 @@ def test_a_run_that_is_killed_is_gone_on_with(checkpoint: Path, pack: Path, whol
 
     second = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert second.returncode == 0
-    assert second.stderr == "1 of 4 videos were done before.\n"
+    assert second.stderr == "1 of 4 videos done before.\n"
     assert not parts.exists()
     found = load_detections(output)
     assert found.videos == whole.videos

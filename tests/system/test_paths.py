@@ -298,7 +298,7 @@ def test_a_detection_that_failed_alone_goes_on(videos: Path, tmp_path: Path, rcl
     put("memory://b/features/c.npy", (tmp_path / "b.npy").read_bytes())
     told = rcl_(*command)
     assert told.status == 0, told.err
-    assert "1 of 3 videos were done before." in told.err
+    assert "1 of 3 videos done before." in told.err
     assert [*keys("/b/out/")] == ["found.json"]
     assert sorted(load_detections("memory://b/out/found.json").videos) == ["a", "b", "c"]
 
@@ -308,7 +308,7 @@ def test_what_is_done_is_not_done_again(videos: Path, tmp_path: Path, rcl_: Rcl)
         assert rcl_("extract", "memory://b/videos", "--output", pack, *TYPED).status == 0
         before = {name: file.created for name, file in MemoryFileSystem.store.items() if "/features/" in name}
         told = rcl_("extract", "memory://b/videos", "--output", pack, *TYPED)
-        assert "3 of 3 videos (3 were done before)" in told.out
+        assert "3 of 3 videos (3 done before)" in told.out
         assert before == {name: file.created for name, file in MemoryFileSystem.store.items() if "/features/" in name}
     put("memory://b/videos/b.mp4", render(tmp_path / "other.mp4", frames=12, rate=10).read_bytes())
     (again,) = [
@@ -369,7 +369,7 @@ def test_a_failing_upload_keeps_what_is_done(videos: Path, monkeypatch: pytest.M
     assert "2 of 3 videos" in told.out
     assert writer("memory://b/pack").names() == ["a", "c"]
     told = rcl_("extract", "memory://b/videos", "--output", "memory://b/pack", *TYPED)
-    assert "3 of 3 videos (2 were done before)" in told.out
+    assert "3 of 3 videos (2 done before)" in told.out
 
 
 def test_results_that_cannot_be_uploaded_are_not_lost(

@@ -221,7 +221,7 @@ def test_a_run_that_is_killed_is_gone_on_with(videos: Path, expected: dict[str, 
     second = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert second.returncode == 2  # as one video is broken
     assert f"{COUNT} of {COUNT + 1} videos" in second.stdout
-    assert "were done before" in second.stdout
+    assert "done before" in second.stdout
     assert second.stdout.count("\n") == 1  # Ray's messages are elsewhere
     assert "broken.mp4" in second.stderr
     assert features(pack) == expected

@@ -19,7 +19,7 @@ from networks import random_stream, write_onnx, write_script
 from places import SHARED
 from quick import quick_fit
 from rcl import Localizer
-from rcl.cli.extraction import backbone_options
+from rcl.cli.options import ExtractionOptions
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.formats.load import load_annotations
 from rcl.data.formats.results import load_detections
@@ -113,7 +113,12 @@ def test_from_videos_and_a_table_to_detections_of_a_video(tmp_path: Path, films:
     assert status == 0, notes
     for words in ("average", "detections.json", "evaluation.json", "pack", "last.ckpt"):
         assert words in said
-    for words in ("held out for validation: ", "snippets per second: ", "encoder layers: ", "epochs: 1, as 4 training"):
+    for words in (
+        "held out for validation: ",
+        "snippets per second: ",
+        "encoder layers: ",
+        "epochs: 1, because there are 4 training",
+    ):
         assert words in notes
     subsets = Counter(video.subset for video in load_annotations(out / "pack" / "annotations.json").videos.values())
     assert subsets == {"training": 4, "validation": 1}
@@ -162,7 +167,7 @@ def test_a_fit_that_was_done_goes_on_only_when_asked(tmp_path: Path, films: Path
     (tmp_path / "labels.csv").write_text((tmp_path / "labels.csv").read_text().replace(",action", ",other"))
     status, _, notes = run(*arguments, "--resume")
     assert status == 2
-    assert "expected the labels that the training began with, found others; fit into another folder" in notes
+    assert "expected the labels that the training began with, found others; choose another output folder" in notes
     (tmp_path / "run" / "last.ckpt").unlink()
     status, _, notes = run(*arguments, "--stride", 7)
     assert status == 2
@@ -178,8 +183,8 @@ def test_what_cannot_be_used_is_named_and_the_rest_is_fitted(tmp_path: Path, fil
     status, said, notes = run("fit", films, tmp_path / "labels.csv", "--output", tmp_path / "run")
     assert status == 2
     assert "figure-000.mp4: expected a video file" in notes
-    assert "the labels name videos that are not here: 'absent'." in notes
-    assert "the labels do not name these videos: 'other'." in notes
+    assert "the labels name videos that were not found: 'absent'." in notes
+    assert "these videos have no labels: 'other'." in notes
     assert "2 of 6 videos could not be used" in notes
     assert "checkpoint" in said
     assert (tmp_path / "run" / "last.ckpt").is_file()
@@ -201,7 +206,7 @@ def test_a_single_video_is_trained_on_without_an_evaluation(tmp_path: Path, film
     (tmp_path / "labels.csv").write_text("video,start,end,label\nfigure-001,1,2,a\nfigure-001,3,3.5,b\n")
     status, said, notes = run("fit", films, tmp_path / "labels.csv", "--output", tmp_path / "run")
     assert status == 0, notes
-    assert "held out for validation: no video, as every label needs a training video" in notes
+    assert "held out for validation: no video, because every label needs a training video" in notes
     assert "evaluation" not in said
 
 
@@ -254,11 +259,11 @@ def test_a_folder_is_extracted_with_its_labels(tmp_path: Path, films: Path, run:
     assert (status, notes) == (0, "rcl: not videos by their names: notes.txt.\n")
     assert said == f"5 of 5 videos: {pack} (3 snippets per second, backbone motion)\n"
     assert load_annotations(pack / "annotations.json").labels == ("action",)
-    assert "5 of 5 videos (5 were done before)" in run(*arguments, "--stride", 5)[1]
+    assert "5 of 5 videos (5 done before)" in run(*arguments, "--stride", 5)[1]
     (films / "figure-004.mp4").write_bytes(b"")
     status, said, notes = run("extract", films, "--output", pack, "--stride", 5)
     assert status == 2
-    assert said.startswith("4 of 5 videos (4 were done before)")
+    assert said.startswith("4 of 5 videos (4 done before)")
     assert "figure-004.mp4: expected a video file, found an empty file" in notes
 
 
@@ -284,10 +289,10 @@ def test_wrong_options_are_one_sentence(tmp_path: Path, films: Path, run: Rcl, o
 
 
 def test_options_of_backbones_are_numbers() -> None:
-    options = backbone_options(size=None, mean="0.5,0.4, 0.3", std="1,2,3", pooling=None, flow=None)
+    options = ExtractionOptions(mean="0.5,0.4, 0.3", std="1,2,3").settings()["options"]
     assert options.mean == (0.5, 0.4, 0.3)
     with pytest.raises(InputError):
-        backbone_options(size=None, mean="a,b,c", std=None, pooling=None, flow=None)
+        ExtractionOptions(mean="a,b,c").settings()
 
 
 def backbone_of(kind: str, folder: Path) -> list[str]:

@@ -153,7 +153,7 @@ def test_an_interruption_ends_with_a_word_on_how_to_go_on(pack: Path, tmp_path: 
     process.send_signal(signal.SIGINT)
     _, notes = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert notes == "rcl: interrupted; the same command with --resume goes on from the last epoch.\n"
+    assert notes == "rcl: interrupted; add --resume to the same command to continue from the last epoch.\n"
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_what_was_there(pack: Path, tmp_path: Path) -> None:

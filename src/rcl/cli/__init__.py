@@ -1,32 +1,61 @@
-"""The command line. Exit status: 0 done; 2 the user's input was wrong, one sentence on stderr; 1 a fault of ours."""
+"""The command line.
+
+Exit status: 0 done; 2 the user's input was wrong, one sentence on stderr; 1 a bug or a lost process.
+
+The modules of the commands import the rest of the package inside their functions, so that ``rcl --help`` and the
+commands that need no network start without torch.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
+from typing import Annotated
 
 import typer
 
-from rcl.cli.console import interruptible, notes
-from rcl.cli.conversion import convert
-from rcl.cli.detection import detect
-from rcl.cli.diagnosis import diagnose
-from rcl.cli.evaluation import evaluate
-from rcl.cli.exchange import export, import_
-from rcl.cli.extraction import extract
-from rcl.cli.report import report
-from rcl.cli.serve import serve
-from rcl.cli.training import demo, fit, train
+from rcl.cli import convert, demo, detect, diagnose, evaluate, export, extract, fit, import_, report, serve, train
+from rcl.cli.command import as_command
+from rcl.cli.console import warn
 from rcl.system.errors import InputError
 
 app = typer.Typer(
     help="Temporal action localization: find when each action starts and ends in untrimmed videos.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
-for command in (fit, extract, train, detect, serve, evaluate, diagnose, report, convert, export, import_, demo):
-    app.command(command.__name__.rstrip("_"))(interruptible(command))  # import is a word of Python
+for function in (
+    fit.fit,
+    extract.extract,
+    train.train,
+    detect.detect,
+    serve.serve,
+    evaluate.evaluate,
+    diagnose.diagnose,
+    report.report,
+    convert.convert,
+    export.export,
+    import_.import_,
+    demo.demo,
+):
+    app.command(function.__name__.rstrip("_"))(as_command(function))
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"rcl {version('rcl-tad')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Handle the options of ``rcl`` itself."""
 
 
 def main() -> None:
@@ -35,5 +64,5 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        notes.print(f"rcl: {error}", markup=False)
+        warn(error)
         sys.exit(2)

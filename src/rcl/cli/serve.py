@@ -6,78 +6,89 @@ import contextlib
 import socket
 import webbrowser
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rcl.cli.console import notes
-from rcl.detector.localizer import Localizer
-from rcl.system.errors import InputError, listed
+from rcl.cli.console import note, warn
+from rcl.cli.options import MovedFiles
+from rcl.system.errors import InputError, counted, listed
+
+if TYPE_CHECKING:
+    from rcl.web.serve.session import Session
 
 
 def serve(
-    checkpoint: Annotated[Path, typer.Argument(help="RUN/last.ckpt of a training run.")],
+    checkpoint: Annotated[Path, typer.Argument(help="last.ckpt of a training run.")],
     videos: Annotated[Path, typer.Argument(metavar="VIDEOS_DIR", help="Folder of videos, or a pack of features.")],
+    moved: MovedFiles,
     annotations: Annotated[
         Path | None,
-        typer.Option(help="Where corrected segments go, .csv or .json; rcl-annotations.csv in the folder by default."),
+        typer.Option(help="File for corrected segments, .csv or .json; by default rcl-annotations.csv in the folder."),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to bind to; only this machine can reach 127.0.0.1.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8000,
     open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = False,
-    backbone: Annotated[
-        str | None, typer.Option(help="Where the files of the checkpoint's backbone are now, e.g. i3d:FILE.")
-    ] = None,
-    flow: Annotated[Path | None, typer.Option(help="Where the checkpoint of its flow stream is now.")] = None,
 ) -> None:
-    """Look at detections in a page in the browser, correct them, and save them as labels for the next training."""
-    try:
-        import uvicorn
+    """Look at detections in a browser, correct them, and save them as labels for the next training."""
+    _check_packages()
+    with contextlib.closing(_listen(host, port)) as listener:
+        from rcl.detector.localizer import Localizer
+        from rcl.web.serve.session import Session
 
-        from rcl.web.serve.app import build_app
-        from rcl.web.serve.guard import is_loopback
+        session = Session(Localizer.load(checkpoint, **moved.arguments()), videos, annotations)
+        names = [video.name for video in session.catalogue.videos.values()]
+        note(f"{counted(len(names), 'video')}: {listed(names, 3)}")
+        note(f"Corrected segments go to {session.annotations.path}")
+        address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/"
+        _run(session, listener, host, address, open_page=open_page)
+
+
+def _check_packages() -> None:
+    """Check that the packages of ``rcl-tad[serve]`` are installed."""
+    try:
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
     except ModuleNotFoundError as error:
         if error.name not in ("starlette", "uvicorn"):
             raise
-        fix = 'pip install "rcl-tad[serve]"'
+        fix = 'run pip install "rcl-tad[serve]"'
         raise InputError("rcl serve", expected="starlette and uvicorn", found="no such packages", fix=fix) from None
-    from rcl.web.serve.session import Session
-
-    listener = _listen(host, port)
-    with contextlib.closing(listener):
-        localizer = Localizer.load(checkpoint, backbone=backbone, flow=str(flow) if flow else None)
-        session = Session(localizer, videos, annotations)
-        name = f"[{host}]" if ":" in host else host
-        address = f"http://{name}:{listener.getsockname()[1]}/"
-        names = [video.name for video in session.catalogue.videos.values()]
-        notes.print(f"{len(names)} videos: {listed(names, 3)}", markup=False)
-        notes.print(f"Corrected segments go to {session.annotations.path}", markup=False)
-        if not is_loopback(host):
-            notes.print(
-                f"Warning: everybody who can reach {host} can watch these videos and change the annotations; "
-                "there is no password, and nothing is encrypted."
-            )
-        print(f"{address} (Ctrl+C ends)", flush=True)
-        if open_page:
-            webbrowser.open(address)
-        config = uvicorn.Config(
-            build_app(session, host=host),
-            log_level="warning",
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=2,
-        )
-        with contextlib.suppress(KeyboardInterrupt):  # the usual end
-            uvicorn.Server(config).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A socket that is bound, so that it is known before anything is loaded whether the port is free."""
+    """A bound socket, so that a port in use is an error before anything is loaded."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family)
     except OSError as error:
         found = error.strerror or str(error)
-        fix = "choose another with --port (0 for any that is free) or --host"
+        fix = "choose another with --port (0 for any free one) or --host"
         raise InputError(f"{host}:{port}", expected="a free address of this machine", found=found, fix=fix) from None
+
+
+def _run(session: Session, listener: socket.socket, host: str, address: str, *, open_page: bool) -> None:
+    """Serve the session until Ctrl+C."""
+    import uvicorn
+
+    from rcl.web.serve.app import build_app
+    from rcl.web.serve.guard import is_loopback
+
+    if not is_loopback(host):
+        warn(
+            f"everybody who can reach {host} can watch these videos and change the annotations; "
+            "there is no password and no encryption."
+        )
+    print(f"{address} (Ctrl+C ends)", flush=True)
+    if open_page:
+        webbrowser.open(address)
+    config = uvicorn.Config(
+        build_app(session, host=host),
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listener])

@@ -1,4 +1,4 @@
-"""Settings that ``rcl fit`` chooses from the data, each with its reason."""
+"""Settings that ``rcl.fit`` chooses from the data, each with its reason."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import math
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from rcl.data.annotations import Annotations
+from rcl.system.errors import counted
 
-VALIDATION_SHARE = 0.2  # of the videos, where the table names no subset
-SNIPPETS_PER_ACTION = 4  # that a short action should span
-PASSES = 800  # of training videos: enough for a few dozen of them, and a minute or two on a CPU
-MANY_INSTANCES = 500  # from which on a wider model pays
+VALIDATION_SHARE = 0.2  # of the videos, if the table names no subset
+SNIPPETS_PER_ACTION = 4  # in a short action
+PASSES = 800  # training videos seen in all epochs: enough for a few dozen videos, in a minute or two on a CPU
+MANY_INSTANCES = 500  # a wider model pays from here on
 
 
 class Choice(NamedTuple):
-    """A setting that was chosen from the data, and why."""
+    """A setting chosen from the data, and the reason."""
 
     name: str
     value: str
@@ -34,27 +35,66 @@ def action_lengths(annotations: Annotations) -> np.ndarray:
 
 
 def choose_stride(lengths_seconds: np.ndarray, rate: float) -> int:
-    """σ, so that a short action (the tenth percentile) spans four snippets, and a snippet at most a second."""
+    """Frames per snippet (σ): a short action (the tenth percentile) spans four snippets, a snippet at most a second.
+
+    Args:
+        lengths_seconds: ``(N,)``, at least one.
+        rate: frames per second.
+
+    >>> choose_stride(np.array([0.8, 0.8, 60.0]), rate=15)
+    3
+    """
     short = float(np.quantile(lengths_seconds, 0.1))
     return int(np.clip(round(rate * short / SNIPPETS_PER_ACTION), 1, max(1, round(rate))))
 
 
 def choose_layers(longest: float) -> int:
-    """Layers of the temporal encoder, which sees ``2^(layers + 1) − 1`` snippets: twice the longest action."""
+    """Layers of the temporal encoder, which then sees ``2^(layers + 1) − 1`` snippets: twice the longest action."""
     return int(np.clip(math.ceil(math.log2(2 * longest + 1)) - 1, 5, 10))
 
 
 def choose_epochs(videos: int) -> int:
-    """Epochs, so that a few videos are seen often and many at least ten times."""
+    """Epochs: few videos are seen often, many at least ten times."""
     return int(np.clip(math.ceil(PASSES / videos), 10, 100))
 
 
-def split_videos(annotations: Annotations, *, seed: int = 0) -> Annotations:
-    """Hold out every fifth video for validation, so that every label keeps a training video. All are training videos.
+def choose_model(training: Annotations, snippets_per_second: float) -> tuple[dict[str, Any], list[Choice]]:
+    """Sections ``model``, ``sampling`` and ``training`` of the configuration, without a seed, and what was chosen.
 
     Args:
-        annotations: without subsets.
-        seed: another one holds out other videos.
+        training: the training videos, with at least one instance.
+        snippets_per_second: rate of their features.
+    """
+    lengths = action_lengths(training)
+    longest = float(lengths[-1]) * snippets_per_second
+    layers = choose_layers(longest)
+    channels = 128 if len(lengths) >= MANY_INSTANCES else 64
+    epochs = choose_epochs(len(training.videos))
+    sections = {
+        "model": {"encoder": {"name": "temporal", "channels": channels, "layers": layers}, "channels": channels},
+        "sampling": {"regular": 500},
+        "training": {
+            "epochs": epochs,
+            "batch_size": 2,
+            "learning_rate": 2e-3,
+            "validate_every": max(1, epochs // 5),
+        },
+    }
+    return sections, [
+        Choice("encoder layers", str(layers), f"the longest action lasts {longest / snippets_per_second:.3g} s"),
+        Choice("channels of the model", str(channels), f"there are {counted(len(lengths), 'training instance')}"),
+        Choice("epochs", str(epochs), f"there are {counted(len(training.videos), 'training video')}"),
+    ]
+
+
+def split_videos(annotations: Annotations, *, seed: int = 0) -> Annotations:
+    """The same videos in the subsets training and validation.
+
+    A fifth of the videos is held out for validation, but only videos whose labels all keep a training video.
+
+    Args:
+        annotations: all in the subset training.
+        seed: chooses the videos.
     """
     names = sorted(annotations.videos)
     order = torch.randperm(len(names), generator=torch.Generator().manual_seed(seed)).tolist()
@@ -70,7 +110,7 @@ def split_videos(annotations: Annotations, *, seed: int = 0) -> Annotations:
 
 
 def hold_out(annotations: Annotations, names: Collection[str]) -> Annotations:
-    """The same with the named videos in the subset validation, and the others in training."""
+    """The same videos, the named ones in the subset validation and the others in training."""
     videos = {
         name: replace(video, subset="validation" if name in names else "training")
         for name, video in annotations.videos.items()

@@ -604,7 +604,7 @@ def test_commands(tmp_path: Path) -> None:
     out, err = rcl("export", tmp_path / "d.csv", "--format", "elan", "--output", tmp_path / "eaf", "--min-score", 0.4)
     assert out.startswith("2 detections in 3 videos")
     assert "not kept: scores; times finer than a millisecond." in err
-    assert "taken to be called a.mp4, b.mp4 and 1 more" in err
+    assert "guessed the file names of the videos: a.mp4, b.mp4 and 1 more" in err
     files = sorted((tmp_path / "eaf").iterdir())
     assert rcl("import", *files, "--output", tmp_path / "l.csv", "--subset", "val")[0].startswith(
         "2 instances in 3 videos"

@@ -11,17 +11,18 @@ from rcl.system.errors import InputError
 
 
 def convert(
-    weights: Annotated[Path, typer.Argument(help="Weights of BMN or G-TAD that public code saved.")],
+    weights: Annotated[Path, typer.Argument(help="Weights saved by a public implementation of BMN or G-TAD.")],
     output: Annotated[Path, typer.Option(help="The checkpoint, for rcl detect.")],
     network: Annotated[str, typer.Option(help="bmn or gtad.")] = "bmn",
     snippets: Annotated[
-        int | None, typer.Option(min=1, help="T, which videos are resized to; what the file says, or 100, by default.")
+        int | None,
+        typer.Option(min=1, help="Length that videos are resized to (T); by default what the file says, or 100."),
     ] = None,
 ) -> None:
-    """Make a checkpoint of weights of public implementations of BMN and G-TAD; it proposes segments without labels."""
-    from rcl.detector.convert import convert as run
+    """Make a checkpoint from public weights of BMN or G-TAD. It proposes segments without labels."""
+    from rcl.detector.convert import convert as convert_weights
 
     if network not in ("bmn", "gtad"):
         raise InputError("--network", expected="bmn or gtad", found=network, fix="correct it")
-    length = run(weights, output, network=network, snippets=snippets)  # type: ignore[arg-type]
+    length = convert_weights(weights, output, network=network, snippets=snippets)  # type: ignore[arg-type]
     print(f"{network}, {length} snippets: {output}")

@@ -1,0 +1,221 @@
+"""``rcl detect``."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from rcl.cli.console import exit_if_failed, note, warn
+from rcl.cli.detect_options import SUBTITLES, InputOptions, LabelOptions, SubtitleOptions
+from rcl.cli.options import EngineOptions, Location, MovedFiles, location, stdout_kept_for_results
+from rcl.system.errors import InputError, counted
+
+if TYPE_CHECKING:
+    from rcl.data.detections import Detections
+    from rcl.data.video_scores import VideoScores
+    from rcl.detector.checkpoint import Checkpoint
+    from rcl.detector.detect_many import Found, Unfinished
+    from rcl.detector.inputs import Job
+    from rcl.detector.localizer import Localizer
+    from rcl.system.ray_cluster import Cluster
+
+    Search: TypeAlias = Callable[[Sequence[Job], Callable[[int, float], None]], Iterator[Found]]
+
+
+def detect(
+    checkpoint: Annotated[Location, typer.Argument(help="last.ckpt of a training run.", parser=location)],
+    inputs: Annotated[
+        list[Location],
+        typer.Argument(metavar="INPUT...", help="Videos, folders of videos, packs or feature files.", parser=location),
+    ],
+    output: Annotated[
+        Location, typer.Option(help="Results: .json or .csv; .srt or .vtt for a single video.", parser=location)
+    ],
+    reading: InputOptions,
+    subtitles: SubtitleOptions,
+    labels: LabelOptions,
+    moved: MovedFiles,
+    engine: EngineOptions,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Refinement steps, at most those of the training; by default all.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="ray: workers; by default one per GPU or core.")] = None,
+) -> None:
+    """Detect actions and write them as ActivityNet results JSON, as CSV, or as subtitles.
+
+    After an interruption, run the same command again to continue. Videos that failed are tried again.
+    """
+    from rcl.detector.checkpoint import read_checkpoint
+    from rcl.detector.localizer import Localizer
+
+    _check_extension(output)
+    reading.check()
+    cluster = engine.cluster(workers=workers, network=True)
+    kept = read_checkpoint(checkpoint)
+    localizer = Localizer.from_checkpoint(kept, **moved.arguments())
+    _check_steps(steps, localizer)
+    jobs = reading.jobs(inputs, localizer)
+    results = _Results(jobs, labels.load(jobs, localizer), labels.video_labels, subtitles)
+    _check_places(output, jobs, subtitles)
+    unfinished = _unfinished(output, checkpoint, steps=steps, **reading.resolved(localizer))
+    search = _search(kept, localizer, cluster, moved, steps=steps)
+    with stdout_kept_for_results(cluster):
+        for outcome in _outcomes(jobs, unfinished, search):
+            results.add(outcome)
+    results.save(output)
+    if results.is_complete():
+        unfinished.clear()
+    results.exit_if_incomplete()
+
+
+def _search(
+    kept: Checkpoint, localizer: Localizer, cluster: Cluster | None, moved: MovedFiles, *, steps: int | None
+) -> Search:
+    from rcl.detector.detect_many import detect_here, detect_on_cluster
+
+    def search(jobs: Sequence[Job], progress: Callable[[int, float], None]) -> Iterator[Found]:
+        if cluster:
+            return detect_on_cluster(kept, jobs, cluster, steps=steps, **moved.arguments())
+        return detect_here(localizer, jobs, steps=steps, progress=progress)
+
+    return search
+
+
+def _check_extension(output: Path) -> None:
+    if output.suffix.lower() not in (".json", ".csv", *SUBTITLES):
+        expected = "a file name in .json, .csv, .srt or .vtt"
+        raise InputError(output, expected=expected, found=output.name, fix="rename the output")
+
+
+def _check_steps(steps: int | None, localizer: Localizer) -> None:
+    if steps and steps > localizer.model.steps:
+        expected = f"at most the {localizer.model.steps} of the training"
+        raise InputError("--steps", expected=expected, found=str(steps), fix="choose fewer")
+
+
+def _check_places(output: Path, jobs: Sequence[Job], subtitles: SubtitleOptions) -> None:
+    """Check before the work that the results can be written."""
+    from rcl.system.text_files import check_place
+
+    if output.suffix.lower() in SUBTITLES and len(jobs) > 1:
+        fix = "write .json or .csv, and one file of subtitles per video with --subtitles FOLDER"
+        raise InputError(output, expected="a single video", found=f"{len(jobs)}", fix=fix)
+    check_place(output)
+    if subtitles.subtitles:
+        check_place(subtitles.subtitles / "video.srt")
+
+
+def _unfinished(output: Path, checkpoint: Path, **settings: object) -> Unfinished:
+    """The results so far, which a rerun takes if the checkpoint, our version and the settings are the same."""
+    from importlib.metadata import version
+
+    from rcl.detector.detect_many import Unfinished
+    from rcl.system.text_files import file_digest
+
+    return Unfinished(output, {"checkpoint": file_digest(checkpoint), "version": version("rcl-tad"), **settings})
+
+
+def _outcomes(
+    jobs: Sequence[Job],
+    unfinished: Unfinished,
+    search: Search,
+) -> Iterator[Found]:
+    """The outcome of every video, from an earlier run or new. New ones are kept for a rerun."""
+    from rcl.cli.progress import progress_bar
+    from rcl.detector.detect_many import Found
+
+    left = {}
+    for job, before in zip(jobs, unfinished.load(jobs), strict=True):
+        if before is None:
+            left[job.video] = job
+        else:
+            yield Found(job.video, before)
+    if len(left) < len(jobs):
+        note(f"{len(jobs) - len(left)} of {counted(len(jobs), 'video')} done before.")
+    with progress_bar("Detecting", len(left)) as show:
+        found = search([*left.values()], lambda position, share: show(position + share))
+        for count, outcome in enumerate(found, 1):
+            if outcome.detections is not None and len(jobs) > 1:
+                unfinished.keep(left[outcome.video], outcome.detections)
+            yield outcome
+            show(count)
+
+
+class _Results:
+    """The detections of all videos, and what went wrong.
+
+    Args:
+        jobs: all videos, in the order of the results.
+        scores: class scores that label the proposals.
+        video_labels: how many labels each proposal gets.
+        subtitles: where and how subtitles are written.
+    """
+
+    def __init__(
+        self, jobs: Sequence[Job], scores: VideoScores | None, video_labels: int, subtitles: SubtitleOptions
+    ) -> None:
+        self.videos = [job.video for job in jobs]
+        self.scores, self.video_labels, self.subtitles = scores, video_labels, subtitles
+        self.found: dict[str, Detections] = {}
+        self.bugs = self.without_subtitles = 0
+
+    def add(self, outcome: Found) -> None:
+        """Take the detections of a video, or print its error."""
+        from rcl.data.video_scores import label_detections
+
+        if outcome.traceback:
+            self.bugs += 1
+            note(outcome.traceback)
+        if outcome.detections is None:
+            warn(outcome.error)
+            return
+        detections = outcome.detections
+        if self.scores:
+            detections = label_detections(detections, self.scores, k=self.video_labels)
+        self.found[outcome.video] = detections
+        self.without_subtitles += not self.subtitles.save_to_folder(detections, outcome.video)
+
+    def save(self, output: Path) -> None:
+        """Write the results, if there are any. If that fails, write them to the folder for temporary files."""
+        from rcl.data.detections import Detections
+
+        if not self.found:
+            return
+        detections = Detections.concatenate([self.found[video] for video in self.videos if video in self.found])
+        try:
+            self._write(detections, output)
+        except InputError as error:
+            rescued = Path(tempfile.mkdtemp(prefix="rcl-")) / output.name
+            self._write(detections, rescued)
+            fix = f"make room and move the results there; they are in {rescued}"
+            raise InputError(output, expected=error.expected, found=error.found, fix=fix) from None
+        print(f"{counted(len(detections), 'detection')} in {counted(len(self.found), 'video')}: {output}")
+
+    def _write(self, detections: Detections, output: Path) -> None:
+        from rcl.data.formats.results import save_detections
+
+        if output.suffix.lower() in SUBTITLES:
+            self.subtitles.save(detections, output)
+        else:
+            save_detections(detections, output)
+
+    def is_complete(self) -> bool:
+        """Whether every video could be used."""
+        return len(self.found) == len(self.videos)
+
+    def exit_if_incomplete(self) -> None:
+        """Exit with status 1 after a bug of ours, with 2 if videos could not be used or subtitles not be written."""
+        count = len(self.videos)
+        if self.bugs:
+            warn(f"a bug of rcl stopped {self.bugs} of {counted(count, 'video')}; see above.")
+            sys.exit(1)
+        exit_if_failed(count - len(self.found), count)
+        if self.without_subtitles:
+            of = f"{self.without_subtitles} of {counted(count, 'video')}"
+            warn(f"the subtitles of {of} could not be written; see above.")
+            sys.exit(2)

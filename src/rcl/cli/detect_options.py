@@ -1,0 +1,136 @@
+"""The options of ``rcl detect``, in groups."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rcl.cli.console import warn
+from rcl.cli.options import Location, location
+from rcl.system.errors import InputError, listed
+
+if TYPE_CHECKING:
+    from rcl.data.detections import Detections
+    from rcl.data.video_scores import VideoScores
+    from rcl.detector.inputs import Job
+    from rcl.detector.localizer import Localizer
+
+SUBTITLES = (".srt", ".vtt")
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """How the inputs are read."""
+
+    subset: Annotated[str | None, typer.Option(help="Only this subset of the packs.")] = None
+    snippets_per_second: Annotated[
+        float | None, typer.Option(help="Rate of the features; by default that of the pack, or of the training data.")
+    ] = None
+    layout: Annotated[
+        str | None, typer.Option(help="TC, or CT for transposed features; by default as in the training.")
+    ] = None
+
+    def check(self) -> None:
+        """Check what needs no checkpoint.
+
+        Raises:
+            InputError: a value is not allowed.
+        """
+        rate = self.snippets_per_second
+        if rate is not None and not 0 < rate < math.inf:
+            raise InputError("--snippets-per-second", expected="a number above 0", found=str(rate), fix="correct it")
+        if self.layout not in ("TC", "CT", None):
+            raise InputError("--layout", expected="TC or CT", found=self.layout, fix="correct it")
+
+    def resolved(self, localizer: Localizer) -> dict[str, Any]:
+        """The settings that the detections depend on."""
+        return {"layout": self.layout or localizer.layout, "snippets_per_second": self.snippets_per_second}
+
+    def jobs(self, inputs: Sequence[Path], localizer: Localizer) -> list[Job]:
+        """A job for every video of the inputs.
+
+        Raises:
+            InputError: an input cannot be read, or two videos have the same name.
+        """
+        from rcl.detector.inputs import jobs_of
+
+        settings = self.resolved(localizer)
+        layout, rate = settings["layout"], settings["snippets_per_second"]
+        jobs = [job for path in inputs for job in jobs_of(path, localizer, self.subset, layout, rate)]
+        for video, count in Counter(job.video for job in jobs).items():
+            if count > 1:  # their detections would be mixed up
+                found, fix = f"{video!r} more than once", "rename or remove one of them"
+                raise InputError("INPUT", expected="every video once", found=found, fix=fix)
+        return jobs
+
+
+@dataclass(frozen=True)
+class SubtitleOptions:
+    """Subtitles of the detections."""
+
+    subtitles: Annotated[
+        Location | None,
+        typer.Option(help="Folder for VIDEO.srt and VIDEO.vtt, which players show over the video.", parser=location),
+    ] = None
+    min_score: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Lowest score that subtitles show, 0.4 by default.")
+    ] = None
+
+    def save(self, detections: Detections, path: Path) -> None:
+        """Write a file of subtitles."""
+        from rcl.data.formats.subtitles import MIN_SCORE, save_subtitles
+
+        save_subtitles(detections, path, min_score=MIN_SCORE if self.min_score is None else self.min_score)
+
+    def save_to_folder(self, detections: Detections, video: str) -> bool:
+        """Write the subtitles of a video to the folder, if there is one. Returns whether that worked."""
+        if self.subtitles is None:
+            return True
+        try:
+            if Path(video).name != video or not video.strip("."):  # arrays of an archive may have any name
+                expected, fix = "a file name", "rename the array"
+                raise InputError(f"video {video!r}", expected=expected, found="a path", fix=fix)
+            for extension in SUBTITLES:
+                self.save(detections, self.subtitles / f"{video}{extension}")
+        except InputError as error:
+            warn(error)
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class LabelOptions:
+    """Labels of proposals from class scores of whole videos."""
+
+    video_scores: Annotated[
+        Location | None,
+        typer.Option(
+            help="Class scores of whole videos, which label the proposals: CUHK's JSON, UntrimmedNet's .npy.",
+            parser=location,
+        ),
+    ] = None
+    video_labels: Annotated[int, typer.Option(min=1, help="How many of a video's best labels each proposal gets.")] = 1
+
+    def load(self, jobs: Sequence[Job], localizer: Localizer) -> VideoScores | None:
+        """The class scores, which must cover all jobs.
+
+        Raises:
+            InputError: the checkpoint labels its detections itself, or a video has no scores.
+        """
+        from rcl.data.video_scores import load_video_scores
+
+        if self.video_scores is None:
+            return None
+        if localizer.labels:
+            found = f"one that labels its detections ({listed(list(localizer.labels), 3)})"
+            fix = "leave the scores out, or train with model.labels=none"
+            raise InputError("--video-scores", expected="a checkpoint that makes proposals", found=found, fix=fix)
+        scores = load_video_scores(self.video_scores)
+        scores.rows([job.video for job in jobs])
+        return scores

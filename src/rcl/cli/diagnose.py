@@ -1,0 +1,198 @@
+"""``rcl diagnose``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast, get_args
+
+import typer
+
+from rcl.cli.console import print_table, warn
+from rcl.cli.options import DEFAULT_THRESHOLDS, Location, Subset, Thresholds, location, parse_thresholds
+from rcl.system.errors import InputError, counted, listed
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from rcl.cli.ground_truth import GroundTruth
+    from rcl.data.annotations import Annotations
+    from rcl.data.detections import Detections
+    from rcl.evaluation.characteristics import BucketScheme
+    from rcl.evaluation.diagnosis import Diagnosis
+
+
+def diagnose(
+    paths: Annotated[
+        list[Location],
+        typer.Argument(
+            metavar="DETECTIONS... ANNOTATIONS",
+            parser=location,
+            help="Results files, .json or .csv, one per detector; then the annotation file, or a pack.",
+        ),
+    ],
+    output: Annotated[Path, typer.Option(help="Folder for detad.json and the figures.")],
+    subset: Subset = "validation",
+    tiou: Thresholds = DEFAULT_THRESHOLDS,
+    buckets: Annotated[
+        str,
+        typer.Option(help="activitynet, thumos14, data (quantiles), or auto: chosen by the names of the videos."),
+    ] = "auto",
+    name: Annotated[
+        list[str] | None, typer.Option(help="Name of a detector; once per results file, in the same order.")
+    ] = None,
+) -> None:
+    """Show which errors the detections make, on which instances, and what the errors cost (DETAD)."""
+    from rcl.cli.ground_truth import GroundTruth
+    from rcl.cli.tables import bucket_table, error_table
+    from rcl.system.text_files import check_place
+
+    if len(paths) < 2:
+        where, found = "rcl diagnose", f"only {paths[0]}"
+        raise InputError(where, expected="DETECTIONS and then ANNOTATIONS", found=found, fix="give both")
+    *files, source = paths
+    names = detector_names(files, name or [])
+    _check_buckets(buckets)
+    thresholds = parse_thresholds(tiou)
+    check_place(output / "detad.json")
+    truth = GroundTruth.load(source, subset)
+    scheme = _scheme(buckets, truth)
+    detections = {label: _load(file, truth) for label, file in zip(names, files, strict=True)}
+    diagnoses = _diagnose_all(detections, truth, thresholds, scheme)
+    _warn_of_exceptions(diagnoses)
+    print_table(bucket_table(diagnoses))
+    print_table(error_table(diagnoses))
+    _write(output, diagnoses)
+
+
+def _check_buckets(buckets: str) -> None:
+    from rcl.evaluation.characteristics import BucketScheme
+
+    if buckets not in ("auto", *get_args(BucketScheme)):
+        expected = f"auto or {' or '.join(get_args(BucketScheme))}"
+        raise InputError("--buckets", expected=expected, found=buckets, fix="correct it")
+
+
+def _scheme(buckets: str, truth: GroundTruth) -> BucketScheme:
+    from rcl.evaluation.characteristics import recognized_scheme
+
+    if buckets != "auto":
+        return cast("BucketScheme", buckets)
+    scheme = recognized_scheme(truth.everything)
+    warn(f"the buckets are {'quantiles of the data' if scheme == 'data' else f'those of {scheme}'}.")
+    return scheme
+
+
+def detector_names(files: Sequence[Path], given: Sequence[str]) -> Sequence[str]:
+    """One name per detector: the given ones, or the files' stems, or their folders if the stems are not distinct."""
+    if given and len(given) != len(files):
+        expected = f"one name per results file ({len(files)})"
+        raise InputError("--name", expected=expected, found=f"{len(given)}", fix="repeat --name for each file")
+    stems = [file.stem for file in files]
+    folders = [file.resolve().parent.name for file in files]
+    names = given or (stems if len(set(stems)) == len(stems) else folders)
+    repeated = [one for one, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise InputError(
+            "--name" if given else listed([str(file) for file in files]),
+            expected="a different name for each detector",
+            found=f"{repeated[0]!r} twice",
+            fix="name them with --name, once per file",
+        )
+    return names
+
+
+def _load(file: Path, truth: GroundTruth) -> Detections:
+    """The detections of a file in the chosen subset.
+
+    Raises:
+        InputError: none of them is in an annotated video, or none has a known label.
+    """
+    import numpy as np
+
+    from rcl.data.formats.results import load_detections
+
+    loaded = load_detections(file)
+    found = truth.without_other_subsets(loaded)
+    if not len(loaded):
+        warn(f"{file} has no detections.")
+        return found
+    videos = {found.videos[index] for index in np.unique(found.video_index)}
+    if not videos & set(truth.chosen.videos):
+        raise InputError(
+            file,
+            expected=f"detections in the {truth.subset} videos of {truth.path}",
+            found=f"none, but in {listed([repr(loaded.videos[i]) for i in np.unique(loaded.video_index)], 3)}",
+            fix="give the annotations of these videos, or another --subset",
+        )
+    labels = {found.labels[index] for index in np.unique(found.label_index)}
+    if labels != {""} and not labels & set(truth.chosen.labels):
+        raise InputError(
+            file,
+            expected=f"labels of {truth.path} ({listed(truth.chosen.labels)})",
+            found=listed(sorted(labels)),
+            fix="give the annotations of these labels",
+        )
+    return found
+
+
+def _diagnose_all(
+    found: Mapping[str, Detections], truth: GroundTruth, thresholds: np.ndarray, scheme: BucketScheme
+) -> dict[str, Diagnosis]:
+    """The diagnosis of every detector. Either all of them have labels, or none."""
+    from rcl.evaluation import detad
+    from rcl.evaluation.characteristics import read_characteristics
+
+    chosen: Annotations = truth.chosen
+    unlabelled = [name for name, detections in found.items() if detections.labels == ("",)]
+    if unlabelled and len(unlabelled) < len(found):
+        expected, fix = "all detections with labels, or all without", "diagnose them separately"
+        raise InputError("detections", expected=expected, found=f"no labels in {listed(unlabelled)} only", fix=fix)
+    if unlabelled:
+        warn("the detections have no labels, so the labels of the annotations are ignored.")
+        chosen = chosen.unlabelled()
+    fields = read_characteristics(truth.path)
+    return {
+        name: detad.diagnose(detections, chosen, tiou_thresholds=thresholds, buckets=scheme, fields=fields)
+        for name, detections in found.items()
+    }
+
+
+def _warn_of_exceptions(diagnoses: Mapping[str, Diagnosis]) -> None:
+    """Say which instances and detections do not count, and why."""
+    first = next(iter(diagnoses.values()))
+    if left_out := first.counts["ground_truths_left_out"]:
+        warn(f"left out {counted(left_out, 'instance')} without a length or longer than their video.")
+    if "coverage" not in {one.name for one in first.characteristics}:
+        warn("no coverage, because the annotations do not give the durations of the videos.")
+    for one in first.characteristics:
+        if unknown := int((one.bucket_index < 0).sum()):
+            warn(f"{counted(unknown, 'instance')} in no bucket of {one.name}: unknown, or outside all of them.")
+        empty = [bucket for bucket, count in zip(one.buckets, one.counts, strict=True) if not count]
+        if empty:
+            warn(f"no instance is in the buckets {', '.join(empty)} of {one.name}.")
+    for name, diagnosis in diagnoses.items():
+        if elsewhere := diagnosis.counts["in_other_videos"]:
+            warn(f"{name}: {counted(elsewhere, 'detection')} in videos without annotations, counted as background.")
+        if other := diagnosis.counts["of_other_labels"]:
+            warn(f"{name}: left out {counted(other, 'detection')} with labels that no instance has.")
+
+
+def _write(output: Path, diagnoses: Mapping[str, Diagnosis]) -> None:
+    """Write ``detad.json`` and three figures, each as SVG and PNG."""
+    from rcl.evaluation import figures
+    from rcl.system.text_files import write_json
+
+    content = {name: diagnosis.to_json() for name, diagnosis in diagnoses.items()}
+    single = next(iter(content.values()))
+    write_json(output / "detad.json", single if len(content) == 1 else {"detectors": content}, indent=1)
+    drawn = {
+        "sensitivity": figures.sensitivity_figure(diagnoses),
+        "false_positives": figures.false_positive_figure(diagnoses),
+        "false_negatives": figures.false_negative_figure(diagnoses),
+    }
+    for stem, figure in drawn.items():
+        for extension in ("svg", "png"):
+            figures.save_figure(figure, output / f"{stem}.{extension}")
+    print(f"{output}: detad.json, {', '.join(drawn)} (.svg, .png)")

@@ -1,0 +1,149 @@
+"""``rcl export``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rcl.cli.console import warn
+from rcl.system.errors import InputError, counted, listed
+
+if TYPE_CHECKING:
+    from rcl.data.annotations import Annotations
+    from rcl.data.detections import Detections
+    from rcl.data.formats.exported import Exported
+
+MAX_FPS = 10**6  # frame numbers at a higher rate do not fit into 64 bits
+
+
+def export(
+    input_: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="Detections, annotations, a pack, or another tool's file.")
+    ],
+    format_: Annotated[str, typer.Option("--format", help="label-studio, via, elan or csv.")],
+    output: Annotated[Path, typer.Option(help=".json for label-studio and via, .csv for csv, a folder for elan.")],
+    min_score: Annotated[float | None, typer.Option(help="Leave out detections with a lower score.")] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="Only the K best detections of each video.")] = None,
+    videos: Annotated[Path | None, typer.Option(help="Folder of the videos, for their file names and rates.")] = None,
+    fps: Annotated[
+        float | None, typer.Option(help="Frames per second of the videos, for label-studio, which counts in frames.")
+    ] = None,
+) -> None:
+    """Write detections or annotations for an annotation tool, to look at and correct there."""
+    from rcl.data.formats.annotation_tools import FORMATS
+    from rcl.data.formats.exported import Exported
+
+    if format_ not in FORMATS:
+        raise InputError("--format", expected=listed(FORMATS), found=format_, fix="correct it")
+    check_fps(fps)
+    content = _read(input_, min_score=min_score, top=top, fps=fps)
+    exported = Exported.of(content, _files_of([*content.videos], videos) if videos else {})
+    lost = _write(exported, content, output, format_=format_, videos=videos, fps=fps)
+    if lost:
+        warn(f"not kept: {'; '.join(lost)}.")
+    guessed = [exported.media_of(name) for name in exported.videos if name not in exported.files]
+    if guessed and format_ != "csv":
+        fix = "" if videos else "; give the folder of the videos with --videos to use the names of the files"
+        warn(f"guessed the file names of the videos: {listed(guessed, 2)}{fix}.")
+    count = counted(len(exported.all()), "detection" if exported.scored else "instance")
+    print(f"{count} in {counted(len(exported.videos), 'video')}: {output}")
+
+
+def check_fps(fps: float | None) -> None:
+    """Check the option ``--fps``.
+
+    Raises:
+        InputError: it is not above 0, or too large.
+    """
+    if fps is not None and not 0 < fps <= MAX_FPS:
+        expected = f"frames per second above 0, at most {MAX_FPS:,}"
+        raise InputError("--fps", expected=expected, found=str(fps), fix="correct it")
+
+
+def _read(source: Path, *, min_score: float | None, top: int | None, fps: float | None) -> Annotations | Detections:
+    from rcl.data.formats.annotation_tools import format_of, read
+    from rcl.data.formats.results import load_detections
+    from rcl.data.pack import find_annotations
+
+    path = find_annotations(source) if source.is_dir() else source
+    if format_of(path) == "detections":
+        return _best(load_detections(path), min_score, top)
+    if min_score is not None or top is not None:
+        option = "--min-score" if min_score is not None else "--top"
+        raise InputError(option, expected="detections", found="annotations, without scores", fix="leave it out")
+    return read(path, fps=fps)
+
+
+def _best(detections: Detections, min_score: float | None, top: int | None) -> Detections:
+    from rcl.data.detections import Detections
+
+    if min_score is not None:
+        kept = detections.scores >= min_score  # (K,)
+        detections = Detections(
+            detections.videos,
+            detections.video_index[kept],
+            detections.segments_seconds[kept],
+            detections.labels,
+            detections.label_index[kept],
+            detections.scores[kept],
+        )
+    return detections if top is None else detections.top(top)
+
+
+def _files_of(names: list[str], folder: Path) -> dict[str, Path]:
+    """The files of the videos, with a warning of those that are missing."""
+    from rcl.video.finding import find_videos
+
+    found, _ = find_videos([folder])
+    files = {name: file for name in names if (file := found.get(name) or found.get(Path(name).stem))}
+    missing = [name for name in names if name not in files]
+    if missing:
+        warn(f"{folder} has no file of {listed(missing)}.")
+    return files
+
+
+def _write(
+    exported: Exported,
+    content: Annotations | Detections,
+    output: Path,
+    *,
+    format_: str,
+    videos: Path | None,
+    fps: float | None,
+) -> list[str]:
+    """Write the file of a tool. Returns what its format cannot keep."""
+    from rcl.data.annotations import Annotations
+    from rcl.data.formats import elan, label_studio, table, via
+    from rcl.data.formats.results import save_detections
+    from rcl.system.text_files import extension_of
+
+    if format_ == "label-studio":
+        return label_studio.write(exported, output, fps=_frame_rates(exported, fps), folder=videos)
+    if format_ == "via":
+        return via.write(exported, output)
+    if format_ == "elan":
+        return elan.write(exported, output)
+    extension_of(output, (".csv",))
+    if isinstance(content, Annotations):
+        return table.write(content, output)
+    save_detections(content, output)
+    return []
+
+
+def _frame_rates(exported: Exported, fps: float | None) -> Mapping[str, float]:
+    """Frames per second of every video. The ``fps`` of an annotation file counts snippets, so it does not help."""
+    from rcl.video.decoding import VideoReader
+
+    if fps is not None:
+        return dict.fromkeys(exported.videos, float(fps))
+    rates = {}
+    for name in exported.videos:
+        if name not in exported.files:
+            fix = "give the folder of the videos with --videos, or their rate with --fps"
+            expected = "its frames per second, because Label Studio counts in frames"
+            raise InputError(f"video {name!r}", expected=expected, found="neither its file nor a rate", fix=fix)
+        rates[name] = VideoReader(exported.files[name]).rate
+    return rates

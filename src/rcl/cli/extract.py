@@ -1,0 +1,69 @@
+"""``rcl extract``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rcl.cli.console import exit_if_failed, warn, warn_unmatched
+from rcl.cli.options import EngineOptions, ExtractionOptions, Location, location, stdout_kept_for_results
+from rcl.system.errors import counted, listed
+
+if TYPE_CHECKING:
+    from rcl.data.annotations import Annotations
+
+
+def extract(
+    inputs: Annotated[
+        list[Location], typer.Argument(metavar="VIDEO...", help="Video files, or folders of them.", parser=location)
+    ],
+    output: Annotated[
+        Location, typer.Option(help="The pack: features, their times, annotations.json.", parser=location)
+    ],
+    extraction: ExtractionOptions,
+    engine: EngineOptions,
+    labels: Annotated[
+        Location | None,
+        typer.Option(help="Table or JSON of labelled segments to put into the pack.", parser=location),
+    ] = None,
+) -> None:
+    """Turn videos into a pack of snippet features. Unchanged videos that are already in the pack are skipped."""
+    from rcl.cli.progress import ExtractionProgress
+    from rcl.system.device import best_device
+    from rcl.video.extract_many import extract_many
+    from rcl.video.extraction import choose_extraction
+    from rcl.video.packs import PackWriter
+
+    settings, cluster = extraction.settings(), engine.cluster(workers=extraction.workers, network=extraction.network)
+    videos, annotations = _find(inputs, labels)
+    device = best_device()
+    backbone, chosen = choose_extraction(extraction.backbone, **settings, device=device)
+    writer = PackWriter(output, chosen, backbone=backbone, device=device)
+    with ExtractionProgress(videos) as progress, stdout_kept_for_results(cluster):
+        for outcome in extract_many(
+            writer, videos, workers=extraction.processes(), cluster=cluster, progress=progress.show
+        ):
+            progress.finish(outcome)
+    writer.annotate(annotations)
+    before = progress.done - progress.new
+    count = f"{progress.done} of {counted(len(videos), 'video')}{f' ({before} done before)' if before else ''}"
+    print(f"{count}: {output} ({chosen.snippets_per_second:g} snippets per second, backbone {extraction.backbone})")
+    exit_if_failed(progress.failed, len(videos))
+
+
+def _find(inputs: Sequence[Path], labels: Path | None) -> tuple[dict[str, Path], Annotations | None]:
+    """Videos by name, and their labels, with a warning of everything that is left out."""
+    from rcl.data.formats.load import load_annotations
+    from rcl.video.finding import find_videos, match_videos
+
+    videos, others = find_videos(inputs)
+    if others:
+        warn(f"not videos by their names: {listed([path.name for path in others])}.")
+    if labels is None:
+        return videos, None
+    annotations = match_videos(load_annotations(labels, clip=False), videos)
+    warn_unmatched(set(annotations.videos) - set(videos), set(videos) - set(annotations.videos))
+    return videos, annotations

@@ -1,0 +1,48 @@
+"""``rcl fit``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rcl.cli.console import quiet_lightning
+from rcl.cli.options import EngineOptions, ExtractionOptions, Location, location
+
+
+def fit(
+    videos: Annotated[Location, typer.Argument(metavar="VIDEOS_DIR", help="Folder of videos.", parser=location)],
+    labels: Annotated[
+        Location,
+        typer.Argument(metavar="LABELS.csv", help="video,start,end,label[,subset]; in seconds.", parser=location),
+    ],
+    output: Annotated[Path, typer.Option(help="Folder for features, checkpoints and results.")],
+    extraction: ExtractionOptions,
+    engine: EngineOptions,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the split and of the training.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was stopped.")] = False,
+) -> None:
+    """Train and evaluate a detector from a folder of videos and a table of labels.
+
+    With --engine ray the features are extracted by Ray; the training runs on this machine.
+    """
+    from rcl.cli.fit_output import FitPrinter, exit_if_unused, print_fit
+    from rcl.training import fit as training
+
+    quiet_lightning()
+    settings, cluster = extraction.settings(), engine.cluster(workers=extraction.workers, network=extraction.network)
+    result = training.fit(
+        videos,
+        labels,
+        output,
+        backbone=extraction.backbone,
+        **settings,
+        seed=seed,
+        resume=resume,
+        workers=extraction.processes(),
+        cluster=cluster,
+        observer=FitPrinter(cluster),
+    )
+    print_fit(result)
+    exit_if_unused(result)

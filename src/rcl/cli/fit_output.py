@@ -1,0 +1,85 @@
+"""What ``rcl fit`` and ``rcl demo`` print and write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rcl.cli.console import exit_if_failed, note, print_table, warn_unmatched
+from rcl.cli.options import stdout_kept_for_results
+from rcl.cli.progress import ExtractionProgress
+from rcl.cli.tables import evaluation_table
+from rcl.system.errors import counted
+from rcl.system.ray_cluster import Cluster
+from rcl.training.choices import Choice
+from rcl.training.fit import FitObserver, FitResult
+from rcl.video.packs import Outcome
+
+
+class FitPrinter(FitObserver):
+    """Prints how a fit proceeds, on stderr.
+
+    Args:
+        cluster: where the features are extracted; ``None``: on this machine.
+    """
+
+    def __init__(self, cluster: Cluster | None = None) -> None:
+        self.cluster = cluster
+
+    def matched(self, missing: Sequence[str], unlabelled: Sequence[str]) -> None:
+        """Warn of labels without a video, and of videos without labels."""
+        warn_unmatched(missing, unlabelled)
+
+    @contextmanager
+    def extraction(self, videos: Mapping[str, Path]) -> Iterator[Callable[[str, float], None]]:
+        """Show a bar."""
+        with ExtractionProgress(videos) as self.progress, stdout_kept_for_results(self.cluster):
+            yield self.progress.show
+        before = self.progress.done - self.progress.new
+        note(f"Features of {counted(self.progress.done, 'video')}{f' ({before} done before)' if before else ''}.")
+
+    def extracted(self, outcome: Outcome) -> None:
+        """Advance the bar, and print the problems of the video."""
+        self.progress.finish(outcome)
+
+    def chosen(self, choice: Choice) -> None:
+        """Print the choice."""
+        note(f"{choice.name}: {choice.value}, because {choice.reason}.")
+
+
+def print_fit(result: FitResult) -> None:
+    """Print the results of a fit, and write the report on the held-out videos."""
+    output = result.checkpoint.parent
+    if result.evaluation is None:
+        note("No video was held out, so nothing was evaluated.")
+    else:
+        _write_report(result, output / "report.html")
+        print_table(evaluation_table(result.evaluation))
+        print(f"detections  {output / 'detections.json'}")
+        print(f"evaluation  {output / 'evaluation.json'}")
+        print(f"report      {output / 'report.html'} (open it in a browser)")
+    print(f"features    {output / 'pack'}")
+    print(f"checkpoint  {result.checkpoint}")
+
+
+def exit_if_unused(result: FitResult) -> None:
+    """Exit with status 2 if labelled videos could not be used."""
+    missing = len(result.labelled.missing)
+    exit_if_failed(len(result.problems) + missing, len(result.labelled.videos) + missing)
+
+
+def _write_report(result: FitResult, path: Path) -> None:
+    from rcl.web.report.page import write_report
+
+    assert result.detections is not None  # nor is the evaluation
+    write_report(
+        path,
+        detections=result.detections,
+        annotations=result.annotations,
+        short_seconds=result.labelled.short_seconds,
+        videos=result.labelled.videos,
+        localizer=result.localizer,
+        features=result.features,
+        title="Held-out videos",
+    )

@@ -1,0 +1,221 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import math
+import sys
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+from rcl.cli.console import warn
+from rcl.system.errors import InputError
+from rcl.system.paths import to_path
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from rcl.system.ray_cluster import Cluster
+    from rcl.video.backbones.base import BackboneOptions
+
+    Location: TypeAlias = Path
+else:
+
+    class Location(str):
+        """The name that help texts show for a path or an address."""
+
+
+def location(text: str) -> Path:
+    """Parse a ``Location``, which may be an address in an object store: typer's ``Path`` would make s3:/ of s3://."""
+    try:
+        return to_path(text)
+    except InputError as error:  # a ValueError, which typer would wrap
+        warn(error)
+        raise typer.Exit(2) from None
+
+
+# -- evaluation --------------------------------------------------------------------------------------------------
+
+Subset = Annotated[str, typer.Option(help="The subset of the annotated videos to evaluate on.")]
+Thresholds = Annotated[
+    str, typer.Option("--tiou", help="tIoU thresholds: START:STOP:STEP, or numbers separated by commas.")
+]
+DEFAULT_THRESHOLDS = "0.3:0.7:0.1"
+
+
+def parse_thresholds(text: str) -> np.ndarray:
+    """The thresholds of ``0.3:0.7:0.1``, ``0.5,0.75`` or ``0.5``: ``(I,)``.
+
+    Raises:
+        InputError: the text has another form, or a number is not in (0, 1].
+    """
+    import numpy as np
+
+    try:
+        numbers = [float(part) for part in text.replace(":", ",").split(",")]
+        if ":" in text:
+            start, stop, step = numbers
+            steps = round((stop - start) / step)
+            reaches_stop = 0 <= steps < 1000 and math.isclose(start + steps * step, stop)
+            numbers = np.linspace(start, stop, steps + 1).tolist() if reaches_stop else []
+    except (ValueError, ArithmeticError):
+        numbers = []
+    if not numbers or not all(0 < number <= 1 for number in numbers):
+        expected = "START:STOP:STEP, or numbers separated by commas, in (0, 1]"
+        raise InputError("--tiou", expected=expected, found=text, fix="write e.g. 0.3:0.7:0.1 or 0.5,0.75,0.95")
+    return np.array(numbers)
+
+
+# -- where many videos are processed -----------------------------------------------------------------------------
+
+
+class EngineName(str, Enum):
+    """The engines."""
+
+    local = "local"
+    ray = "ray"
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """Where many videos are processed."""
+
+    engine: Annotated[
+        EngineName,
+        typer.Option(help="local: processes of this machine. ray: Ray's workers, on this machine or a cluster."),
+    ] = EngineName.local
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="ray: address of a running Ray, e.g. auto or HOST:6379; by default, start Ray on this machine."
+        ),
+    ] = None
+
+    def cluster(self, *, workers: int | None, network: bool) -> Cluster | None:
+        """The cluster that the options choose, or ``None`` for this machine without Ray.
+
+        Raises:
+            InputError: ``--address`` without ``--engine ray``.
+        """
+        if self.engine is EngineName.ray:
+            from rcl.system.ray_cluster import Cluster
+
+            return Cluster(self.address, workers=workers, network=network)
+        if self.address is not None:
+            found = f"--engine {self.engine.value}"
+            raise InputError("--address", expected="--engine ray", found=found, fix="add it")
+        return None
+
+
+def stdout_kept_for_results(cluster: Cluster | None) -> AbstractContextManager[Any]:
+    """Redirect what Ray prints, such as the deaths of workers, to stderr."""
+    return redirect_stdout(sys.stderr) if cluster else nullcontext()
+
+
+# -- extraction --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ExtractionOptions:
+    """How features are extracted."""
+
+    backbone: Annotated[
+        str, typer.Option(help="motion, hf:NAME_OR_FOLDER, i3d:CHECKPOINT, onnx:FILE or torchscript:FILE.")
+    ] = "motion"
+    rate: Annotated[float | None, typer.Option(help="Frames per second; the backbone's usual rate by default.")] = None
+    window: Annotated[
+        int | None,
+        typer.Option(min=1, max=1024, help="Frames in a snippet (L); the backbone's usual number by default."),
+    ] = None
+    stride: Annotated[int | None, typer.Option(min=1, max=10_000, help="Frames from one snippet to the next (σ).")] = (
+        None
+    )
+    size: Annotated[
+        int | None, typer.Option(min=8, max=2048, help="Side of the backbone's input frames, in pixels.")
+    ] = None
+    mean: Annotated[
+        str | None, typer.Option(help="onnx, torchscript: R,G,B to subtract from pixel values between 0 and 1.")
+    ] = None
+    std: Annotated[str | None, typer.Option(help="onnx, torchscript: R,G,B to divide the result by.")] = None
+    pooling: Annotated[str | None, typer.Option(help="hf: mean (of all tokens) or cls.")] = None
+    flow: Annotated[Path | None, typer.Option(help="i3d: checkpoint of the flow stream, for two-stream features.")] = (
+        None
+    )
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; by default one per core for motion, and one for a network.")
+    ] = None
+
+    def settings(self) -> dict[str, Any]:
+        """The keyword arguments that ``choose_extraction`` and ``rcl.fit`` share.
+
+        Raises:
+            InputError: a value is out of its range.
+        """
+        if self.rate is not None and not 0.01 <= self.rate <= 1000:
+            raise InputError(
+                "--rate", expected="frames per second, 0.01 to 1000", found=str(self.rate), fix="correct it"
+            )
+        return {
+            "options": self._of_backbone(),
+            "rate": self.rate,
+            "window": self.window,
+            "stride": self.stride,
+        }
+
+    def _of_backbone(self) -> BackboneOptions:
+        from rcl.video.backbones.base import BackboneOptions
+
+        if self.pooling not in (None, "mean", "cls"):
+            raise InputError("--pooling", expected="mean or cls", found=str(self.pooling), fix="correct it")
+        return BackboneOptions(
+            size=self.size,
+            mean=_channels("--mean", self.mean),
+            std=_channels("--std", self.std),
+            pooling=self.pooling,  # type: ignore[arg-type]
+            flow=str(self.flow) if self.flow else None,
+        )
+
+    @property
+    def network(self) -> bool:
+        """Whether the backbone is a network."""
+        return self.backbone != "motion"
+
+    def processes(self) -> int:
+        """``workers``, or its default: motion runs on one core, networks use all cores or the GPU themselves."""
+        from rcl.system.device import usable_cores
+
+        return self.workers or (1 if self.network else usable_cores())
+
+
+def _channels(option: str, text: str | None) -> tuple[float, float, float] | None:
+    if text is None:
+        return None
+    try:
+        red, green, blue = (float(part) for part in text.split(","))
+    except ValueError:
+        fix = "write e.g. 0.485,0.456,0.406"
+        raise InputError(option, expected="three numbers R,G,B", found=text, fix=fix) from None
+    if option == "--std" and not min(red, green, blue) > 0:
+        raise InputError(option, expected="numbers above 0", found=text, fix="correct it")
+    return red, green, blue
+
+
+# -- checkpoints -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class MovedFiles:
+    """New places of the backbone's files, if they are no longer where the checkpoint says."""
+
+    backbone: Annotated[
+        str | None, typer.Option(help="New place of the files of the checkpoint's backbone, e.g. i3d:FILE.")
+    ] = None
+    flow: Annotated[Path | None, typer.Option(help="New place of the checkpoint of the backbone's flow stream.")] = None
+
+    def arguments(self) -> dict[str, str | None]:
+        """The keyword arguments of ``Localizer.load``."""
+        return {"backbone": self.backbone, "flow": str(self.flow) if self.flow else None}

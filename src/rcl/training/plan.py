@@ -1,0 +1,168 @@
+"""What ``rcl.fit`` decides from the data before it trains: videos, features, held-out videos and configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from rcl.data.annotations import Annotations
+from rcl.data.feature_store import FeatureStore
+from rcl.data.formats.load import load_annotations
+from rcl.detector.config import Config
+from rcl.detector.load_config import load_config, parse_config
+from rcl.system.errors import InputError, listed
+from rcl.system.paths import PathLike
+from rcl.training.choices import Choice, action_lengths, choose_model, choose_stride, split_videos
+from rcl.video.backbones.base import Backbone, BackboneOptions
+from rcl.video.extraction import choose_extraction
+from rcl.video.finding import match_videos
+from rcl.video.packs import PackWriter
+from rcl.video.settings import ExtractionSettings
+
+SCALE_VIDEOS = 50  # training videos that the scale of the features is measured on
+
+
+@dataclass(frozen=True)
+class LabelledVideos:
+    """Videos and their labels.
+
+    Args:
+        videos: name to file.
+        annotations: the labels of these videos.
+        missing: names in the labels without a video.
+        unlabelled: names of videos without labels.
+    """
+
+    videos: Mapping[str, Path]
+    annotations: Annotations
+    missing: tuple[str, ...] = ()
+    unlabelled: tuple[str, ...] = ()
+
+    @cached_property
+    def lengths_seconds(self) -> np.ndarray:
+        """Length of every instance, sorted: ``(N,)``."""
+        return action_lengths(self.annotations)
+
+    @property
+    def short_seconds(self) -> float:
+        """Length that a quarter of the instances does not exceed."""
+        return float(np.round(np.quantile(self.lengths_seconds, 0.25), 2))
+
+
+def match_labels(labels: PathLike | Annotations, videos: Mapping[str, Path]) -> LabelledVideos:
+    """The videos that have labels.
+
+    Raises:
+        InputError: there is none.
+    """
+    annotations = labels if isinstance(labels, Annotations) else load_annotations(labels, clip=False)
+    annotations = match_videos(annotations, videos)
+    found = {name: video for name, video in annotations.videos.items() if name in videos}
+    if not any(video.labels for video in found.values()):
+        raise InputError(
+            annotations.source,
+            expected="labelled segments of the videos",
+            found=f"labels of {listed(list(annotations.videos), 3)}, videos {listed(list(videos), 3)}",
+            fix="write the names of the video files into the column video",
+        )
+    return LabelledVideos(
+        {name: videos[name] for name in found},
+        replace(annotations, videos=found),
+        missing=tuple(sorted(set(annotations.videos) - set(found))),
+        unlabelled=tuple(sorted(set(videos) - set(found))),
+    )
+
+
+def choose_features(
+    name: str,
+    options: BackboneOptions | None,
+    given: Mapping[str, Any],
+    lengths_seconds: np.ndarray,
+    *,
+    device: torch.device | str,
+) -> tuple[Backbone, ExtractionSettings, list[Choice]]:
+    """The backbone and its settings. If no stride is given, it is chosen from the lengths of the actions."""
+    backbone, settings = choose_extraction(name, options, **given, device=device)
+    if given["stride"] is not None:
+        return backbone, settings, []
+    stride = choose_stride(lengths_seconds, settings.rate)
+    window = settings.window
+    if name != "motion":
+        stride = max(stride, settings.stride)  # networks are too expensive to run more often than usual
+    elif given["window"] is None:
+        window = stride + 1  # up to the first frame of the next snippet
+    settings = settings.model_copy(update={"stride": stride, "window": window})
+    reason = f"one action in ten is shorter than {float(np.quantile(lengths_seconds, 0.1)):.2g} s"
+    return backbone, settings, [Choice("snippets per second", f"{settings.snippets_per_second:.3g}", reason)]
+
+
+def configure(
+    annotations: Annotations, writer: PackWriter, *, seed: int, run: Path | None
+) -> tuple[Config, list[Choice]]:
+    """Put the annotations into the pack, and choose the configuration of the training.
+
+    Args:
+        annotations: of all videos; those without features are left out.
+        writer: the pack.
+        seed: seed of the split and of the training.
+        run: folder of a training to resume, which keeps its annotations and configuration.
+
+    Raises:
+        InputError: no training video has labels, or the labels have changed since the training began.
+    """
+    path = writer.root / "annotations.json"
+    if run:
+        _check_unchanged(annotations, load_annotations(path, clip=False))
+        return load_config(run / "config.yaml"), []
+    extracted = {name: annotations.videos[name] for name in writer.names() if name in annotations.videos}
+    split, choices = _split(replace(annotations, videos=extracted), seed=seed)
+    writer.annotate(split)
+    kept = load_annotations(path)
+    training = kept.subset("training")
+    if not training.labels:
+        expected, fix = "segments inside the training videos, in seconds", "correct the times (frames, or minutes?)"
+        raise InputError(annotations.source, expected=expected, found="none", fix=fix)
+    sections, chosen = choose_model(training, writer.settings.snippets_per_second)
+    sections["training"]["seed"] = seed
+    labelled = {video.subset for video in kept.videos.values() if video.labels}
+    sections["data"] = {
+        "root": str(writer.root),
+        "validation_subset": next((name for name in ("validation", "testing") if name in labelled), None),
+        "scale": _scale(training, writer),
+    }
+    return parse_config(sections, where="rcl fit"), [*choices, *chosen]
+
+
+def _check_unchanged(annotations: Annotations, before: Annotations) -> None:
+    for name, video in before.videos.items():
+        now = annotations.videos.get(name)
+        if now and (now.labels != video.labels or not np.array_equal(now.segments_seconds, video.segments_seconds)):
+            raise InputError(
+                f"{annotations.source}, video {name!r}",
+                expected="the labels that the training began with",
+                found="others",
+                fix="choose another output folder",
+            )
+
+
+def _split(annotations: Annotations, *, seed: int) -> tuple[Annotations, list[Choice]]:
+    """Hold out some videos, unless the labels name subsets."""
+    if any(video.subset != "training" for video in annotations.videos.values()):
+        return annotations, []
+    split = split_videos(annotations, seed=seed)
+    held_out = [name for name, video in split.videos.items() if video.subset == "validation"]
+    reason = "the table names no subset" if held_out else "every label needs a training video"
+    return split, [Choice("held out for validation", listed(held_out, 4) or "no video", reason)]
+
+
+def _scale(training: Annotations, writer: PackWriter) -> float:
+    """Standard deviation of the features of the first training videos, to two digits."""
+    store = FeatureStore(writer.root / "features")
+    deviations = [store.read(name).std(axis=0).mean() for name in list(training.videos)[:SCALE_VIDEOS]]
+    return float(f"{max(float(np.mean(deviations)), 1e-6):.2g}")
