@@ -15,6 +15,7 @@ import transformers
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rcl
 from networks import random_stream, write_onnx, write_script
 from places import SHARED
 from quick import quick_fit
@@ -152,6 +153,38 @@ def test_from_videos_and_a_table_to_detections_of_a_video(tmp_path: Path, films:
     status, _, notes = run("detect", out / "last.ckpt", films, "--output", tmp_path / "all.srt")
     assert status == 2
     assert "--subtitles FOLDER" in notes
+
+
+def test_fit_from_python(
+    tmp_path: Path, films: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    quick_fit(monkeypatch)
+    (films / "figure-000.mp4").write_text("not a video")
+    with (tmp_path / "labels.csv").open("a") as table:
+        table.write("absent.mp4,1,2,action\n")
+    out = tmp_path / "run"
+    result = rcl.fit(films, tmp_path / "labels.csv", out)
+    assert result.checkpoint == out / "last.ckpt"
+    assert result.localizer.labels == ("action",)
+    assert [choice.name for choice in result.choices] == [
+        "snippets per second", "held out for validation", "encoder layers", "channels of the model", "epochs",
+    ]  # fmt: skip
+    assert result.labelled.missing == ("absent",)
+    assert list(result.problems) == ["figure-000"]
+    assert "the labels name videos that were not found: absent" in caplog.text
+    assert "figure-000.mp4: expected a video file" in caplog.text
+    assert result.evaluation is not None
+    assert result.evaluation.to_json() == json.loads((out / "evaluation.json").read_text())
+    assert result.detections is not None
+    assert len(result.detections) == len(load_detections(out / "detections.json"))
+    with pytest.raises(InputError, match="found an earlier run; add --resume"):
+        rcl.fit(films, tmp_path / "labels.csv", out)
+
+    # Annotations and single files do as well, and the same seed gives the same detector.
+    annotations = load_annotations(tmp_path / "labels.csv", clip=False)
+    again = rcl.fit(sorted(films.glob("*.mp4")), annotations, tmp_path / "again")
+    weights, others = (torch.load(one.checkpoint, weights_only=True)["state_dict"] for one in (result, again))
+    assert all(torch.equal(weights[name], others[name]) for name in weights)
 
 
 def test_a_fit_that_was_done_goes_on_only_when_asked(tmp_path: Path, films: Path, run: Rcl) -> None:
