@@ -1,4 +1,4 @@
-"""What several test modules need: a small made-up pack, and typing a command."""
+"""Fixtures of several test modules: a small synthetic pack, and running a command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typed import Rcl, Result
 
 @pytest.fixture(scope="session")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixteen training and four validation videos of made-up features."""
+    """A pack of sixteen training and four validation videos with synthetic features."""
     return make_pack(tmp_path_factory.mktemp("pack"), training=16, validation=4, seed=1)
 
 

@@ -1,4 +1,4 @@
-"""The commands that choose their own settings, cut down to what a test can wait for."""
+"""Short versions of the commands that choose their own settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import rcl.video.synthetic.rendering
 
 
 def quick_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """``rcl fit`` trains for one epoch, and ``rcl demo`` renders six short videos."""
+    """Make ``rcl fit`` train for one epoch, and ``rcl demo`` render six short videos."""
     monkeypatch.setattr(rcl.training.choices, "choose_epochs", lambda videos: 1)
     monkeypatch.setattr(rcl.cli.demo, "VIDEOS", 6)
     monkeypatch.setattr(rcl.cli.demo, "HELD_OUT", 1)

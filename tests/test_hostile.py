@@ -150,7 +150,7 @@ def test_a_flow_stream_with_code_is_refused_too(tmp_path: Path) -> None:
 
 def test_weights_alone_are_nothing_to_go_on_from(tmp_path: Path, pack: Path) -> None:
     torch.save(content(tiny_config(data={"root": str(pack)})), tmp_path / "last.ckpt")
-    assert "found weights alone; start a run in another folder" in refusal(lambda: resume(tmp_path / "last.ckpt", pack))
+    assert "found weights only; start a run in another folder" in refusal(lambda: resume(tmp_path / "last.ckpt", pack))
 
 
 @pytest.mark.parametrize("place", ["../secret.bin", "/secret.bin", "sub/../../secret.bin", "link.bin"])

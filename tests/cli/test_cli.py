@@ -1,4 +1,4 @@
-"""The command line is a contract: what it writes, what it says, and with which status it ends."""
+"""The contract of the command line: files, output and exit status."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Run(NamedTuple):
 
 @pytest.fixture(scope="module")
 def trained(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """``rcl train`` in a process of its own, whose streams are pipes."""
+    """``rcl train`` in its own process, whose streams are pipes."""
     folder = tmp_path_factory.mktemp("trained") / "run"
     command = [sys.executable, "-m", "rcl.cli", "train", str(config), "training.learning_rate=1e-3"]
     process = subprocess.run(
@@ -65,7 +65,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def assert_complains(result: Result, *words: str) -> None:
-    """Status 2 and one sentence on stderr, which has the words."""
+    """Status 2, and one sentence on stderr that contains the words."""
     assert result.status == 2, result
     assert result.out == ""
     assert result.err.startswith("rcl: ")
@@ -83,7 +83,7 @@ def rows(detections: Detections) -> list[tuple[Any, ...]]:
 # -- train → detect → evaluate -----------------------------------------------------------------------------------
 
 
-def test_training_in_a_pipe_says_one_line(trained: Run) -> None:
+def test_training_in_a_pipe_prints_one_line(trained: Run) -> None:
     assert trained.process.returncode == 0, trained.process.stderr
     assert trained.process.stderr == ""
     assert trained.process.stdout.splitlines() == [
@@ -100,7 +100,7 @@ def test_a_run_leaves_its_four_files(trained: Run) -> None:
         assert [row["epoch"] for row in csv.DictReader(table)] == ["0"]
 
 
-def test_the_chain_gives_what_the_library_gives(trained: Run, pack: Path, tmp_path: Path, rcl_: Rcl) -> None:
+def test_the_commands_give_the_results_of_the_library(trained: Run, pack: Path, tmp_path: Path, rcl_: Rcl) -> None:
     checkpoint = trained.folder / "last.ckpt"
     outputs = [tmp_path / "a.json", tmp_path / "b.csv", tmp_path / "folder" / "c.JSON"]
     for output, subset in zip(outputs, ("validation", "val", "val"), strict=True):
@@ -164,7 +164,7 @@ def test_more_steps_than_were_trained_are_refused(checkpoint: Path, pack: Path, 
 # -- detect ------------------------------------------------------------------------------------------------------
 
 
-def test_feature_files_take_their_name_and_the_rate_that_is_given(
+def test_feature_files_have_their_name_and_the_given_rate(
     checkpoint: Path, pack: Path, tmp_path: Path, rcl_: Rcl
 ) -> None:
     files = [pack / "features" / f"video-{number:03d}.npy" for number in (2, 0)]
@@ -194,7 +194,7 @@ def test_transposed_features_are_read_with_layout_ct(checkpoint: Path, pack: Pat
     assert_complains(rcl_("detect", checkpoint, transposed, "--layout", "XY", "--output", output), "--layout", "XY")
 
 
-def test_bad_files_are_named_and_the_good_ones_done(checkpoint: Path, pack: Path, tmp_path: Path, rcl_: Rcl) -> None:
+def test_bad_files_are_named_and_the_others_searched(checkpoint: Path, pack: Path, tmp_path: Path, rcl_: Rcl) -> None:
     good = pack / "features" / "video-000.npy"
     features = np.load(good)
     np.save(tmp_path / "wide.npy", np.zeros((9, 33), dtype=np.float32))
@@ -220,7 +220,7 @@ def test_bad_files_are_named_and_the_good_ones_done(checkpoint: Path, pack: Path
 
 
 def copy_of(pack: Path, folder: Path, **replaced: np.ndarray) -> Path:
-    """A pack of which some feature files are others; the rest are links."""
+    """A copy of a pack with some feature files replaced; the others are links."""
     (folder / "features").mkdir(parents=True)
     (folder / "annotations.json").write_bytes((pack / "annotations.json").read_bytes())
     for path in (pack / "features").iterdir():
@@ -232,7 +232,7 @@ def copy_of(pack: Path, folder: Path, **replaced: np.ndarray) -> Path:
     return folder
 
 
-def test_a_bad_video_of_a_pack_is_named_and_the_others_done(
+def test_bad_videos_of_a_pack_are_named_and_the_others_searched(
     checkpoint: Path, pack: Path, tmp_path: Path, rcl_: Rcl
 ) -> None:
     length = len(np.load(pack / "features" / "video-017.npy"))
@@ -248,14 +248,14 @@ def test_a_bad_video_of_a_pack_is_named_and_the_others_done(
     assert load_detections(tmp_path / "found.csv").videos == ("video-016",)
 
 
-def test_nothing_is_written_where_nothing_could_be_used(checkpoint: Path, tmp_path: Path, rcl_: Rcl) -> None:
+def test_nothing_is_written_without_a_usable_input(checkpoint: Path, tmp_path: Path, rcl_: Rcl) -> None:
     np.save(tmp_path / "wide.npy", np.zeros((9, 33), dtype=np.float32))
     output = tmp_path / "found.json"
     assert rcl_("detect", checkpoint, tmp_path / "wide.npy", "--output", output).status == 2
     assert not output.exists()
 
 
-def test_two_videos_of_one_name_are_not_mixed_up(checkpoint: Path, pack: Path, tmp_path: Path, rcl_: Rcl) -> None:
+def test_two_videos_of_the_same_name_are_refused(checkpoint: Path, pack: Path, tmp_path: Path, rcl_: Rcl) -> None:
     other = tmp_path / "video-000.npy"
     np.save(other, np.zeros((9, 32), dtype=np.float32))
     files = (pack / "features" / "video-000.npy", other)
@@ -289,7 +289,7 @@ def test_proposals_have_no_label(pack: Path, tmp_path: Path, rcl_: Rcl) -> None:
 
 
 def perfect(pack: Path, path: Path, subsets: tuple[str, ...] = ("validation",)) -> Path:
-    """A results file that has every instance of the subsets and nothing else."""
+    """A results file with exactly the instances of the subsets."""
     videos = load_annotations(pack / "annotations.json").videos.values()
     results = {
         video.name: [
@@ -323,7 +323,7 @@ def test_perfect_detections_are_perfect_at_every_threshold(
     assert result.out.count("100.0") >= len(keys) + 1
 
 
-def test_thresholds_are_the_ones_of_the_official_scripts() -> None:
+def test_thresholds_are_those_of_the_official_scripts() -> None:
     # Bit for bit: a tIoU that lies exactly on a threshold counts.
     np.testing.assert_array_equal(parse_thresholds("0.5:0.95:0.05"), np.linspace(0.5, 0.95, 10))
     np.testing.assert_array_equal(parse_thresholds("0.3:0.7:0.1"), np.linspace(0.3, 0.7, 5))
@@ -340,12 +340,12 @@ def test_thresholds_are_the_ones_of_the_official_scripts() -> None:
         "0:0.7:0.1", "0.3:0.7:0.3", "1e400",
     ],
 )  # fmt: skip
-def test_what_is_no_threshold_is_refused(text: str) -> None:
+def test_wrong_thresholds_are_refused(text: str) -> None:
     with pytest.raises(InputError, match="--tiou"):
         parse_thresholds(text)
 
 
-def test_detections_in_other_subsets_are_left_aside_with_a_note(pack: Path, tmp_path: Path, rcl_: Rcl) -> None:
+def test_detections_in_other_subsets_are_ignored_with_a_note(pack: Path, tmp_path: Path, rcl_: Rcl) -> None:
     report = tmp_path / "evaluation.json"
     everything = perfect(pack, tmp_path / "all.json", ("training", "validation"))
     result = rcl_("evaluate", everything, pack, "--json", report)
@@ -354,7 +354,7 @@ def test_detections_in_other_subsets_are_left_aside_with_a_note(pack: Path, tmp_
     with_others = json.loads(report.read_text())
     rcl_("evaluate", perfect(pack, tmp_path / "val.json"), pack, "--json", report)
     assert json.loads(report.read_text()) == with_others
-    # A video that nobody knows stays, and counts as wrong.
+    # A video without annotations stays, and counts as wrong.
     content = json.loads(everything.read_text())
     content["results"]["unknown"] = [{"segment": [0, 1], "label": "clap", "score": 1.0}]
     everything.write_text(json.dumps(content))
@@ -362,7 +362,7 @@ def test_detections_in_other_subsets_are_left_aside_with_a_note(pack: Path, tmp_
     assert json.loads(report.read_text())["average_mAP"] < with_others["average_mAP"]
 
 
-def test_short_instances_are_reported_where_they_are_asked_for(pack: Path, tmp_path: Path, rcl_: Rcl) -> None:
+def test_short_instances_are_reported_with_the_option(pack: Path, tmp_path: Path, rcl_: Rcl) -> None:
     found, report = perfect(pack, tmp_path / "a.json"), tmp_path / "evaluation.json"
     assert "up to 1.5 s" in rcl_("evaluate", found, pack, "--short", 1.5, "--json", report).out
     assert json.loads(report.read_text())["short_mAP"] == pytest.approx(1.0)
@@ -422,7 +422,7 @@ def test_a_configuration_that_cannot_be_read_is_one_sentence(tmp_path: Path, rcl
     assert not output.exists()
 
 
-def test_a_place_that_cannot_be_written_is_one_sentence(config: Path, tmp_path: Path, rcl_: Rcl) -> None:
+def test_an_output_that_cannot_be_written_is_one_sentence(config: Path, tmp_path: Path, rcl_: Rcl) -> None:
     (tmp_path / "file").write_text("in the way")
     assert_complains(rcl_("train", config, "--output", tmp_path / "file" / "run"), "file")
 
@@ -446,9 +446,7 @@ def test_every_command_has_help(rcl_: Rcl) -> None:
         assert rcl_(command, "--help").status == 0
 
 
-def test_a_fault_of_ours_is_not_disguised_as_a_mistake_of_the_user(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rcl_: Rcl
-) -> None:
+def test_a_bug_is_not_reported_as_an_input_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rcl_: Rcl) -> None:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("ours")
 
@@ -457,7 +455,7 @@ def test_a_fault_of_ours_is_not_disguised_as_a_mistake_of_the_user(
         rcl_("detect", "a.ckpt", "a.npy", "--output", tmp_path / "a.json")
 
 
-def test_an_interruption_is_no_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rcl_: Rcl) -> None:
+def test_an_interruption_prints_no_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rcl_: Rcl) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
@@ -471,7 +469,7 @@ def test_the_untrained_checkpoint_fits_the_pack(pack: Path) -> None:
     assert load_annotations(pack / "annotations.json").labels == FACTS.labels
 
 
-def test_a_user_error_in_a_process_of_its_own_ends_with_2() -> None:
+def test_an_input_error_ends_the_process_with_status_2() -> None:
     command = [sys.executable, "-m", "rcl.cli", "evaluate", "none.json", "none.json"]
     process = subprocess.run(command, capture_output=True, text=True, check=False)
     assert process.returncode == 2

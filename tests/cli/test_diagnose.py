@@ -1,4 +1,4 @@
-"""``rcl diagnose``: what it writes, what it says, and with which status it ends."""
+"""``rcl diagnose``: files, output and exit status."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def results(pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures take a second, and some tests do not look at them."""
+    """Skip the figures, which take a second."""
     monkeypatch.setattr(figures, "save_figure", lambda figure, path: None)
 
 
@@ -84,7 +84,7 @@ def read(path: Path) -> Any:
 # ---- one detector
 
 
-def test_what_is_written(rcl_: Rcl, pack: Path, results: Path, tmp_path: Path) -> None:
+def test_files_and_output(rcl_: Rcl, pack: Path, results: Path, tmp_path: Path) -> None:
     output = tmp_path / "new" / "diagnosis"
     result = rcl_("diagnose", results / "ours.json", pack, "--output", output)
     assert result.status == 0, result.err
@@ -189,11 +189,11 @@ def test_names(rcl_: Rcl, pack: Path, results: Path, tmp_path: Path) -> None:
     assert (result.status, "name them with --name" in result.err) == (2, True)
 
 
-# ---- detections that are not as one would like them
+# ---- unusual detections
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_strangers_are_counted(rcl_: Rcl, pack: Path, results: Path, tmp_path: Path) -> None:
+def test_unknown_videos_and_labels_are_counted(rcl_: Rcl, pack: Path, results: Path, tmp_path: Path) -> None:
     content = read(results / "ours.json")
     content["results"]["a stranger"] = [{"segment": [0, 1], "label": "clap", "score": 0.5}] * 3
     next(iter(content["results"].values()))[:2] = [{"segment": [0, 1], "label": "sing", "score": 0.5}] * 2
@@ -234,7 +234,7 @@ def test_no_detections(rcl_: Rcl, pack: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "sensitivity.png").stat().st_size > 1000
 
 
-# ---- what the user got wrong
+# ---- wrong input
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ from untrained import save_untrained
 
 @pytest.fixture
 def run(rcl_: Rcl, monkeypatch: pytest.MonkeyPatch) -> Rcl:
-    """``rcl`` with arguments, quick."""
+    """``rcl`` with short trainings."""
     quick_fit(monkeypatch)
     return rcl_
 
@@ -49,7 +49,7 @@ def filmed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Annotations]
 
 @pytest.fixture
 def films(tmp_path: Path, filmed: tuple[Path, Annotations]) -> Path:
-    """A copy of the folder, beside a table of labels as a person would type it, with no more than is needed."""
+    """A copy of the folder, next to the shortest table of labels that a person would type."""
     shutil.copytree(filmed[0], tmp_path / "films")
     with (tmp_path / "labels.csv").open("w", newline="") as file:
         table = csv.writer(file)
@@ -108,7 +108,7 @@ def test_every_label_of_a_held_out_video_can_be_learned(labels: list[list[str]],
 # -- fit and detect ----------------------------------------------------------------------------------------------
 
 
-def test_from_videos_and_a_table_to_detections_of_a_video(tmp_path: Path, films: Path, run: Rcl) -> None:
+def test_fit_and_detect(tmp_path: Path, films: Path, run: Rcl) -> None:
     out = tmp_path / "run"
     status, said, notes = run("fit", films, tmp_path / "labels.csv", "--output", out)
     assert status == 0, notes
@@ -187,7 +187,7 @@ def test_fit_from_python(
     assert all(torch.equal(weights[name], others[name]) for name in weights)
 
 
-def test_a_fit_that_was_done_goes_on_only_when_asked(tmp_path: Path, films: Path, run: Rcl) -> None:
+def test_a_finished_fit_resumes_only_with_the_option(tmp_path: Path, films: Path, run: Rcl) -> None:
     arguments = ("fit", films, tmp_path / "labels.csv", "--output", tmp_path / "run")
     assert run(*arguments, "--rate", 10)[0] == 0
     kept = (tmp_path / "run" / "pack" / "annotations.json").read_text()
@@ -207,7 +207,7 @@ def test_a_fit_that_was_done_goes_on_only_when_asked(tmp_path: Path, films: Path
     assert "expected the settings that its features were extracted with" in notes
 
 
-def test_what_cannot_be_used_is_named_and_the_rest_is_fitted(tmp_path: Path, films: Path, run: Rcl) -> None:
+def test_unusable_videos_are_named_and_the_others_fitted(tmp_path: Path, films: Path, run: Rcl) -> None:
     (films / "figure-000.mp4").write_text("not a video")
     render(films / "other.mp4")
     (films / "labels.txt").touch()
@@ -235,7 +235,7 @@ def test_the_subsets_of_the_table_are_kept(tmp_path: Path, films: Path, run: Rcl
         assert "held out" not in notes
 
 
-def test_a_single_video_is_trained_on_without_an_evaluation(tmp_path: Path, films: Path, run: Rcl) -> None:
+def test_a_single_video_is_fitted_without_evaluation(tmp_path: Path, films: Path, run: Rcl) -> None:
     (tmp_path / "labels.csv").write_text("video,start,end,label\nfigure-001,1,2,a\nfigure-001,3,3.5,b\n")
     status, said, notes = run("fit", films, tmp_path / "labels.csv", "--output", tmp_path / "run")
     assert status == 0, notes
@@ -321,7 +321,7 @@ def test_wrong_options_are_one_sentence(tmp_path: Path, films: Path, run: Rcl, o
     assert not (tmp_path / "pack").exists()
 
 
-def test_options_of_backbones_are_numbers() -> None:
+def test_options_of_backbones_are_parsed() -> None:
     options = ExtractionOptions(mean="0.5,0.4, 0.3", std="1,2,3").settings()["options"]
     assert options.mean == (0.5, 0.4, 0.3)
     with pytest.raises(InputError):

@@ -251,7 +251,7 @@ def test_torchrun_starts_them_as_well(pack: Path, whole: Path, tmp_path: Path) -
     assert status == 0, notes
     assert output.count(f"Trained {EPOCHS} epochs") == 1
     assert same(whole, tmp_path / "run")
-    for wrong, message in ([], "add --resume to go on with it"), (["training.epochs=x"], "found 'x'"):
+    for wrong, message in ([], "add --resume to continue it"), (["training.epochs=x"], "found 'x'"):
         _, _, notes = run([*launcher, *arguments, *wrong])
         assert notes.count("rcl: ") == notes.count(message) == 1
 

@@ -67,7 +67,7 @@ def test_a_recipe_runs_to_the_end(tmp_path: Path, packs: dict[int, Path], recipe
     assert rcl_("evaluate", tmp_path / "detections.json", pack, "--tiou", "0.5:0.95:0.05").status == 0
 
 
-def test_scores_of_all_videos_are_wanted_before_the_first(tmp_path: Path, packs: dict[int, Path], rcl_: Rcl) -> None:
+def test_missing_scores_are_an_error_before_the_first_video(tmp_path: Path, packs: dict[int, Path], rcl_: Rcl) -> None:
     pack, run = packs[400], tmp_path / "run"
     recipe = ROOT / "configs" / "activitynet_tsn_rcl.yaml"
     assert rcl_("train", recipe, f"data.root={pack}", *QUICK, "--output", run).status == 0
@@ -80,7 +80,7 @@ def test_scores_of_all_videos_are_wanted_before_the_first(tmp_path: Path, packs:
 
 
 @pytest.mark.parametrize("name", ["gt_bmn.json", "thumos.csv"])
-def test_annotations_of_public_code_are_known_by_what_is_in_them(tmp_path: Path, name: str) -> None:
+def test_annotations_of_public_code_are_recognized_by_their_content(tmp_path: Path, name: str) -> None:
     if name.endswith("json"):
         entry = {"duration_second": 100.0, "duration_frame": 3000, "feature_frame": 2992}
         entry |= {"annotations": [{"segment": [1, 20.0], "label": "Archery"}]}

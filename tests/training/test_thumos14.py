@@ -88,7 +88,7 @@ def test_a_recipe_runs_to_the_end(tmp_path: Path, pack: Path, recipe: str, rcl_:
 
 
 class Store:
-    """Features that are counted through, so that each snippet says where it is: ``(T, 1)`` per video."""
+    """Features whose values are the snippets' positions: ``(T, 1)`` per video."""
 
     def __init__(self, *snippets: int) -> None:
         self.snippets = snippets
@@ -107,7 +107,7 @@ class Store:
 
 
 def videos_of(*instances: tuple[int, list[tuple[float, float]]]) -> VideoDataset:
-    """Videos of so many snippets with instances ``(start, length)`` in snippets; their labels are their numbers."""
+    """Videos of the given lengths with instances ``(start, length)``, all in snippets, labelled by their numbers."""
     videos = {}
     for number, (_, pairs) in enumerate(instances):
         segments = np.array([(s, s + n) for s, n in pairs], dtype=np.float64).reshape(-1, 2) / RATE
@@ -180,7 +180,7 @@ def test_actions_that_fit_in_no_window_are_named_or_refused(pack: Path, caplog: 
     with caplog.at_level(logging.WARNING, "rcl"):
         facts = load_training_data(windowed(pack, window=some, window_stride=1)).facts
     assert facts.longest == min(some, lengths[-1])
-    assert f"of 4 training instances do not fit in a window of {some} snippets" in caplog.text
+    assert f"of 4 training instances that do not fit in a window of {some} snippets" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_actions_that_fit_in_no_window_are_named_or_refused(pack: Path, caplog: 
         ({"window": 64, "window_share": 1.0}, "data.window_share"),
     ],
 )
-def test_windows_that_cannot_be_are_refused(data: dict[str, Any], named: str) -> None:
+def test_impossible_windows_are_refused(data: dict[str, Any], named: str) -> None:
     with pytest.raises(InputError, match=named):
         parse_config({"data": data}, where="test")
 
@@ -220,9 +220,7 @@ def loaded(folder: Path, *, nms: str = "gaussian", data: dict[str, Any] | None =
 
 @pytest.mark.parametrize("kind", MODELS)
 @pytest.mark.parametrize(("snippets", "window"), [(40, 40), (40, 41), (1, 64), (39, 200)])
-def test_a_video_no_longer_than_a_window_is_detected_in_as_a_whole(
-    tmp_path: Path, kind: str, snippets: int, window: int
-) -> None:
+def test_a_video_of_at_most_a_window_is_searched_whole(tmp_path: Path, kind: str, snippets: int, window: int) -> None:
     features, segments = random_features(snippets), [(0.1, 0.2), (-3.0, 100.0)]
     whole = loaded(tmp_path, **MODELS[kind])
     pieces = loaded(tmp_path, data={"window": window}, **MODELS[kind])
@@ -236,7 +234,7 @@ def test_a_video_no_longer_than_a_window_is_detected_in_as_a_whole(
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_a_long_video_is_what_its_windows_are_side_by_side(tmp_path: Path, kind: str) -> None:
+def test_a_long_video_gives_the_detections_of_its_windows(tmp_path: Path, kind: str) -> None:
     features = random_features(75)
     pieces = loaded(tmp_path, nms="none", data={"window": 32, "window_stride": 20}, **MODELS[kind])
     whole = loaded(tmp_path, nms="none", **MODELS[kind])
@@ -270,7 +268,7 @@ def test_features_beyond_the_end_of_a_video_are_not_searched(tmp_path: Path, end
 
 
 class Seer(nn.Module):
-    """A detector that knows one action when it sees all of it: so many snippets whose feature is 1."""
+    """A detector that recognizes one action if it sees all of it: a given number of snippets with the feature 1."""
 
     steps = 1
     refinement = None

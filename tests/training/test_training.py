@@ -128,7 +128,7 @@ def test_a_killed_process_leaves_a_run_that_resumes(pack: Path, tmp_path: Path) 
     assert [row["epoch"] for row in rows_of(tmp_path / "run")] == list(range(40))
 
 
-def test_two_processes_train_a_model_that_leaves_a_layer_unused(pack: Path, tmp_path: Path) -> None:
+def test_two_processes_train_a_model_with_an_unused_layer(pack: Path, tmp_path: Path) -> None:
     config = configure(pack, loss={"offsets": 0.0}, training={"epochs": 2, "batch_size": 1})
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
     command = [sys.executable, "-m", "rcl.cli", "train", str(tmp_path / "config.yaml"), "--devices", "2"]
@@ -141,7 +141,7 @@ def test_two_processes_train_a_model_that_leaves_a_layer_unused(pack: Path, tmp_
     assert Localizer.load(tmp_path / "run" / "last.ckpt", device="cpu").labels
 
 
-def test_an_interruption_ends_with_a_word_on_how_to_go_on(pack: Path, tmp_path: Path) -> None:
+def test_an_interruption_says_how_to_continue(pack: Path, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(configure(pack).model_dump(mode="json")))
     command = [sys.executable, "-m", "rcl.cli", "train", str(tmp_path / "config.yaml"), "training.epochs=10000"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -156,7 +156,7 @@ def test_an_interruption_ends_with_a_word_on_how_to_go_on(pack: Path, tmp_path: 
     assert notes == "rcl: interrupted; add --resume to the same command to continue from the last epoch.\n"
 
 
-def test_a_full_disk_is_one_sentence_and_leaves_what_was_there(pack: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_one_sentence_and_keeps_the_checkpoint(pack: Path, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(configure(pack).model_dump(mode="json")))
     command = [sys.executable, "-m", "rcl.cli", "train", str(tmp_path / "config.yaml"), "training.epochs=2"]
 
@@ -172,7 +172,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_what_was_there(pack: Path, tmp_p
         check=False,
     )
     assert run.returncode == 2, run.stderr
-    assert "expected a place to write to, found File too large; make room, and go on with --resume." in run.stderr
+    assert "expected a place to write to, found File too large; make room, and continue with --resume." in run.stderr
     assert "Traceback" not in run.stderr
     assert not (tmp_path / "run" / "last.ckpt").exists()
 
@@ -244,9 +244,7 @@ def test_the_averaging_horizon_fits_the_number_of_steps() -> None:
     assert averaging_decay(0.9, 800) == 0.9
 
 
-def test_an_output_folder_is_not_overwritten_and_a_resumed_configuration_is_the_old_one(
-    pack: Path, tmp_path: Path
-) -> None:
+def test_no_run_is_overwritten_or_resumed_with_another_configuration(pack: Path, tmp_path: Path) -> None:
     train(configure(pack, training={"epochs": 1}), tmp_path)
     with pytest.raises(InputError, match="add --resume"):
         train(configure(pack, training={"epochs": 1}), tmp_path)
@@ -317,8 +315,8 @@ def test_times_in_a_wrong_unit_are_refused_and_a_few_outside_are_counted(
     video["annotations"] = [{"segment": [1.0, 900.0], "label": "clap"}, {"segment": [800.0, 900.0], "label": "clap"}]
     (folder / "annotations.json").write_text(json.dumps(content))
     train(configure(folder, training={"epochs": 1}), tmp_path / "run")
-    assert "1 of" in caplog.text
-    assert "1 more lie outside" in caplog.text
+    assert "clipped 1 that end after the features" in caplog.text
+    assert "left out 1 outside the video" in caplog.text
     for video in content["database"].values():
         video["annotations"] = [{"segment": [5000.0, 6000.0], "label": "clap"}]
     (folder / "annotations.json").write_text(json.dumps(content))

@@ -10,14 +10,15 @@ from rich.table import Table
 from rcl.evaluation.characteristics import CHARACTERISTICS
 from rcl.evaluation.diagnosis import KINDS, Diagnosis
 from rcl.evaluation.metrics import Evaluation
+from rcl.system.errors import counted
 
 
 def evaluation_table(evaluation: Evaluation) -> Table:
-    """mAP per tIoU threshold and its average, in percent; on short instances too, where they were asked for."""
+    """mAP per tIoU threshold and its average, in percent, also of short instances if they were evaluated."""
     counts = evaluation.counts
     table = Table(
-        title=f"{counts['detections']} detections, {counts['ground_truths']} instances of {len(evaluation.labels)} "
-        f"actions in {counts['videos']} videos"
+        title=f"{counted(counts['detections'], 'detection')}, {counted(counts['ground_truths'], 'instance')} "
+        f"of {counted(len(evaluation.labels), 'action')} in {counted(counts['videos'], 'video')}"
     )
     table.add_column("mAP %")
     for threshold in evaluation.tiou_thresholds:
@@ -37,11 +38,11 @@ def evaluation_table(evaluation: Evaluation) -> Table:
 
 
 def bucket_table(diagnoses: Mapping[str, Diagnosis]) -> Table:
-    """mAP_N and missed ground truths by bucket, in percent, side by side for detectors on the same ground truth."""
+    """mAP_N and missed instances per bucket, in percent, of detectors side by side."""
     first = next(iter(diagnoses.values()))
     counts, thresholds = first.counts, first.tiou_thresholds
     table = Table(
-        title=f"{counts['ground_truths']} instances of {len(first.labels)} actions, "
+        title=f"{counted(counts['ground_truths'], 'instance')} of {counted(len(first.labels), 'action')}, "
         f"tIoU {thresholds[0]:g}" + (f" to {thresholds[-1]:g}" if len(thresholds) > 1 else "")
     )
     table.add_column("characteristic")
@@ -69,7 +70,7 @@ def bucket_table(diagnoses: Mapping[str, Diagnosis]) -> Table:
 
 
 def error_table(diagnoses: Mapping[str, Diagnosis]) -> Table:
-    """What the best 10·G detections of every class are, and what each kind of error costs, in percent."""
+    """Kinds of the best 10·G detections of every class, and the cost of each kind of error, in percent."""
     table = Table(title="best 10·G detections of every class (G: its ground truths)")
     table.add_column("kind")
     for name in diagnoses:

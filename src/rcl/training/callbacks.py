@@ -1,4 +1,4 @@
-"""Lightning callbacks of a training run: averaged weights, the table of epochs, one start for all processes."""
+"""Lightning callbacks of a training run: averaged weights, the table of epochs, a common start of all processes."""
 
 from __future__ import annotations
 
@@ -18,40 +18,43 @@ from rcl.system.text_files import write_text
 
 
 def averaging_decay(ema: float | str, steps: int) -> float:
-    """Decay of the weight average for a run of so many steps.
+    """Decay of the weight average in a run of ``steps`` steps.
 
-    ``auto`` averages over about the last tenth of the run. A fixed 0.999 looks back over a thousand steps, which in a
-    run of eight hundred is mostly the time before the model had learned anything.
+    ``auto`` averages over about the last tenth of the run. A fixed 0.999 averages over a thousand steps: in a run of
+    eight hundred, mostly steps before the model had learned anything.
+
+    >>> averaging_decay("auto", 1000), averaging_decay(0.999, 1000)
+    (0.99, 0.999)
     """
     return max(0.0, 1 - 10 / steps) if ema == "auto" else float(ema)
 
 
 class SameStart(Callback):
-    """All processes go on from the last checkpoint, or none."""
+    """Checks that either all processes resume from the last checkpoint, or none."""
 
     def __init__(self, resumes: bool, output: Path) -> None:
         self.resumes, self.output = resumes, output
 
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
-        """Ask the others.
+        """Compare with the other processes.
 
         Raises:
-            InputError: some see the checkpoint and some do not.
+            InputError: only some of them see the checkpoint.
         """
         found = gathered(self.resumes)
         if any(found) and not all(found):
             fix = "choose a folder that all nodes share"
-            expected = "the checkpoint on every node"
-            raise InputError(self.output, expected=expected, found="it on some of them", fix=fix)
+            expected = "last.ckpt on every node"
+            raise InputError(self.output, expected=expected, found="it on some of them only", fix=fix)
 
 
 class AveragedWeights(WeightAveraging):
-    """Exponential moving average of the weights, which validation and checkpoints use.
+    """Exponential moving average of the weights, for validation and checkpoints.
 
-    The decay rises as ``(1 + n) / (10 + n)`` over the first ``n`` steps, so that the initial weights are forgotten.
+    After ``n`` steps the decay is at most ``(1 + n) / (10 + n)``, so that the initial weights are soon forgotten.
 
     Args:
-        ema: share of the average that a step keeps, or ``auto``; see :func:`averaging_decay`.
+        ema: share of the average that each step keeps, or ``auto``; see :func:`averaging_decay`.
     """
 
     def __init__(self, ema: float | str) -> None:
@@ -60,7 +63,7 @@ class AveragedWeights(WeightAveraging):
         self.decay = 0.0
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Fit the horizon to the steps of this run, which are fewer on several devices."""
+        """Set the decay by the number of steps, which is smaller on several devices."""
         self.decay = averaging_decay(self.ema, int(trainer.estimated_stepping_batches))
 
     def _average(self, means: Sequence[Tensor], currents: Sequence[Tensor], count: Tensor | int) -> None:
@@ -70,19 +73,19 @@ class AveragedWeights(WeightAveraging):
 
 
 class EpochTable(Callback):
-    """``metrics.csv``: a row per epoch, rewritten whole, so that it is never cut short and a resumed run goes on."""
+    """``metrics.csv`` with a row per epoch, rewritten after each, so that it is never cut short."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: list[dict[str, float]] = []
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Add the epoch's losses, learning rate and validation mAP."""
+        """Add the losses, the learning rate and the validation mAP of the epoch."""
         validated = (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
         metrics = {
             name: float(value)
             for name, value in trainer.callback_metrics.items()
-            # Lightning keeps the last value where an epoch was not validated.
+            # Without a validation in this epoch, Lightning still has the previous value.
             if name.startswith("loss") or validated
         }
         rate = trainer.optimizers[0].param_groups[0]["lr"]
@@ -100,9 +103,9 @@ class EpochTable(Callback):
         return table.getvalue()
 
     def state_dict(self) -> dict[str, Any]:
-        """The rows so far."""
+        """The rows so far, for the checkpoint."""
         return {"rows": self.rows}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the rows up from a checkpoint."""
+        """Restore the rows from a checkpoint."""
         self.rows = state_dict["rows"]

@@ -1,4 +1,4 @@
-"""What a training run reads: annotations, features and batches, checked before any work starts."""
+"""The data of a training run: annotations, features and batches, checked before any work starts."""
 
 from __future__ import annotations
 
@@ -14,19 +14,24 @@ from rcl.data.datasets import VideoDataset, WindowDataset
 from rcl.data.feature_store import FeatureStore
 from rcl.data.formats.load import load_both
 from rcl.data.pack import find_annotations, find_features
-from rcl.detector.build import (
-    build_augmentation,
-    regular_anchors,
-    training_segments,
-)
+from rcl.detector.build import build_augmentation, regular_anchors, training_segments
 from rcl.detector.checkpoint import Facts
 from rcl.detector.config import Config, DataConfig
-from rcl.system.errors import InputError
+from rcl.system.errors import InputError, counted
 from rcl.video.settings import read_settings
+
+log = logging.getLogger("rcl")
 
 
 class TrainingData(NamedTuple):
-    """Everything that a run reads: checked before any work starts."""
+    """What a run reads.
+
+    Args:
+        training: the training videos, or windows of them.
+        validation: the validation videos; ``None`` to train without, like the next one.
+        annotations: their ground truth as it is written, which the evaluation compares with.
+        facts: what the model has to know about the data.
+    """
 
     training: VideoDataset | WindowDataset
     validation: VideoDataset | None
@@ -35,30 +40,20 @@ class TrainingData(NamedTuple):
 
 
 def load_training_data(config: Config) -> TrainingData:
-    """Read annotations, find every feature file, and learn what the model has to know of them.
+    """Read the annotations, find every feature file, and collect what the model has to know about the data.
 
     Raises:
-        InputError: what ``rcl.data.annotations`` and ``rcl.data.features`` say; a validation label that training never
-            saw.
+        InputError: annotations or features are missing or damaged; a subset has no labels; a validation label has no
+            training instance.
     """
     data = config.data
     path = data.annotations or find_annotations(data.root)
     everything, written = load_both(path)
-    subsets = [everything.subset(data.training_subset)]
-    if data.validation_subset is not None:
-        subsets.append(_validation_subset(everything, data.validation_subset))
-        if config.model.labels == "joint":
-            check_labels(*subsets)
+    subsets = _subsets(everything, config)
     store = FeatureStore(data.features or find_features(data.root), layout=data.layout)
     channels = store.check([name for subset in subsets for name in subset.videos])
-    for name, subset in zip((data.training_subset, data.validation_subset), subsets, strict=False):
-        if not subset.labels:
-            where = f"{path}, subset {name!r}"
-            fix = "annotate its videos (or train without validation: data.validation_subset=null)"
-            raise InputError(where, expected="labelled segments", found="none", fix=fix)
-    # Proposals have no labels; what the annotations have is read all the same.
-    labelled = subsets[:1] if config.model.labels == "joint" else subsets
-    labels = tuple(sorted({label for subset in labelled for label in subset.labels}))
+    _check_labelled(subsets, data, path)
+    labels = _labels(subsets, config)
     datasets = [
         VideoDataset(
             subset,
@@ -71,16 +66,7 @@ def load_training_data(config: Config) -> TrainingData:
         )
         for subset in subsets
     ]
-    rates = {datasets[0].timeline(index).snippets_per_second for index in range(len(datasets[0]))}
-    longest = float(datasets[0].longest().max(initial=0.0))
-    facts = Facts(
-        labels=labels,
-        in_channels=channels,
-        longest=min(longest, data.window) if data.window else longest,
-        # Of the files, not of what they are resized to.
-        snippets_per_second=rates.pop() if len(rates) == 1 and not data.resize else None,
-        extraction=_extraction(config),
-    )
+    facts = _facts(datasets[0], config, labels, channels)
     _check_times(datasets[0], str(path))
     training = _windows(datasets[0], data, str(path)) if data.window else datasets[0]
     if len(datasets) == 1:
@@ -89,9 +75,48 @@ def load_training_data(config: Config) -> TrainingData:
     return TrainingData(training, datasets[1], truth if config.model.labels == "joint" else truth.unlabelled(), facts)
 
 
+def _subsets(annotations: Annotations, config: Config) -> list[Annotations]:
+    """The training subset and, if the configuration has one, the validation subset."""
+    subsets = [annotations.subset(config.data.training_subset)]
+    if config.data.validation_subset is not None:
+        subsets.append(_validation_subset(annotations, config.data.validation_subset))
+        if config.model.labels == "joint":
+            check_labels(*subsets)
+    return subsets
+
+
+def _check_labelled(subsets: list[Annotations], config: DataConfig, path: object) -> None:
+    for name, subset in zip((config.training_subset, config.validation_subset), subsets, strict=False):
+        if not subset.labels:
+            where = f"{path}, subset {name!r}"
+            fix = "annotate its videos (or train without validation: data.validation_subset=null)"
+            raise InputError(where, expected="labelled segments", found="none", fix=fix)
+
+
+def _labels(subsets: list[Annotations], config: Config) -> tuple[str, ...]:
+    """The labels that the datasets number. A model of proposals ignores them, so they may differ between subsets."""
+    labelled = subsets[:1] if config.model.labels == "joint" else subsets
+    return tuple(sorted({label for subset in labelled for label in subset.labels}))
+
+
+def _facts(videos: VideoDataset, config: Config, labels: tuple[str, ...], channels: int) -> Facts:
+    """What the model has to know about the training videos."""
+    data = config.data
+    rates = {videos.timeline(index).snippets_per_second for index in range(len(videos))}
+    longest = float(videos.longest().max(initial=0.0))
+    return Facts(
+        labels=labels,
+        in_channels=channels,
+        longest=min(longest, data.window) if data.window else longest,
+        # The rate of the files. Resized features have none in common.
+        snippets_per_second=rates.pop() if len(rates) == 1 and not data.resize else None,
+        extraction=_extraction(config),
+    )
+
+
 def _extraction(config: Config) -> dict[str, Any] | None:
-    """How the features of the pack were extracted, so that the detector can do it itself."""
-    if config.data.features is not None:  # they are not the pack's
+    """How the features of the pack were extracted, so that the detector can extract them from videos itself."""
+    if config.data.features is not None:  # not those of the pack
         return None
     settings = read_settings(config.data.root)
     return settings.model_dump(mode="json") if settings else None
@@ -106,43 +131,47 @@ def _validation_subset(annotations: Annotations, name: str) -> Annotations:
 
 
 def _check_times(videos: VideoDataset, where: str) -> None:
-    """Count the instances that features do not cover: all that shows a wrong unit where no duration is known."""
+    """Warn of instances that the features do not cover. Without durations, only this reveals times in a wrong unit."""
     clipped, lost, total = videos.uncovered()
     if lost == total:
         fix = "give times in seconds and the snippet rate of the features"
         raise InputError(where, expected="instances inside their videos", found=f"none of {total}", fix=fix)
     if clipped or lost:
-        logging.getLogger("rcl").warning(
-            "%s: %d of %d training instances end after the features of their video and are clipped; "
-            "%d more lie outside or have no length and are left out",
+        log.warning(
+            "%s: of %s, clipped %d that end after the features of their video, "
+            "and left out %d outside the video or without a length",
             where,
+            counted(total, "training instance"),
             clipped,
-            total,
             lost,
         )
 
 
 def _windows(videos: VideoDataset, config: DataConfig, where: str) -> WindowDataset:
-    """The training windows, of which there must be some."""
-    assert config.window is not None  # or there is nothing to cut
+    """The training windows.
+
+    Raises:
+        InputError: no instance fits in a window.
+    """
+    assert config.window is not None
     windows = WindowDataset(videos, config.window, stride=config.window_stride, minimum_share=config.window_share)
     if not len(windows):
         expected = f"instances that fit in a window of {config.window} snippets"
         found = f"none of {windows.instances}"
         raise InputError(where, expected=expected, found=found, fix="enlarge data.window, or lower data.window_share")
     if windows.left_out:
-        logging.getLogger("rcl").warning(
-            "%s: %d of %d training instances do not fit in a window of %d snippets and are left out",
+        log.warning(
+            "%s: left out %d of %s that do not fit in a window of %d snippets",
             where,
             windows.left_out,
-            windows.instances,
+            counted(windows.instances, "training instance"),
             config.window,
         )
     return windows
 
 
 def training_dataset(config: Config, data: TrainingData) -> TrainingDataset:
-    """The training samples with the segments that they are trained on."""
+    """The training samples, each with the segments that the model is trained on."""
     anchors = regular_anchors(config.model, config.inference, longest=data.facts.longest)
     return TrainingDataset(
         data.training,
@@ -155,6 +184,7 @@ def training_dataset(config: Config, data: TrainingData) -> TrainingDataset:
 def data_loaders(
     config: Config, data: TrainingData, trainer: lightning.Trainer
 ) -> tuple[DataLoader, DataLoader | None]:
+    """Loaders of the training batches and of the validation videos, for this process of the training."""
     dataset = training_dataset(config, data)
     batches = EpochBatches(
         data.training.lengths(),
@@ -170,10 +200,10 @@ def data_loaders(
         batch_sampler=batches,
         collate_fn=collate,
         num_workers=workers,
-        persistent_workers=workers > 0,  # or every epoch would wait for new ones; a ticket says which epoch it is of
+        persistent_workers=workers > 0,  # new ones would delay every epoch; the tickets carry the epoch
     )
     if data.validation is None:
         return training, None
     own = range(trainer.global_rank, len(data.validation), trainer.world_size)
-    # A process without a video of its own detects in the first one, which counts once; see ``in_turn``.
+    # A process without a video detects in the first one, and the result is dropped; see ``in_turn``.
     return training, DataLoader(data.validation, batch_size=None, sampler=own or [0], num_workers=workers)

@@ -1,4 +1,4 @@
-"""One detector in training: its data, what it learns from a batch, how it is evaluated (Lightning runs the loop)."""
+"""A detector in training: the loss of a batch, the optimizer, and the validation. Lightning runs the loop."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ MONITORED_TIOU = np.linspace(0.3, 0.7, 5)
 
 
 class DetectorTraining(lightning.LightningModule):
-    """One detector in training.
+    """A detector in training.
 
     Args:
         model: the network.
         criterion: its losses.
-        config: section ``training``.
-        detector: ``(model, device) → Localizer``, with which validation detects.
-        annotations: the ground truth of validation, ``None`` to train without.
-        kept: plain values that every checkpoint keeps beside the weights.
+        config: section ``training`` of the configuration.
+        detector: ``(model, device) → Localizer``, which detects in the validation videos.
+        annotations: ground truth of the validation; ``None`` to train without.
+        kept: plain values that every checkpoint keeps in addition to the weights.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class DetectorTraining(lightning.LightningModule):
         self.found: list[Detections] = []
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Dropout depends on the step alone, so that a resumed run draws what an uninterrupted one would."""
+        """Seed dropout by the step, so that a resumed run draws the same numbers as an uninterrupted one."""
         seed = self.config.seed + 1_000_003 * (self.global_rank + 1)
         torch.manual_seed(seeded(seed, self.global_step).initial_seed())
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        """Eq. 8 for one batch."""
+        """The loss of one batch (eq. 8)."""
         predictions = self.model(batch.features, batch.mask, batch.anchors)
         losses = self.criterion(
             predictions, batch.segments, batch.labels, mask=batch.mask, anchor_mask=batch.anchor_mask
@@ -80,23 +80,23 @@ class DetectorTraining(lightning.LightningModule):
         return total
 
     def on_validation_epoch_start(self) -> None:
-        """Detect with the weights of this moment (the averaged ones, where training averages)."""
+        """Build the detector from the current weights: the averaged ones, if the training averages."""
         self.localizer = self.detector(self.model, self.device)
         self.found = []
 
     def validation_step(self, sample: Sample, _: int) -> None:
-        """Detect in one video of this process's share."""
+        """Detect in one of the videos of this process."""
         self.found.append(self.localizer.detect_prepared(sample.features, sample.timeline, video=sample.video))
 
     def on_validation_epoch_end(self) -> None:
-        """Average mAP of tIoU 0.3 to 0.7, the measure that ``best.ckpt`` is chosen by."""
-        assert self.annotations is not None  # validation has a dataset only where it has annotations
+        """Log the average mAP at tIoU 0.3 to 0.7, which ``best.ckpt`` is chosen by."""
+        assert self.annotations is not None  # there are validation videos only with annotations
         found = in_turn(gathered(self.found))[: len(self.annotations.videos)]
         evaluation = evaluate(Detections.concatenate(found), self.annotations, tiou_thresholds=MONITORED_TIOU)
         self.log("validation_mAP", evaluation.average_map, prog_bar=True)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """AdamW or Adam, its learning rate warmed up and then lowered."""
+        """AdamW or Adam with the schedule of :func:`learning_rate_factor`."""
         config = self.config
         kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
         optimizer = kind(self.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
@@ -119,12 +119,12 @@ class DetectorTraining(lightning.LightningModule):
             torch.nn.utils.clip_grad_norm_(rest, gradient_clip_val)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what is needed to use the model without its configuration file and its data."""
+        """Keep what it takes to use the model without its configuration file and its data."""
         checkpoint[KEY] = self.kept
 
 
 def in_turn(shares: Sequence[Sequence[Detections]]) -> list[Detections]:
-    """What the processes found, in the order of the videos, which they took in turn."""
+    """The detections of all processes in the order of the videos, which are dealt out to the processes one by one."""
     return [each for turn in zip_longest(*shares) for each in turn if each is not None]
 
 

@@ -59,7 +59,7 @@ def match_labels(labels: PathLike | Annotations, videos: Mapping[str, Path]) -> 
     """The videos that have labels.
 
     Raises:
-        InputError: there is none.
+        InputError: no video has labels.
     """
     annotations = labels if isinstance(labels, Annotations) else load_annotations(labels, clip=False)
     annotations = match_videos(annotations, videos)

@@ -1,4 +1,4 @@
-"""A training run: the folder that it leaves behind, and how it goes on after an interruption."""
+"""A training run: its folder, and how it resumes after an interruption."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from rcl.training.module import DetectorTraining
 from rcl.training.process_group import EndsTogether, is_launched
 from rcl.training.trainer import build_trainer
 
-NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)  # what the user can mend
+NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)  # the user can help
 
 
 def train(
@@ -39,32 +39,32 @@ def train(
 ) -> Path:
     """Train a detector.
 
-    With several devices or nodes there is a process for each device, which trains on its share of every batch and
-    detects in its share of the validation videos. Lightning starts the others of a machine with the same command line,
-    or torchrun and srun start all.
+    With several devices or nodes, one process per device trains on its share of every batch and detects in its share
+    of the validation videos. Lightning starts the other processes of a machine with the same command line, or torchrun
+    or srun starts them all.
 
     Args:
-        config: everything that the run depends on.
+        config: the configuration.
         output: folder for ``config.yaml``, ``metrics.csv``, ``last.ckpt`` (averaged weights of the last epoch) and
             ``best.ckpt`` (of the epoch with the best validation mAP).
-        resume: go on from ``last.ckpt`` in ``output``; the result is that of an uninterrupted run.
-        overwrite: start anew where ``output`` holds an earlier run.
-        devices: how many of the machine's accelerators, ``auto`` for all; processes on the CPU where there is none.
-        nodes: how many machines, each with so many devices.
-        callbacks: Lightning callbacks of the caller's own.
+        resume: continue from ``last.ckpt`` in ``output``; the result is that of an uninterrupted run.
+        overwrite: start anew if ``output`` holds an earlier run.
+        devices: accelerators per machine, ``auto`` for all; without accelerators, processes on the CPU.
+        nodes: machines, each with that many devices.
+        callbacks: the caller's own Lightning callbacks.
 
     Returns:
         ``output/last.ckpt``.
 
     Raises:
-        InputError: before any work starts, if the data, the configuration or the output folder will not do.
-        ProcessLost: another process of this training has ended.
+        InputError: the data, the configuration or the output folder cannot be used; raised before any work starts.
+        ProcessLost: another process of this training has died.
     """
     output = Path(output)
     trainer = build_trainer(config, output, devices=devices, nodes=nodes, callbacks=callbacks)
     with EndsTogether(trainer):
         if is_launched(trainer):
-            trainer.strategy.setup_environment()  # all meet before the data are read, whose errors only one then says
+            trainer.strategy.setup_environment()  # first, so that only one reports errors in the data
         data = load_training_data(config)
         lightning.seed_everything(config.training.seed, verbose=False)
         module = DetectorTraining(
@@ -96,38 +96,39 @@ def _fit(
     try:
         trainer.fit(module, training, validation, ckpt_path=str(last) if resumes else None, weights_only=True)
     except SystemExit as end:
-        if isinstance(end.__context__, KeyboardInterrupt):  # which Lightning answers with status 1
+        if isinstance(end.__context__, KeyboardInterrupt):  # Lightning exits with status 1
             raise KeyboardInterrupt from None
         raise
     except OSError as error:
-        if error.errno not in NO_PLACE:
+        if error.errno not in NOT_WRITABLE:
             raise
         found = error.strerror or str(error)
-        fix = "make room, and go on with --resume"
+        fix = "make room, and continue with --resume"
         raise InputError(error.filename or output, expected="a place to write to", found=found, fix=fix) from None
 
 
 def _claim(output: Path, config: Config, *, resume: bool, overwrite: bool) -> None:
-    """Check that the folder may be used; it is ours from here on."""
+    """Check that the run may use the folder, and write ``config.yaml``."""
     last = output / "last.ckpt"
     if overwrite:
         for name in ("last.ckpt", "best.ckpt", "metrics.csv"):
             (output / name).unlink(missing_ok=True)
     if last.exists() and not resume:
-        fix = "add --resume to go on with it, or choose another folder"
-        raise InputError(output, expected="a new folder for the run", found="the run of an earlier command", fix=fix)
+        fix = "add --resume to continue it, or choose another folder"
+        raise InputError(output, expected="a new folder", found="an earlier run", fix=fix)
     if last.exists():
         kept = read_checkpoint(last)
         if not kept.resumable:
             fix = "start a run in another folder"
-            raise InputError(last, expected="the state of a training", found="weights alone", fix=fix)
+            raise InputError(last, expected="the state of a training", found="weights only", fix=fix)
         _check_same(config, kept.config, where=str(last))
     write_text(output / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
 
 def _check_same(config: Config, kept: Config, *, where: str) -> None:
     now, then = _flat(config.model_dump(mode="json")), _flat(kept.model_dump(mode="json"))
-    # A longer training has another schedule; a moved pack or another number of loading processes changes nothing.
+    # A moved pack and another number of loading processes do not change the result. A longer training does: its
+    # learning rate follows another schedule.
     free = {"data.root", "data.annotations", "data.features", "training.workers"}
     changed = [key for key in now if now[key] != then.get(key) and key not in free]
     if changed:
@@ -136,7 +137,7 @@ def _check_same(config: Config, kept: Config, *, where: str) -> None:
             where,
             expected=f"the configuration that the run was started with ({key}={then.get(key)!r})",
             found=f"{key}={now[key]!r}",
-            fix="resume with the old values, or start a run in another folder",
+            fix="resume with the old value, or start a run in another folder",
         )
 
 

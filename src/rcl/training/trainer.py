@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
 
 from rcl.detector.config import Config
-from rcl.system.errors import InputError
+from rcl.system.errors import InputError, counted
 from rcl.training.callbacks import AveragedWeights, EpochTable
 from rcl.training.process_group import EndsAtOnce, Processes
 
@@ -21,6 +21,18 @@ from rcl.training.process_group import EndsAtOnce, Processes
 def build_trainer(
     config: Config, output: Path, *, devices: int | str, nodes: int, callbacks: Sequence[Callback]
 ) -> lightning.Trainer:
+    """The trainer of a configuration.
+
+    Args:
+        config: the configuration.
+        output: folder for checkpoints and ``metrics.csv``.
+        devices: accelerators per node, or processes on a CPU; ``auto`` for all accelerators.
+        nodes: machines.
+        callbacks: the caller's own callbacks.
+
+    Raises:
+        InputError: there are fewer devices, or the processes that were started do not match devices and nodes.
+    """
     options = config.training
     own: list[Callback] = [EpochTable(output / "metrics.csv"), EndsAtOnce()]
     if options.ema is not None:
@@ -38,7 +50,7 @@ def build_trainer(
         max_epochs=options.epochs,
         devices=devices,
         num_nodes=nodes,
-        strategy="auto" if int(devices) * nodes == 1 else Processes(find_unused_parameters=_leaves_out(config)),
+        strategy="auto" if int(devices) * nodes == 1 else Processes(find_unused_parameters=_may_be_unused(config)),
         precision=_precision(options.precision),
         gradient_clip_val=options.clip_norm,
         check_val_every_n_epoch=options.validate_every,
@@ -52,8 +64,8 @@ def build_trainer(
     )
 
 
-def _leaves_out(config: Config) -> bool:
-    """Whether a layer may be without a gradient, for which the processes would wait: one that no loss looks at."""
+def _may_be_unused(config: Config) -> bool:
+    """Whether no loss depends on some layer. The processes would wait for its gradient."""
     loss = config.loss
     weights = (loss.classification, loss.regression, loss.offsets, loss.labels, loss.boundaries)
     return not all(weights) or config.model.labels == "none"
@@ -62,15 +74,15 @@ def _leaves_out(config: Config) -> bool:
 def _check_devices(devices: int, nodes: int) -> None:
     gpus = torch.cuda.device_count()
     if gpus and devices > gpus:
-        expected, fix = f"at most the {gpus} of this machine", "lower it, and see --nodes for several machines"
+        expected, fix = f"at most {counted(gpus, 'GPU')}", "lower it, or use several machines with --nodes"
         raise InputError("--devices", expected=expected, found=str(devices), fix=fix)
     wanted, started = devices * nodes, _started()
     if started not in (None, wanted):
         raise InputError(
             "--devices, --nodes",
-            expected=f"as many devices as processes were started, {started}",
+            expected=f"{started} devices in total, one per started process",
             found=f"{devices} on each of {nodes} nodes" if nodes > 1 else str(devices),
-            fix="give --devices and --nodes as torchrun or srun has them",
+            fix="use the numbers that torchrun or srun was given",
         )
     needed = [name for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK") if name not in os.environ]
     if nodes > 1 and started is None and needed:
@@ -84,7 +96,7 @@ def _check_devices(devices: int, nodes: int) -> None:
 
 
 def _started() -> int | None:
-    """How many processes torchrun or srun has started; ``None`` where it was neither."""
+    """The number of processes that torchrun or srun has started; ``None`` without them."""
     name = "WORLD_SIZE" if "TORCHELASTIC_RUN_ID" in os.environ else "SLURM_STEP_NUM_TASKS"
     return int(os.environ[name]) if name in os.environ else None
 
