@@ -113,14 +113,13 @@ def fit(
 
     >>> import rcl
     >>> result = rcl.fit("videos", "labels.csv", "run")  # doctest: +SKIP
-    >>> result.evaluation.average_map  # doctest: +SKIP
-    0.61
-    >>> result.localizer.detect("new.mp4")  # doctest: +SKIP
+    >>> print(f"average mAP {result.evaluation.average_map:.1%}")  # doctest: +SKIP
+    >>> detections = result.localizer.detect("new.mp4")  # doctest: +SKIP
 
     Args:
         videos: folder of videos, or several files and folders.
         labels: table ``video,start,end,label[,subset]`` in seconds, another file that ``load_annotations`` reads, or
-            its content. Without a subset, a fifth of the videos is held out for the evaluation.
+            annotations. Without subsets, a fifth of the videos is held out for the evaluation.
         output: folder for ``pack`` (features), ``config.yaml``, ``last.ckpt``, ``best.ckpt``, ``metrics.csv``,
             ``detections.json`` and ``evaluation.json``.
         backbone: ``motion``, ``hf:NAME_OR_FOLDER``, ``i3d:CHECKPOINT``, ``onnx:FILE`` or ``torchscript:FILE``.
@@ -166,7 +165,7 @@ def _check_output(output: Path, *, resume: bool, overwrite: bool) -> bool:
     """Whether there is a training to resume.
 
     Raises:
-        InputError: there is one, but it shall neither be resumed nor overwritten.
+        InputError: there is one, and neither ``resume`` nor ``overwrite`` is set.
     """
     exists = (output / "last.ckpt").exists()
     if exists and not (resume or overwrite):
