@@ -321,7 +321,7 @@ def test_the_longest_piece_does_not_grow_with_the_video(monkeypatch: pytest.Monk
     for snippets in (1000, 2000, 4000):
         sizes.clear()
         detect(localizer, make_features(snippets), 100)
-        assert max(sizes) <= 4 * 100 + 2 * localizer.model.radius  # type: ignore[operator, union-attr]  # moved ones too
+        assert max(sizes) <= 4 * 100 + 2 * localizer.model.sight.radius  # type: ignore[operator, union-attr]  # moved ones too
         encoded[snippets] = sum(sizes)
     assert encoded[4000] == pytest.approx(4 * encoded[1000], rel=0.2)
 

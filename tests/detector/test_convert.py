@@ -73,11 +73,11 @@ def test_another_length_than_the_file_says_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("labels", ["joint", "none"])
 def test_every_encoder_takes_every_head(tmp_path: Path, pack: Path, encoder: str, head: str, labels: str) -> None:
     widths = {"channels": 8} | ({"layers": 2} if encoder == "temporal" else {"groups": 4})
-    refined = {"steps": 2 if head == "continuous" and labels == "joint" else 1}
-    model = {"encoder": {"name": encoder, **widths}, "head": head, "channels": 8, "labels": labels, "points": 4}
+    own = {"map_channels": 8} if head == "grid" else {"steps": 2 if labels == "joint" else 1}
+    options = {"name": head, "channels": 8, "points": 4, **own}
     values = {
         "data": {"root": str(pack), "resize": 12},
-        "model": {**model, **refined, "map_channels": 8},
+        "model": {"encoder": {"name": encoder, **widths}, "head": options, "labels": labels},
         "sampling": {"regular": 1000, "scale_invariant": 0},
         "training": {"epochs": 1, "batch_size": 8},
         "inference": {"anchors": "grid", "top": 10},

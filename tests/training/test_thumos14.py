@@ -273,7 +273,7 @@ class Seer(nn.Module):
     """A detector that knows one action when it sees all of it: so many snippets whose feature is 1."""
 
     steps = 1
-    refinement = None
+    sight = None
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -304,7 +304,8 @@ def test_an_action_is_found_wherever_it_is(data: st.DataObject) -> None:
     features = np.zeros((snippets, 1), dtype=np.float32)
     features[start : start + size] = 1
     model: Any = Seer(size)
-    options: dict[str, Any] = {"labels": (), "in_channels": 1, "anchors": grid, "decoder": Decoder(), "device": "cpu"}
+    options: dict[str, Any] = {"labels": (), "in_channels": 1, "anchors": grid, "device": "cpu"}
+    options["decoder"] = Decoder(classification_power=1.0, regression_power=1.0)
     seer = Localizer(model, window=window, window_stride=stride, **options)
     clip, timeline = seer.prepare(features, RATE)
     end_seconds = data.draw(st.sampled_from([np.inf, (start + size) / RATE]))  # features may reach beyond the video

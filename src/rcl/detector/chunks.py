@@ -10,17 +10,11 @@ import torch
 from torch import Tensor
 
 from rcl.data.segments import length
+from rcl.models.detector import Sight
 from rcl.models.predictions import AnchorScores, Predictions
 
 MOVEMENT = 0.5  # lengths that a segment may move within its piece; what moves further may be asked again
 _PART = 1 << 18  # segments whose place is computed at a time
-
-
-class Sight(NamedTuple):
-    """How far an answer sees: ``context`` of the look-up, in lengths, and ``radius`` of the encoder, in snippets."""
-
-    context: float
-    radius: int
 
 
 class Answer(NamedTuple):

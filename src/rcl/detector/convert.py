@@ -59,11 +59,12 @@ def convert(source: PathLike, output: PathLike, *, network: Literal["bmn", "gtad
 
 def _model(facts: BMNFacts | GTADFacts) -> dict[str, Any]:
     """Section ``model`` of the network that the facts describe."""
-    common = {"head": "grid", "steps": 1, "channels": 512, "labels": "none", "dropout": 0, "context": 0.5}
+    head: dict[str, Any] = {"name": "grid", "channels": 512, "context": 0.5}
     if isinstance(facts, GTADFacts):
-        encoder = {"name": "gtad", "channels": facts.channels}
-        encoder |= {"inner_bins": facts.inner_bins, "context_bins": facts.context_bins}
-        return {**common, "encoder": encoder, "map_kernel": facts.kernel}
-    encoder = {"name": "bmn", "channels": facts.channels, "proposal_channels": facts.proposal_channels}
-    sampling = {"points": 32, "subpoints": 3, "convention": "bmn"}
-    return {**common, **sampling, "encoder": encoder, "map_rows": facts.rows}
+        bins = {"inner_bins": facts.inner_bins, "context_bins": facts.context_bins}
+        encoder: dict[str, Any] = {"name": "gtad", "channels": facts.channels, **bins}
+        head |= {"kernel": facts.kernel}
+    else:
+        encoder = {"name": "bmn", "channels": facts.channels, "proposal_channels": facts.proposal_channels}
+        head |= {"points": 32, "subpoints": 3, "convention": "bmn", "rows": facts.rows}
+    return {"encoder": encoder, "head": head, "labels": "none"}

@@ -20,13 +20,13 @@ from rcl.data.resizing import METHODS
 from rcl.data.segments import Timeline, clip, length
 from rcl.data.windows import centred_starts, merge_windows, window_starts
 from rcl.detector import chunks
-from rcl.detector.build import Detector, build_decoder, build_model, regular_anchors
+from rcl.detector.build import build_decoder, build_model, regular_anchors
 from rcl.detector.checkpoint import Checkpoint, Facts, read_checkpoint
 from rcl.detector.config import Config
 from rcl.models.decoding import Candidates, Decoded, Decoder
+from rcl.models.detector import Detector, Sight
 from rcl.models.encoding import Place
 from rcl.models.predictions import AnchorScores, Predictions
-from rcl.models.rcl import RCL
 from rcl.models.sampling import Anchors, Lattice
 from rcl.system.device import best_device, trim_heap
 from rcl.system.errors import InputError
@@ -141,7 +141,7 @@ class Localizer:
         self.declared_rate = declared_rate
         self.layout = layout
         self.extractor = extractor
-        radius = (model.radius or 0) if isinstance(model, RCL) else 0
+        radius = model.sight.radius if model.sight else 0
         self.chunk = chunk or max(CHUNK_SNIPPETS, CHUNK_RADII * radius)
 
     @classmethod
@@ -458,7 +458,8 @@ class Localizer:
         decoder, model = self.decoder.scaled(snippets), self.model
         # At least one frame long (paper 3.3); of a feature sequence the frame is the snippet.
         limits = {"end": end, "minimum_length": 1.0}
-        if snippets <= self.chunk or not isinstance(model, RCL) or model.radius is None:
+        sight = model.sight
+        if snippets <= self.chunk or sight is None:
             anchors = self.anchors(snippets).segments
             found = decoder.select(self._query(self._encode(features[:, :]), anchors, steps=steps), **limits)
             progress(1.0)
@@ -468,8 +469,7 @@ class Localizer:
             piece = self._encode(features[:, first:last])
             return self._query(piece._replace(place=Place(first, snippets), boundaries=None), segments, steps=steps)
 
-        sight = chunks.Sight(model.embedding.alignment.context, model.radius)
-        boundaries = self._boundaries(features, model) if decoder.asks_boundaries else None
+        boundaries = self._boundaries(features, sight) if decoder.asks_boundaries else None
         number, groups = self._groups(snippets, sight)
         candidates, done = Candidates(decoder, **limits), 0
         for positions, predictions in chunks.answers(groups, ask, snippets=snippets, chunk=self.chunk, sight=sight):
@@ -480,7 +480,7 @@ class Localizer:
             progress(done / number)
         return candidates.best()
 
-    def _groups(self, snippets: int, sight: chunks.Sight) -> tuple[int, Iterable[chunks.Group]]:
+    def _groups(self, snippets: int, sight: Sight) -> tuple[int, Iterable[chunks.Group]]:
         """How many anchors a video has, and those that share a piece; a lattice makes them as they are asked for."""
         if isinstance(self.anchors, Lattice):
             width = partial(chunks.tile_width, chunk=self.chunk, context=sight.context)
@@ -489,12 +489,12 @@ class Localizer:
         span = partial(chunks.span, context=sight.context, snippets=snippets)
         return len(anchors), chunks.groups(anchors, self.chunk, span)
 
-    def _boundaries(self, features: Features, model: RCL) -> Tensor | None:
+    def _boundaries(self, features: Features, sight: Sight) -> Tensor | None:
         """The boundary logits ``(1, 2, T)`` of ``features (C, T)``, in chunks; ``None`` without a boundary head."""
         found = []
-        for piece, own in chunks.pieces(features.shape[1], self.chunk, (model.radius or 0) + 1):
+        for piece, own in chunks.pieces(features.shape[1], self.chunk, sight.radius + 1):
             part = features[:, piece][None].to(self.device)
-            encoded = model.encoder(part, torch.ones(1, part.shape[2], dtype=torch.bool, device=self.device))
+            encoded = self.model.encoder(part, torch.ones(1, part.shape[2], dtype=torch.bool, device=self.device))
             if encoded.boundaries is None:
                 return None
             found.append(encoded.boundaries[..., own].float().cpu())
