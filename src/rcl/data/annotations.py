@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -95,6 +95,27 @@ class Annotations:
                 fix="choose a subset that the file has, or mark videos as such in the file",
             )
         return replace(self, videos=videos)
+
+    def with_subset(self, name: str) -> Annotations:
+        """The same videos, all in the subset ``training``, ``validation`` or ``testing``."""
+        return replace(self, videos={key: replace(video, subset=name) for key, video in self.videos.items()})
+
+    @classmethod
+    def merge(cls, parts: Sequence[Annotations]) -> Annotations:
+        """The videos of several files, in order.
+
+        Raises:
+            InputError: two files have the same video.
+        """
+        videos, sources = dict[str, VideoAnnotation](), dict[str, str]()
+        for part in parts:
+            for name, video in part.videos.items():
+                if name in videos:
+                    found = f"it in {sources[name]} and in {part.source}"
+                    fix = "leave one of them out"
+                    raise InputError(f"video {name!r}", expected="each video in one file", found=found, fix=fix)
+                videos[name], sources[name] = video, part.source
+        return cls(videos, source=", ".join(part.source for part in parts))
 
 
 def check_labels(training: Annotations, other: Annotations) -> None:
