@@ -67,6 +67,14 @@ def load_both(path: PathLike) -> tuple[Annotations, Annotations]:
 def save_annotations(annotations: Annotations, path: PathLike) -> None:
     """Write ActivityNet's JSON at full precision, whole or not at all.
 
+    >>> import pathlib, tempfile, numpy as np
+    >>> from rcl.data.annotations import VideoAnnotation
+    >>> video = VideoAnnotation("clip", "training", 10.0, None, np.array([[1.5, 4.0]]), ("jump",))
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "labels.json")
+    >>> save_annotations(Annotations({"clip": video}), path)
+    >>> load_annotations(path).videos["clip"].labels
+    ('jump',)
+
     Raises:
         InputError: the path does not end in ``.json`` or cannot be written.
     """

@@ -43,8 +43,10 @@ def save_detections(detections: Detections, path: PathLike) -> None:
     Numbers keep full precision and the file is written whole or not at all. Videos without a detection are kept: an
     empty list in JSON, a row with nothing but the name in CSV. JSON groups the detections by video.
 
-    >>> save_detections(Detections.empty(), "none.json")
-    >>> load_detections("none.json")
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "none.json")
+    >>> save_detections(Detections.empty(), path)
+    >>> load_detections(path)
     Detections(0 in 0 videos, 0 labels)
 
     Raises:
