@@ -49,7 +49,7 @@ class Detections:
         scores: ``(K,)`` float64, in [0, 1] for our own detector, any finite number in a file from elsewhere.
 
     Raises:
-        InputError: a column has another length or shape, an index points nowhere, a number is not finite, an end
+        InputError: a column has another length or shape, an index is outside its list, a number is not finite, an end
             lies before its start, or a name is listed twice.
     """
 
@@ -124,13 +124,13 @@ class Detections:
 
     @classmethod
     def empty(cls) -> Detections:
-        """No detection of no video."""
+        """Detections without any video."""
         none = np.zeros(0, dtype=np.int64)
         return cls((), none, np.zeros((0, 2)), (), none, np.zeros(0))
 
     @classmethod
     def concatenate(cls, parts: Sequence[Detections]) -> Detections:
-        """All detections of all parts in order; names that occur in several parts are the same video or label."""
+        """The detections of all parts, in order; a name in several parts is one video or label."""
         videos = {name: i for i, name in enumerate(dict.fromkeys(n for part in parts for n in part.videos))}
         labels = {name: i for i, name in enumerate(dict.fromkeys(n for part in parts for n in part.labels))}
         none = Detections.empty()
@@ -147,10 +147,10 @@ class Detections:
         """The detections of one video, in order; ``labels`` stay as they are.
 
         Raises:
-            InputError: there is no video of that name.
+            InputError: no video has that name.
         """
         if name not in self.videos:
-            found = f"{len(self.videos)} others ({listed(self.videos)})" if self.videos else "no video"
+            found = f"{counted(len(self.videos), 'other')} ({listed(self.videos)})" if self.videos else "no video"
             raise InputError("detections", expected=f"the video {name!r}", found=found, fix="check the name")
         rows = np.flatnonzero(self.video_index == self.videos.index(name))
         return replace(self._take(rows), videos=(name,), video_index=np.zeros(len(rows), dtype=np.int64))
@@ -219,7 +219,11 @@ class Detections:
         )
 
     def top(self, k: int) -> Detections:
-        """The ``k`` best of each video: by video, then higher score first, then input order. Keeps all videos."""
+        """The ``k`` best of each video: by video, then higher score first, then input order. All videos are kept.
+
+        Raises:
+            InputError: ``k`` is negative.
+        """
         if k < 0:
             raise InputError("top", expected="a count of 0 or more", found=str(k), fix="correct the count")
         order = np.lexsort((-self.scores, self.video_index))  # (K,), stable

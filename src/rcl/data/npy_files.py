@@ -17,6 +17,11 @@ _LONGEST_HEAD = 2**16  # bytes; the shape and type of an array take a few dozen
 
 
 def npy_head(stream: BinaryIO, size: int) -> Head:
+    """Shape and type of the array in a stream of ``size`` bytes.
+
+    Raises:
+        Defect: the stream is too short for them, or they are Python objects.
+    """
     return _npy_layout(stream, size)[0]
 
 
@@ -37,11 +42,13 @@ def _npy_layout(stream: BinaryIO, size: int) -> tuple[Head, Literal["C", "F"]]:
 
 
 def head_of_npy(path: Path, video: str | None) -> Head:
+    """Shape and type of the array; the arguments are those of all formats."""
     with path.open("rb") as stream:
         return npy_head(stream, os.fstat(stream.fileno()).st_size)
 
 
 def read_npy(path: Path, video: str | None) -> np.ndarray:
+    """The whole array."""
     with path.open("rb") as stream:
         npy_head(stream, path.stat().st_size)
         stream.seek(0)
@@ -49,6 +56,11 @@ def read_npy(path: Path, video: str | None) -> np.ndarray:
 
 
 def map_npy(path: Path, video: str | None, head: Head, part: Part) -> np.ndarray:
+    """A part of the array, mapped into memory.
+
+    Raises:
+        Defect: the array is not as ``head`` says.
+    """
     # Mapped anew for every part, after a look at its length: a mapped file that is cut short ends the process (SIGBUS).
     # A file that is replaced by renaming, as `write_file` does, stays whole for those who have it open.
     with path.open("rb") as stream:
