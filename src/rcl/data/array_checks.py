@@ -53,7 +53,7 @@ def choose_array(names: Sequence[str], video: str | None) -> str:
     """The name of the array of a video; in a file with one array it is that one.
 
     Raises:
-        Defect: there are several, none of that name.
+        Defect: the file has several, and none with that name.
     """
     if video in names or len(names) == 1:
         return video if video is not None and video in names else names[0]

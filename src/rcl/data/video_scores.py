@@ -117,7 +117,7 @@ class VideoScores:
         """Check that there are scores of these labels, such as those of the ground truth.
 
         Raises:
-            InputError: there are none of some; the message names these and similar labels.
+            InputError: some have no scores; the message names these and similar labels.
         """
         unknown = sorted(set(labels) - set(self.labels))
         if not unknown:

@@ -227,10 +227,10 @@ def _open(path: Path, *, tools: bool = False, fps: float | None = None) -> _File
 
 
 def _filled(annotations: Annotations) -> Annotations:
-    """The annotations, if there is a video.
+    """The annotations, if they have a video.
 
     Raises:
-        InputError: there is none.
+        InputError: they have none.
     """
     if not annotations.videos:
         where, fix = annotations.source or "annotations", "give a file with some"
