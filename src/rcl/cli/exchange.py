@@ -13,10 +13,9 @@ from rcl.cli.console import notes
 from rcl.data.annotations import Annotations, to_subset
 from rcl.data.detections import Detections
 from rcl.data.formats import elan, label_studio, table, via
-from rcl.data.formats.annotation_tools import FORMATS, format_of, merge, read
-from rcl.data.formats.exported import Exported, with_subset
-from rcl.data.formats.load import save_annotations
-from rcl.data.formats.results import load_detections, save_detections
+from rcl.data.formats.exported import FORMATS, Exported
+from rcl.data.formats.load import import_annotations, load_content, save_annotations
+from rcl.data.formats.results import save_detections
 from rcl.data.pack import find_annotations
 from rcl.system.errors import Defect, InputError, listed
 from rcl.system.text_files import extension_of
@@ -44,14 +43,12 @@ def export(
         raise InputError("--format", expected=listed(FORMATS), found=format_, fix="correct it")
     _check_rate(fps)
     path = find_annotations(input_) if input_.is_dir() else input_
-    content: Annotations | Detections
-    if format_of(path) == "detections":
-        content = _best(load_detections(path), min_score, top)
-    else:
-        if min_score is not None or top is not None:
-            option = "--min-score" if min_score is not None else "--top"
-            raise InputError(option, expected="detections", found="annotations, without scores", fix="leave it out")
-        content = read(path, fps=fps)
+    content = load_content(path, fps=fps)
+    if isinstance(content, Detections):
+        content = _best(content, min_score, top)
+    elif min_score is not None or top is not None:
+        option = "--min-score" if min_score is not None else "--top"
+        raise InputError(option, expected="detections", found="annotations, without scores", fix="leave it out")
     files = _files_of([*content.videos], videos) if videos else {}
     exported = Exported.of(content, files)
     if format_ == "label-studio":
@@ -88,10 +85,10 @@ def import_(
     """Read what an annotation tool saved, and write annotations to train and evaluate on."""
     _check_rate(fps)
     extension_of(output, (".json", ".csv"))
-    annotations = merge([read(path, fps=fps) for path in inputs])
+    annotations = Annotations.merge([import_annotations(path, fps=fps) for path in inputs])
     if subset:
         try:
-            annotations = with_subset(annotations, to_subset(subset))
+            annotations = annotations.with_subset(to_subset(subset))
         except Defect as defect:
             raise defect.at("--subset") from None
     if output.suffix.lower() == ".csv":

@@ -57,7 +57,7 @@ class AnnotationFile:
         self._lock = threading.Lock()
         if path.exists():
             self.read()
-            if is_thumos14(path) if self._is_table else is_bmn(read_json(path)):
+            if is_thumos14(read_text(path)) if self._is_table else is_bmn(read_json(path)):
                 fix = "name another file, which will be made"
                 found = "a format of public code, which is only read"
                 raise InputError(path, expected="ActivityNet's JSON or a table", found=found, fix=fix)
