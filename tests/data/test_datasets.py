@@ -15,6 +15,7 @@ from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.batches import Augmentation, EpochBatches, TrainingDataset, collate, pad_features, seeded
 from rcl.data.datasets import Sample, VideoDataset
 from rcl.data.feature_store import FeatureStore
+from rcl.data.preparation import Preparation
 from rcl.data.segments import Timeline
 from rcl.system.errors import InputError
 
@@ -146,7 +147,7 @@ def dataset(tmp_path, videos, features, **options):
     for annotation, array in zip(videos, features, strict=True):
         np.save(tmp_path / f"{annotation.name}.npy", np.asarray(array, dtype=np.float32))
     annotations = Annotations({annotation.name: annotation for annotation in videos})
-    return VideoDataset(annotations, FeatureStore(tmp_path), ("jump", "run"), **options)
+    return VideoDataset(annotations, FeatureStore(tmp_path), ("jump", "run"), Preparation(**options))
 
 
 def numbered(snippets, channels=3):

@@ -46,8 +46,8 @@ def make_localizer(
         for readout in (model.readout, *([model.refinement.update] if model.refinement else [])):
             readout.offsets.weight *= movement
     localizer = Localizer.from_model(model.double(), config, facts, device="cpu")
-    assert isinstance(localizer.anchors, Lattice)
-    localizer.anchors = LatticeInDouble(*astuple(localizer.anchors))
+    assert isinstance(localizer.search.anchors, Lattice)
+    localizer.search.anchors = LatticeInDouble(*astuple(localizer.search.anchors))
     return localizer
 
 
@@ -64,7 +64,7 @@ def in_single_precision(**options: Any) -> Localizer:
     """As detectors are, with chunks of 100 snippets."""
     config = tiny_config(data={"scale": 2.0, **options}, inference={"top": 50})
     localizer = Localizer.from_model(random_model(config), config, replace(FACTS, longest=20.0), device="cpu")
-    localizer.chunk = 100
+    localizer.search.chunk = 100
     return localizer
 
 
@@ -74,7 +74,7 @@ def make_features(snippets: int, seed: int = 0) -> Tensor:
 
 
 def detect(localizer: Localizer, features: Tensor, chunk: int, *, end: float = float("inf")) -> Detections:
-    localizer.chunk = chunk
+    localizer.search.chunk = chunk
     return localizer.detect_prepared(features, Timeline(1.0, end_seconds=end), video="long")
 
 
@@ -88,13 +88,13 @@ def assert_same(found: Detections, expected: Detections) -> None:
 def spy_on_sizes(localizer: Localizer, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The lengths of all pieces that are encoded from now on."""
     sizes: list[int] = []
-    encode = localizer._encode
+    encode = localizer.search.encode
 
     def noted(features: Tensor) -> Any:
         sizes.append(features.shape[1])
         return encode(features)
 
-    monkeypatch.setattr(localizer, "_encode", noted)
+    monkeypatch.setattr(localizer.search, "encode", noted)
     return sizes
 
 
@@ -138,7 +138,7 @@ def test_in_single_precision_scores_differ_by_rounding_alone() -> None:
 
 def test_windows_longer_than_a_chunk_are_searched_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     localizer, features = make_localizer(longest=20.0, movement=0.1), make_features(500)
-    localizer.window = 300
+    localizer.search.window = 300
     once = detect(localizer, features, 300)
     sizes = spy_on_sizes(localizer, monkeypatch)
     assert_same(detect(localizer, features, 40), once)
@@ -228,7 +228,7 @@ def test_stored_features_give_what_those_in_memory_give(tmp_path: Path, kind: st
     array = make_features(300).T.numpy().astype(np.float16)  # (T, C)
     save(tmp_path, array)
     localizer = in_single_precision(layout=layout)
-    localizer.window = window
+    localizer.search.window = window
     found = localizer.detect(next(tmp_path.iterdir()), 5.0, video="long")
     expected = localizer.detect(array.astype(np.float32), 5.0, video="long")
     np.testing.assert_array_equal(found.scores, expected.scores)
@@ -247,8 +247,8 @@ def test_no_more_than_a_piece_is_read_at_a_time(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(StoredFeatures, "read", noted)
     localizer.detect(tmp_path / "long.npy", 5.0)
     assert max(sizes) < 500
-    assert localizer.resize is None
-    localizer.resize, sizes[:] = 100, []
+    assert localizer.preparation.resize is None
+    localizer.preparation, sizes[:] = replace(localizer.preparation, resize=100), []
     localizer.detect(tmp_path / "long.npy", 5.0)
     assert sizes == [2000]
 
@@ -294,14 +294,14 @@ def test_a_file_that_is_cut_while_it_is_searched_is_an_error_of_the_file(tmp_pat
 def test_segments_that_leave_their_piece_are_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     localizer, features = CASES["m3-far"], make_features(400)
     asked: list[int] = []
-    query = localizer._query
+    query = localizer.search.query
 
     def noted(encoding: Any, anchors: Tensor, **options: Any) -> Any:
         asked.append(len(anchors))
         return query(encoding, anchors, **options)
 
-    monkeypatch.setattr(localizer, "_query", noted)
-    number = len(localizer.anchors(400).segments)
+    monkeypatch.setattr(localizer.search, "query", noted)
+    number = len(localizer.search.anchors(400).segments)
     found = detect(localizer, features, 40)
     assert sum(asked) > number
     asked.clear()
@@ -328,7 +328,7 @@ def test_the_longest_piece_does_not_grow_with_the_video(monkeypatch: pytest.Monk
 
 def test_progress_grows_to_one() -> None:
     localizer = make_localizer()
-    localizer.chunk, told = 50, list[float]()
+    localizer.search.chunk, told = 50, list[float]()
     localizer.detect_prepared(make_features(300), Timeline(1.0), video="long", progress=told.append)
     assert len(told) > 4
     assert told == sorted(told)

@@ -20,10 +20,10 @@ from rcl.training.run import train
 
 def maps_of(localizer: Localizer, features: np.ndarray) -> torch.Tensor:
     """``(2, T, T)``: regression and classification of cell (duration, start), −1 where there is none."""
-    snippets = localizer.resize
+    snippets = localizer.preparation.resize
     clip, _ = localizer.prepare(features, 1.0)
-    segments = localizer.anchors(snippets).segments
-    predictions = localizer._query(localizer._encode(clip), segments)
+    segments = localizer.search.anchors(snippets).segments
+    predictions = localizer.search.query(localizer.search.encode(clip), segments)
     start, duration = segments[:, 0].long(), (segments[:, 1] - segments[:, 0]).long() - 1
     maps = torch.full((2, snippets, snippets), -1.0)
     step = predictions.steps[0]

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -20,9 +20,11 @@ from rcl.data.detections import Detections
 from rcl.data.resizing import resize
 from rcl.data.segments import clip
 from rcl.detector.checkpoint import KEY, read_checkpoint
+from rcl.detector.encoded_video import EncodedVideo
 from rcl.detector.localizer import Localizer
 from rcl.system.errors import InputError
 from rcl.training.data import load_training_data
+from rcl.video.extraction import FeatureExtractor
 from untrained import FACTS, content, random_model, save_untrained, tiny_config
 
 SNIPPETS, RATE = 90, 5.0
@@ -95,9 +97,9 @@ def test_anchors_in_one_query_or_in_parts(
 ) -> None:
     path = save_untrained(tmp_path / "a.ckpt", model={"encoder": encoder}, inference={"boundary_power": 0.5})
     localizer = Localizer.load(path)
-    assert len(localizer.anchors(SNIPPETS).segments) > 250  # more than two parts
+    assert len(localizer.search.anchors(SNIPPETS).segments) > 250  # more than two parts
     once = localizer.detect(features, RATE)
-    monkeypatch.setattr("rcl.detector.localizer.ANCHORS_PER_QUERY", 100)
+    monkeypatch.setattr("rcl.detector.search.ANCHORS_PER_QUERY", 100)
     assert_same(localizer.detect(features, RATE), once, atol=1e-6)
 
 
@@ -161,9 +163,9 @@ def test_segments_are_scored_one_by_one_as_together(localizer: Localizer, featur
 
 @pytest.mark.parametrize(
     "segment",
-    [(0, 18), (-4, 3.3), (17, 40), (-1000, 1000), (4, 4 + 1e-9), (0, 1e-30), (17.9999, 18), (-50, -40), (100, 101)],
+    [(0, 18), (-4, 3.3), (17, 40), (-1000, 1000), (4, 4 + 1e-9), (0, 1e-30), (17.9999, 18)],
 )
-def test_any_real_segment_has_a_finite_score(
+def test_any_segment_that_overlaps_the_video_has_a_finite_score(
     localizer: Localizer, features: np.ndarray, segment: tuple[float, float]
 ) -> None:
     scores = localizer.score(features, [segment], RATE)
@@ -172,6 +174,48 @@ def test_any_real_segment_has_a_finite_score(
     assert 0 <= scores.confidence[0] <= 1
     assert (scores.refined_seconds >= 0).all()
     assert (scores.refined_seconds <= SNIPPETS / RATE + 1e-5).all()
+
+
+@pytest.mark.parametrize("segment", [(-50, -40), (-1, 0), (18, 19), (100, 101)])
+def test_a_segment_outside_the_video_is_refused(
+    localizer: Localizer, features: np.ndarray, segment: tuple[float, float]
+) -> None:
+    with pytest.raises(InputError, match=r"segment 1: expected a segment that overlaps the video, which lasts 18 s, f"):
+        localizer.score(features, [(1.0, 2.0), segment], RATE)
+
+
+def test_the_end_of_the_video_counts_and_not_that_of_its_features(localizer: Localizer, features: np.ndarray) -> None:
+    clip, timeline = localizer.prepare(features, RATE)
+    shorter = EncodedVideo(clip, timeline._replace(end_seconds=17.5))
+    with pytest.raises(InputError, match=r"lasts 17\.5 s, found \[17\.6, 17\.9\]"):
+        localizer.score_encoded(shorter, [(17.6, 17.9)])
+    longer = EncodedVideo(clip, timeline._replace(end_seconds=18.5))
+    assert np.isfinite(localizer.score_encoded(longer, [(18.1, 18.4)]).confidence).all()
+
+
+@pytest.mark.parametrize("labels", ["joint", "none"])
+def test_confidence_is_a_score_that_was_trained(features: np.ndarray, tmp_path: Path, labels: str) -> None:
+    model = {"labels": labels}
+    both = Localizer.load(save_untrained(tmp_path / "a.ckpt", model=model))
+    powers = {"classification_power": 1.0, "regression_power": 0.0}
+    untrained = save_untrained(tmp_path / "b.ckpt", model=model, loss={"regression": 0}, inference=powers)
+    asked = [(1.0, 2.0), (3.0, 9.0)]
+    encoded = both.encode(features, RATE)
+    first = both.search.query(both.search.encode(encoded.features), torch.tensor(asked) * RATE, steps=1).steps[0]
+    regression, classification = (head[0].sigmoid().detach() for head in (first.regression, first.classification))
+    np.testing.assert_allclose(both.score(features, asked, RATE).confidence, regression, atol=1e-6)
+    np.testing.assert_allclose(
+        Localizer.load(untrained).score(features, asked, RATE).confidence, classification, atol=1e-6
+    )
+
+
+def test_confidence_without_a_trained_confidence_is_that_of_the_best_label(
+    features: np.ndarray, tmp_path: Path
+) -> None:
+    loss, powers = {"regression": 0, "classification": 0}, {"classification_power": 0, "regression_power": 0}
+    localizer = Localizer.load(save_untrained(tmp_path / "a.ckpt", loss=loss, inference=powers))
+    scores = localizer.score(features, [(1.0, 2.0), (3.0, 9.0)], RATE)
+    np.testing.assert_array_equal(scores.confidence, scores.labels.max(axis=1))
 
 
 def test_no_segments_have_no_scores(localizer: Localizer, features: np.ndarray) -> None:
@@ -227,6 +271,14 @@ def test_a_rate_is_needed_where_the_training_features_had_none(features: np.ndar
     for rate in (0.0, -5.0, float("nan"), float("inf")):
         with pytest.raises(InputError, match="snippets per second"):
             localizer.detect(features, rate)
+
+
+def test_a_rate_for_a_video_file_is_refused(checkpoint: Path) -> None:
+    localizer = Localizer.load(checkpoint)
+    localizer.extractor = cast(FeatureExtractor, lambda path, progress: pytest.fail("the video was read"))
+    for ask in (localizer.detect, localizer.encode, lambda path, rate: localizer.score(path, [(0.0, 1.0)], rate)):
+        with pytest.raises(InputError, match=r"expected feature files, found x\.mp4; leave it out for videos"):
+            ask("x.mp4", 99)  # type: ignore[operator]
 
 
 @pytest.mark.parametrize(("size", "rate"), [(None, 5.0), (20, None)])

@@ -25,6 +25,7 @@ from rcl.data.video_scores import THUMOS14_CLASSES
 from rcl.detector.config import Config
 from rcl.detector.load_config import load_config, parse_config
 from rcl.detector.localizer import Localizer
+from rcl.detector.search import Search
 from rcl.evaluation.metrics import evaluate
 from rcl.models.decoding import Decoder
 from rcl.models.encoding import Encoding
@@ -304,8 +305,8 @@ def test_an_action_is_found_wherever_it_is(data: st.DataObject) -> None:
     features = np.zeros((snippets, 1), dtype=np.float32)
     features[start : start + size] = 1
     model: Any = Seer(size)
-    options: dict[str, Any] = {"labels": (), "in_channels": 1, "anchors": grid, "decoder": Decoder(), "device": "cpu"}
-    seer = Localizer(model, window=window, window_stride=stride, **options)
+    search = Search(model, anchors=grid, decoder=Decoder(), window=window, window_stride=stride, device="cpu")
+    seer = Localizer(search, labels=(), in_channels=1)
     clip, timeline = seer.prepare(features, RATE)
     end_seconds = data.draw(st.sampled_from([np.inf, (start + size) / RATE]))  # features may reach beyond the video
     found = seer.detect_prepared(clip, timeline._replace(end_seconds=end_seconds), video="v")

@@ -84,7 +84,7 @@ def detect(
     if steps and steps > localizer.model.steps:
         expected = f"at most the {localizer.model.steps} of the training"
         raise InputError("--steps", expected=expected, found=str(steps), fix="ask for fewer")
-    layout = layout or localizer.layout
+    layout = layout or localizer.preparation.layout
     jobs = [job for path in inputs for job in jobs_of(path, localizer, subset, layout, snippets_per_second)]
     _check_jobs(jobs, output)
     scores = _scores_of(jobs, video_scores, localizer) if video_scores else None
