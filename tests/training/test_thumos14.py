@@ -167,7 +167,7 @@ def test_a_windowed_run_is_validated_on_whole_videos(pack: Path, tmp_path: Path)
     assert {data.training[index].features.shape for index in range(len(data.training))} == {(2048, 64)}
     last = train(windowed(pack), tmp_path / "run")
     assert "validation_mAP" in (tmp_path / "run" / "metrics.csv").read_text()
-    assert Localizer.load(last).window == 64
+    assert Localizer.load(last).search.window == 64
 
 
 def test_actions_that_fit_in_no_window_are_named_or_refused(pack: Path, caplog: pytest.LogCaptureFixture) -> None:

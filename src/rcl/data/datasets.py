@@ -87,7 +87,7 @@ class VideoDataset(Dataset[Sample]):
             InputError: see :meth:`read`.
         """
         stored = self.store.open(self.videos[index].name)
-        return stored, self._timeline(self.videos[index], len(stored))
+        return stored, self._timeline(self.videos[index], stored.shape[0])
 
     def read(self, index: int, first: int = 0, last: int | None = None) -> tuple[Tensor, Timeline]:
         """Prepared features ``(C, T)`` of a video, and its timeline.
