@@ -206,7 +206,7 @@ def test_the_rate_is_known_from(tmp_path, known, options, rate):
     assert samples.longest().item() == pytest.approx(2 * rate)
 
 
-def test_nobody_knows_the_rate(tmp_path):
+def test_an_unknown_rate_is_refused(tmp_path):
     for options in ({}, {"resize": 100}):
         samples = dataset(tmp_path, [video("v7")], [numbered(20)], **options)
         for function in (samples.timeline, samples.__getitem__):
@@ -215,7 +215,7 @@ def test_nobody_knows_the_rate(tmp_path):
             assert "data.snippets_per_second" in message
 
 
-def test_the_rate_of_the_frames_is_not_that_of_the_snippets(tmp_path):
+def test_the_rate_of_frames_is_refused_for_snippets(tmp_path):
     samples = dataset(tmp_path, [video("v7", duration=40.0, rate=25.0)], [numbered(100)])
     for function in (samples.timeline, samples.read, samples.open, lambda _: samples.longest(), samples.__getitem__):
         message = error_of(function, 0)
@@ -246,7 +246,7 @@ def test_ground_truth_is_cut_to_the_features(tmp_path):
     segments = [(0, 4), (3, 3), (8, 30), (-2, 1), (10, 12), (15, 20)]
     labels = ("jump", "jump", "run", "jump", "jump", "jump")
     samples = dataset(tmp_path, [video(segments=segments, labels=labels, rate=2.0)], [numbered(20)])
-    assert samples[0].segments.tolist() == [[0, 8], [16, 20], [0, 2]]  # none without length
+    assert samples[0].segments.tolist() == [[0, 8], [16, 20], [0, 2]]  # the one without length is left out
     assert samples[0].labels.tolist() == [0, 1, 0]
 
 
@@ -259,7 +259,7 @@ def test_a_video_of_one_snippet(tmp_path):
     torch.testing.assert_close(resized[0].features, torch.tensor([[0.0], [1.0], [2.0]]).expand(3, 10))
 
 
-def test_a_video_where_nothing_happens(tmp_path):
+def test_a_video_without_actions(tmp_path):
     samples = dataset(tmp_path, [video(segments=[], rate=2.0)], [numbered(6)])
     assert samples[0].segments.shape == (0, 2)
     assert samples[0].labels.shape == (0,)

@@ -1,4 +1,4 @@
-"""The public class: the same answer by every way of asking, any real segment, and files that cannot be trusted."""
+"""The public class: equal results for all kinds of input, scores of any segment, untrusted files."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_detections_are_best_first_and_inside_the_video(localizer: Localizer, fe
     assert (np.diff(found.segments_seconds) >= 1 / RATE - 1e-5).all()
 
 
-def test_another_rate_is_another_clock_and_nothing_else(localizer: Localizer, features: np.ndarray) -> None:
+def test_another_rate_changes_only_times(localizer: Localizer, features: np.ndarray) -> None:
     slow, fast = localizer.detect(features, 5.0), localizer.detect(features, 20.0)
     np.testing.assert_allclose(slow.segments_seconds, 4 * fast.segments_seconds, atol=1e-5)
     np.testing.assert_array_equal(slow.scores, fast.scores)
@@ -115,7 +115,7 @@ def test_the_scale_of_the_configuration_is_applied(features: np.ndarray, tmp_pat
     assert_same(scaled.detect(2 * features, RATE), plain.detect(features, RATE))
 
 
-def test_resized_features_keep_the_clock_of_the_video(features: np.ndarray, tmp_path: Path) -> None:
+def test_resized_features_keep_the_times_of_the_video(features: np.ndarray, tmp_path: Path) -> None:
     plain = Localizer.load(save_untrained(tmp_path / "a.ckpt"))
     resized = Localizer.load(save_untrained(tmp_path / "b.ckpt", data={"resize": 30}))
     by_hand = resize(torch.from_numpy(features).T, 30).T
@@ -137,7 +137,7 @@ def test_a_proposal_model_has_no_labels(features: np.ndarray, tmp_path: Path) ->
 # -- score -------------------------------------------------------------------------------------------------------
 
 
-def test_score_is_what_the_continuous_function_says_of_the_segments(localizer: Localizer, features: np.ndarray) -> None:
+def test_score_is_the_continuous_function_at_the_segments(localizer: Localizer, features: np.ndarray) -> None:
     asked = np.sort(np.random.default_rng(1).uniform(0, SNIPPETS / RATE, size=(50, 2)), axis=1)
     scores = localizer.score(features, asked, RATE)
     model, anchors = random_model(tiny_config()), torch.from_numpy(asked * RATE).float()[None]
@@ -239,7 +239,7 @@ def test_no_segments_have_no_scores(localizer: Localizer, features: np.ndarray) 
         (7.0, "segments"),
     ],
 )
-def test_what_is_no_segment_is_refused(localizer: Localizer, features: np.ndarray, segments: Any, named: str) -> None:
+def test_an_invalid_segment_is_refused(localizer: Localizer, features: np.ndarray, segments: Any, named: str) -> None:
     with pytest.raises(InputError, match=named):
         localizer.score(features, segments, RATE)
 
@@ -262,7 +262,7 @@ def test_features_that_are_not_finite_are_refused(localizer: Localizer, features
         localizer.detect(broken, RATE, video="dog")
 
 
-def test_a_rate_is_needed_where_the_training_features_had_none(features: np.ndarray, tmp_path: Path) -> None:
+def test_a_rate_is_required_if_the_training_features_had_none(features: np.ndarray, tmp_path: Path) -> None:
     facts = replace(FACTS, snippets_per_second=None)
     localizer = Localizer.load(save_untrained(tmp_path / "a.ckpt", facts))
     assert len(localizer.detect(features, RATE))
@@ -282,10 +282,10 @@ def test_a_rate_for_a_video_file_is_refused(checkpoint: Path) -> None:
 
 
 @pytest.mark.parametrize(("size", "rate"), [(None, 5.0), (20, None)])
-def test_the_rate_of_resized_videos_is_not_taken_for_the_rate_of_feature_files(
+def test_the_rate_of_resized_videos_is_not_used_for_feature_files(
     tmp_path: Path, size: int | None, rate: float | None
 ) -> None:
-    # All training videos are of one length here, so that resized ones have one rate: the wrong one for a file.
+    # All training videos have one length, so resized they have one rate: the wrong one for a file.
     pack = make_pack(tmp_path, training=1, validation=0)
     config = tiny_config(data={"root": str(pack), "validation_subset": None, "resize": size})
     assert load_training_data(config).facts.snippets_per_second == rate
@@ -319,7 +319,7 @@ def test_code_in_a_checkpoint_is_refused_and_not_executed(tmp_path: Path, plain:
     assert trap.place.exists()
 
 
-def test_a_damaged_checkpoint_is_one_sentence(checkpoint: Path, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_reported_in_one_sentence(checkpoint: Path, tmp_path: Path) -> None:
     whole = checkpoint.read_bytes()
     path = tmp_path / "part.ckpt"
     for share in (0, 0.001, 0.1, 0.5, 0.9, 0.999):
@@ -329,7 +329,7 @@ def test_a_damaged_checkpoint_is_one_sentence(checkpoint: Path, tmp_path: Path) 
         assert "\n" not in str(caught.value)
 
 
-def test_any_changed_byte_is_refused_or_harmless(checkpoint: Path, tmp_path: Path) -> None:
+def test_a_changed_byte_is_refused_or_harmless(checkpoint: Path, tmp_path: Path) -> None:
     draw, whole = random.Random(0), checkpoint.read_bytes()
     path = tmp_path / "flipped.ckpt"
     # The head of the file holds the pickle, its end the table of contents.
