@@ -100,13 +100,11 @@ class Localizer:
         Raises:
             InputError: its weights do not fit the model in its configuration.
         """
-        facts = checkpoint.facts
-        localizer = cls.from_model(_load_model(checkpoint), checkpoint.config, facts, device=device)
-        if facts.extraction is not None:
-            settings = parse_settings(facts.extraction, where=checkpoint.source)
-            localizer.extractor = FeatureExtractor(
-                settings, backbone=backbone, flow=flow, device=localizer.search.device
-            )
+        localizer = cls.from_model(_load_model(checkpoint), checkpoint.config, checkpoint.facts, device=device)
+        if (extraction := checkpoint.facts.extraction) is not None:
+            settings = parse_settings(extraction, where=checkpoint.source)
+            device = localizer.search.device
+            localizer.extractor = FeatureExtractor(settings, backbone=backbone, flow=flow, device=device)
         return localizer
 
     @classmethod
