@@ -110,7 +110,7 @@ def make_pack(annotations: Path, root: Path, *, videos: int | None = None) -> No
 
 def prepare_training(data: TrainingData, config: Config, localizer: Localizer, watch: Stopwatch) -> dict[str, int]:
     """Samples, segments and targets of an epoch over both subsets, as in training; how much of it there was."""
-    segments = training_segments(config.sampling, localizer.anchors)
+    segments = training_segments(config.sampling, localizer.search.anchors)
     samples = anchors = 0
     for videos in (data.training, data.validation):
         dataset = TrainingDataset(videos, build_augmentation(config.augmentation), segments, seed=config.training.seed)

@@ -126,7 +126,7 @@ def test_from_videos_and_a_table_to_detections_of_a_video(tmp_path: Path, films:
     assert status == 0, notes
     localizer = Localizer.load(out / "last.ckpt")
     features, timeline = localizer.prepare(video, None)
-    stored = np.load(out / "pack" / "features" / f"{held_out}.npy") / localizer.scale
+    stored = np.load(out / "pack" / "features" / f"{held_out}.npy") / localizer.preparation.scale
     np.testing.assert_allclose(features.T, stored, atol=1e-4)
     assert timeline.snippets_per_second == localizer.snippets_per_second
     assert load_detections(tmp_path / "one.json").videos == (held_out,)
@@ -229,7 +229,7 @@ def test_a_checkpoint_that_does_not_know_how_says_so(tmp_path: Path, films: Path
     checkpoint = save_untrained(tmp_path / "last.ckpt")
     status, _, notes = run("detect", checkpoint, films / "figure-000.mp4", "--output", tmp_path / "d.json")
     assert status == 2
-    assert "as nobody told this checkpoint how to make features" in notes
+    assert "since the checkpoint has no extraction settings" in notes
 
 
 def test_the_demo_goes_from_rendering_to_subtitles(tmp_path: Path, run: Rcl, monkeypatch: pytest.MonkeyPatch) -> None:

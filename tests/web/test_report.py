@@ -15,7 +15,8 @@ from rcl.data.detections import Detections
 from rcl.data.formats.load import save_annotations
 from rcl.data.formats.results import save_detections
 from rcl.data.segments import Timeline, tiou
-from rcl.detector.localizer import EncodedVideo, Localizer
+from rcl.detector.encoded_video import EncodedVideo
+from rcl.detector.localizer import Localizer
 from rcl.evaluation import evaluate
 from rcl.evaluation.detad import diagnose
 from rcl.evaluation.diagnosis import KINDS

@@ -355,7 +355,7 @@ def test_encoded_windows_answer_like_fresh_ones() -> None:
     rng = np.random.default_rng(0)
     features = rng.normal(size=(200, FACTS.in_channels)).astype(np.float32)
     localizer = Localizer.from_model(random_model(tiny_config()), tiny_config(), FACTS, device="cpu")
-    localizer.window = 40
+    localizer.search.window = 40
     encoded = localizer.encode(features, 5.0)
     starts = np.sort(rng.uniform(0, 38, size=60))
     segments = np.stack([starts, starts + 1.3], axis=1)  # (60, 2)

@@ -23,9 +23,10 @@ from rcl.data.formats.results import save_detections
 from rcl.data.formats.subtitles import EXTENSIONS, MIN_SCORE, save_subtitles
 from rcl.data.video_scores import VideoScores, label_detections, load_video_scores
 from rcl.detector.checkpoint import read_checkpoint
-from rcl.detector.detect_many import Found, Unfinished, detect_here, detect_on_cluster
+from rcl.detector.detect_many import Found, detect_here, detect_on_cluster
 from rcl.detector.inputs import Job, jobs_of
 from rcl.detector.localizer import Localizer
+from rcl.detector.partial_results import PartialResults
 from rcl.system.errors import InputError, listed
 from rcl.system.text_files import check_place, file_digest
 
@@ -84,7 +85,7 @@ def detect(
     if steps and steps > localizer.model.steps:
         expected = f"at most the {localizer.model.steps} of the training"
         raise InputError("--steps", expected=expected, found=str(steps), fix="ask for fewer")
-    layout = layout or localizer.layout
+    layout = layout or localizer.preparation.layout
     jobs = [job for path in inputs for job in jobs_of(path, localizer, subset, layout, snippets_per_second)]
     _check_jobs(jobs, output)
     scores = _scores_of(jobs, video_scores, localizer) if video_scores else None
@@ -98,7 +99,7 @@ def detect(
 
     made_with: dict[str, object] = {"checkpoint": file_digest(checkpoint), "version": version("rcl-tad")}
     made_with |= {"steps": steps, "layout": layout, "snippets_per_second": snippets_per_second}
-    unfinished = Unfinished(output, made_with)
+    unfinished = PartialResults(output, made_with)
     found, faults, unwritten = dict[str, Detections](), 0, list[str]()
     with messages_aside(cluster):
         for video, detections, _, traceback in _what_is_found(jobs, unfinished, detect_all):
@@ -155,7 +156,7 @@ def _scores_of(jobs: list[Job], path: Path, localizer: Localizer) -> VideoScores
 
 def _what_is_found(
     jobs: Sequence[Job],
-    unfinished: Unfinished,
+    unfinished: PartialResults,
     detect_all: Callable[[Sequence[Job], Callable[[int, float], None]], Iterator[Found]],
 ) -> Iterator[Found]:
     """The outcome of every video, from before or new; what cannot be used is named."""

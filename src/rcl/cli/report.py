@@ -100,5 +100,5 @@ def _readers(
     if source is None:
         notes.print("rcl: no confidence maps, since there are no features: give a pack with --features.")
         return {}
-    jobs = jobs_of(source, localizer, None, localizer.layout, None)
+    jobs = jobs_of(source, localizer, None, localizer.preparation.layout, None)
     return {job.video: partial(job.read, localizer) for job in jobs}

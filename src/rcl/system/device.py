@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-from functools import cache
-from typing import Any
 
 import torch
 
@@ -18,17 +15,3 @@ def usable_cores() -> int:
 def best_device() -> torch.device:
     """The GPU where there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def trim_heap() -> None:
-    """Give back what was freed, where the C library keeps it for later (glibc): else its heap frays over hours."""
-    if trim := _malloc_trim():
-        trim(0)
-
-
-@cache
-def _malloc_trim() -> Any:
-    try:
-        return getattr(ctypes.CDLL(None), "malloc_trim", None)
-    except (OSError, TypeError):  # Windows has no such name for the program itself
-        return None

@@ -21,6 +21,7 @@ from rcl.detector.build import (
 )
 from rcl.detector.checkpoint import Facts
 from rcl.detector.config import Config, DataConfig
+from rcl.detector.prepare import build_preparation
 from rcl.system.errors import InputError
 from rcl.video.settings import read_settings
 
@@ -59,18 +60,7 @@ def load_training_data(config: Config) -> TrainingData:
     # Proposals have no labels; what the annotations have is read all the same.
     labelled = subsets[:1] if config.model.labels == "joint" else subsets
     labels = tuple(sorted({label for subset in labelled for label in subset.labels}))
-    datasets = [
-        VideoDataset(
-            subset,
-            store,
-            labels,
-            snippets_per_second=data.snippets_per_second,
-            resize=data.resize,
-            resize_method=data.resize_method,
-            scale=data.scale,
-        )
-        for subset in subsets
-    ]
+    datasets = [VideoDataset(subset, store, labels, build_preparation(data)) for subset in subsets]
     rates = {datasets[0].timeline(index).snippets_per_second for index in range(len(datasets[0]))}
     longest = float(datasets[0].longest().max(initial=0.0))
     facts = Facts(

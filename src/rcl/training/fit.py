@@ -239,7 +239,7 @@ class Fit:
             return None
         truth = load_annotations(self.writer.root / "annotations.json").subset(subset)
         localizer = Localizer.load(checkpoint)
-        videos = VideoDataset(truth, FeatureStore(self.writer.root / "features"), (), scale=localizer.scale)
+        videos = VideoDataset(truth, FeatureStore(self.writer.root / "features"), (), localizer.preparation)
         detections = Detections.concatenate(
             [
                 localizer.detect_prepared(*videos.read(index), video=video.name)

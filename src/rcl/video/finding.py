@@ -59,7 +59,7 @@ def find_videos(paths: Sequence[PathLike]) -> tuple[dict[str, Path], list[Path]]
             where,
             expected="video files",
             found=found,
-            fix="name videos or a folder of them (or, to detect, a pack with annotations.json)",
+            fix="name videos or a folder of them (or, to detect, a pack: annotations.json and features)",
         )
     return dict(sorted(videos.items())), others
 

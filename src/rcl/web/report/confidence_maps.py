@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import torch
 
-from rcl.detector.localizer import EncodedVideo, Localizer
+from rcl.detector.encoded_video import EncodedVideo
+from rcl.detector.localizer import Localizer
 
 OVERVIEW = (160, 80)  # columns (starts), rows (lengths)
 CLOSE_UP = (72, 48)
@@ -75,7 +76,8 @@ def draw_map(localizer: Localizer, video: EncodedVideo, segments_seconds: np.nda
     """
     rate, snippets = video.timeline.snippets_per_second, video.features.shape[1]
     end = min(float(video.timeline.to_seconds(torch.tensor(float(snippets)))), video.timeline.end_seconds)
-    longest = end if localizer.window is None else min(end, localizer.window / rate)
+    window = localizer.search.window
+    longest = end if window is None else min(end, window / rate)
     shortest = min(1 / rate, longest / 2)
     limits = (shortest, longest)
     tiles = [_ask(localizer, video, (0.0, end), limits, OVERVIEW, end)]

@@ -16,7 +16,8 @@ from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
 from rcl.data.features import Features
 from rcl.data.segments import Timeline
-from rcl.detector.localizer import EncodedVideo, Localizer
+from rcl.detector.encoded_video import EncodedVideo
+from rcl.detector.localizer import Localizer
 from rcl.evaluation.characteristics import BucketScheme, Fields
 from rcl.evaluation.diagnosis import KINDS
 from rcl.system.errors import InputError, listed

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from rcl.detector.localizer import SegmentScores
+from rcl.detector.scoring import SegmentScores
 from rcl.system.errors import InputError
 from rcl.web.serve.annotation_file import OutdatedError
 from rcl.web.serve.guard import Guard

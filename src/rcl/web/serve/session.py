@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 from rcl.data.formats.subtitles import MIN_SCORE
 from rcl.data.formats.values import to_label, to_number
-from rcl.detector.localizer import EncodedVideo, Localizer, SegmentScores
+from rcl.detector.encoded_video import EncodedVideo
+from rcl.detector.localizer import Localizer
+from rcl.detector.scoring import SegmentScores
 from rcl.system.errors import Defect, InputError
 from rcl.web.serve.annotation_file import AnnotationFile, Segment, revision_of, segments_of
 from rcl.web.serve.job_queue import DONE, Jobs, Report

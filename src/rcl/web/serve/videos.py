@@ -105,12 +105,9 @@ def _of_pack(root: Path, localizer: Localizer) -> list[Video]:
     annotations = load_annotations(find_annotations(root), clip=False)
     dataset = VideoDataset(
         annotations,
-        FeatureStore(find_features(root), layout=localizer.layout, channels=localizer.in_channels),
+        FeatureStore(find_features(root), layout=localizer.preparation.layout, channels=localizer.in_channels),
         labels=(),
-        snippets_per_second=localizer.declared_rate,
-        resize=localizer.resize,
-        resize_method=localizer.resize_method,
-        scale=localizer.scale,
+        preparation=localizer.preparation,
     )
     return [
         Video(key_of(video.name), video.name, None, partial(_read, dataset, index), video)
