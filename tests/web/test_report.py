@@ -227,6 +227,26 @@ def test_detections_of_unknown_videos_and_labels_are_counted_in_notes(tmp_path):
     assert not video["annotated"]
 
 
+def test_notes_end_with_one_full_stop(tmp_path, localizer):
+    annotations, detections = made_case(videos=3)
+    readers = dict.fromkeys(annotations.videos, lambda: (_ for _ in ()).throw(InputError.missing("a.npy")))
+    timeless = {
+        name: VideoAnnotation(name, "validation", 100.0, 5.0, np.full((8, 2), 7.0), video.labels)
+        for name, video in annotations.videos.items()
+    }
+    notes = write_report(
+        tmp_path / "report.html",
+        detections=detections,
+        annotations=Annotations(timeless),
+        localizer=localizer,
+        features=readers,
+    )
+    assert [note.partition(" ")[0] for note in notes] == ["No", "No"]
+    for note in notes:
+        assert note.endswith(".")
+        assert not note.endswith("..")
+
+
 @pytest.mark.parametrize("change", ["videos", "labels", "no instance"])
 def test_annotations_of_something_else_are_refused(tmp_path, change):
     annotations, detections = made_case()

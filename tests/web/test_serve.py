@@ -305,6 +305,34 @@ def test_a_running_extraction_ends_when_it_is_cancelled_and_a_second_video_waits
     assert client.get(PROBE).json()["detections"] is None
 
 
+def test_a_running_detection_ends_between_chunks_when_it_is_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack = make_pack(tmp_path / "pack", training=1, validation=0)  # of 400 snippets or more
+    localizer = Localizer.load(save_untrained(tmp_path / "last.ckpt"), device="cpu")
+    localizer.chunk = 50
+    session = Session(localizer, pack)
+    key = key_of("video-000")
+    encode, encoded, go = localizer.model.encode, threading.Semaphore(0), threading.Event()
+    chunks: list[int] = []
+
+    def waiting(*values: Any) -> Any:
+        chunks.append(1)
+        encoded.release()
+        assert go.wait(20)
+        return encode(*values)
+
+    monkeypatch.setattr(localizer.model, "encode", waiting)
+    session.detect(key)
+    assert encoded.acquire(timeout=20)
+    session.cancel(key)
+    go.set()
+    wait(lambda: session.job(key)["state"] == "cancelled")  # type: ignore[index]
+    assert len(chunks) == 1
+    assert session.video(key)["detections"] is None
+    session.close()
+
+
 def test_a_file_that_cannot_be_read_is_named_in_a_sentence(client: TestClient) -> None:
     job = finished(client, BROKEN)
     assert job["state"] == "failed"

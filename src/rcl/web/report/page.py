@@ -19,7 +19,7 @@ from rcl.data.segments import Timeline
 from rcl.detector.localizer import EncodedVideo, Localizer
 from rcl.evaluation.characteristics import BucketScheme, Fields
 from rcl.evaluation.diagnosis import KINDS
-from rcl.system.errors import InputError, listed
+from rcl.system.errors import InputError, counted, listed
 from rcl.system.paths import PathLike, is_remote
 from rcl.system.text_files import write_text
 from rcl.web.report.charts import Chart, error_charts, summary_charts
@@ -104,8 +104,7 @@ def write_report(
         if progress:
             progress()
     if unread:
-        more = f" ({len(unread) - 1} more such videos)" if len(unread) > 1 else ""
-        notes.append(f"No confidence map: {unread[0]}{more}.")
+        notes.append(f"No confidence map for {counted(len(unread), 'video')}: {unread[0]}")
     charts = summary_charts(summary), error_charts(summary.diagnosis) if summary.diagnosis else []
     blocks["report"] = _index_json(matches, charts, has_maps=localizer is not None)
     write_text(output, _render(title, summary, matches, charts, blocks, notes))

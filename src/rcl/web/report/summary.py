@@ -109,7 +109,7 @@ def summarize(
     try:
         diagnosis = diagnose(detections, annotations, tiou_thresholds=tiou_thresholds, buckets=buckets, fields=fields)
     except InputError as error:
-        notes.append(f"No diagnosis: {error}.")
+        notes.append(f"No diagnosis: {error}")
     counts = {
         "videos": len(truth.videos),
         "ground truths": len(truth),

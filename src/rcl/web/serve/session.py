@@ -6,6 +6,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -138,8 +139,9 @@ class Session:
         video = self.catalogue.videos[key]
         prepared = video.read(report)
         report("detecting", None)
-        detections = self.localizer.detect_prepared(prepared.features, prepared.timeline, video=video.name)
-        report("detecting", 1.0)
+        detections = self.localizer.detect_prepared(
+            prepared.features, prepared.timeline, video=video.name, progress=partial(report, "detecting")
+        )
         rows = [
             {"start": round(d.start_seconds, 3), "end": round(d.end_seconds, 3), "label": d.label, "score": d.score}
             for d in detections
