@@ -24,7 +24,7 @@ from rcl.detector.localizer import Localizer
 from rcl.system.errors import InputError
 from rcl.web.serve.annotation_file import NEW, AnnotationFile, OutdatedError, Segment, revision_of
 from rcl.web.serve.app import STATIC, build_app
-from rcl.web.serve.job_queue import Jobs, Report
+from rcl.web.serve.job_queue import JobQueue, Report
 from rcl.web.serve.session import Session
 from rcl.web.serve.videos import key_of
 from rendered import render
@@ -243,7 +243,8 @@ def test_jobs_run_one_after_the_other_and_can_be_cancelled() -> None:
         finally:
             running[0] -= 1
 
-    jobs = Jobs(work)
+    before = threading.enumerate()
+    jobs = JobQueue(work)
     first, second, third = (jobs.submit(key) for key in "abc")
     wait(lambda: first.state == "running" and first.share == 0.5)
     assert jobs.submit("a") is first
@@ -260,7 +261,7 @@ def test_jobs_run_one_after_the_other_and_can_be_cancelled() -> None:
     wait(lambda: again.state == "done")
     assert (begun, most, third.state) == (["a", "c", "a"], [1], "done")
     jobs.close()
-    assert not jobs._thread.is_alive()
+    assert set(threading.enumerate()) <= set(before)
 
 
 def test_a_job_that_fails_says_why_and_the_next_goes_on() -> None:
@@ -270,7 +271,7 @@ def test_a_job_that_fails_says_why_and_the_next_goes_on() -> None:
         if key == "ours":
             raise MemoryError("too much")
 
-    jobs = Jobs(work)
+    jobs = JobQueue(work)
     wrong, broken, good = (jobs.submit(key) for key in ("user", "ours", "good"))
     wait(lambda: good.state == "done")
     assert (wrong.state, wrong.message) == ("failed", "a.mp4: expected a video, found none; find it.")
@@ -281,7 +282,7 @@ def test_a_job_that_fails_says_why_and_the_next_goes_on() -> None:
 def test_a_running_extraction_ends_when_it_is_cancelled_and_a_second_video_waits(
     client: TestClient, session: Session
 ) -> None:
-    video = session.catalogue.videos[key_of("probe")]
+    video = session.videos[key_of("probe")]
     shares: list[float | None] = []
 
     def slow(report: Report) -> Any:
@@ -293,7 +294,7 @@ def test_a_running_extraction_ends_when_it_is_cancelled_and_a_second_video_waits
         while True:
             video.read(and_wait)
 
-    session.catalogue.videos[video.key] = video._replace(read=slow)  # type: ignore[index]
+    session.videos[video.key] = video._replace(read=slow)
     client.post(f"{PROBE}/job")
     wait(lambda: client.get(f"{PROBE}/job").json()["state"] == "running")
     waiting = client.post(f"{SECOND}/job").json()
@@ -412,9 +413,9 @@ def test_only_so_many_videos_are_kept_in_memory(session: Session, monkeypatch: p
     for name in ("probe", "second"):
         session.detect(key_of(name))
         wait(lambda name=name: session.job(key_of(name))["state"] == "done")  # type: ignore[index]
-    assert list(session._encoded) == [key_of("second")]
-    assert session.video(key_of("probe"))["detections"]
-    assert not session.video(key_of("probe"))["scored"]
+    probe, second = (session.video(key_of(name)) for name in ("probe", "second"))
+    assert probe["detections"]
+    assert (probe["scored"], second["scored"]) == (False, True)
 
 
 # -- annotations -------------------------------------------------------------------------------------------------
