@@ -545,7 +545,7 @@ def test_formats_that_are_only_read_are_refused(localizer: Localizer, checkpoint
         "video,type,type_idx,start,end,startFrame,endFrame\nvideo_validation_0000051,Billiards,1,1.0,2.0,30,60\n",
         encoding="utf-8",
     )
-    with pytest.raises(InputError, match="which is only read; name another file"):
+    with pytest.raises(InputError, match="a format that RCL only reads; name another file"):
         Session(localizer, checkpoint.parent / "videos", path)
     with pytest.raises(InputError, match=r"ends in \.csv or \.json"):
         Session(localizer, checkpoint.parent / "videos", tmp_path / "labels.txt")

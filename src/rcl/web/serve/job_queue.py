@@ -54,8 +54,8 @@ class JobQueue:
     """A queue and the one thread that works through it.
 
     Args:
-        work: ``(key, report)``. It should call ``report(stage, share)`` often: that raises ``Cancelled`` once the job is
-            cancelled.
+        work: ``(key, report)``. It should call ``report(stage, share)`` often, which raises ``Cancelled`` once the job
+            is cancelled.
     """
 
     def __init__(self, work: Callable[[str, Report], None]) -> None:
@@ -84,10 +84,9 @@ class JobQueue:
     def ahead(self, job: Job) -> int:
         """The number of jobs before a waiting one, including the one that runs."""
         with self._changed:
-            before = self._queue.index(job) if job in self._queue else 0
-            return (
-                before + any(other.state == RUNNING for other in self._latest.values()) if job.state == WAITING else 0
-            )
+            if job not in self._queue:
+                return 0
+            return self._queue.index(job) + any(other.state == RUNNING for other in self._latest.values())
 
     def cancel(self, key: str) -> None:
         """Cancel the latest job of ``key``, if any: one that runs ends at its next report."""
