@@ -2,6 +2,7 @@ import base64
 import json
 import re
 from dataclasses import replace
+from graphlib import CycleError
 
 import cv2
 import numpy as np
@@ -22,7 +23,9 @@ from rcl.evaluation.diagnosis import KINDS
 from rcl.system.errors import InputError
 from rcl.web.report.confidence_maps import CLOSE_UPS, OVERVIEW, cell_segments, draw_map
 from rcl.web.report.matches import match_videos
-from rcl.web.report.page import link_to, to_block, write_report
+from rcl.web.report.page import link_to, write_report
+from rcl.web.report.page_data import to_block
+from rcl.web.report.rendering import bundle
 from rcl.web.report.summary import calibrate, summarize
 from typed import Rcl
 from untrained import FACTS, save_untrained
@@ -171,6 +174,18 @@ def test_the_same_input_gives_the_same_bytes(tmp_path):
     for name in ("a.html", "b.html"):
         write_report(tmp_path / name, detections=detections, annotations=annotations)
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+
+
+def test_modules_are_joined_after_those_that_they_import():
+    modules = {
+        "a.js": 'import {two} from "./b.js";\nimport {\n  one,\n} from "./c.js";\nuse(one, two);\n',
+        "b.js": 'import {one} from "./c.js";\nexport const two = one + 1;\n',
+        "c.js": "export let one = 1;\nexport async function f() {}\n",
+    }
+    expected = '"use strict";\nlet one = 1;\nasync function f() {}\nconst two = one + 1;\nuse(one, two);\n'
+    assert bundle(modules) == expected
+    with pytest.raises(CycleError):
+        bundle(modules | {"c.js": 'import {two} from "./b.js";\n'})
 
 
 def test_names_cannot_break_out_of_their_place(tmp_path):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import http.client
 import json
+import re
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +103,12 @@ def test_the_page_and_all_that_it_names_are_served_with_a_policy(client: TestCli
     assert "<video" in page.text
     assert page.headers["content-security-policy"].startswith("default-src 'self'; ")
     assert "unsafe" not in page.headers["content-security-policy"]
-    named = [part.split('"')[0] for part in page.text.split('="/static/')[1:]]
-    assert len(named) >= 5
+    named = re.findall('="/static/(.*?)"', page.text)
+    assert {"serve.js", "serve.css", "timeline.css"} <= set(named)
+    modules = {name: client.get(f"/static/{name}").text for name in STATIC if name.endswith(".js")}
+    imports = {name: re.findall(r'^import .*"\./(.+)";$', text, re.MULTILINE) for name, text in modules.items()}
+    assert set(TopologicalSorter(imports).static_order()) == set(modules)  # none is missing, and there is no circle
+    assert "timeline.js" in imports["timeline_view.js"]
     for name in (*named, *STATIC):
         answer = client.get(f"/static/{name}")
         assert answer.status_code == 200
