@@ -236,7 +236,7 @@ def test_detections_of_unknown_videos_and_labels_are_counted_in_notes(tmp_path):
     path = tmp_path / "report.html"
     notes = write_report(path, detections=detections, annotations=Annotations(known))
     outside = int((detections.video_index == 5).sum())
-    assert f"{outside} detections are in 1 videos that are not annotated: they count as wrong." in notes
+    assert f"{outside} detections in 1 video without annotations: counted as wrong." in notes
     assert any("labels that no ground truth has" in note for note in notes)
     video = blocks_of(path.read_text(encoding="utf-8"))["video-5"]
     assert not video["annotated"]

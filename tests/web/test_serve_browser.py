@@ -215,7 +215,7 @@ def test_another_window_is_not_overwritten_unasked(opened: Opened) -> None:
     page.get_by_role("button", name="Add segment").click()
     page.keyboard.press("Escape")
     page.keyboard.press("Control+s")
-    page.get_by_role("button", name="Load theirs").click()
+    page.get_by_role("button", name="Load those segments").click()
     expect(page.locator("#rows tr")).to_contain_text("theirs")
     assert opened.saved().labels == ("theirs",)
     opened.complaints[:] = [text for text in opened.complaints if "409" not in text]  # Chromium logs any such answer

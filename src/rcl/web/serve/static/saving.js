@@ -27,7 +27,7 @@ export const save = showingErrors(async ({ overwrite = false } = {}) => {
   if (one === page.current) showSegments();
 });
 
-const loadTheirs = showingErrors(async () => {
+const loadSaved = showingErrors(async () => {
   const one = page.current;
   byId("conflict-dialog").close();
   const { annotations, revision } = await server.video(one.video.key);
@@ -36,7 +36,7 @@ const loadTheirs = showingErrors(async () => {
   showSegments();
 });
 
-byId("conflict-load").addEventListener("click", loadTheirs);
+byId("conflict-load").addEventListener("click", loadSaved);
 byId("conflict-cancel").addEventListener("click", () => byId("conflict-dialog").close());
 byId("conflict-overwrite").addEventListener("click", () => {
   byId("conflict-dialog").close();
