@@ -129,14 +129,13 @@ function mapControls() {
   const buttons = [
     ["+", "Zoom into the map", () => map.zoom(1.6)], ["−", "Zoom out of the map", () => map.zoom(1 / 1.6)],
     ["Whole", "Show the whole map", () => map.fit()], ["Selection", "Zoom to the selected segment", showSelected],
-  ];
+  ].map(([text, label, act]) => {
+    const button = element("button", {type: "button", textContent: text, title: label, ariaLabel: label});
+    button.addEventListener("click", () => map.isDrawn && act());
+    return button;
+  });
   return element("div", {className: "controls"},
-    element("strong", {textContent: "Confidence of every segment"}),
-    ...buttons.map(([text, label, act]) => {
-      const button = element("button", {type: "button", textContent: text, title: label, ariaLabel: label});
-      button.addEventListener("click", () => map.isDrawn && act());
-      return button;
-    }));
+    element("strong", {textContent: "Confidence of every segment"}), element("span", {className: "buttons"}, ...buttons));
 }
 
 document.addEventListener("themechange", () => map?.draw());
