@@ -49,7 +49,7 @@ def serve(
         session = Session(localizer, videos, annotations)
         name = f"[{host}]" if ":" in host else host
         address = f"http://{name}:{listener.getsockname()[1]}/"
-        names = [video.name for video in session.catalogue.videos.values()]
+        names = [video.name for video in session.videos.values()]
         notes.print(f"{len(names)} videos: {listed(names, 3)}", markup=False)
         notes.print(f"Corrected segments go to {session.annotations.path}", markup=False)
         if not is_loopback(host):
