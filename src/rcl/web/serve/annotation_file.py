@@ -58,8 +58,8 @@ class AnnotationFile:
         if path.exists():
             self.read()
             if is_thumos14(read_text(path)) if self._is_table else is_bmn(read_json(path)):
-                fix = "name another file, which will be made"
-                found = "a format of public code, which is only read"
+                found = "a format that RCL only reads"
+                fix = "name another file; it is created if it does not exist"
                 raise InputError(path, expected="ActivityNet's JSON or a table", found=found, fix=fix)
         check_place(path)
 
