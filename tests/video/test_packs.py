@@ -22,10 +22,10 @@ from rcl.system.errors import InputError
 from rcl.system.text_files import write_text
 from rcl.video.backbones.base import BackboneOptions
 from rcl.video.backbones.motion import MotionBackbone
+from rcl.video.backbones.onnx_weights import external_data
 from rcl.video.extract_many import extract_many
 from rcl.video.extraction import (
     FeatureExtractor,
-    _file_digests,
     choose_extraction,
     extract_features,
     rebuild_backbone,
@@ -159,19 +159,44 @@ def test_a_moved_backbone_is_the_same_and_a_changed_one_is_not(tmp_path: Path) -
         rebuild_backbone(settings)
 
 
-def test_weights_beside_an_onnx_model_count(tmp_path: Path) -> None:
+def test_the_digest_of_an_onnx_model_covers_its_external_weights_and_no_other_file(tmp_path: Path) -> None:
     model = write_onnx(tmp_path / "a.onnx", ["batch", 3, 4, 8, 8])
-    (tmp_path / "unrelated.bin").write_bytes(b"0")
-    _, settings = choose_extraction(f"onnx:{model}")
-    model.write_bytes(model.read_bytes() + b"\x2a\x08weights0")  # an unknown field, in which the name stands
-    (tmp_path / "weights0").write_bytes(b"0")
-    digests = [_file_digests(f"onnx:{model}", BackboneOptions())]
-    (tmp_path / "weights0").write_bytes(b"1")
-    digests.append(_file_digests(f"onnx:{model}", BackboneOptions()))
-    (tmp_path / "unrelated.bin").write_bytes(b"1")
-    digests.append(_file_digests(f"onnx:{model}", BackboneOptions()))
-    assert digests[0] != settings.weights
-    assert digests[0] != digests[1] == digests[2]
+    onnx = pytest.importorskip("onnx")
+    onnx.save(onnx.load(model), model, save_as_external_data=True, location="weights.bin", size_threshold=64)
+
+    def digest() -> str:
+        return choose_extraction(f"onnx:{model}")[1].weights["onnx"]
+
+    before = digest()
+    (tmp_path / "video").write_bytes(b"a file that is named like the input of the network")
+    assert digest() == before
+    weights = tmp_path / "weights.bin"
+    weights.write_bytes(b"\1" + weights.read_bytes()[1:])
+    assert digest() != before
+
+
+def test_the_digest_of_an_onnx_model_covers_weights_of_a_subgraph_in_a_subfolder(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    (tmp_path / "sub").mkdir()
+    weights = tmp_path / "sub" / "w.bin"
+    weights.write_bytes(bytes(4))
+    constant = onnx.TensorProto(name="w", data_type=1, dims=[1], data_location=onnx.TensorProto.EXTERNAL)
+    for key, value in (("location", "sub/w.bin"), ("offset", "0"), ("length", "4")):
+        constant.external_data.add(key=key, value=value)
+    make = onnx.helper
+    output = make.make_tensor_value_info("w", 1, [1])
+    branch = make.make_graph([], "branch", [], [output], [constant])
+    node = make.make_node("If", ["condition"], ["w"], then_branch=branch, else_branch=branch)
+    graph = make.make_graph([node], "graph", [make.make_tensor_value_info("condition", 9, [])], [output])
+    model = tmp_path / "a.onnx"
+    model.write_bytes(make.make_model(graph).SerializeToString())
+    assert external_data(model) == [weights]
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x3a\xff\xff\xff\xff\x0f", b"\x0b" * 20, b"\xff" * 20])
+def test_a_damaged_onnx_model_has_no_external_weights(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.onnx").write_bytes(content)
+    assert external_data(tmp_path / "a.onnx") == []
 
 
 def test_only_the_window_that_a_backbone_takes(tmp_path: Path) -> None:

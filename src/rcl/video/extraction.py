@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from itertools import islice
-from pathlib import Path
 from typing import IO, NamedTuple
 
 import av
@@ -17,9 +15,9 @@ from torch import Tensor
 
 from rcl.system.errors import InputError, describe_error
 from rcl.system.paths import PathLike
-from rcl.system.text_files import file_digest
 from rcl.video.backbones.base import Backbone, BackboneOptions
 from rcl.video.backbones.build import build_backbone
+from rcl.video.backbones.weights import file_digests, own_digest
 from rcl.video.decoding import VideoReader
 from rcl.video.settings import ExtractionSettings, parse_settings
 from rcl.video.snippets import snippet_count, snippet_times, snippets
@@ -68,7 +66,7 @@ def choose_extraction(
         "window": backbone.window if window is None else window,
         "stride": backbone.stride if stride is None else stride,
         "options": options,
-        "weights": _file_digests(name, options) | _own_digest(backbone),
+        "weights": file_digests(name, options) | own_digest(name, backbone),
     }
     return backbone, parse_settings(values, where="extraction")
 
@@ -79,11 +77,11 @@ def rebuild_backbone(settings: ExtractionSettings, *, device: torch.device | str
     Raises:
         InputError: its files are missing, or are not what they were.
     """
-    files = _file_digests(settings.backbone, settings.options)
+    files = file_digests(settings.backbone, settings.options)
     if files and files != settings.weights:  # before anything is done with them
         raise _other_weights(settings)
     backbone = build_backbone(settings.backbone, settings.options, device=device)
-    if files | _own_digest(backbone) != settings.weights:
+    if files | own_digest(settings.backbone, backbone) != settings.weights:
         raise _other_weights(settings)
     return backbone
 
@@ -264,26 +262,3 @@ def _batches(clips: Iterator[Tensor]) -> Iterator[Tensor]:
     for first in clips:
         size = min(max(1, BATCH_BYTES // first.numel()), BATCH_SNIPPETS)
         yield torch.stack([first, *islice(clips, size - 1)])
-
-
-def _file_digests(name: str, options: BackboneOptions) -> dict[str, str]:
-    """SHA-256 of the files that a backbone is read from, by what they are of it. A missing one is left out."""
-    kind, _, source = name.partition(":")
-    if kind in ("motion", "hf"):  # no files, and weights that are the same on the hub and in a folder
-        return {}
-    files = {kind: Path(source)} | ({"flow": Path(options.flow)} if options.flow else {})
-    return {key: file_digest(path, *_external_data(path)) for key, path in files.items() if os.path.isfile(path)}
-
-
-def _own_digest(backbone: Backbone) -> dict[str, str]:
-    digest = getattr(backbone, "weights_digest", None)
-    return {"hf": digest} if digest else {}
-
-
-def _external_data(path: Path) -> list[Path]:
-    """Files beside an ONNX model that hold weights of it: their names stand in the model as plain text."""
-    if path.suffix.lower() != ".onnx":
-        return []
-    graph = path.read_bytes()
-    beside = (file for file in sorted(path.parent.iterdir()) if file != path and file.is_file())
-    return [file for file in beside if os.fsencode(file.name) in graph]
