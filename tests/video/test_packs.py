@@ -20,9 +20,9 @@ from networks import write_onnx, write_script
 from rcl.data.formats.load import load_annotations
 from rcl.system.errors import InputError
 from rcl.system.text_files import write_text
-from rcl.video.backbones.base import BackboneOptions
 from rcl.video.backbones.motion import MotionBackbone
 from rcl.video.backbones.onnx_weights import external_data
+from rcl.video.backbones.options import BackboneOptions
 from rcl.video.extract_many import extract_many
 from rcl.video.extraction import (
     FeatureExtractor,

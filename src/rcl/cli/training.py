@@ -24,7 +24,6 @@ from rcl.cli.extraction import (
     Stride,
     Window,
     Workers,
-    backbone_options,
     check_rate,
     end_with,
     extraction_progress,
@@ -124,6 +123,7 @@ def fit(
     """
     import rcl.training.run  # noqa: F401, before its messages can be silenced
     from rcl.training.fit import Fit
+    from rcl.video.backbones.options import parse_options
     from rcl.video.finding import find_videos
 
     quiet_lightning()
@@ -135,7 +135,7 @@ def fit(
         labels,
         output,
         backbone=backbone,
-        options=backbone_options(size=size, mean=mean, std=std, pooling=pooling, flow=flow),
+        options=parse_options(size=size, mean=mean, std=std, pooling=pooling, flow=flow),
         rate=rate,
         window=window,
         stride=stride,

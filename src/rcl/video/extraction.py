@@ -15,8 +15,9 @@ from torch import Tensor
 
 from rcl.system.errors import InputError, describe_error
 from rcl.system.paths import PathLike
-from rcl.video.backbones.base import Backbone, BackboneOptions
+from rcl.video.backbones.base import Backbone
 from rcl.video.backbones.build import build_backbone
+from rcl.video.backbones.options import BackboneOptions
 from rcl.video.backbones.weights import file_digests, own_digest
 from rcl.video.decoding import VideoReader
 from rcl.video.settings import ExtractionSettings, parse_settings

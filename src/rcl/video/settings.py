@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, Validati
 from rcl.system.errors import InputError
 from rcl.system.paths import PathLike, is_file, to_path
 from rcl.system.text_files import read_json, write_json
-from rcl.video.backbones.base import BackboneOptions
+from rcl.video.backbones.build import split_name
+from rcl.video.backbones.options import BackboneOptions
 
 SETTINGS = "extraction.json"
 FORMAT = 1
@@ -48,7 +49,7 @@ class ExtractionSettings(BaseModel):
     def _compared(self) -> dict[str, object]:
         values = self.model_dump(exclude={"options", "weights"}) | self.options.model_dump()
         if self.weights:  # the same file elsewhere is the same backbone
-            values |= {"backbone": self.backbone.partition(":")[0], "flow": None, "weights": self.weights}
+            values |= {"backbone": split_name(self.backbone)[0], "flow": None, "weights": self.weights}
         return values
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from rcl.system.text_files import file_digest
-from rcl.video.backbones.base import Backbone, BackboneOptions
+from rcl.video.backbones.base import Backbone
+from rcl.video.backbones.build import split_name
 from rcl.video.backbones.onnx_weights import external_data
+from rcl.video.backbones.options import BackboneOptions
 
 _KINDS_OF_FILES = ("onnx", "torchscript", "i3d")
 
@@ -16,7 +18,7 @@ def file_digests(name: str, options: BackboneOptions) -> dict[str, str]:
 
     Other kinds have none: weights from a hub are the same in a folder (see ``own_digest``).
     """
-    kind, _, source = name.partition(":")
+    kind, source = split_name(name)
     if kind not in _KINDS_OF_FILES:
         return {}
     files = {kind: Path(source)} | ({"flow": Path(options.flow)} if options.flow else {})
@@ -30,4 +32,4 @@ def file_digests(name: str, options: BackboneOptions) -> dict[str, str]:
 def own_digest(name: str, backbone: Backbone) -> dict[str, str]:
     """The digest that a backbone computes of its weights, under its kind; empty for one without ``weights_digest``."""
     digest = getattr(backbone, "weights_digest", None)
-    return {name.partition(":")[0]: digest} if digest else {}
+    return {split_name(name)[0]: digest} if digest else {}
