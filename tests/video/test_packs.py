@@ -1,4 +1,4 @@
-"""Packs made from videos: what is done once is not done again, and what is wrong with a file is that file's alone."""
+"""Packs made from videos: unchanged videos are not extracted again, and a bad file does not affect the others."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_features_of_a_long_video_are_on_disk_and_leave_nothing(
     assert not list((tmp_path / "temporary").iterdir())
 
 
-def test_the_share_of_a_video_that_is_described_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_the_share_of_the_video_that_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rcl.video.extraction.rebuild_backbone", lambda *_, **__: NumberBackbone())
     extractor, told = FeatureExtractor(ExtractionSettings(backbone="motion", **SMALL)), list[float]()
     extractor(render(tmp_path / "a.mp4", frames=200, rate=10), progress=told.append)
@@ -130,13 +130,13 @@ def test_the_share_of_a_video_that_is_described_is_told(tmp_path: Path, monkeypa
     assert told[-1] == pytest.approx(1.0)
 
 
-def test_no_room_for_features_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full() -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("tempfile.TemporaryFile", full)
     monkeypatch.setattr("rcl.video.extraction.SPOOLED_BYTES", 64)
-    with pytest.raises(InputError, match=r"room for the features of .*a\.mp4.*No space left.*TMPDIR"):
+    with pytest.raises(InputError, match=r"space for the features of .*a\.mp4.*No space left.*TMPDIR"):
         extract_features(render(tmp_path / "a.mp4"), NumberBackbone(), ExtractionSettings(backbone="motion", **SMALL))
 
 
@@ -201,11 +201,11 @@ def test_a_damaged_onnx_model_has_no_external_weights(tmp_path: Path, content: b
 
 def test_only_the_window_that_a_backbone_takes(tmp_path: Path) -> None:
     model = write_onnx(tmp_path / "a.onnx", ["batch", 3, 4, 8, 8])
-    with pytest.raises(InputError, match=r"--window: expected 4 frames, which is all that .* takes, found 5"):
+    with pytest.raises(InputError, match=r"--window: expected 4 frames, the only length that .* takes, found 5"):
         choose_extraction(f"onnx:{model}", window=5)
 
 
-def test_what_no_backbone_is_or_takes() -> None:
+def test_invalid_settings_and_unknown_backbones_are_refused() -> None:
     for wrong in ({"rate": -1.0}, {"rate": 0.0}, {"stride": -3}, {"window": 0}):
         with pytest.raises(InputError, match="extraction: expected settings"):
             choose_extraction("motion", **wrong)
@@ -236,7 +236,7 @@ def test_a_pack_is_what_training_reads(tmp_path: Path, videos: Path) -> None:
     assert read_settings(tmp_path / "pack") == pack.settings
 
 
-def test_what_is_done_and_unchanged_is_not_done_again(tmp_path: Path, videos: Path) -> None:
+def test_unchanged_videos_are_not_extracted_again(tmp_path: Path, videos: Path) -> None:
     found, _ = find_videos([videos])
     list(extract_many(writer(tmp_path / "pack"), found))
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "pack" / "features").iterdir()}
@@ -258,7 +258,7 @@ def test_a_video_that_cannot_be_read_any_more_is_not_in_the_pack(tmp_path: Path,
     assert [*pack.annotate().videos] == ["a", "c"]
 
 
-def test_a_video_that_is_away_for_now_takes_nothing_with_it(tmp_path: Path, videos: Path) -> None:
+def test_a_missing_video_keeps_its_features(tmp_path: Path, videos: Path) -> None:
     found, _ = find_videos([videos])
     list(extract_many(writer(tmp_path / "pack"), found))
     (videos / "b.mp4").rename(tmp_path / "b.mp4")
@@ -274,7 +274,7 @@ def test_another_video_of_a_name_is_refused_while_the_first_is_there(tmp_path: P
     (tmp_path / "other").mkdir()
     render(tmp_path / "other" / "a.mp4", frames=9)
     (outcome,) = extract_many(writer(tmp_path / "pack"), {"a": tmp_path / "other" / "a.mp4"})
-    assert "expected a video with a name of its own, found one called like" in str(outcome.error)
+    assert "expected a video with a unique name, found the name of" in str(outcome.error)
     (videos / "a.mp4").unlink()
     (outcome,) = extract_many(writer(tmp_path / "pack"), {"a": tmp_path / "other" / "a.mp4"})
     assert outcome.record
@@ -295,7 +295,7 @@ def test_a_video_has_one_name_also_when_one_like_it_comes_and_goes(tmp_path: Pat
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_an_error_that_nobody_foresaw_is_the_videos_own(
+def test_an_unexpected_error_fails_only_its_video(
     tmp_path: Path, videos: Path, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if workers == 1:
@@ -321,7 +321,7 @@ def test_a_pack_without_features_takes_other_settings(tmp_path: Path) -> None:
 def test_two_settings_do_not_mix(tmp_path: Path, videos: Path) -> None:
     list(extract_many(writer(tmp_path / "pack"), {"a": videos / "a.mp4"}))
     for change, said in (({"stride": 3}, "stride 2 and 3"), ({"rate": 12.5}, r"rate 10\.0 and 12\.5")):
-        with pytest.raises(InputError, match=f"pack: expected the settings .* found others .{said}"):
+        with pytest.raises(InputError, match=f"pack: expected the settings .* found other settings .{said}"):
             writer(tmp_path / "pack", **change)
     writer(tmp_path / "pack")
     (tmp_path / "hand" / "features").mkdir(parents=True)
@@ -345,7 +345,7 @@ def test_worker_processes_make_the_same_pack(tmp_path: Path, videos: Path) -> No
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_bad_files_are_named_and_the_others_go_on(tmp_path: Path, videos: Path, workers: int) -> None:
+def test_bad_files_are_reported_and_the_others_go_on(tmp_path: Path, videos: Path, workers: int) -> None:
     (videos / "empty.mp4").touch()
     (videos / "text.mp4").write_text("not a video at all\n" * 20)
     (videos / "random.avi").write_bytes(np.random.default_rng(0).bytes(5000))
@@ -408,7 +408,7 @@ def test_no_process_is_left_of_an_extraction_that_was_stopped(tmp_path: Path, se
     assert not alive
 
 
-def test_a_video_that_kills_its_process_is_named_and_the_others_go_on(tmp_path: Path, videos: Path) -> None:
+def test_a_video_that_kills_its_process_is_reported_and_the_others_go_on(tmp_path: Path, videos: Path) -> None:
     code = f"""
 import os, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})

@@ -32,6 +32,7 @@ from rcl.cli.extraction import (
     usual_workers,
 )
 from rcl.cli.tables import evaluation_table
+from rcl.cli.threads import Threads
 from rcl.data.formats.results import load_detections
 from rcl.data.formats.subtitles import MIN_SCORE, save_subtitles
 from rcl.detector.load_config import load_config
@@ -56,6 +57,7 @@ def train(
     nodes: Annotated[
         int, typer.Option(min=1, help="Machines; the command runs on each (torchrun, srun, or NODE_RANK=0, 1, …).")
     ] = 1,
+    threads: Threads = None,
 ) -> None:
     """Train a detector on a pack of features and annotations."""
     from lightning.pytorch.utilities import rank_zero_only
@@ -116,6 +118,7 @@ def fit(
     address: Address = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the split and of the training.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped.")] = False,
+    threads: Threads = None,
 ) -> None:
     """From a folder of videos and a table of labels to a trained, evaluated detector.
 

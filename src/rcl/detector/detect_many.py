@@ -21,7 +21,7 @@ from rcl.system.errors import InputError, describe_error
 from rcl.system.paths import StorageError, files_in, fingerprint, is_remote
 from rcl.system.ray_cluster import Cluster, Work
 from rcl.system.text_files import read_json, write_json
-from rcl.system.transfer import questions, remove
+from rcl.system.transfer import query_pool, remove
 
 log = logging.getLogger("rcl")
 
@@ -150,7 +150,7 @@ class Unfinished:
             there = {path.name for path in files_in(self.folder)}
         except (InputError, OSError):
             there = set()
-        with questions(self.folder, *(path for job in jobs for path in job.files)) as pool:
+        with query_pool(self.folder, *(path for job in jobs for path in job.files)) as pool:
             return list(pool.map(lambda job: self._load(job, there), jobs))
 
     def _load(self, job: Job, there: Collection[str]) -> Detections | None:

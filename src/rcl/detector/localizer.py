@@ -28,7 +28,7 @@ from rcl.models.encoding import Place
 from rcl.models.predictions import AnchorScores, Predictions
 from rcl.models.rcl import RCL
 from rcl.models.sampling import Anchors, Lattice
-from rcl.system.device import best_device, trim_heap
+from rcl.system.device import best_device, threads_for, trim_heap
 from rcl.system.errors import InputError
 from rcl.system.paths import is_remote, to_path
 from rcl.system.transfer import local
@@ -262,7 +262,7 @@ class Localizer:
             InputError: features that are read piece by piece cannot be, or hold a number that is not finite.
         """
         end = min(features.shape[1], (timeline.end_seconds - timeline.start_seconds) * timeline.snippets_per_second)
-        with torch.inference_mode():
+        with torch.inference_mode(), threads_for(self.model):
             candidates = self._candidates(features, end, steps=steps, progress=progress or (lambda share: None))
             decoded = self.decoder.scaled(features.shape[1]).suppress(candidates)
         return Detections(

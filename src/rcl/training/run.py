@@ -16,6 +16,7 @@ from rcl.detector.build import build_criterion, build_model
 from rcl.detector.checkpoint import describe, read_checkpoint
 from rcl.detector.config import Config
 from rcl.detector.localizer import Localizer
+from rcl.system.device import threads_for
 from rcl.system.errors import InputError
 from rcl.system.text_files import write_text
 from rcl.training.callbacks import SameStart
@@ -94,7 +95,8 @@ def _fit(
     resumes = resume and last.exists()
     trainer.callbacks.insert(0, SameStart(resumes, output))  # type: ignore[attr-defined]
     try:
-        trainer.fit(module, training, validation, ckpt_path=str(last) if resumes else None, weights_only=True)
+        with threads_for(module):
+            trainer.fit(module, training, validation, ckpt_path=str(last) if resumes else None, weights_only=True)
     except SystemExit as end:
         if isinstance(end.__context__, KeyboardInterrupt):  # which Lightning answers with status 1
             raise KeyboardInterrupt from None
