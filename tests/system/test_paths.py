@@ -127,10 +127,10 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, rcl_: Rcl, tm
     plugin = {"class": "no_such_plugin.FileSystem", "err": "Install it"}
     monkeypatch.setitem(known_implementations, "nowhere", plugin)
     with pytest.raises(
-        InputError, match=r"nowhere://b/x: expected what reads nowhere.* run pip install no_such_plugin"
+        InputError, match=r"nowhere://b/x: expected the package that reads nowhere.* run pip install no_such_plugin"
     ):
         to_path("nowhere://b/x")
-    with pytest.raises(InputError, match=r"unheard-of://b: expected an address that fsspec knows"):
+    with pytest.raises(InputError, match=r"unheard-of://b: expected an address that fsspec can read"):
         to_path("unheard-of://b")
     told = rcl_("extract", "nowhere://b/x", "--output", tmp_path / "pack")
     assert (told.status, told.err.count("\n")) == (2, 1)

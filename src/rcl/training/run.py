@@ -22,7 +22,7 @@ from rcl.system.text_files import write_text
 from rcl.training.callbacks import SameStart
 from rcl.training.data import data_loaders, load_training_data
 from rcl.training.module import DetectorTraining
-from rcl.training.process_group import EndsTogether, is_launched
+from rcl.training.process_group import PeerMonitor, is_launched
 from rcl.training.trainer import build_trainer
 
 NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)  # what the user can mend
@@ -63,7 +63,7 @@ def train(
     """
     output = Path(output)
     trainer = build_trainer(config, output, devices=devices, nodes=nodes, callbacks=callbacks)
-    with EndsTogether(trainer):
+    with PeerMonitor(trainer):
         if is_launched(trainer):
             trainer.strategy.setup_environment()  # all meet before the data are read, whose errors only one then says
         data = load_training_data(config)
