@@ -29,6 +29,7 @@ from rcl.system.device import usable_cores
 
 PERIOD_SECONDS = 0.25  # between two looks at the other processes
 GRACE_SECONDS = 2.0  # for a process to notice a loss by itself, or to print its own error
+EXIT_SECONDS = 10.0  # for a process to exit after that, which takes long on a busy machine
 
 _LAUNCHERS = (TorchElasticEnvironment, SLURMEnvironment, LSFEnvironment, MPIEnvironment)
 _PARENT = "RCL_PARENT"  # environment variable: the process that started this one
@@ -148,7 +149,7 @@ class PeerMonitor:
     def _end(self, error: BaseException) -> None:
         """End the other processes after an error in this one, and replace the error by what this one should report."""
         if not self._ending.acquire(blocking=False):
-            time.sleep(10 * GRACE_SECONDS)  # until the other thread has ended the process
+            time.sleep(2 * EXIT_SECONDS)  # until the other thread has ended the process
         if isinstance(error, KeyboardInterrupt) and self._trainer.local_rank > 0:
             raise SystemExit(130) from None  # the terminal interrupts the first process, too, which reports it
         lost = _is_lost_connection(error)
@@ -207,7 +208,7 @@ class PeerMonitor:
 
     def _end_children(self) -> int:
         """Give the children time to print their errors, end them, and return the exit status for this process."""
-        deadline = time.monotonic() + 2 * GRACE_SECONDS
+        deadline = time.monotonic() + EXIT_SECONDS
         children = self._children()
         while any(child.poll() is None for child in children) and time.monotonic() < deadline:
             time.sleep(PERIOD_SECONDS / 10)

@@ -173,7 +173,7 @@ def test_another_architecture_is_refused(rgb: I3D, tmp_path: Path) -> None:
         load_i3d(path, 3)
     del weights["Mixed_5c.b0.bn.running_var"], weights["Mixed_4c.b1b.conv3d.weight"]
     torch.save(weights, path)
-    with pytest.raises(InputError, match=r"expected Mixed_4c\.b1b\.conv3d\.weight .* found no such weights; give a checkpoint"):
+    with pytest.raises(InputError, match=r"Mixed_4c\.b1b\.conv3d\.weight .* found no such weights; give a checkpoint"):
         load_i3d(path, 3)
 
 
