@@ -654,7 +654,7 @@ def test_detect_writes_subtitles_into_its_folder_only(tmp_path: Path, archive: s
 
 @pytest.mark.parametrize("name", ["a\0b", "\ud800"], ids=ascii)
 def test_what_no_file_can_be_called_is_refused(tmp_path: Path, name: str) -> None:
-    assert "a name that a file can have" in refusal(lambda: write_text(tmp_path / f"{name}.json", "x"))
+    assert "a valid file name" in refusal(lambda: write_text(tmp_path / f"{name}.json", "x"))
     assert "no such file" in refusal(lambda: load_annotations(tmp_path / f"{name}.json"))
     assert "no such file" in refusal(lambda: load_annotations(tmp_path / f"{'x' * 999}.json"))
 

@@ -209,7 +209,7 @@ def test_unknown_keys_are_named_with_what_there_is(tmp_path, prefix):
         ("model: {head: 3}", ["model.head:", "section", "3"]),
         (
             "model: {encoder: {name: 'nowhere.at:All'}}",
-            ["model.encoder.name:", "No module named", "PYTHONPATH"],
+            ["model.encoder.name:", "no module nowhere", "PYTHONPATH"],
         ),
         (
             "model: {encoder: {name: 'rcl.models.rcl:RCL'}}",

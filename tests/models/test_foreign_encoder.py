@@ -50,7 +50,7 @@ def test_a_checkpoint_whose_encoder_is_not_installed_says_so(pack: Path, tmp_pat
     checkpoint = train(parse_config(values, where="test"), tmp_path / "run")
     code = f"import rcl; rcl.Localizer.load({str(checkpoint)!r})"
     result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert "expected an importable class foreign_encoder:RecurrentEncoder" in result.stderr
+    assert "expected the module of foreign_encoder:RecurrentEncoder" in result.stderr
     assert "PYTHONPATH" in result.stderr
 
 

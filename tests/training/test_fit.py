@@ -19,13 +19,13 @@ from networks import random_stream, write_onnx, write_script
 from places import SHARED
 from quick import quick_fit
 from rcl import Localizer
-from rcl.cli.extraction import backbone_options
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.formats.load import load_annotations
 from rcl.data.formats.results import load_detections
 from rcl.detector.checkpoint import read_checkpoint
 from rcl.system.errors import InputError
 from rcl.training.choices import choose_epochs, choose_layers, choose_stride, split_videos
+from rcl.video.backbones.options import parse_options
 from rcl.video.synthetic.rendering import render_videos
 from rendered import render
 from typed import Rcl
@@ -268,7 +268,7 @@ def test_a_folder_is_extracted_with_its_labels(tmp_path: Path, films: Path, run:
         (("--rate", "0"), "--rate: expected frames per second"),
         (("--rate", "nan"), "--rate: expected frames per second"),
         (("--mean", "1,2"), "--mean: expected three numbers"),
-        (("--std", "1,0,1"), "--std: expected numbers above 0"),
+        (("--std", "1,0,1"), "--std: expected three positive numbers"),
         (("--pooling", "max"), "--pooling: expected mean or cls"),
         (("--backbone", "onnx:nowhere.onnx"), "nowhere.onnx"),
         (("--backbone", "i3d:nowhere.pt"), "nowhere.pt"),
@@ -284,10 +284,10 @@ def test_wrong_options_are_one_sentence(tmp_path: Path, films: Path, run: Rcl, o
 
 
 def test_options_of_backbones_are_numbers() -> None:
-    options = backbone_options(size=None, mean="0.5,0.4, 0.3", std="1,2,3", pooling=None, flow=None)
+    options = parse_options(mean="0.5,0.4, 0.3", std="1,2,3", flow=None)
     assert options.mean == (0.5, 0.4, 0.3)
     with pytest.raises(InputError):
-        backbone_options(size=None, mean="a,b,c", std=None, pooling=None, flow=None)
+        parse_options(mean="a,b,c")
 
 
 def backbone_of(kind: str, folder: Path) -> list[str]:

@@ -18,6 +18,7 @@ from rich.progress import Progress
 from rcl.cli.console import Location, location, notes
 from rcl.cli.engines import Address, Engine, EngineName, chosen_cluster, messages_aside
 from rcl.cli.extraction import end_with
+from rcl.cli.threads import Threads
 from rcl.data.detections import Detections
 from rcl.data.formats.results import save_detections
 from rcl.data.formats.subtitles import EXTENSIONS, MIN_SCORE, save_subtitles
@@ -72,6 +73,7 @@ def detect(
     engine: Engine = EngineName.local,
     address: Address = None,
     workers: Annotated[int | None, typer.Option(min=1, help="ray: how many; by default one per GPU or core.")] = None,
+    threads: Threads = None,
 ) -> None:
     """Detect actions and write them as ActivityNet results JSON, as CSV, or as subtitles.
 

@@ -17,7 +17,7 @@ from rcl.data.formats.load import load_annotations
 from rcl.system.device import best_device, usable_cores
 from rcl.system.errors import InputError, listed
 from rcl.system.paths import is_remote
-from rcl.video.backbones.base import BackboneOptions
+from rcl.video.backbones.options import parse_options
 
 if TYPE_CHECKING:
     from rcl.video.packs import Outcome
@@ -80,7 +80,7 @@ def extract(
     annotations = match_videos(load_annotations(labels, clip=False), videos) if labels else None
     if annotations:
         tell_unmatched(set(annotations.videos) - set(videos), set(videos) - set(annotations.videos))
-    options = backbone_options(size=size, mean=mean, std=std, pooling=pooling, flow=flow)
+    options = parse_options(size=size, mean=mean, std=std, pooling=pooling, flow=flow)
     device = best_device()
     made, settings = choose_extraction(backbone, options, rate=rate, window=window, stride=stride, device=device)
     writer = PackWriter(output, settings, backbone=made, device=device)
@@ -100,38 +100,6 @@ def check_rate(rate: float | None) -> None:
     """Refuse a rate of frames that is none."""
     if rate is not None and not 0.01 <= rate <= 1000:
         raise InputError("--rate", expected="frames per second, 0.01 to 1000", found=str(rate), fix="correct it")
-
-
-def backbone_options(
-    *, size: int | None, mean: str | None, std: str | None, pooling: str | None, flow: Path | None
-) -> BackboneOptions:
-    """The options of the command line as a backbone takes them.
-
-    Raises:
-        InputError: one is not of its kind.
-    """
-    if pooling not in (None, "mean", "cls"):
-        raise InputError("--pooling", expected="mean or cls", found=str(pooling), fix="correct it")
-    return BackboneOptions(
-        size=size,
-        mean=_channels("--mean", mean),
-        std=_channels("--std", std),
-        pooling=pooling,  # type: ignore[arg-type]
-        flow=str(flow) if flow else None,
-    )
-
-
-def _channels(option: str, text: str | None) -> tuple[float, float, float] | None:
-    if text is None:
-        return None
-    try:
-        red, green, blue = (float(part) for part in text.split(","))
-    except ValueError:
-        fix = "write e.g. 0.485,0.456,0.406"
-        raise InputError(option, expected="three numbers R,G,B", found=text, fix=fix) from None
-    if option == "--std" and not min(red, green, blue) > 0:
-        raise InputError(option, expected="numbers above 0", found=text, fix="correct it")
-    return red, green, blue
 
 
 def tell_unmatched(missing: Collection[str], unlabelled: Collection[str]) -> None:

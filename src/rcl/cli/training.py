@@ -24,7 +24,6 @@ from rcl.cli.extraction import (
     Stride,
     Window,
     Workers,
-    backbone_options,
     check_rate,
     end_with,
     extraction_progress,
@@ -33,6 +32,7 @@ from rcl.cli.extraction import (
     usual_workers,
 )
 from rcl.cli.tables import evaluation_table
+from rcl.cli.threads import Threads
 from rcl.data.formats.results import load_detections
 from rcl.data.formats.subtitles import MIN_SCORE, save_subtitles
 from rcl.detector.load_config import load_config
@@ -57,6 +57,7 @@ def train(
     nodes: Annotated[
         int, typer.Option(min=1, help="Machines; the command runs on each (torchrun, srun, or NODE_RANK=0, 1, …).")
     ] = 1,
+    threads: Threads = None,
 ) -> None:
     """Train a detector on a pack of features and annotations."""
     from lightning.pytorch.utilities import rank_zero_only
@@ -117,6 +118,7 @@ def fit(
     address: Address = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the split and of the training.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped.")] = False,
+    threads: Threads = None,
 ) -> None:
     """From a folder of videos and a table of labels to a trained, evaluated detector.
 
@@ -124,6 +126,7 @@ def fit(
     """
     import rcl.training.run  # noqa: F401, before its messages can be silenced
     from rcl.training.fit import Fit
+    from rcl.video.backbones.options import parse_options
     from rcl.video.finding import find_videos
 
     quiet_lightning()
@@ -135,7 +138,7 @@ def fit(
         labels,
         output,
         backbone=backbone,
-        options=backbone_options(size=size, mean=mean, std=std, pooling=pooling, flow=flow),
+        options=parse_options(size=size, mean=mean, std=std, pooling=pooling, flow=flow),
         rate=rate,
         window=window,
         stride=stride,

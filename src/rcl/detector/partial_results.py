@@ -17,7 +17,7 @@ from rcl.detector.inputs import Job
 from rcl.system.errors import InputError
 from rcl.system.paths import StorageError, files_in, fingerprint, is_remote
 from rcl.system.text_files import read_json, write_json
-from rcl.system.transfer import questions, remove
+from rcl.system.transfer import query_pool, remove
 
 log = logging.getLogger("rcl")
 
@@ -45,7 +45,7 @@ class PartialResults:
             names = {path.name for path in files_in(self.folder)}
         except (InputError, OSError):
             names = set()
-        with questions(self.folder, *(path for job in jobs for path in job.files)) as pool:
+        with query_pool(self.folder, *(path for job in jobs for path in job.files)) as pool:
             return list(pool.map(lambda job: self._load(job, names), jobs))
 
     def _load(self, job: Job, names: Collection[str]) -> Detections | None:

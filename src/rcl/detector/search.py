@@ -21,7 +21,7 @@ from rcl.models.detector import Detector, Sight
 from rcl.models.encoding import Place
 from rcl.models.predictions import AnchorScores, Predictions
 from rcl.models.sampling import Anchors, Lattice
-from rcl.system.device import best_device
+from rcl.system.device import best_device, threads_for
 
 CHUNK_SNIPPETS = 4096  # the look-up table takes 8 KB per snippet at 128 channels
 CHUNK_RADII = 8  # shortest chunk in radii of the encoder, since a radius on either side is encoded twice
@@ -90,7 +90,8 @@ class Search:
     ) -> Decoded:
         """The detections in ``features (C, T)`` after soft-NMS, with M or fewer refinement ``steps``."""
         end = end_snippet(features, timeline)
-        candidates = self.candidates(features, end, steps=steps, progress=progress)
+        with threads_for(self.model):
+            candidates = self.candidates(features, end, steps=steps, progress=progress)
         return self.decoder.scaled(features.shape[1]).suppress(candidates)
 
     def candidates(self, features: Features, end: float, *, steps: int | None, progress: Progress) -> Decoded:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from rcl.models.alignment import Alignment, Convention, SegmentAlignment
 from rcl.models.encoding import Encoding
 from rcl.system.errors import Defect, InputError
-from rcl.system.plugins import load_class
+from rcl.system.plugins import import_class, is_class_name
 
 
 class Encoder(nn.Module):
@@ -58,8 +58,12 @@ def find_encoder(name: str) -> type[Encoder]:
     Raises:
         Defect: there is no such encoder.
     """
-    if ":" in name:
-        return load_class(name, Encoder)
+    if is_class_name(name):
+        found = import_class(name)
+        if not issubclass(found, Encoder):
+            expected = "a subclass of rcl.models.encoders.Encoder"
+            raise Defect(expected=expected, found=f"the class {name}", fix="inherit from it")
+        return found
     if name not in Encoder.registered:
         known = ", ".join(map(repr, sorted(Encoder.registered)))
         fix = "correct the name, or give your own encoder as package.module:Class"

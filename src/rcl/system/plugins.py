@@ -1,32 +1,40 @@
-"""Classes that users name as ``package.module:Class``."""
+"""Classes of other packages, which users name as ``package.module:Class``."""
 
 from __future__ import annotations
 
 import importlib
-from typing import TypeVar
+import re
+from typing import Any
 
-from rcl.system.errors import Defect, describe_error
+from rcl.system.errors import Defect
 
-T = TypeVar("T")
+_PLACE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
 
-def load_class(path: str, base: type[T]) -> type[T]:
-    """Import the class that ``package.module:Class`` names.
+def is_class_name(text: str) -> bool:
+    """Whether a text has the form ``package.module:Class``.
 
-    Args:
-        path: the module, a colon, and the class in it. The module must be importable: installed, or on ``PYTHONPATH``.
-        base: what the class has to inherit from.
+    >>> is_class_name("my_package.networks:Slow"), is_class_name("motion"), is_class_name("onnx:a/b.onnx")
+    (True, False, False)
+    """
+    return _PLACE.fullmatch(text) is not None
+
+
+def import_class(name: str) -> type[Any]:
+    """The class that ``package.module:Class`` names. Its module is imported, which runs it.
 
     Raises:
-        Defect: there is no such module or class, its import fails, or it does not inherit from ``base``.
+        Defect: there is no such module, or no such class in it. Errors inside the module are raised as they are.
     """
-    module, _, name = path.partition(":")
+    module, _, attribute = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name)
-    except Exception as error:  # a module may raise anything while it is imported
-        fix = "correct the name, or install the package (a file of your own needs its folder on PYTHONPATH)"
-        raise Defect(expected=f"an importable class {path}", found=describe_error(error), fix=fix) from None
-    if not (isinstance(found, type) and issubclass(found, base)):
-        expected = f"a subclass of {base.__module__}.{base.__name__}"
-        raise Defect(expected=expected, found=f"{path}, which is not one", fix="inherit from it")
+        found = getattr(importlib.import_module(module), attribute, None)
+    except ModuleNotFoundError as error:
+        if not error.name or not f"{module}.".startswith(f"{error.name}."):
+            raise  # the module exists, and lacks another one
+        fix = "install its package, or put its folder on PYTHONPATH"
+        raise Defect(expected=f"the module of {name}", found=f"no module {error.name}", fix=fix) from None
+    if not isinstance(found, type):
+        expected = f"the class {attribute} in {module}"
+        raise Defect(expected=expected, found="no such class", fix="check the name")
     return found

@@ -1,4 +1,4 @@
-"""Strict reading and safe writing of the text files that we exchange with users and other tools."""
+"""Strict reading and safe writing of text files."""
 
 from __future__ import annotations
 
@@ -94,14 +94,14 @@ def write_text(path: PathLike, text: str) -> None:
 
 
 def write_file(path: PathLike, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file whole or not at all: aside first, then renamed or uploaded. Missing folders are made.
+    """Write a file completely or not at all: to a temporary file that is then renamed or uploaded.
 
     Args:
-        path: of the file; a link stays a link.
-        write: is given the open file.
+        path: the file; missing folders are created, and a link stays a link.
+        write: called with the open file.
 
     Raises:
-        InputError: the place cannot be written to.
+        InputError: the file cannot be written.
     """
     target = to_path(path)
     _check_name(target)
@@ -111,8 +111,8 @@ def write_file(path: PathLike, write: Callable[[BinaryIO], object]) -> None:
         else:
             _replace(Path(os.path.realpath(target)), write)  # a link stays a link
     except OSError as error:
-        found = error.strerror or f"room for a part of it ({error})"  # numpy counts what it could write
-        fix = "choose another place or make room"
+        found = error.strerror or f"space for a part of it ({error})"  # numpy counts what it could write
+        fix = "choose another place or free some space"
         raise InputError(path, expected="a file that can be written", found=found, fix=fix) from None
 
 
@@ -124,33 +124,33 @@ def _replace(target: Path, write: Callable[[BinaryIO], object]) -> None:
             write(file)
         os.replace(aside, target)
     finally:
-        with contextlib.suppress(OSError):  # it is renamed already, or could not be made
+        with contextlib.suppress(OSError):  # it is renamed already, or could not be created
             aside.unlink()
 
 
 def _check_name(path: Path) -> None:
-    """Refuse what no file system takes as a name: such names come out of annotation files and archives."""
+    """Refuse a name that no file system accepts: names may come from annotation files and archives."""
     try:
         encoded = str(path).encode() if is_remote(path) else os.fsencode(path)
     except UnicodeEncodeError:
         encoded = b"\0"
     if b"\0" in encoded:
-        expected, fix = "a name that a file can have", "rename the video"
-        raise InputError(repr(str(path)), expected=expected, found="characters that none has", fix=fix)
+        expected, fix = "a valid file name", "rename the video"
+        raise InputError(repr(str(path)), expected=expected, found="invalid characters", fix=fix)
 
 
 def check_place(path: PathLike) -> None:
-    """Check that a file can be written, before the work that it is to hold. Missing folders are made.
+    """Check that a file can be written, before the work whose result it will hold. Missing folders are created.
 
     Raises:
-        InputError: the place is a folder, or cannot be written to.
+        InputError: there is a folder of this name, or the file cannot be written.
     """
     path = to_path(path)
     if is_dir(path):
         raise InputError(path, expected="the name of a file", found="a folder", fix="choose another name")
     probe = path.with_name(f".{uuid.uuid4().hex}.part")
     write_file(probe, lambda file: None)
-    with contextlib.suppress(InputError):  # of a store that may be written to, but not emptied
+    with contextlib.suppress(InputError):  # of a store that allows writing, but not removal
         remove(probe)
 
 

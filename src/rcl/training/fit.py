@@ -35,7 +35,7 @@ from rcl.training.choices import (
     choose_stride,
     split_videos,
 )
-from rcl.video.backbones.base import BackboneOptions
+from rcl.video.backbones.options import BackboneOptions
 from rcl.video.extract_many import extract_many
 from rcl.video.extraction import choose_extraction
 from rcl.video.finding import match_videos

@@ -15,14 +15,14 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressB
 from rcl.detector.config import Config
 from rcl.system.errors import InputError
 from rcl.training.callbacks import AveragedWeights, EpochTable
-from rcl.training.process_group import EndsAtOnce, Processes
+from rcl.training.process_group import DefaultSigterm, Processes
 
 
 def build_trainer(
     config: Config, output: Path, *, devices: int | str, nodes: int, callbacks: Sequence[Callback]
 ) -> lightning.Trainer:
     options = config.training
-    own: list[Callback] = [EpochTable(output / "metrics.csv"), EndsAtOnce()]
+    own: list[Callback] = [EpochTable(output / "metrics.csv"), DefaultSigterm()]
     if options.ema is not None:
         own.append(AveragedWeights(options.ema))
     if config.data.validation_subset is not None:
