@@ -67,7 +67,7 @@ class RandomModel(nn.Module):
 
     def __init__(self, steps: int) -> None:
         super().__init__()
-        self.steps = steps
+        self.steps, self.sight = steps, None
         self.generator = torch.Generator().manual_seed(0)
         self.seconds = 0.0
 
@@ -110,7 +110,7 @@ def make_pack(annotations: Path, root: Path, *, videos: int | None = None) -> No
 
 def prepare_training(data: TrainingData, config: Config, localizer: Localizer, watch: Stopwatch) -> dict[str, int]:
     """Samples, segments and targets of an epoch over both subsets, as in training; how much of it there was."""
-    segments = training_segments(config.sampling, localizer.anchors)
+    segments = training_segments(config.sampling, localizer.search.anchors)
     samples = anchors = 0
     for videos in (data.training, data.validation):
         dataset = TrainingDataset(videos, build_augmentation(config.augmentation), segments, seed=config.training.seed)
@@ -168,7 +168,7 @@ def measure(annotations: Path, root: Path, *, videos: int | None = None) -> dict
     with before("annotations loaded, features found, heads read"):
         data = load_training_data(config)
     assert data.validation is not None  # the recipe has a validation subset
-    model = RandomModel(config.model.steps)
+    model = RandomModel(config.model.head.steps)
     localizer = Localizer.from_model(model, config, data.facts, device="cpu")  # type: ignore[arg-type]
     counts = prepare_training(data, config, localizer, before) | cut_windows(root, before)
     path = detect(root, data.validation, localizer, after)

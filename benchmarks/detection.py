@@ -108,7 +108,7 @@ def main() -> None:
     for snippets in (500, 1000, 2000, 4000):
         seconds = detection_seconds(localizer, snippets, options.rounds)
         shortest = shortest or seconds
-        anchors = len(localizer.anchors(snippets).segments)
+        anchors = len(localizer.search.anchors(snippets).segments)
         results["detection"][str(snippets)] = {"seconds": seconds, "ratio": seconds / shortest, "anchors": anchors}
         print(f"{snippets:6} snippets, {anchors:6} anchors: {1e3 * seconds:7.1f} ms  {seconds / shortest:4.1f}×")
     results["training_peak_gib"] = training_peak() / 2**30

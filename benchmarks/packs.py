@@ -29,6 +29,7 @@ from measuring import peak_memory
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.batches import EpochBatches
 from rcl.data.formats.load import load_annotations, save_annotations
+from rcl.data.preparation import Preparation
 from rcl.detector.config import Config
 from rcl.detector.inputs import jobs_of
 from rcl.detector.load_config import parse_config
@@ -74,9 +75,7 @@ def train_on_windows(pack: Path) -> None:
 
 
 def detect(pack: Path) -> None:
-    localizer: Any = SimpleNamespace(
-        in_channels=CHANNELS, declared_rate=None, resize=None, resize_method="linear", scale=1.0
-    )
+    localizer: Any = SimpleNamespace(in_channels=CHANNELS, preparation=Preparation())
     jobs_of(pack, localizer, None, "TC", None)
 
 

@@ -159,7 +159,7 @@ def build(config: Config, data: TrainingData) -> nn.Module:
 def detection(localizer: Localizer, data: TrainingData, rounds: int) -> tuple[list[Stage], float]:
     """The stages of detection in a video of the validation subset, and what the whole of it takes."""
     assert data.validation is not None
-    model, decoder, stages = localizer.model, localizer.decoder, list[Stage]()
+    model, decoder, stages = localizer.model, localizer.search.decoder, list[Stage]()
 
     def stage(name: str, run: Callable[[], Any], *, without: Stage | None = None) -> Any:
         spent, work = seconds_of(run, rounds), work_of(run)
@@ -172,7 +172,7 @@ def detection(localizer: Localizer, data: TrainingData, rounds: int) -> tuple[li
         features, _ = data.validation.read(0)
         loaded = Work(0, 3 * features.nbytes)  # out of the file, and once more to scale
         stages.append(Stage("load", seconds_of(lambda: data.validation.read(0), rounds), loaded))
-        anchors = stage("anchors", lambda: localizer.anchors(features.shape[1]).segments)
+        anchors = stage("anchors", lambda: localizer.search.anchors(features.shape[1]).segments)
         mask = torch.ones(1, features.shape[1], dtype=torch.bool)
         encoding = stage("encode", lambda: model.encode(features[None], mask))
         stage("query", lambda: model.query(encoding, anchors[None], steps=1))
@@ -276,7 +276,7 @@ def measure(rounds: int) -> tuple[list[str], dict[str, Any]]:
             found, whole = detection(localizer, data, rounds)
             found.append(evaluation(localizer, data, rounds))
             trained = training(config, data, rounds)
-        count = len(localizer.anchors(snippets).segments)
+        count = len(localizer.search.anchors(snippets).segments)
         batch = min(config.training.batch_size, BATCH)
         lines += [f"**configs/{name}.yaml**, {snippets} snippets, {count:,} anchors at detection.", ""]
         lines += table("detection, per video", found, limits)

@@ -29,13 +29,10 @@ from rcl.data.detections import Detections
 from rcl.data.feature_store import FeatureStore
 from rcl.data.features import read_features
 from rcl.data.formats import elan, label_studio, via
-from rcl.data.formats.annotation_tools import read
-from rcl.data.formats.bmn import read_bmn
 from rcl.data.formats.exported import Exported
-from rcl.data.formats.load import load_annotations, save_annotations
+from rcl.data.formats.load import import_annotations, load_annotations, read_bmn, read_thumos14, save_annotations
 from rcl.data.formats.results import load_detections
 from rcl.data.formats.subtitles import save_subtitles
-from rcl.data.formats.thumos14 import read_thumos14
 from rcl.data.video_scores import load_video_scores
 from rcl.detector.checkpoint import read_checkpoint
 from rcl.detector.convert import convert
@@ -371,7 +368,7 @@ ANYTHING = st.recursive(
 READERS: tuple[Callable[[Path], object], ...] = (
     load_annotations,
     load_detections,
-    read,
+    import_annotations,
     load_video_scores,
     read_bmn,
     read_characteristics,
@@ -464,8 +461,8 @@ def test_any_piece_at_any_place_of_a_text_is_read_or_refused(tmp_path: Path, nam
         end = data.draw(st.integers(start, min(start + 20, len(text))))
         text = text[:start] + data.draw(st.sampled_from(PIECES)) + text[end:]
     (tmp_path / name).write_text(text)
-    readers = (load_annotations, load_detections, read, lambda path: read_thumos14(path, stride_frames=5))
-    try_all(tmp_path / name, (read,) if name.endswith(".eaf") else readers)
+    readers = (load_annotations, load_detections, import_annotations, lambda path: read_thumos14(path, stride_frames=5))
+    try_all(tmp_path / name, (import_annotations,) if name.endswith(".eaf") else readers)
 
 
 @few
@@ -479,7 +476,7 @@ def test_texts_that_are_too_long_are_refused(tmp_path: Path) -> None:
     for name in ("a.json", "a.csv", "a.eaf"):
         with (tmp_path / name).open("wb") as file:
             file.truncate(10**12)  # which takes no room
-        assert f"at most {LARGEST_TEXT:,} bytes" in refusal(lambda name=name: read(tmp_path / name))
+        assert f"at most {LARGEST_TEXT:,} bytes" in refusal(lambda name=name: import_annotations(tmp_path / name))
     (tmp_path / "a.csv").write_text("video,start,end,label\n" + "x" * 10**7)
     assert "field larger" in refusal(lambda: load_annotations(tmp_path / "a.csv"))
 
@@ -487,9 +484,9 @@ def test_texts_that_are_too_long_are_refused(tmp_path: Path) -> None:
 def test_deep_xml_and_its_bombs(tmp_path: Path) -> None:
     for text in ("<a>" * 10**5, "<ANNOTATION_DOCUMENT>" + "<a>" * 10**5 + "</a>" * 10**5 + "</ANNOTATION_DOCUMENT>"):
         (tmp_path / "a.eaf").write_text(text)
-        try_all(tmp_path / "a.eaf", (read,))
+        try_all(tmp_path / "a.eaf", (import_annotations,))
     (tmp_path / "a.eaf").write_text('<!DOCTYPE a [<!ENTITY x "y"><!ENTITY z "&x;&x;">]><a>&z;</a>')
-    assert "document type" in refusal(lambda: read(tmp_path / "a.eaf"))
+    assert "document type" in refusal(lambda: import_annotations(tmp_path / "a.eaf"))
 
 
 def test_many_videos_of_many_classes_are_no_matrix_before_they_are_read(tmp_path: Path) -> None:
@@ -657,7 +654,7 @@ def test_detect_writes_subtitles_into_its_folder_only(tmp_path: Path, archive: s
 
 @pytest.mark.parametrize("name", ["a\0b", "\ud800"], ids=ascii)
 def test_what_no_file_can_be_called_is_refused(tmp_path: Path, name: str) -> None:
-    assert "a name that a file can have" in refusal(lambda: write_text(tmp_path / f"{name}.json", "x"))
+    assert "a valid file name" in refusal(lambda: write_text(tmp_path / f"{name}.json", "x"))
     assert "no such file" in refusal(lambda: load_annotations(tmp_path / f"{name}.json"))
     assert "no such file" in refusal(lambda: load_annotations(tmp_path / f"{'x' * 999}.json"))
 

@@ -15,6 +15,7 @@ from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.batches import Augmentation, EpochBatches, TrainingDataset, collate, pad_features, seeded
 from rcl.data.datasets import Sample, VideoDataset
 from rcl.data.feature_store import FeatureStore
+from rcl.data.preparation import Preparation
 from rcl.data.segments import Timeline
 from rcl.system.errors import InputError
 
@@ -146,7 +147,7 @@ def dataset(tmp_path, videos, features, **options):
     for annotation, array in zip(videos, features, strict=True):
         np.save(tmp_path / f"{annotation.name}.npy", np.asarray(array, dtype=np.float32))
     annotations = Annotations({annotation.name: annotation for annotation in videos})
-    return VideoDataset(annotations, FeatureStore(tmp_path), ("jump", "run"), **options)
+    return VideoDataset(annotations, FeatureStore(tmp_path), ("jump", "run"), Preparation(**options))
 
 
 def numbered(snippets, channels=3):
@@ -205,7 +206,7 @@ def test_the_rate_is_known_from(tmp_path, known, options, rate):
     assert samples.longest().item() == pytest.approx(2 * rate)
 
 
-def test_nobody_knows_the_rate(tmp_path):
+def test_an_unknown_rate_is_refused(tmp_path):
     for options in ({}, {"resize": 100}):
         samples = dataset(tmp_path, [video("v7")], [numbered(20)], **options)
         for function in (samples.timeline, samples.__getitem__):
@@ -214,7 +215,7 @@ def test_nobody_knows_the_rate(tmp_path):
             assert "data.snippets_per_second" in message
 
 
-def test_the_rate_of_the_frames_is_not_that_of_the_snippets(tmp_path):
+def test_the_rate_of_frames_is_refused_for_snippets(tmp_path):
     samples = dataset(tmp_path, [video("v7", duration=40.0, rate=25.0)], [numbered(100)])
     for function in (samples.timeline, samples.read, samples.open, lambda _: samples.longest(), samples.__getitem__):
         message = error_of(function, 0)
@@ -245,7 +246,7 @@ def test_ground_truth_is_cut_to_the_features(tmp_path):
     segments = [(0, 4), (3, 3), (8, 30), (-2, 1), (10, 12), (15, 20)]
     labels = ("jump", "jump", "run", "jump", "jump", "jump")
     samples = dataset(tmp_path, [video(segments=segments, labels=labels, rate=2.0)], [numbered(20)])
-    assert samples[0].segments.tolist() == [[0, 8], [16, 20], [0, 2]]  # none without length
+    assert samples[0].segments.tolist() == [[0, 8], [16, 20], [0, 2]]  # the one without length is left out
     assert samples[0].labels.tolist() == [0, 1, 0]
 
 
@@ -258,7 +259,7 @@ def test_a_video_of_one_snippet(tmp_path):
     torch.testing.assert_close(resized[0].features, torch.tensor([[0.0], [1.0], [2.0]]).expand(3, 10))
 
 
-def test_a_video_where_nothing_happens(tmp_path):
+def test_a_video_without_actions(tmp_path):
     samples = dataset(tmp_path, [video(segments=[], rate=2.0)], [numbered(6)])
     assert samples[0].segments.shape == (0, 2)
     assert samples[0].labels.shape == (0,)

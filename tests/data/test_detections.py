@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib import pyplot
 
 from places import SHARED
+from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.detections import Detection, Detections
 from rcl.data.formats.results import load_detections, save_detections
 from rcl.system.errors import InputError
@@ -92,6 +95,90 @@ def test_top_agrees_with_sorting(rows: list[tuple[int, int]], k: int) -> None:
         own = [row for row in range(count) if videos[row] == index]
         expected += sorted(own, key=lambda row: -scores[row])[:k]
     assert best.segments_seconds[:, 0].tolist() == expected
+
+
+# -- in a notebook -----------------------------------------------------------------------------------------------
+
+
+def test_repr_is_short() -> None:
+    assert repr(detections()) == "Detections(5 in 3 videos, 2 labels)"
+    assert repr(Detections.empty()) == "Detections(0 in 0 videos, 0 labels)"
+
+
+def test_html_shows_the_best_rows_escaped() -> None:
+    text = detections(labels=("<b>", "sit"))._repr_html_()
+    assert "<b>" not in text
+    assert "<td>&lt;b&gt;</td><td>0.500</td>" in text
+    assert text.index("0.900") < text.index("0.500") < text.index("0.100")
+    assert text.count("<tr>") == 1 + 5
+    many = Detections(("a",), [0] * 99, np.tile([[0, 1]], (99, 1)), ("x",), [0] * 99, np.arange(99))  # type: ignore[arg-type]
+    assert many._repr_html_().count("<tr>") == 1 + 10
+    assert "the best 10" in many._repr_html_()
+
+
+def test_one_detection_by_its_position() -> None:
+    assert detections()[0] == Detection("b", 0.0, 1.0, "run", 0.5)
+    assert detections()[-1] == detections()[np.int64(4)] == Detection("a", 4.0, 4.0, "run", 0.1)
+    for position in (5, -6):
+        with pytest.raises(IndexError):
+            detections()[position]
+
+
+@pytest.mark.parametrize(
+    ("key", "starts"),
+    [
+        (slice(1, 3), [1, 2]),
+        (slice(None, None, -2), [4, 2, 0]),
+        ([3, 0, 0], [3, 0, 0]),
+        ([], []),
+        (np.array([-1, 1]), [4, 1]),
+        (np.array([True, False, False, True, False]), [0, 3]),
+    ],
+)
+def test_several_detections_by_their_positions(key: Any, starts: list[float]) -> None:
+    some = detections()[key]
+    assert [found.start_seconds for found in some] == starts
+    assert (some.videos, some.labels) == (detections().videos, detections().labels)
+
+
+@pytest.mark.parametrize("key", [np.array([True]), [[0, 1]], 1.5, "a", True, (0, 1)])
+def test_other_keys_are_refused(key: Any) -> None:
+    with pytest.raises(IndexError):
+        detections()[key]
+
+
+def test_to_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = detections().to_pandas()
+    assert [*frame.columns] == [*Detection._fields]
+    assert [Detection(*row) for row in frame.itertuples(index=False)] == [*detections()]
+    assert isinstance(Detections.empty().to_pandas(), pandas.DataFrame)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(InputError, match="run pip install pandas"):
+        detections().to_pandas()
+
+
+def test_plot_draws_every_segment_in_the_row_of_its_label() -> None:
+    video = VideoAnnotation("b", "training", None, None, np.array([[0.0, 2.0]]), ("run",))
+    axes = detections().plot("b", annotations=Annotations({"b": video}))
+    bars = [path.get_extents() for collection in axes.collections for path in collection.get_paths()]
+    assert sorted((bar.x0, bar.x1) for bar in bars) == [(0, 1), (0, 2), (2, 3), (3, 4)]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["run", "sit"]
+    opacities = {round(colour[3], 3) for collection in axes.collections for colour in collection.get_facecolors()}
+    assert opacities == {0.575, 0.915, 1.0}  # of the scores 0.5 and 0.9, and of the ground truth
+    assert detections().plot("idle", axes=axes) is axes
+    pyplot.close(axes.figure)
+
+
+def test_plot_of_several_videos_wants_a_name() -> None:
+    with pytest.raises(InputError, match=r"found 3 videos \(a, idle, b\); give the name of one"):
+        detections().plot()
+    axes = detections().for_video("a").plot()
+    assert axes.get_title() == "a"
+    pyplot.close(axes.figure)
+
+
+# -- parts and wholes --------------------------------------------------------------------------------------------
 
 
 def test_for_video() -> None:

@@ -226,7 +226,7 @@ def test_damaged_untrimmednet_scores_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         read_untrimmednet_scores(path)
     np.save(path, np.full((1574, 101), np.nan))
-    with pytest.raises(InputError, match="1574 videos, the first 'video_test_0000001'"):
+    with pytest.raises(InputError, match="1,574 videos, the first 'video_test_0000001'"):
         read_untrimmednet_scores(path)
     with pytest.raises(InputError, match="a file that ends in"):
         read_untrimmednet_scores(tmp_path / "u.npz")

@@ -37,7 +37,7 @@ ENCODERS: dict[str, dict[str, Any]] = {
 def make_localizer(
     encoder: str = "temporal", *, steps: int = 3, longest: float = 120.0, movement: float = 1.0, **inference: Any
 ) -> Localizer:
-    """In float64, so that a difference is a mistake and not rounding."""
+    """A detector in float64, so that a difference is a defect and not rounding."""
     facts = replace(FACTS, longest=longest)
     inference = {"candidates": 500, "top": 100, "stride": 0.5, **inference}
     config = tiny_config(model={**ENCODERS[encoder], "steps": steps}, inference=inference)
@@ -46,8 +46,8 @@ def make_localizer(
         for readout in (model.readout, *([model.refinement.update] if model.refinement else [])):
             readout.offsets.weight *= movement
     localizer = Localizer.from_model(model.double(), config, facts, device="cpu")
-    assert isinstance(localizer.anchors, Lattice)
-    localizer.anchors = LatticeInDouble(*astuple(localizer.anchors))
+    assert isinstance(localizer.search.anchors, Lattice)
+    localizer.search.anchors = LatticeInDouble(*astuple(localizer.search.anchors))
     return localizer
 
 
@@ -61,10 +61,10 @@ class LatticeInDouble(Lattice):
 
 
 def in_single_precision(**options: Any) -> Localizer:
-    """As detectors are, with chunks of 100 snippets."""
+    """A detector in float32 with chunks of 100 snippets."""
     config = tiny_config(data={"scale": 2.0, **options}, inference={"top": 50})
     localizer = Localizer.from_model(random_model(config), config, replace(FACTS, longest=20.0), device="cpu")
-    localizer.chunk = 100
+    localizer.search.chunk = 100
     return localizer
 
 
@@ -74,7 +74,7 @@ def make_features(snippets: int, seed: int = 0) -> Tensor:
 
 
 def detect(localizer: Localizer, features: Tensor, chunk: int, *, end: float = float("inf")) -> Detections:
-    localizer.chunk = chunk
+    localizer.search.chunk = chunk
     return localizer.detect_prepared(features, Timeline(1.0, end_seconds=end), video="long")
 
 
@@ -86,15 +86,15 @@ def assert_same(found: Detections, expected: Detections) -> None:
 
 
 def spy_on_sizes(localizer: Localizer, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The lengths of all pieces that are encoded from now on."""
+    """A list that receives the length of every piece that is encoded."""
     sizes: list[int] = []
-    encode = localizer._encode
+    encode = localizer.search.encode
 
-    def noted(features: Tensor) -> Any:
+    def spy(features: Tensor) -> Any:
         sizes.append(features.shape[1])
         return encode(features)
 
-    monkeypatch.setattr(localizer, "_encode", noted)
+    monkeypatch.setattr(localizer.search, "encode", spy)
     return sizes
 
 
@@ -127,7 +127,7 @@ def test_pieces_of_a_single_snippet(case: str) -> None:
     assert_same(detect(CASES[case], features, 1), detect(CASES[case], features, 60))
 
 
-def test_in_single_precision_scores_differ_by_rounding_alone() -> None:
+def test_in_single_precision_scores_differ_only_by_rounding() -> None:
     config = tiny_config(model={"steps": 3}, inference={"candidates": 10**5, "top": 10**5, "nms": "none"})
     localizer = Localizer.from_model(random_model(config), config, FACTS, device="cpu")
     features = make_features(400).float()
@@ -138,7 +138,7 @@ def test_in_single_precision_scores_differ_by_rounding_alone() -> None:
 
 def test_windows_longer_than_a_chunk_are_searched_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     localizer, features = make_localizer(longest=20.0, movement=0.1), make_features(500)
-    localizer.window = 300
+    localizer.search.window = 300
     once = detect(localizer, features, 300)
     sizes = spy_on_sizes(localizer, monkeypatch)
     assert_same(detect(localizer, features, 40), once)
@@ -163,7 +163,7 @@ def test_an_encoder_that_sees_the_whole_video_is_one_pass(
     assert sizes == [100]
 
 
-# -- anchors and features that are there in parts alone -----------------------------------------------------------
+# -- anchors and features that are read in parts --------------------------------------------------------------------
 
 
 @given(
@@ -194,7 +194,7 @@ def test_groups_of_a_lattice_hold_each_of_its_segments_once(
 
 
 @given(length=st.floats(1, 5000), chunk=st.integers(4, 2000), context=st.sampled_from([0.0, 0.25, 0.5]))
-def test_tiles_are_as_wide_as_what_a_segment_sees_asks_for(length: float, chunk: int, context: float) -> None:
+def test_tiles_are_as_wide_as_the_span_of_a_segment_requires(length: float, chunk: int, context: float) -> None:
     width = chunks.tile_width(length, chunk, context)
     middle = 10**5
     segment = torch.tensor([[middle - length / 2, middle + length / 2]], dtype=torch.float64)
@@ -228,7 +228,7 @@ def test_stored_features_give_what_those_in_memory_give(tmp_path: Path, kind: st
     array = make_features(300).T.numpy().astype(np.float16)  # (T, C)
     save(tmp_path, array)
     localizer = in_single_precision(layout=layout)
-    localizer.window = window
+    localizer.search.window = window
     found = localizer.detect(next(tmp_path.iterdir()), 5.0, video="long")
     expected = localizer.detect(array.astype(np.float32), 5.0, video="long")
     np.testing.assert_array_equal(found.scores, expected.scores)
@@ -240,15 +240,15 @@ def test_no_more_than_a_piece_is_read_at_a_time(tmp_path: Path, monkeypatch: pyt
     localizer, sizes = in_single_precision(), list[int]()
     read = StoredFeatures.read
 
-    def noted(stored: StoredFeatures, first: int = 0, last: int | None = None) -> np.ndarray:
+    def spy(stored: StoredFeatures, first: int = 0, last: int | None = None) -> np.ndarray:
         sizes.append((last or len(stored)) - first)
         return read(stored, first, last)
 
-    monkeypatch.setattr(StoredFeatures, "read", noted)
+    monkeypatch.setattr(StoredFeatures, "read", spy)
     localizer.detect(tmp_path / "long.npy", 5.0)
     assert max(sizes) < 500
-    assert localizer.resize is None
-    localizer.resize, sizes[:] = 100, []
+    assert localizer.preparation.resize is None
+    localizer.preparation, sizes[:] = replace(localizer.preparation, resize=100), []
     localizer.detect(tmp_path / "long.npy", 5.0)
     assert sizes == [2000]
 
@@ -264,12 +264,12 @@ def test_a_sequence_is_scaled_and_sliced_like_a_tensor(tmp_path: Path, scale: fl
     assert sequence.shape == tensor.shape
     for part in (slice(None), slice(3, 9), slice(40, 99), slice(9, 9), slice(9, 3)):
         assert torch.equal(sequence[:, part], tensor[:, part])
-    with pytest.raises(ValueError, match="one after the other"):
+    with pytest.raises(ValueError, match="step of a slice"):
         sequence[:, ::2]
 
 
 @pytest.mark.parametrize("where", [0, 1234, 1999])
-def test_a_snippet_in_the_middle_that_is_no_number_is_named(tmp_path: Path, where: int) -> None:
+def test_a_snippet_with_nan_in_the_middle_is_named(tmp_path: Path, where: int) -> None:
     array = make_features(2000).T.numpy().astype(np.float16)
     array[where, 5] = np.nan
     np.save(tmp_path / "long.npy", array)
@@ -291,17 +291,17 @@ def test_a_file_that_is_cut_while_it_is_searched_is_an_error_of_the_file(tmp_pat
 # -- moved segments, memory, progress ----------------------------------------------------------------------------
 
 
-def test_segments_that_leave_their_piece_are_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_segments_that_leave_their_piece_are_queried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     localizer, features = CASES["m3-far"], make_features(400)
     asked: list[int] = []
-    query = localizer._query
+    query = localizer.search.query
 
-    def noted(encoding: Any, anchors: Tensor, **options: Any) -> Any:
+    def spy(encoding: Any, anchors: Tensor, **options: Any) -> Any:
         asked.append(len(anchors))
         return query(encoding, anchors, **options)
 
-    monkeypatch.setattr(localizer, "_query", noted)
-    number = len(localizer.anchors(400).segments)
+    monkeypatch.setattr(localizer.search, "query", spy)
+    number = len(localizer.search.anchors(400).segments)
     found = detect(localizer, features, 40)
     assert sum(asked) > number
     asked.clear()
@@ -321,33 +321,33 @@ def test_the_longest_piece_does_not_grow_with_the_video(monkeypatch: pytest.Monk
     for snippets in (1000, 2000, 4000):
         sizes.clear()
         detect(localizer, make_features(snippets), 100)
-        assert max(sizes) <= 4 * 100 + 2 * localizer.model.radius  # type: ignore[operator, union-attr]  # moved ones too
+        assert max(sizes) <= 4 * 100 + 2 * localizer.model.sight.radius  # type: ignore[operator, union-attr]  # moved ones too
         encoded[snippets] = sum(sizes)
     assert encoded[4000] == pytest.approx(4 * encoded[1000], rel=0.2)
 
 
 def test_progress_grows_to_one() -> None:
     localizer = make_localizer()
-    localizer.chunk, told = 50, list[float]()
-    localizer.detect_prepared(make_features(300), Timeline(1.0), video="long", progress=told.append)
-    assert len(told) > 4
-    assert told == sorted(told)
-    assert told[-1] == pytest.approx(1.0)
+    localizer.search.chunk, reported = 50, list[float]()
+    localizer.detect_prepared(make_features(300), Timeline(1.0), video="long", progress=reported.append)
+    assert len(reported) > 4
+    assert reported == sorted(reported)
+    assert reported[-1] == pytest.approx(1.0)
 
 
-def test_a_video_file_is_told_of_while_it_is_described(tmp_path: Path) -> None:
+def test_progress_of_a_video_file_includes_extraction(tmp_path: Path) -> None:
     mapped = np.memmap(tmp_path / "features", dtype=np.float32, mode="w+", shape=(300, FACTS.in_channels))
     mapped[:] = make_features(300).T.numpy()
 
     def extract(path: Path, *, progress: Callable[[float], None] | None = None) -> VideoFeatures:
         for share in (0.5, 1.0):
-            (progress or told.append)(share)
+            (progress or reported.append)(share)
         return VideoFeatures(mapped, np.zeros((300, 2)), 60.0, 5.0, ())
 
-    localizer, told = in_single_precision(), list[float]()
+    localizer, reported = in_single_precision(), list[float]()
     localizer.extractor = cast(FeatureExtractor, extract)
-    features, timeline = localizer.prepare("long.mp4", None, video="long", progress=told.append)
-    assert told == [0.45, 0.9]
+    features, timeline = localizer.prepare("long.mp4", None, video="long", progress=reported.append)
+    assert reported == [0.45, 0.9]
     assert isinstance(features, FeatureSequence)
     found = localizer.detect_prepared(features, timeline, video="long")
     np.testing.assert_array_equal(found.scores, localizer.detect(np.array(mapped), 5.0).scores)
@@ -372,7 +372,7 @@ def test_groups_are_short_and_hold_every_segment_once(chunk: int, seed: int) -> 
 
 @given(chunk=st.integers(5, 60), radius=st.integers(0, 20), far=st.floats(0, 40), seed=st.integers(0, 999))
 @settings(max_examples=50, deadline=None)
-def test_an_answer_saw_only_what_its_piece_knows_of_the_video(chunk: int, radius: int, far: float, seed: int) -> None:
+def test_an_answer_depends_only_on_its_piece(chunk: int, radius: int, far: float, seed: int) -> None:
     snippets, steps, context = 300, 3, 0.25
     draw = torch.Generator().manual_seed(seed)
     start = torch.rand(80, generator=draw) * 280
@@ -394,7 +394,7 @@ def test_an_answer_saw_only_what_its_piece_knows_of_the_video(chunk: int, radius
     for positions, _ in chunks.answers(groups, ask, snippets=snippets, chunk=chunk, sight=sight):
         first, last = asked[-1]
         seen = chunks.looked_up(moved[:, positions], context, snippets)  # (M, K, 2)
-        # The encoder sees so far beyond a look-up, where the video goes on.
+        # The encoder sees a radius beyond the look-up, up to the ends of the video.
         assert ((seen[..., 0] - radius).clamp(min=0) >= first).all()
         assert ((seen[..., 1] + radius).clamp(max=snippets) <= last).all()
         answered += positions.tolist()

@@ -8,10 +8,13 @@ import yaml
 from pydantic import ValidationError
 
 from places import ROOT
+from rcl.detector.build import regular_anchors
 from rcl.detector.config import Config
+from rcl.detector.heads import ContinuousHeadConfig, GridHeadConfig
 from rcl.detector.load_config import load_config, parse_config
-from rcl.detector.model_config import Section
+from rcl.detector.model_config import ModelConfig, encoder_config
 from rcl.system.errors import InputError
+from rcl.system.options import Section
 
 RECIPES = sorted((ROOT / "configs").rglob("*.y*ml"))
 
@@ -45,10 +48,10 @@ def test_an_empty_file_is_the_default(tmp_path):
 
 def test_values_are_read(tmp_path):
     config = load(
-        tmp_path, "data: {root: pack, layout: CT}\nmodel:\n  encoder: {name: bmn, channels: 64}\n  steps: 1\n"
+        tmp_path, "data: {root: pack, layout: CT}\nmodel:\n  encoder: {name: bmn, channels: 64}\n  head: {steps: 1}\n"
     )
     assert (config.data.root, config.data.annotations, config.data.features) == (Path("pack"), None, None)
-    assert (config.data.layout, config.model.steps) == ("CT", 1)
+    assert (config.data.layout, config.model.head.steps) == ("CT", 1)
     assert (config.model.encoder.name, config.model.encoder.channels, config.model.encoder.groups) == ("bmn", 64, 4)
     assert config.training == Config().training
 
@@ -90,8 +93,8 @@ def test_override(tmp_path, override, value):
 
 def test_overrides_win_and_the_last_of_them_most(tmp_path):
     text = "training: {epochs: 1, seed: 1}"
-    config = load(tmp_path, text, "training.epochs=2", "training.epochs=3", "model.steps=1")
-    assert (config.training.epochs, config.training.seed, config.model.steps) == (3, 1, 1)
+    config = load(tmp_path, text, "training.epochs=2", "training.epochs=3", "model.head.steps=1")
+    assert (config.training.epochs, config.training.seed, config.model.head.steps) == (3, 1, 1)
 
 
 def test_numbers_written_as_powers_in_the_file(tmp_path):
@@ -135,6 +138,9 @@ def sections(section=Config, prefix=""):
     for name, field in section.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
             yield from sections(field.annotation, f"{prefix}{name}.")
+    if section is ModelConfig:
+        yield f"{prefix}encoder.", encoder_config("temporal")
+        yield f"{prefix}head.", ContinuousHeadConfig
 
 
 @pytest.mark.parametrize("prefix", [prefix for prefix, _ in sections()])
@@ -189,11 +195,31 @@ def test_unknown_keys_are_named_with_what_there_is(tmp_path, prefix):
         ("inference: {stride: 1.5}", ["inference.stride:", "less than or equal to 1"]),
         ("loss: {foreground: 1.0}", ["loss.foreground:", "less than 1"]),
         ("sampling: {regular: -1}", ["sampling.regular:", "greater than or equal to 0"]),
-        ("model: {head: map, steps: 1}", ["model.head:", "'continuous', 'grid', 'anchors' or 'points'", "found 'map'"]),
-        ("model: {head: anchors, steps: 1, lengths: []}", ["model.lengths:", "at least 1 item"]),
-        ("model: {head: anchors, steps: 1, lengths: [4, 0]}", ["model.lengths.1:", "greater than 0", "found 0"]),
+        ("model: {head: map}", ["model.head.name:", "'continuous', 'grid', 'anchors', 'points'", "found 'map'"]),
+        ("model: {head: {name: anchors, lengths: []}}", ["model.head.lengths:", "at least 1 item"]),
+        ("model: {head: {name: anchors, lengths: [4, 0]}}", ["model.head.lengths.1:", "greater than 0", "found 0"]),
+        (
+            "model: {head: {name: grid, jitter: 0.1}}",
+            ["model.head.jitter:", "convention, finer", "unknown key"],
+        ),
+        (
+            "model: {head: {name: points, points: 8}}",
+            ["model.head.points:", "dropout, name, typical", "unknown"],
+        ),
+        ("model: {head: 3}", ["model.head:", "section", "3"]),
+        (
+            "model: {encoder: {name: 'nowhere.at:All'}}",
+            ["model.encoder.name:", "no module nowhere", "PYTHONPATH"],
+        ),
+        (
+            "model: {encoder: {name: 'rcl.models.rcl:RCL'}}",
+            ["model.encoder.name:", "a subclass of rcl.models"],
+        ),
         ("inference: {anchors: points}", ["inference.anchors:", "'lattice', 'grid' or 'pairs'", "found 'points'"]),
-        ("model: {encoder: {name: slowfast}}", ["model.encoder.name:", "'temporal', 'bmn'", "found 'slowfast'"]),
+        (
+            "model: {encoder: {name: slowfast}}",
+            ["model.encoder.name:", "'bmn', 'gtad', 'temporal'", "found 'slowfast'"],
+        ),
         ("sampling: {regular: 0, scale_invariant: 0}", ["at least one kind of training segments", "sampling"]),
         # several
         ("training: {epochs: 0, seed: x}\nfoo: 1", ["training.epochs:", "found 0 (and 2 more)"]),
@@ -283,10 +309,52 @@ def test_a_model_that_learns_nothing_is_refused() -> None:
 
 @pytest.mark.parametrize("head", ["grid", "anchors", "points"])
 def test_only_the_continuous_function_has_steps(tmp_path: Path, head: str) -> None:
-    message = error_of(tmp_path, f"model: {{head: {head}, steps: 3}}")
-    assert f"expected steps=1 with head={head}, which has nothing to refine" in message
-    assert error_of(tmp_path, "", f"model.head={head}") == message  # three is the default
-    assert load(tmp_path, "", f"model.head={head}", "model.steps=1").model.head == head
+    message = error_of(tmp_path, f"model: {{head: {{name: {head}, steps: 3}}}}")
+    assert "model.head.steps: expected one of channels" in message
+    assert "found an unknown key" in message
+    assert load(tmp_path, "", f"model.head={head}").model.head.name == head
+
+
+# -- layouts of earlier versions ---------------------------------------------------------------------------------
+
+
+def test_options_of_the_head_may_stand_in_the_section_of_the_model(tmp_path: Path) -> None:
+    text = "model: {head: grid, channels: 64, map_kernel: 1, map_rows: starts, longest: 30, steps: 1}"
+    head = load(tmp_path, text).model.head
+    assert head == GridHeadConfig(channels=64, kernel=1, rows="starts", longest=30)
+    assert load(tmp_path, "model: {channels: 64}", "model.steps=1").model.head == ContinuousHeadConfig(
+        channels=64, steps=1
+    )
+    assert load(tmp_path, "model: {head: {channels: 64}}", "model.steps=1").model.head == ContinuousHeadConfig(
+        channels=64, steps=1
+    )
+
+
+def test_the_longest_segment_of_grid_anchors_moves_to_the_inference(tmp_path: Path) -> None:
+    for anchors in ("grid", "pairs"):
+        config = load(tmp_path, f"model: {{longest: 30}}\ninference: {{anchors: {anchors}}}")
+        assert config.inference.longest == 30
+        assert regular_anchors(config.model, config.inference, longest=99.0)(50).segments.diff(dim=1).max() <= 30
+    grid = load(tmp_path, "model: {head: grid, longest: 30}\ninference: {anchors: grid}")
+    assert (grid.model.head.longest, grid.inference.longest) == (30, None)
+
+
+def test_points_start_with_the_mean_of_the_lengths_that_they_had(tmp_path: Path) -> None:
+    assert load(tmp_path, "model: {head: points, lengths: [2, 8]}").model.head.typical == pytest.approx(4)
+    assert load(tmp_path, "model: {head: points}").model.head.typical == pytest.approx(8.3, abs=0.1)
+
+
+def test_an_option_of_another_head_is_an_error_unless_it_is_the_default_or_in_a_checkpoint(tmp_path: Path) -> None:
+    assert "model.head.map_channels" in error_of(tmp_path, "model: {map_channels: 64}")
+    assert load(tmp_path, "model: {map_channels: 128, longest: null}") == Config()
+    values = {"model": {"head": "continuous", "map_channels": 64, "jitter": 0.3}}
+    head = parse_config(values, where="test", lenient=True).model.head
+    assert head == ContinuousHeadConfig(jitter=0.3)
+
+
+def test_another_head_on_the_command_line_keeps_the_options_that_it_has(tmp_path: Path) -> None:
+    text = "model: {head: {name: continuous, channels: 64, points: 24, jitter: 0.3}}"
+    assert load(tmp_path, text, "model.head=grid").model.head == GridHeadConfig(channels=64, points=24)
 
 
 def test_a_score_that_nothing_learns_is_refused() -> None:

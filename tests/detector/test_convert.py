@@ -12,7 +12,7 @@ from plain_bmn import PlainBMN
 from rcl import Localizer
 from rcl.detector.convert import convert
 from rcl.detector.load_config import parse_config
-from rcl.detector.public_weights import _GTAD
+from rcl.detector.public_names import GTAD
 from rcl.models.published import gtad
 from rcl.system.errors import InputError
 from rcl.training.run import train
@@ -20,10 +20,10 @@ from rcl.training.run import train
 
 def maps_of(localizer: Localizer, features: np.ndarray) -> torch.Tensor:
     """``(2, T, T)``: regression and classification of cell (duration, start), −1 where there is none."""
-    snippets = localizer.resize
+    snippets = localizer.preparation.resize
     clip, _ = localizer.prepare(features, 1.0)
-    segments = localizer.anchors(snippets).segments
-    predictions = localizer._query(localizer._encode(clip), segments)
+    segments = localizer.search.anchors(snippets).segments
+    predictions = localizer.search.query(localizer.search.encode(clip), segments)
     start, duration = segments[:, 0].long(), (segments[:, 1] - segments[:, 0]).long() - 1
     maps = torch.full((2, snippets, snippets), -1.0)
     step = predictions.steps[0]
@@ -50,7 +50,7 @@ def test_a_checkpoint_of_public_bmn_gives_its_maps(tmp_path: Path, suffix: str) 
 
 def test_a_checkpoint_of_public_gtad(tmp_path: Path) -> None:
     model = gtad(12)
-    state = {_GTAD[name]: value for name, value in model.state_dict().items()}
+    state = {GTAD[name]: value for name, value in model.state_dict().items()}
     state["localization.0.weight"] = state["localization.0.weight"].flatten(1)[..., None, None]
     torch.save(state, tmp_path / "gtad.pth")
     assert convert(tmp_path / "gtad.pth", tmp_path / "gtad.ckpt", network="gtad") == 100
@@ -63,7 +63,7 @@ def test_a_checkpoint_of_public_gtad(tmp_path: Path) -> None:
 def test_another_length_than_the_file_says_is_refused(tmp_path: Path) -> None:
     plain = PlainBMN(in_channels=8, snippets=6)
     torch.save({**plain.state_dict(), "sample_mask": torch.ones(6, 32 * 36)}, tmp_path / "bmn.pth")
-    with pytest.raises(InputError, match="--snippets: expected 6, as the file says, found 100"):
+    with pytest.raises(InputError, match="--snippets: expected 6, as in the file, found 100"):
         convert(tmp_path / "bmn.pth", tmp_path / "a.ckpt", network="bmn", snippets=100)
     assert convert(tmp_path / "bmn.pth", tmp_path / "a.ckpt", network="bmn") == 6
 
@@ -73,11 +73,11 @@ def test_another_length_than_the_file_says_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("labels", ["joint", "none"])
 def test_every_encoder_takes_every_head(tmp_path: Path, pack: Path, encoder: str, head: str, labels: str) -> None:
     widths = {"channels": 8} | ({"layers": 2} if encoder == "temporal" else {"groups": 4})
-    refined = {"steps": 2 if head == "continuous" and labels == "joint" else 1}
-    model = {"encoder": {"name": encoder, **widths}, "head": head, "channels": 8, "labels": labels, "points": 4}
+    own = {"map_channels": 8} if head == "grid" else {"steps": 2 if labels == "joint" else 1}
+    options = {"name": head, "channels": 8, "points": 4, **own}
     values = {
         "data": {"root": str(pack), "resize": 12},
-        "model": {**model, **refined, "map_channels": 8},
+        "model": {"encoder": {"name": encoder, **widths}, "head": options, "labels": labels},
         "sampling": {"regular": 1000, "scale_invariant": 0},
         "training": {"epochs": 1, "batch_size": 8},
         "inference": {"anchors": "grid", "top": 10},

@@ -1,4 +1,4 @@
-"""Detection in many videos: what fails is told, what is done is kept, and a rerun does what is left."""
+"""Detection in many videos: failures are named, results are kept, and a rerun continues."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import pytest
 
 from rcl.data.detections import Detections
 from rcl.data.formats.results import load_detections
-from rcl.detector.detect_many import Unfinished, detect_here
+from rcl.detector.detect_many import detect_here
 from rcl.detector.inputs import Job, jobs_of
 from rcl.detector.localizer import Localizer
+from rcl.detector.partial_results import PartialResults
 from typed import Rcl
 from untrained import save_untrained
 
@@ -49,7 +50,7 @@ def rows(detections: Detections) -> list[tuple[object, ...]]:
     return [tuple(detection) for detection in detections]
 
 
-# -- kept until all is done --------------------------------------------------------------------------------------
+# -- partial results -----------------------------------------------------------------------------------------------
 
 
 def a_job(path: Path) -> Job:
@@ -67,52 +68,52 @@ def some() -> Detections:
     )
 
 
-def test_what_is_kept_comes_back_exactly(tmp_path: Path) -> None:
+def test_kept_results_come_back_exactly(tmp_path: Path) -> None:
     (tmp_path / "features.npy").touch()
-    unfinished, job = Unfinished(tmp_path / "results.json", {"a": 1}), a_job(tmp_path / "features.npy")
-    assert unfinished.load([job]) == [None]
-    unfinished.keep(job, some())
-    (back,) = Unfinished(tmp_path / "results.json", {"a": 1}).load([job])
+    results, job = PartialResults(tmp_path / "results.json", {"a": 1}), a_job(tmp_path / "features.npy")
+    assert results.load([job]) == [None]
+    results.keep(job, some())
+    (back,) = PartialResults(tmp_path / "results.json", {"a": 1}).load([job])
     assert back is not None
     assert rows(back) == rows(some())
     assert (back.videos, back.labels) == (some().videos, some().labels)
-    unfinished.clear()
+    results.clear()
     assert [path.name for path in tmp_path.iterdir()] == ["features.npy"]
 
 
-def test_nothing_comes_back_that_could_be_another_result(tmp_path: Path) -> None:
+def test_results_of_other_inputs_do_not_come_back(tmp_path: Path) -> None:
     features = tmp_path / "features.npy"
     features.touch()
     job, output = a_job(features), tmp_path / "results.json"
-    Unfinished(output, {"a": 1}).keep(job, some())
-    assert Unfinished(output, {"a": 2}).load([job]) == [None]  # other weights or options
-    assert Unfinished(output, {"a": 1}).load([job._replace(files=(tmp_path / "moved.npy",))]) == [None]
+    PartialResults(output, {"a": 1}).keep(job, some())
+    assert PartialResults(output, {"a": 2}).load([job]) == [None]  # other weights or options
+    assert PartialResults(output, {"a": 1}).load([job._replace(files=(tmp_path / "moved.npy",))]) == [None]
     features.write_bytes(b"other features")
-    assert Unfinished(output, {"a": 1}).load([job]) == [None]
+    assert PartialResults(output, {"a": 1}).load([job]) == [None]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"key": 1}', b"\xff"])
-def test_damage_is_as_if_nothing_were_there(content: bytes, tmp_path: Path) -> None:
-    unfinished, job = Unfinished(tmp_path / "results.json", {}), a_job(tmp_path)
-    unfinished.keep(job, some())
-    (part,) = unfinished.folder.iterdir()
+def test_a_damaged_file_counts_as_missing(content: bytes, tmp_path: Path) -> None:
+    results, job = PartialResults(tmp_path / "results.json", {}), a_job(tmp_path)
+    results.keep(job, some())
+    (part,) = results.folder.iterdir()
     part.write_bytes(content)
-    assert unfinished.load([job]) == [None]
+    assert results.load([job]) == [None]
 
 
-def test_a_place_that_cannot_be_written_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unwritable_folder_is_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "results.json.unfinished").write_text("a file where the folder should be")
-    unfinished = Unfinished(tmp_path / "results.json", {})
+    results = PartialResults(tmp_path / "results.json", {})
     for _ in range(2):
-        unfinished.keep(a_job(tmp_path), some())
+        results.keep(a_job(tmp_path), some())
     assert len(caplog.records) == 1
-    unfinished.clear()
+    results.clear()
 
 
 # -- the command -------------------------------------------------------------------------------------------------
 
 
-def test_what_failed_is_done_again_alone(checkpoint: Path, loose: Path, tmp_path: Path, rcl_: Rcl) -> None:
+def test_a_rerun_repeats_only_what_failed(checkpoint: Path, loose: Path, tmp_path: Path, rcl_: Rcl) -> None:
     output, inputs = tmp_path / "results.json", sorted(loose.iterdir())
     first = rcl_("detect", checkpoint, *inputs, "--output", output)
     assert first.status == 2
@@ -130,7 +131,7 @@ def test_what_failed_is_done_again_alone(checkpoint: Path, loose: Path, tmp_path
     assert (third.status, third.err) == (0, "")
 
 
-def test_a_fault_of_ours_in_one_video_leaves_the_others(
+def test_a_defect_of_ours_in_one_video_leaves_the_others(
     checkpoint: Path, loose: Path, tmp_path: Path, rcl_: Rcl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = Localizer.detect_prepared
@@ -148,14 +149,14 @@ def test_a_fault_of_ours_in_one_video_leaves_the_others(
     assert len(load_detections(tmp_path / "results.json").videos) == 2
 
 
-def test_a_run_that_is_killed_is_gone_on_with(checkpoint: Path, pack: Path, whole: Detections, tmp_path: Path) -> None:
+def test_a_killed_run_is_continued(checkpoint: Path, pack: Path, whole: Detections, tmp_path: Path) -> None:
     output, parts = tmp_path / "results.csv", tmp_path / "results.csv.unfinished"
     command = [sys.executable, "-m", "rcl.cli", "detect", str(checkpoint), str(pack), "--subset", "val"]
     command += ["--output", str(output)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     # Stopped by itself after its first part, so that the kill always comes in the middle.
-    stop = "import os, signal, rcl.cli, rcl.detector.detect_many as d; keep = d.Unfinished.keep; "
-    stop += "d.Unfinished.keep = lambda *a: (keep(*a), os.kill(os.getpid(), signal.SIGSTOP)); rcl.cli.main()"
+    stop = "import os, signal, rcl.cli, rcl.detector.partial_results as p; keep = p.PartialResults.keep; "
+    stop += "p.PartialResults.keep = lambda *a: (keep(*a), os.kill(os.getpid(), signal.SIGSTOP)); rcl.cli.main()"
     first = subprocess.Popen([sys.executable, "-c", stop, *command[3:]], env=environment)
     deadline = time.monotonic() + 60
     while not (parts.exists() and any(part.suffix == ".json" for part in parts.iterdir())):

@@ -1,4 +1,4 @@
-"""The public class: the same answer by every way of asking, any real segment, and files that cannot be trusted."""
+"""The public class: equal results for all kinds of input, scores of any segment, untrusted files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -20,9 +20,11 @@ from rcl.data.detections import Detections
 from rcl.data.resizing import resize
 from rcl.data.segments import clip
 from rcl.detector.checkpoint import KEY, read_checkpoint
+from rcl.detector.encoded_video import EncodedVideo
 from rcl.detector.localizer import Localizer
 from rcl.system.errors import InputError
 from rcl.training.data import load_training_data
+from rcl.video.extraction import FeatureExtractor
 from untrained import FACTS, content, random_model, save_untrained, tiny_config
 
 SNIPPETS, RATE = 90, 5.0
@@ -81,7 +83,7 @@ def test_detections_are_best_first_and_inside_the_video(localizer: Localizer, fe
     assert (np.diff(found.segments_seconds) >= 1 / RATE - 1e-5).all()
 
 
-def test_another_rate_is_another_clock_and_nothing_else(localizer: Localizer, features: np.ndarray) -> None:
+def test_another_rate_changes_only_times(localizer: Localizer, features: np.ndarray) -> None:
     slow, fast = localizer.detect(features, 5.0), localizer.detect(features, 20.0)
     np.testing.assert_allclose(slow.segments_seconds, 4 * fast.segments_seconds, atol=1e-5)
     np.testing.assert_array_equal(slow.scores, fast.scores)
@@ -95,9 +97,9 @@ def test_anchors_in_one_query_or_in_parts(
 ) -> None:
     path = save_untrained(tmp_path / "a.ckpt", model={"encoder": encoder}, inference={"boundary_power": 0.5})
     localizer = Localizer.load(path)
-    assert len(localizer.anchors(SNIPPETS).segments) > 250  # more than two parts
+    assert len(localizer.search.anchors(SNIPPETS).segments) > 250  # more than two parts
     once = localizer.detect(features, RATE)
-    monkeypatch.setattr("rcl.detector.localizer.ANCHORS_PER_QUERY", 100)
+    monkeypatch.setattr("rcl.detector.search.ANCHORS_PER_QUERY", 100)
     assert_same(localizer.detect(features, RATE), once, atol=1e-6)
 
 
@@ -113,7 +115,7 @@ def test_the_scale_of_the_configuration_is_applied(features: np.ndarray, tmp_pat
     assert_same(scaled.detect(2 * features, RATE), plain.detect(features, RATE))
 
 
-def test_resized_features_keep_the_clock_of_the_video(features: np.ndarray, tmp_path: Path) -> None:
+def test_resized_features_keep_the_times_of_the_video(features: np.ndarray, tmp_path: Path) -> None:
     plain = Localizer.load(save_untrained(tmp_path / "a.ckpt"))
     resized = Localizer.load(save_untrained(tmp_path / "b.ckpt", data={"resize": 30}))
     by_hand = resize(torch.from_numpy(features).T, 30).T
@@ -135,7 +137,7 @@ def test_a_proposal_model_has_no_labels(features: np.ndarray, tmp_path: Path) ->
 # -- score -------------------------------------------------------------------------------------------------------
 
 
-def test_score_is_what_the_continuous_function_says_of_the_segments(localizer: Localizer, features: np.ndarray) -> None:
+def test_score_is_the_continuous_function_at_the_segments(localizer: Localizer, features: np.ndarray) -> None:
     asked = np.sort(np.random.default_rng(1).uniform(0, SNIPPETS / RATE, size=(50, 2)), axis=1)
     scores = localizer.score(features, asked, RATE)
     model, anchors = random_model(tiny_config()), torch.from_numpy(asked * RATE).float()[None]
@@ -161,9 +163,9 @@ def test_segments_are_scored_one_by_one_as_together(localizer: Localizer, featur
 
 @pytest.mark.parametrize(
     "segment",
-    [(0, 18), (-4, 3.3), (17, 40), (-1000, 1000), (4, 4 + 1e-9), (0, 1e-30), (17.9999, 18), (-50, -40), (100, 101)],
+    [(0, 18), (-4, 3.3), (17, 40), (-1000, 1000), (4, 4 + 1e-9), (0, 1e-30), (17.9999, 18)],
 )
-def test_any_real_segment_has_a_finite_score(
+def test_any_segment_that_overlaps_the_video_has_a_finite_score(
     localizer: Localizer, features: np.ndarray, segment: tuple[float, float]
 ) -> None:
     scores = localizer.score(features, [segment], RATE)
@@ -172,6 +174,48 @@ def test_any_real_segment_has_a_finite_score(
     assert 0 <= scores.confidence[0] <= 1
     assert (scores.refined_seconds >= 0).all()
     assert (scores.refined_seconds <= SNIPPETS / RATE + 1e-5).all()
+
+
+@pytest.mark.parametrize("segment", [(-50, -40), (-1, 0), (18, 19), (100, 101)])
+def test_a_segment_outside_the_video_is_refused(
+    localizer: Localizer, features: np.ndarray, segment: tuple[float, float]
+) -> None:
+    with pytest.raises(InputError, match=r"segment 1: expected a segment that overlaps the video, which lasts 18 s, f"):
+        localizer.score(features, [(1.0, 2.0), segment], RATE)
+
+
+def test_the_end_of_the_video_counts_and_not_that_of_its_features(localizer: Localizer, features: np.ndarray) -> None:
+    clip, timeline = localizer.prepare(features, RATE)
+    shorter = EncodedVideo(clip, timeline._replace(end_seconds=17.5))
+    with pytest.raises(InputError, match=r"lasts 17\.5 s, found \[17\.6, 17\.9\]"):
+        localizer.score_encoded(shorter, [(17.6, 17.9)])
+    longer = EncodedVideo(clip, timeline._replace(end_seconds=18.5))
+    assert np.isfinite(localizer.score_encoded(longer, [(18.1, 18.4)]).confidence).all()
+
+
+@pytest.mark.parametrize("labels", ["joint", "none"])
+def test_confidence_is_a_score_that_was_trained(features: np.ndarray, tmp_path: Path, labels: str) -> None:
+    model = {"labels": labels}
+    both = Localizer.load(save_untrained(tmp_path / "a.ckpt", model=model))
+    powers = {"classification_power": 1.0, "regression_power": 0.0}
+    untrained = save_untrained(tmp_path / "b.ckpt", model=model, loss={"regression": 0}, inference=powers)
+    asked = [(1.0, 2.0), (3.0, 9.0)]
+    encoded = both.encode(features, RATE)
+    first = both.search.query(both.search.encode(encoded.features), torch.tensor(asked) * RATE, steps=1).steps[0]
+    regression, classification = (head[0].sigmoid().detach() for head in (first.regression, first.classification))
+    np.testing.assert_allclose(both.score(features, asked, RATE).confidence, regression, atol=1e-6)
+    np.testing.assert_allclose(
+        Localizer.load(untrained).score(features, asked, RATE).confidence, classification, atol=1e-6
+    )
+
+
+def test_confidence_without_a_trained_confidence_is_that_of_the_best_label(
+    features: np.ndarray, tmp_path: Path
+) -> None:
+    loss, powers = {"regression": 0, "classification": 0}, {"classification_power": 0, "regression_power": 0}
+    localizer = Localizer.load(save_untrained(tmp_path / "a.ckpt", loss=loss, inference=powers))
+    scores = localizer.score(features, [(1.0, 2.0), (3.0, 9.0)], RATE)
+    np.testing.assert_array_equal(scores.confidence, scores.labels.max(axis=1))
 
 
 def test_no_segments_have_no_scores(localizer: Localizer, features: np.ndarray) -> None:
@@ -195,7 +239,7 @@ def test_no_segments_have_no_scores(localizer: Localizer, features: np.ndarray) 
         (7.0, "segments"),
     ],
 )
-def test_what_is_no_segment_is_refused(localizer: Localizer, features: np.ndarray, segments: Any, named: str) -> None:
+def test_an_invalid_segment_is_refused(localizer: Localizer, features: np.ndarray, segments: Any, named: str) -> None:
     with pytest.raises(InputError, match=named):
         localizer.score(features, segments, RATE)
 
@@ -218,7 +262,7 @@ def test_features_that_are_not_finite_are_refused(localizer: Localizer, features
         localizer.detect(broken, RATE, video="dog")
 
 
-def test_a_rate_is_needed_where_the_training_features_had_none(features: np.ndarray, tmp_path: Path) -> None:
+def test_a_rate_is_required_if_the_training_features_had_none(features: np.ndarray, tmp_path: Path) -> None:
     facts = replace(FACTS, snippets_per_second=None)
     localizer = Localizer.load(save_untrained(tmp_path / "a.ckpt", facts))
     assert len(localizer.detect(features, RATE))
@@ -229,11 +273,19 @@ def test_a_rate_is_needed_where_the_training_features_had_none(features: np.ndar
             localizer.detect(features, rate)
 
 
+def test_a_rate_for_a_video_file_is_refused(checkpoint: Path) -> None:
+    localizer = Localizer.load(checkpoint)
+    localizer.extractor = cast(FeatureExtractor, lambda path, progress: pytest.fail("the video was read"))
+    for ask in (localizer.detect, localizer.encode, lambda path, rate: localizer.score(path, [(0.0, 1.0)], rate)):
+        with pytest.raises(InputError, match=r"expected feature files, found x\.mp4; leave it out for videos"):
+            ask("x.mp4", 99)  # type: ignore[operator]
+
+
 @pytest.mark.parametrize(("size", "rate"), [(None, 5.0), (20, None)])
-def test_the_rate_of_resized_videos_is_not_taken_for_the_rate_of_feature_files(
+def test_the_rate_of_resized_videos_is_not_used_for_feature_files(
     tmp_path: Path, size: int | None, rate: float | None
 ) -> None:
-    # All training videos are of one length here, so that resized ones have one rate: the wrong one for a file.
+    # All training videos have one length, so resized they have one rate: the wrong one for a file.
     pack = make_pack(tmp_path, training=1, validation=0)
     config = tiny_config(data={"root": str(pack), "validation_subset": None, "resize": size})
     assert load_training_data(config).facts.snippets_per_second == rate
@@ -267,7 +319,7 @@ def test_code_in_a_checkpoint_is_refused_and_not_executed(tmp_path: Path, plain:
     assert trap.place.exists()
 
 
-def test_a_damaged_checkpoint_is_one_sentence(checkpoint: Path, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_reported_in_one_sentence(checkpoint: Path, tmp_path: Path) -> None:
     whole = checkpoint.read_bytes()
     path = tmp_path / "part.ckpt"
     for share in (0, 0.001, 0.1, 0.5, 0.9, 0.999):
@@ -277,7 +329,7 @@ def test_a_damaged_checkpoint_is_one_sentence(checkpoint: Path, tmp_path: Path) 
         assert "\n" not in str(caught.value)
 
 
-def test_any_changed_byte_is_refused_or_harmless(checkpoint: Path, tmp_path: Path) -> None:
+def test_a_changed_byte_is_refused_or_harmless(checkpoint: Path, tmp_path: Path) -> None:
     draw, whole = random.Random(0), checkpoint.read_bytes()
     path = tmp_path / "flipped.ckpt"
     # The head of the file holds the pickle, its end the table of contents.

@@ -1,4 +1,4 @@
-"""Weights of public code: the same network in any wrapping, and whatever is wrong with a file is named."""
+"""Weights of public code: the same network in any wrapping, and errors that name the defect."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_network_is_the_same_in_any_wrapping(plain: PlainBMN, save: Save, ke
     torch.testing.assert_close(maps.sigmoid(), plain(features)[0], atol=1e-5, rtol=0)
 
 
-def test_the_mask_tells_the_layout(save: Save) -> None:
+def test_the_mask_determines_the_layout(save: Save) -> None:
     plain = PlainBMN(4, 5, "starts")
     weights, facts = read_bmn(save(plain.state_dict()))
     assert (facts.snippets, facts.rows) == (5, "starts")
@@ -63,7 +63,7 @@ def test_the_mask_tells_the_layout(save: Save) -> None:
     torch.testing.assert_close(maps.sigmoid(), plain(features)[0], atol=1e-5, rtol=0)
 
 
-def test_without_a_mask_nothing_is_known_of_it(plain: PlainBMN, save: Save) -> None:
+def test_without_a_mask_the_layout_is_the_default(plain: PlainBMN, save: Save) -> None:
     state = {name: value for name, value in plain.state_dict().items() if name != "sample_mask"}
     _, facts = read_bmn(save(state))
     assert (facts.snippets, facts.rows) == (None, "durations")
@@ -91,7 +91,7 @@ def opentad_state(in_channels: int) -> dict[str, Tensor]:
     }
 
 
-def test_opentads_confidences_are_put_into_our_order(save: Save) -> None:
+def test_opentad_confidences_are_swapped(save: Save) -> None:
     state = opentad_state(12)
     weights, facts = read_bmn(save({"state_dict_ema": wrapped(state, "module.")}))
     assert facts == (12, 256, 128, None, "durations")
@@ -157,7 +157,7 @@ def without(state: dict[str, Tensor], *names: str) -> dict[str, Tensor]:
     return {name: value for name, value in state.items() if name not in names}
 
 
-def test_what_is_wrong_is_named(plain: PlainBMN, save: Save) -> None:
+def test_defects_are_named(plain: PlainBMN, save: Save) -> None:
     state = plain.state_dict()
 
     def refusal(content: Any, read: Callable[[Path], Any] = read_bmn) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from rcl.data.segments import length
-from rcl.detector.model_config import ModelConfig
+from rcl.detector.heads import AnchorHeadConfig
 from rcl.models.anchors_and_points import (
     AnchorDetector,
     LocationDetector,
@@ -32,7 +32,7 @@ both = pytest.mark.parametrize("kind", ["anchors", "points"])
 def make(kind: str, *, lengths: tuple[float, ...] = LENGTHS, num_labels: int = LABELS) -> LocationDetector:
     """A small detector as it is before training."""
     torch.manual_seed(0)
-    encoder = TemporalEncoder(CHANNELS, 16, layers=2, boundaries=True)
+    encoder = TemporalEncoder(CHANNELS, channels=16, layers=2, boundaries=True)
     hypotheses = len(lengths) if kind == "anchors" else 1
     head = LocationHead(16, channels=8, hypotheses=hypotheses, num_labels=num_labels)
     if kind == "anchors":
@@ -61,7 +61,7 @@ def own_lengths(kind: str) -> tuple[float, ...]:
 @pytest.mark.parametrize("snippets", [1, 7, 100])
 @pytest.mark.parametrize("kind", ["anchors", "default lengths", "points"])
 def test_every_hypothesis_answers_for_its_own_segment(kind: str, snippets: int) -> None:
-    lengths = {"anchors": LENGTHS, "default lengths": ModelConfig().lengths, "points": (1.0,)}[kind]
+    lengths = {"anchors": LENGTHS, "default lengths": AnchorHeadConfig().lengths, "points": (1.0,)}[kind]
     model = make("points") if kind == "points" else make("anchors", lengths=lengths)
     answers = torch.randn(1, len(lengths), snippets, 4 + LABELS)
     anchors = centred(snippets, lengths=lengths).segments[None]

@@ -20,7 +20,7 @@ def make(name: str) -> BMNEncoder | TemporalEncoder:
     if name == "bmn":
         encoder: BMNEncoder | TemporalEncoder = BMNEncoder(CHANNELS, channels=16, groups=2)
     else:
-        encoder = TemporalEncoder(CHANNELS, 16, layers=3, boundaries=name == "temporal with boundaries")
+        encoder = TemporalEncoder(CHANNELS, channels=16, layers=3, boundaries=name == "temporal with boundaries")
     for parameter in encoder.parameters():
         nn.init.normal_(parameter, std=0.3 if parameter.ndim > 1 else 0.7)
     return encoder.eval()
@@ -74,7 +74,7 @@ def test_the_boundary_head_of_the_temporal_encoder_leaves_its_other_weights_as_t
     made = []
     for boundaries in (False, True):
         torch.manual_seed(0)
-        made.append(TemporalEncoder(CHANNELS, 16, layers=3, boundaries=boundaries).eval())
+        made.append(TemporalEncoder(CHANNELS, channels=16, layers=3, boundaries=boundaries).eval())
     without, with_head = (encoder.state_dict() for encoder in made)
     assert all(torch.equal(value, with_head[name]) for name, value in without.items())
     assert {name.split(".")[0] for name in set(with_head) - set(without)} == {"boundaries"}
@@ -106,7 +106,7 @@ def test_one_snippet_changes_the_encoding_as_far_as_the_receptive_field_says_and
 @pytest.mark.parametrize("layers", [1, 4, 9])
 def test_the_receptive_field_doubles_with_every_layer(layers: int) -> None:
     # Kernel 3 with dilation 2^i adds 2^i on both sides; nine layers see 1,023 snippets.
-    assert TemporalEncoder(2, 2, layers=layers).receptive_field == 1 + 2 * sum(2**i for i in range(layers))
+    assert TemporalEncoder(2, channels=2, layers=layers).receptive_field == 1 + 2 * sum(2**i for i in range(layers))
 
 
 def test_the_rate_of_features_and_the_place_in_the_video_do_not_matter(
@@ -190,7 +190,7 @@ def test_bmn_computes_what_its_layers_say() -> None:
 
 def test_dropout_of_input_channels_is_one_draw_for_the_whole_video() -> None:
     torch.manual_seed(0)
-    encoder = TemporalEncoder(CHANNELS, 16, layers=1, input_dropout=0.5)
+    encoder = TemporalEncoder(CHANNELS, channels=16, layers=1, dropout=0.0, input_dropout=0.5)
     nn.init.zeros_(encoder.layers[0].project.weight)  # what is left is a function of each snippet by itself
     constant = torch.randn(1, CHANNELS, 1).expand(-1, -1, 20)
     mask = torch.ones(1, 20, dtype=torch.bool)

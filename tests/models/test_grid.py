@@ -48,10 +48,18 @@ def plain_and_ours(in_channels: int, snippets: int, layout: str = "durations") -
     return plain, ours
 
 
-def small(*, num_labels: int = 0, cells: Cells | None = None, in_channels: int = 6, finer: int = 1) -> GridDetector:
+def small(
+    *,
+    num_labels: int = 0,
+    cells: Cells | None = None,
+    in_channels: int = 6,
+    finer: int = 1,
+    empty: tuple[float, float] | None = None,
+) -> GridDetector:
     """A little network whose every parameter is random, so that a leak shows."""
     torch.manual_seed(1)
     alignment = SegmentAlignment(16, 12, points=4, subpoints=2, context=0.5, convention="bmn")
+    alignment.empty_segment = empty
     head = GridHead(12, channels=8, num_labels=num_labels)
     model = GridDetector(BMNEncoder(in_channels, channels=16, groups=2), alignment, head, cells=cells, finer=finer)
     for parameter in model.parameters():
@@ -142,8 +150,8 @@ def test_other_segments_read_the_nearest_cell_that_exists() -> None:
 def test_a_padded_batch_gives_every_video_what_it_gives_alone(
     layout: str, longest: int | None, empty: tuple[float, float] | None, finer: int
 ) -> None:
-    cells = Cells(layout, longest=longest, last=float(layout == "starts"), empty=empty)  # type: ignore[arg-type]
-    model = small(num_labels=2, cells=cells, finer=finer)
+    cells = Cells(layout, longest=longest, last=float(layout == "starts"))  # type: ignore[arg-type]
+    model = small(num_labels=2, cells=cells, finer=finer, empty=empty)
     videos = [torch.randn(6, snippets) for snippets in (1, 3, 9)]
     features, mask = torch.full((3, 6, 9), 50.0), torch.zeros(3, 9, dtype=torch.bool)
     for row, video in enumerate(videos):
@@ -179,7 +187,7 @@ def test_a_huge_map_is_not_made_by_accident() -> None:
 
 def test_takes_any_encoder_and_the_centred_convention() -> None:
     torch.manual_seed(0)
-    encoder = TemporalEncoder(6, 16, layers=2)
+    encoder = TemporalEncoder(6, channels=16, layers=2)
     alignment = SegmentAlignment(16, 12, points=4)
     model = GridDetector(encoder, alignment, GridHead(12, channels=8, kernel=1), cells=Cells(last=1.0)).eval()
     features, anchors = torch.randn(1, 6, 8), grid(8).segments[None]
@@ -306,7 +314,7 @@ def test_a_map_is_looked_up_in_parts_where_it_is_large(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("empty", [None, (0.0, -1.0)])
 @pytest.mark.parametrize("finer", [1, 2])
 def test_works_under_autocast(empty: tuple[float, float] | None, finer: int) -> None:
-    model = small(num_labels=2, cells=Cells(empty=empty), finer=finer)
+    model = small(num_labels=2, finer=finer, empty=empty)
     mask = torch.tensor([[True] * 9, [True] * 4 + [False] * 5])
     with torch.autocast("cpu", torch.bfloat16):
         maps = model.encode(torch.randn(2, 6, 9), mask).maps

@@ -14,7 +14,6 @@ from rcl.models import gtad
 from rcl.models.encoding import Encoding
 from rcl.models.graph_alignment import GraphAlignment
 from rcl.models.grid import GridDetector, GridHead
-from rcl.models.grid_cells import Cells
 from rcl.models.gtad import GCNeXt, Graph, GTADEncoder, nearest, neighbour_means
 
 # SGAlign in the public order
@@ -354,9 +353,8 @@ def test_the_map_is_that_of_the_public_order_empty_cells_included(kernel: int) -
     snippets, encoder = 11, make_encoder()
     alignment = GraphAlignment(16, 10, inner_bins=4, context_bins=2).double()
     head = GridHead(10, channels=6, kernel=kernel).double()
-    cells = Cells(last=0.0, empty=(0.0, -1.0))
     features, mask = torch.randn(1, CHANNELS, snippets).double(), torch.ones(1, snippets, dtype=torch.bool)
-    ours = GridDetector(encoder, alignment, head, cells=cells).encode(features, mask).maps
+    ours = GridDetector(encoder, alignment, head).encode(features, mask).maps
 
     x = torch.relu(encoder.embed(features))
     x = gcnext_by_hand(encoder.base, x[0], nearest(x, mask, 3))[None]

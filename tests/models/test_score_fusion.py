@@ -55,8 +55,12 @@ def naive_scores(predictions: Predictions, a: float, b: float, c: float) -> np.n
     return np.asarray(product)
 
 
+ALL_FACTORS = {"classification_power": 1.0, "regression_power": 1.0, "min_score": 0.0}
+
+
 def decode(predictions: Predictions, *, end: float = SNIPPETS, minimum_length: float = 1.0, **options: Any) -> Decoded:
-    return Decoder(**{"method": "none", **options})(predictions, end=end, minimum_length=minimum_length)
+    options = {"method": "none", **ALL_FACTORS, **options}
+    return Decoder(**options)(predictions, end=end, minimum_length=minimum_length)
 
 
 # -- scores ------------------------------------------------------------------------------------------------------

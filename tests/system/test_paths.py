@@ -1,4 +1,4 @@
-"""Videos, packs and results in object stores: what is there gives what files give, and whose fault an error is."""
+"""Videos, packs and results in object stores give the same as files, and errors say what is wrong with the store."""
 
 from __future__ import annotations
 
@@ -127,10 +127,10 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, rcl_: Rcl, tm
     plugin = {"class": "no_such_plugin.FileSystem", "err": "Install it"}
     monkeypatch.setitem(known_implementations, "nowhere", plugin)
     with pytest.raises(
-        InputError, match=r"nowhere://b/x: expected what reads nowhere.* run pip install no_such_plugin"
+        InputError, match=r"nowhere://b/x: expected the package that reads nowhere.* run pip install no_such_plugin"
     ):
         to_path("nowhere://b/x")
-    with pytest.raises(InputError, match=r"unheard-of://b: expected an address that fsspec knows"):
+    with pytest.raises(InputError, match=r"unheard-of://b: expected an address that fsspec can read"):
         to_path("unheard-of://b")
     told = rcl_("extract", "nowhere://b/x", "--output", tmp_path / "pack")
     assert (told.status, told.err.count("\n")) == (2, 1)
@@ -144,7 +144,7 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, rcl_: Rcl, tm
 # -- files -------------------------------------------------------------------------------------------------------
 
 
-def test_files_are_asked_for_like_local_ones(tmp_path: Path) -> None:
+def test_queries_answer_as_for_local_files(tmp_path: Path) -> None:
     for root in (tmp_path / "x", to_path("memory://b/x")):
         for name in ("b.txt", "a.txt", "sub/c.txt", "sub/deep/d.txt"):
             write_text(root / name, name)
@@ -194,7 +194,7 @@ def test_a_file_is_uploaded_whole_or_not_at_all() -> None:
     assert read_text(path) == "before"
 
 
-def test_a_store_that_refuses_is_told_from_a_missing_file(monkeypatch: pytest.MonkeyPatch, rcl_: Rcl) -> None:
+def test_a_store_that_refuses_is_distinguished_from_a_missing_file(monkeypatch: pytest.MonkeyPatch, rcl_: Rcl) -> None:
     patch(monkeypatch, "info", failing(lambda name: "secret" in name, PermissionError("Access Denied")))
     said = r"memory://b/secret: expected an object store that answers, found PermissionError: Access Denied; check"
     for ask in (exists, is_file, is_dir, fingerprint):
@@ -217,7 +217,7 @@ def test_a_name_is_not_a_pattern() -> None:
 # -- packs -------------------------------------------------------------------------------------------------------
 
 
-def test_a_pack_in_a_store_is_that_of_files(videos: Path, tmp_path: Path, rcl_: Rcl) -> None:
+def test_a_pack_in_a_store_equals_one_in_a_folder(videos: Path, tmp_path: Path, rcl_: Rcl) -> None:
     labels = tmp_path / "labels.csv"
     labels.write_text("video,start,end,label,subset\na,0.2,1.1,wave,training\nb,0,2,clap,validation\n")
     put("memory://b/labels.csv", labels.read_bytes())
@@ -233,7 +233,7 @@ def test_a_pack_in_a_store_is_that_of_files(videos: Path, tmp_path: Path, rcl_: 
     assert b'"source": "memory://b/videos/a.mp4"' in there["records/a.json"]
 
 
-def test_detections_in_a_store_are_those_of_files(videos: Path, tmp_path: Path, rcl_: Rcl) -> None:
+def test_detections_from_a_store_equal_those_from_files(videos: Path, tmp_path: Path, rcl_: Rcl) -> None:
     settings = choose_extraction("motion", **SMALL)[1]
     facts = replace(FACTS, in_channels=376, extraction=settings.model_dump(mode="json"))
     checkpoint = save_untrained(tmp_path / "last.ckpt", facts)
@@ -321,7 +321,7 @@ def test_what_is_done_is_not_done_again(videos: Path, tmp_path: Path, rcl_: Rcl)
     assert again.record.snippets == 6
 
 
-def test_the_tag_of_a_store_tells_what_size_does_not(videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_tag_shows_a_changed_file_of_the_same_size(videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tags = {"/b/videos/a.mp4": '"1"', "/b/videos/b.mp4": '"1"'}
 
     def tagged(original: Callable[..., Any], self: MemoryFileSystem, name: str, **options: Any) -> Any:
@@ -402,7 +402,7 @@ def test_another_object_of_a_name_is_refused(videos: Path, tmp_path: Path, monke
     put("memory://b/other/a.mp4", (videos / "c.mp4").read_bytes())
     other = {"a": to_path("memory://b/other/a.mp4")}
     (outcome,) = extract_many(writer("memory://b/pack"), other)
-    assert "found one called like memory://b/videos/a.mp4" in str(outcome.error)
+    assert "found the name of memory://b/videos/a.mp4" in str(outcome.error)
     asked = []
     patch(
         monkeypatch, "info", lambda original, *names, **options: asked.append(names[-1]) or original(*names, **options)
@@ -410,7 +410,7 @@ def test_another_object_of_a_name_is_refused(videos: Path, tmp_path: Path, monke
     (outcome,) = extract_many(
         writer("memory://b/pack"), {"a": videos / "a.mp4"}
     )  # the record is not trusted with questions
-    assert "found one called like memory://b/videos/a.mp4" in str(outcome.error)
+    assert "found the name of memory://b/videos/a.mp4" in str(outcome.error)
     assert not [name for name in asked if "videos" in name]
     remove(to_path("memory://b/videos/a.mp4"))
     (outcome,) = extract_many(writer("memory://b/pack"), other)
@@ -449,7 +449,7 @@ def test_names_in_a_store_do_not_leave_the_folder(videos: Path, tmp_path: Path) 
 # -- what stays on this machine ----------------------------------------------------------------------------------
 
 
-def test_where_only_a_path_is_taken_an_address_is_refused(videos: Path, tmp_path: Path, rcl_: Rcl) -> None:
+def test_an_address_is_refused_where_only_a_path_is_allowed(videos: Path, tmp_path: Path, rcl_: Rcl) -> None:
     put("memory://b/labels.csv", b"video,start,end,label\na,0.2,1.1,wave\n")
     fit = ("fit", "memory://b/videos", "memory://b/labels.csv")
     told = rcl_(*fit, "--output", "memory://b/run")

@@ -1,4 +1,4 @@
-"""Many videos through Ray: the results of this machine alone, whatever dies in between."""
+"""Many videos through Ray: the results equal those of one process, even if workers die."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Squares:
         return position**2
 
 
-def test_a_dead_worker_is_replaced_and_an_item_that_kills_is_told(running: Cluster, tmp_path: Path) -> None:
+def test_a_dead_worker_is_replaced_and_an_item_that_kills_is_reported(running: Cluster, tmp_path: Path) -> None:
     outcomes = list(running.map(Squares(tmp_path), 12))
     assert sorted(position for position, _ in outcomes) == list(range(12))  # each once
     assert dict(outcomes) == {position: None if position == 3 else position**2 for position in range(12)}
@@ -125,7 +125,7 @@ def test_nothing_to_do_is_done(running: Cluster, tmp_path: Path) -> None:
     assert list(running.map(Squares(tmp_path), 0)) == []
 
 
-def test_nobody_is_left_behind(tmp_path: Path) -> None:
+def test_all_items_are_done_when_the_only_worker_dies(tmp_path: Path) -> None:
     """A Ray of its own, of one worker, which dies: what is left finds room in another one."""
     script = "import sys; from pathlib import Path; sys.path[:0] = sys.argv[2:]; import test_ray_cluster as t; "
     script += "from ray import cloudpickle; cloudpickle.register_pickle_by_value(t); "
@@ -198,7 +198,7 @@ def test_detection_equals_that_of_one_process(running: Cluster, pack: Path, tmp_
 # -- the command line --------------------------------------------------------------------------------------------
 
 
-def test_a_run_that_is_killed_is_gone_on_with(videos: Path, expected: dict[str, bytes], tmp_path: Path) -> None:
+def test_a_killed_run_is_continued(videos: Path, expected: dict[str, bytes], tmp_path: Path) -> None:
     pack = tmp_path / "pack"
     command = [sys.executable, "-m", "rcl.cli", "extract", str(videos), "--output", str(pack), "--engine", "ray"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -20,13 +20,13 @@ from networks import random_stream, write_onnx, write_script
 from places import SHARED
 from quick import quick_fit
 from rcl import Localizer
-from rcl.cli.options import ExtractionOptions
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.formats.load import load_annotations
 from rcl.data.formats.results import load_detections
 from rcl.detector.checkpoint import read_checkpoint
 from rcl.system.errors import InputError
 from rcl.training.choices import choose_epochs, choose_layers, choose_stride, split_videos
+from rcl.video.backbones.options import parse_options
 from rcl.video.synthetic.rendering import render_videos
 from rendered import render
 from typed import Rcl
@@ -132,7 +132,7 @@ def test_fit_and_detect(tmp_path: Path, films: Path, run: Rcl) -> None:
     assert status == 0, notes
     localizer = Localizer.load(out / "last.ckpt")
     features, timeline = localizer.prepare(video, None)
-    stored = np.load(out / "pack" / "features" / f"{held_out}.npy") / localizer.scale
+    stored = np.load(out / "pack" / "features" / f"{held_out}.npy") / localizer.preparation.scale
     np.testing.assert_allclose(features.T, stored, atol=1e-4)
     assert timeline.snippets_per_second == localizer.snippets_per_second
     assert load_detections(tmp_path / "one.json").videos == (held_out,)
@@ -267,7 +267,7 @@ def test_a_checkpoint_that_does_not_know_how_says_so(tmp_path: Path, films: Path
     checkpoint = save_untrained(tmp_path / "last.ckpt")
     status, _, notes = run("detect", checkpoint, films / "figure-000.mp4", "--output", tmp_path / "d.json")
     assert status == 2
-    assert "as nobody told this checkpoint how to make features" in notes
+    assert "since the checkpoint has no extraction settings" in notes
 
 
 def test_the_demo_goes_from_rendering_to_subtitles(tmp_path: Path, run: Rcl, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,7 +306,7 @@ def test_a_folder_is_extracted_with_its_labels(tmp_path: Path, films: Path, run:
         (("--rate", "0"), "--rate: expected frames per second"),
         (("--rate", "nan"), "--rate: expected frames per second"),
         (("--mean", "1,2"), "--mean: expected three numbers"),
-        (("--std", "1,0,1"), "--std: expected numbers above 0"),
+        (("--std", "1,0,1"), "--std: expected three positive numbers"),
         (("--pooling", "max"), "--pooling: expected mean or cls"),
         (("--backbone", "onnx:nowhere.onnx"), "nowhere.onnx"),
         (("--backbone", "i3d:nowhere.pt"), "nowhere.pt"),
@@ -322,10 +322,10 @@ def test_wrong_options_are_one_sentence(tmp_path: Path, films: Path, run: Rcl, o
 
 
 def test_options_of_backbones_are_parsed() -> None:
-    options = ExtractionOptions(mean="0.5,0.4, 0.3", std="1,2,3").settings()["options"]
+    options = parse_options(mean="0.5,0.4, 0.3", std="1,2,3", flow=None)
     assert options.mean == (0.5, 0.4, 0.3)
     with pytest.raises(InputError):
-        ExtractionOptions(mean="a,b,c").settings()
+        parse_options(mean="a,b,c")
 
 
 def backbone_of(kind: str, folder: Path) -> list[str]:

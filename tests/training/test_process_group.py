@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from test_training import configure, rows_of, weights_of
+from test_training import HEAD, configure, rows_of, weights_of
 
 from made_pack import make_pack
 from rcl.detector.load_config import parse_config
@@ -25,15 +25,22 @@ from rcl.training.run import train
 from together import Steps, free_port, steps_of, train_together
 
 STEADY = {"dropout": 0.0, "jitter": 0.0}  # what each process would draw by itself
+SMALL_HEAD = {**HEAD, **STEADY}
 KINDS: dict[str, dict[str, Any]] = {
-    "refined": {"model": {**STEADY, "steps": 3}},
+    "refined": {"model": {"head": {**SMALL_HEAD, "steps": 3}}},
     "bmn-grid": {
-        "model": {"encoder": {"name": "bmn", "channels": 16}, "head": "grid", "map_channels": 8, "steps": 1, **STEADY},
+        "model": {
+            "encoder": {"name": "bmn", "channels": 16},
+            "head": {"name": "grid", "channels": 32, "points": 8, "map_channels": 8},
+        },
         "data": {"resize": 12},
         "inference": {"anchors": "grid", "boundary_power": 1.0},
     },
-    "points": {"model": {"head": "points", "steps": 1, **STEADY}, "inference": {"classification_power": 1.0}},
-    "scale-invariant": {"model": {**STEADY, "steps": 2}, "loss": {"scale_invariant": True}},
+    "points": {
+        "model": {"head": {"name": "points", "channels": 32, "dropout": 0.0}},
+        "inference": {"classification_power": 1.0},
+    },
+    "scale-invariant": {"model": {"head": {**SMALL_HEAD, "steps": 2}}, "loss": {"scale_invariant": True}},
 }
 LOST = "rcl: a process of the training has ended"
 EPOCHS = 16
@@ -73,7 +80,11 @@ STILL = {"learning_rate": 1e-30, "epochs": 1, "validate_every": 1}  # leaves the
 
 def test_two_processes_with_half_the_batch_each_train_as_one(uneven: Path, tmp_path: Path) -> None:
     single = single_validation(uneven, tmp_path)
-    kinds = {**KINDS, "still": {"model": STEADY, "training": STILL}, "single": {"model": STEADY, "training": STILL}}
+    kinds = {
+        **KINDS,
+        "still": {"model": {"head": SMALL_HEAD}, "training": STILL},
+        "single": {"model": {"head": SMALL_HEAD}, "training": STILL},
+    }
 
     def jobs(devices: int) -> list[dict[str, Any]]:
         return [

@@ -25,6 +25,7 @@ from rcl.data.video_scores import THUMOS14_CLASSES
 from rcl.detector.config import Config
 from rcl.detector.load_config import load_config, parse_config
 from rcl.detector.localizer import Localizer
+from rcl.detector.search import Search
 from rcl.evaluation.metrics import evaluate
 from rcl.models.decoding import Decoder
 from rcl.models.encoding import Encoding
@@ -166,7 +167,7 @@ def test_a_windowed_run_is_validated_on_whole_videos(pack: Path, tmp_path: Path)
     assert {data.training[index].features.shape for index in range(len(data.training))} == {(2048, 64)}
     last = train(windowed(pack), tmp_path / "run")
     assert "validation_mAP" in (tmp_path / "run" / "metrics.csv").read_text()
-    assert Localizer.load(last).window == 64
+    assert Localizer.load(last).search.window == 64
 
 
 def test_actions_that_fit_in_no_window_are_named_or_refused(pack: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -271,7 +272,7 @@ class Seer(nn.Module):
     """A detector that recognizes one action if it sees all of it: a given number of snippets with the feature 1."""
 
     steps = 1
-    refinement = None
+    sight = None
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -302,8 +303,9 @@ def test_an_action_is_found_wherever_it_is(data: st.DataObject) -> None:
     features = np.zeros((snippets, 1), dtype=np.float32)
     features[start : start + size] = 1
     model: Any = Seer(size)
-    options: dict[str, Any] = {"labels": (), "in_channels": 1, "anchors": grid, "decoder": Decoder(), "device": "cpu"}
-    seer = Localizer(model, window=window, window_stride=stride, **options)
+    decoder = Decoder(classification_power=1.0, regression_power=1.0)
+    search = Search(model, anchors=grid, decoder=decoder, window=window, window_stride=stride, device="cpu")
+    seer = Localizer(search, labels=(), in_channels=1)
     clip, timeline = seer.prepare(features, RATE)
     end_seconds = data.draw(st.sampled_from([np.inf, (start + size) / RATE]))  # features may reach beyond the video
     found = seer.detect_prepared(clip, timeline._replace(end_seconds=end_seconds), video="v")

@@ -32,8 +32,9 @@ from rcl.system.errors import InputError
 from rcl.training.callbacks import averaging_decay
 from rcl.training.run import train
 
+HEAD = {"channels": 32, "points": 8}
 SMALL: dict[str, Any] = {
-    "model": {"encoder": {"name": "temporal", "channels": 32, "layers": 5}, "channels": 32, "points": 8, "steps": 2},
+    "model": {"encoder": {"name": "temporal", "channels": 32, "layers": 5}, "head": {**HEAD, "steps": 2}},
     "sampling": {"regular": 100, "scale_invariant": 8},
     "training": {"epochs": 3, "batch_size": 4, "learning_rate": 2e-3, "seed": 3},
 }
@@ -208,18 +209,20 @@ def test_refinement_leaves_continuous_anchoring_as_it_is(pack: Path, tmp_path: P
 @pytest.mark.parametrize(
     "sections",
     [
-        {"model": {"encoder": {"name": "bmn", "channels": 32}, "convention": "bmn", "steps": 1}, "data": {"resize": 20},
+        {"model": {"encoder": {"name": "bmn", "channels": 32}, "head": {**HEAD, "convention": "bmn", "steps": 1}},
+         "data": {"resize": 20},
          "inference": {"anchors": "grid", "boundary_power": 1.0}},
-        {"model": {"labels": "none", "steps": 3}, "inference": {"classification_power": 1.0}},
+        {"model": {"labels": "none", "head": {**HEAD, "steps": 3}}, "inference": {"classification_power": 1.0}},
         {"training": {"ema": None, "optimizer": "adam", "schedule": "step", "clip_norm": None}},
         {"training": {"precision": "bf16", "schedule": "constant"}, "augmentation": {"noise": 0.5, "speed": 0.2}},
         {"data": {"validation_subset": None}},
-        {"model": {"head": "anchors", "steps": 1}, "inference": {"classification_power": 1.0}},
-        {"model": {"head": "points", "steps": 1}, "inference": {"classification_power": 1.0}},
-        {"model": {"encoder": {**SMALL["model"]["encoder"], "boundaries": True}, "conditioned": False, "steps": 1},
+        {"model": {"head": {"name": "anchors", "channels": 32}}, "inference": {"classification_power": 1.0}},
+        {"model": {"head": {"name": "points", "channels": 32}}, "inference": {"classification_power": 1.0}},
+        {"model": {"encoder": {**SMALL["model"]["encoder"], "boundaries": True},
+                   "head": {**HEAD, "conditioned": False, "steps": 1}},
          "loss": {"offsets": 0}, "data": {"resize": 20},
          "inference": {"anchors": "pairs", "boundary_power": 1.0, "boundary_peaks": True}},
-        {"model": {"head": "grid", "map_channels": 16, "map_finer": 2, "steps": 1}, "data": {"resize": 12},
+        {"model": {"head": {**HEAD, "name": "grid", "map_channels": 16, "finer": 2}}, "data": {"resize": 12},
          "inference": {"anchors": "grid"}},
         {"loss": {"scale_invariant": True}},
     ],
@@ -329,7 +332,7 @@ def test_proposals_are_validated_without_labels(pack: Path, tmp_path: Path) -> N
     validation = next(video for video in content["database"].values() if video["subset"] == "validation")
     validation["annotations"][0]["label"] = "juggle"  # never seen in training, and no matter
     (tmp_path / "annotations.json").write_text(json.dumps(content))
-    proposals = {"model": {"labels": "none", "steps": 1}, "training": {"epochs": 6, "batch_size": 2}}
+    proposals = {"model": {"labels": "none", "head": {**HEAD, "steps": 1}}, "training": {"epochs": 6, "batch_size": 2}}
     train(configure(tmp_path, **proposals), tmp_path / "run")
     assert rows_of(tmp_path / "run")[-1]["validation_mAP"] > 0.05
 

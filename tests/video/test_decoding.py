@@ -14,7 +14,7 @@ import psutil
 import pytest
 import torch
 from av.stream import Disposition
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -155,7 +155,7 @@ def test_a_video_shorter_than_half_a_tick_has_one(tmp_path: Path) -> None:
     assert intact(render(tmp_path / "v.mp4", frames=1), rate=1) == [0]
 
 
-def test_each_iteration_begins_anew(tmp_path: Path) -> None:
+def test_each_iteration_starts_at_the_beginning(tmp_path: Path) -> None:
     reader = VideoReader(render(tmp_path / "v.mp4"))
     first = iter(reader)
     assert [read_number(frame) for frame in islice(first, 3)] == [0, 1, 2]
@@ -164,7 +164,7 @@ def test_each_iteration_begins_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf"), 1e-9])
-def test_a_rate_that_is_none_is_refused(tmp_path: Path, rate: float) -> None:
+def test_an_invalid_rate_is_refused(tmp_path: Path, rate: float) -> None:
     with pytest.raises(InputError, match="rate: expected frames per second above 0"):
         VideoReader(render(tmp_path / "v.mp4", frames=1), rate=rate)
 
@@ -174,7 +174,7 @@ def test_a_rate_that_is_none_is_refused(tmp_path: Path, rate: float) -> None:
 
 @pytest.mark.parametrize("name", ["v.mp4", "v.mkv"])
 @pytest.mark.parametrize("rotation", [0, 90, 180, -90])
-def test_turned_frames_come_upright(tmp_path: Path, name: str, rotation: int) -> None:
+def test_rotated_frames_are_upright(tmp_path: Path, name: str, rotation: int) -> None:
     path = render(tmp_path / name, frames=3, width=128, height=64, rotation=rotation)
     frames = list(VideoReader(path))
     coded = torch.from_numpy(np.rot90(drawn(1, width=128, height=64), rotation // 90).copy()).permute(2, 0, 1)
@@ -268,7 +268,7 @@ def cut(path: Path, share: float) -> None:
         ("v.mp4", lambda path: cut(render(path), 0.6), "cannot be opened"),
     ],
 )
-def test_what_is_no_video_is_refused_by_name(
+def test_a_file_that_is_not_a_video_is_refused_by_name(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str, make: Callable[[Path], object], found: str
 ) -> None:
     path = tmp_path / name
@@ -324,7 +324,7 @@ def test_a_video_without_a_frame_that_can_be_decoded_is_refused(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", ["http:v.mp4", "v %03d.mp4", "ü,é.mp4", os.fsdecode(b"\xff.mp4")])
-def test_names_are_only_names(tmp_path: Path, name: str) -> None:
+def test_file_names_are_not_read_as_addresses(tmp_path: Path, name: str) -> None:
     path = render(tmp_path / "v.mp4").rename(tmp_path / name)
     assert intact(path) == list(range(30))
 
@@ -363,7 +363,7 @@ def test_a_file_that_was_cut_gives_what_came_before(
 
 @pytest.mark.parametrize("name", ["v.mp4", "v.mkv", "v.avi", "v.ts"])
 @pytest.mark.parametrize("seed", range(3))
-def test_damage_in_the_middle_is_skipped_and_told(tmp_path: Path, name: str, seed: int) -> None:
+def test_damage_in_the_middle_is_skipped_and_reported(tmp_path: Path, name: str, seed: int) -> None:
     codec = "mpeg4" if name == "v.avi" else "libx264"
     path = render(tmp_path / name, frames=200, codec=codec, options={"g": "20"}, faststart=name == "v.mp4")
     content = np.frombuffer(path.read_bytes(), np.uint8).copy()
@@ -379,7 +379,7 @@ def test_damage_in_the_middle_is_skipped_and_told(tmp_path: Path, name: str, see
         assert 190 in found
 
 
-def test_a_header_that_makes_every_frame_last_for_years_is_not_believed(tmp_path: Path) -> None:
+def test_a_header_that_makes_every_frame_last_for_years_is_ignored(tmp_path: Path) -> None:
     path = render(tmp_path / "a.avi", codec="mpeg4", frames=40)
     content = bytearray(path.read_bytes())
     scale = content.index(b"strh") + 8 + 20
@@ -390,6 +390,7 @@ def test_a_header_that_makes_every_frame_last_for_years_is_not_believed(tmp_path
     assert reader.duration_seconds == pytest.approx(1.6)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(seed=st.integers(0, 2**32 - 1))
 def test_any_damage_gives_frames_or_an_error_that_names_the_file(
     tmp_path_factory: pytest.TempPathFactory, seed: int
@@ -428,7 +429,7 @@ def restamped(source: Path, target: Path, shift: Callable[[int], int]) -> Path:
 
 
 @pytest.mark.parametrize("name", ["v.mkv", "v.ts"])
-def test_a_leap_of_the_time_stamps_is_left_out_and_told(tmp_path: Path, name: str) -> None:
+def test_a_jump_of_the_time_stamps_is_closed_and_reported(tmp_path: Path, name: str) -> None:
     source = render(tmp_path / f"a{Path(name).suffix}", frames=50, options=PLAIN)
     path = restamped(source, tmp_path / name, lambda number: 10**6 if number >= 20 else 0)
     reader = VideoReader(path, rate=25)
@@ -453,7 +454,7 @@ def steadied(stamps: Sequence[float | None], end: float | None = None) -> tuple[
     leaps: list[Fraction] = []
     exact = [(None if stamp is None else Fraction(stamp), number) for number, stamp in enumerate(stamps)]
     stated_end = None if end is None else Fraction(end)
-    timed = list(steady(exact, step=Fraction(1), stated_end=stated_end, on_leap=leaps.append))
+    timed = list(steady(exact, step=Fraction(1), stated_end=stated_end, on_jump=leaps.append))
     assert [number for _, number in timed] == list(range(len(stamps)))
     return [float(time) for time, _ in timed], [float(leap) for leap in leaps]
 
@@ -477,7 +478,7 @@ def steadied(stamps: Sequence[float | None], end: float | None = None) -> tuple[
         ([0, 1, 0.5, 0.75, 2], [0, 0.25, 0.5, 0.75, 2], []),
     ],
 )
-def test_stamps_that_make_no_sense_are_put_right(stamps: list, times: list, leaps: list) -> None:
+def test_implausible_time_stamps_are_corrected(stamps: list, times: list, leaps: list) -> None:
     found, found_leaps = steadied(stamps)
     assert found_leaps == leaps
     assert found == times
@@ -490,7 +491,7 @@ def test_far_beyond_the_end_a_still_may_be_as_long_as_the_video_or_a_minute() ->
 
 
 @given(st.lists(st.none() | st.floats(-1e9, 1e9) | st.floats(0, 100), max_size=30), st.none() | st.floats(0, 1e4))
-def test_time_never_goes_back_or_leaps(stamps: list[float | None], end: float | None) -> None:
+def test_time_never_goes_back_or_jumps(stamps: list[float | None], end: float | None) -> None:
     times, _ = steadied(stamps, end)
     steps = np.diff([-1.0, *times])
     assert (steps >= 0).all()

@@ -1,4 +1,4 @@
-"""Packs made from videos: what is done once is not done again, and what is wrong with a file is that file's alone."""
+"""Packs made from videos: unchanged videos are not extracted again, and a bad file does not affect the others."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from networks import write_onnx, write_script
 from rcl.data.formats.load import load_annotations
 from rcl.system.errors import InputError
 from rcl.system.text_files import write_text
-from rcl.video.backbones.base import BackboneOptions
 from rcl.video.backbones.motion import MotionBackbone
+from rcl.video.backbones.onnx_weights import external_data
+from rcl.video.backbones.options import BackboneOptions
 from rcl.video.extract_many import extract_many
 from rcl.video.extraction import (
     FeatureExtractor,
-    _file_digests,
     choose_extraction,
     extract_features,
     rebuild_backbone,
@@ -121,7 +121,7 @@ def test_features_of_a_long_video_are_on_disk_and_leave_nothing(
     assert not list((tmp_path / "temporary").iterdir())
 
 
-def test_the_share_of_a_video_that_is_described_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_the_share_of_the_video_that_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rcl.video.extraction.rebuild_backbone", lambda *_, **__: NumberBackbone())
     extractor, told = FeatureExtractor(ExtractionSettings(backbone="motion", **SMALL)), list[float]()
     extractor(render(tmp_path / "a.mp4", frames=200, rate=10), progress=told.append)
@@ -130,13 +130,13 @@ def test_the_share_of_a_video_that_is_described_is_told(tmp_path: Path, monkeypa
     assert told[-1] == pytest.approx(1.0)
 
 
-def test_no_room_for_features_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full() -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("tempfile.TemporaryFile", full)
     monkeypatch.setattr("rcl.video.extraction.SPOOLED_BYTES", 64)
-    with pytest.raises(InputError, match=r"room for the features of .*a\.mp4.*No space left.*TMPDIR"):
+    with pytest.raises(InputError, match=r"space for the features of .*a\.mp4.*No space left.*TMPDIR"):
         extract_features(render(tmp_path / "a.mp4"), NumberBackbone(), ExtractionSettings(backbone="motion", **SMALL))
 
 
@@ -159,28 +159,53 @@ def test_a_moved_backbone_is_the_same_and_a_changed_one_is_not(tmp_path: Path) -
         rebuild_backbone(settings)
 
 
-def test_weights_beside_an_onnx_model_count(tmp_path: Path) -> None:
+def test_the_digest_of_an_onnx_model_covers_its_external_weights_and_no_other_file(tmp_path: Path) -> None:
     model = write_onnx(tmp_path / "a.onnx", ["batch", 3, 4, 8, 8])
-    (tmp_path / "unrelated.bin").write_bytes(b"0")
-    _, settings = choose_extraction(f"onnx:{model}")
-    model.write_bytes(model.read_bytes() + b"\x2a\x08weights0")  # an unknown field, in which the name stands
-    (tmp_path / "weights0").write_bytes(b"0")
-    digests = [_file_digests(f"onnx:{model}", BackboneOptions())]
-    (tmp_path / "weights0").write_bytes(b"1")
-    digests.append(_file_digests(f"onnx:{model}", BackboneOptions()))
-    (tmp_path / "unrelated.bin").write_bytes(b"1")
-    digests.append(_file_digests(f"onnx:{model}", BackboneOptions()))
-    assert digests[0] != settings.weights
-    assert digests[0] != digests[1] == digests[2]
+    onnx = pytest.importorskip("onnx")
+    onnx.save(onnx.load(model), model, save_as_external_data=True, location="weights.bin", size_threshold=64)
+
+    def digest() -> str:
+        return choose_extraction(f"onnx:{model}")[1].weights["onnx"]
+
+    before = digest()
+    (tmp_path / "video").write_bytes(b"a file that is named like the input of the network")
+    assert digest() == before
+    weights = tmp_path / "weights.bin"
+    weights.write_bytes(b"\1" + weights.read_bytes()[1:])
+    assert digest() != before
+
+
+def test_the_digest_of_an_onnx_model_covers_weights_of_a_subgraph_in_a_subfolder(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    (tmp_path / "sub").mkdir()
+    weights = tmp_path / "sub" / "w.bin"
+    weights.write_bytes(bytes(4))
+    constant = onnx.TensorProto(name="w", data_type=1, dims=[1], data_location=onnx.TensorProto.EXTERNAL)
+    for key, value in (("location", "sub/w.bin"), ("offset", "0"), ("length", "4")):
+        constant.external_data.add(key=key, value=value)
+    make = onnx.helper
+    output = make.make_tensor_value_info("w", 1, [1])
+    branch = make.make_graph([], "branch", [], [output], [constant])
+    node = make.make_node("If", ["condition"], ["w"], then_branch=branch, else_branch=branch)
+    graph = make.make_graph([node], "graph", [make.make_tensor_value_info("condition", 9, [])], [output])
+    model = tmp_path / "a.onnx"
+    model.write_bytes(make.make_model(graph).SerializeToString())
+    assert external_data(model) == [weights]
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x3a\xff\xff\xff\xff\x0f", b"\x0b" * 20, b"\xff" * 20])
+def test_a_damaged_onnx_model_has_no_external_weights(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.onnx").write_bytes(content)
+    assert external_data(tmp_path / "a.onnx") == []
 
 
 def test_only_the_window_that_a_backbone_takes(tmp_path: Path) -> None:
     model = write_onnx(tmp_path / "a.onnx", ["batch", 3, 4, 8, 8])
-    with pytest.raises(InputError, match=r"--window: expected 4 frames, which is all that .* takes, found 5"):
+    with pytest.raises(InputError, match=r"--window: expected 4 frames, the only length that .* takes, found 5"):
         choose_extraction(f"onnx:{model}", window=5)
 
 
-def test_what_no_backbone_is_or_takes() -> None:
+def test_invalid_settings_and_unknown_backbones_are_refused() -> None:
     for wrong in ({"rate": -1.0}, {"rate": 0.0}, {"stride": -3}, {"window": 0}):
         with pytest.raises(InputError, match="extraction: expected settings"):
             choose_extraction("motion", **wrong)
@@ -211,7 +236,7 @@ def test_a_pack_is_what_training_reads(tmp_path: Path, videos: Path) -> None:
     assert read_settings(tmp_path / "pack") == pack.settings
 
 
-def test_what_is_done_and_unchanged_is_not_done_again(tmp_path: Path, videos: Path) -> None:
+def test_unchanged_videos_are_not_extracted_again(tmp_path: Path, videos: Path) -> None:
     found, _ = find_videos([videos])
     list(extract_many(writer(tmp_path / "pack"), found))
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "pack" / "features").iterdir()}
@@ -233,7 +258,7 @@ def test_a_video_that_cannot_be_read_any_more_is_not_in_the_pack(tmp_path: Path,
     assert [*pack.annotate().videos] == ["a", "c"]
 
 
-def test_a_video_that_is_away_for_now_takes_nothing_with_it(tmp_path: Path, videos: Path) -> None:
+def test_a_missing_video_keeps_its_features(tmp_path: Path, videos: Path) -> None:
     found, _ = find_videos([videos])
     list(extract_many(writer(tmp_path / "pack"), found))
     (videos / "b.mp4").rename(tmp_path / "b.mp4")
@@ -249,7 +274,7 @@ def test_another_video_of_a_name_is_refused_while_the_first_is_there(tmp_path: P
     (tmp_path / "other").mkdir()
     render(tmp_path / "other" / "a.mp4", frames=9)
     (outcome,) = extract_many(writer(tmp_path / "pack"), {"a": tmp_path / "other" / "a.mp4"})
-    assert "expected a video with a name of its own, found one called like" in str(outcome.error)
+    assert "expected a video with a unique name, found the name of" in str(outcome.error)
     (videos / "a.mp4").unlink()
     (outcome,) = extract_many(writer(tmp_path / "pack"), {"a": tmp_path / "other" / "a.mp4"})
     assert outcome.record
@@ -270,7 +295,7 @@ def test_a_video_has_one_name_also_when_one_like_it_comes_and_goes(tmp_path: Pat
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_an_error_that_nobody_foresaw_is_the_videos_own(
+def test_an_unexpected_error_fails_only_its_video(
     tmp_path: Path, videos: Path, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if workers == 1:
@@ -296,7 +321,7 @@ def test_a_pack_without_features_takes_other_settings(tmp_path: Path) -> None:
 def test_two_settings_do_not_mix(tmp_path: Path, videos: Path) -> None:
     list(extract_many(writer(tmp_path / "pack"), {"a": videos / "a.mp4"}))
     for change, said in (({"stride": 3}, "stride 2 and 3"), ({"rate": 12.5}, r"rate 10\.0 and 12\.5")):
-        with pytest.raises(InputError, match=f"pack: expected the settings .* found others .{said}"):
+        with pytest.raises(InputError, match=f"pack: expected the settings .* found other settings .{said}"):
             writer(tmp_path / "pack", **change)
     writer(tmp_path / "pack")
     (tmp_path / "hand" / "features").mkdir(parents=True)
@@ -320,7 +345,7 @@ def test_worker_processes_make_the_same_pack(tmp_path: Path, videos: Path) -> No
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_bad_files_are_named_and_the_others_go_on(tmp_path: Path, videos: Path, workers: int) -> None:
+def test_bad_files_are_reported_and_the_others_go_on(tmp_path: Path, videos: Path, workers: int) -> None:
     (videos / "empty.mp4").touch()
     (videos / "text.mp4").write_text("not a video at all\n" * 20)
     (videos / "random.avi").write_bytes(np.random.default_rng(0).bytes(5000))
@@ -383,7 +408,7 @@ def test_no_process_is_left_of_an_extraction_that_was_stopped(tmp_path: Path, se
     assert not alive
 
 
-def test_a_video_that_kills_its_process_is_named_and_the_others_go_on(tmp_path: Path, videos: Path) -> None:
+def test_a_video_that_kills_its_process_is_reported_and_the_others_go_on(tmp_path: Path, videos: Path) -> None:
     code = f"""
 import os, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})

@@ -25,7 +25,7 @@ def begins(count: int, window: int, stride: int) -> np.ndarray:
 @given(frames=st.integers(0, 100), window=numbers, stride=numbers)
 @example(frames=1, window=64, stride=8)
 @example(frames=17, window=1, stride=16)
-def test_windows_are_frames_around_their_cell_and_the_ends_stand_still(frames: int, window: int, stride: int) -> None:
+def test_windows_are_centred_and_repeat_the_frames_at_both_ends(frames: int, window: int, stride: int) -> None:
     x = video(frames)
     found = list(snippets(iter(x), window, stride))
     count = -(-frames // stride)
@@ -65,7 +65,7 @@ def test_no_frames_have_no_snippets() -> None:
     assert snippet_times(0, frames=0, rate=15, window=16, stride=8).shape == (0, 2)
 
 
-def test_a_snippet_is_given_as_soon_as_its_frames_are_there() -> None:
+def test_a_snippet_is_yielded_as_soon_as_its_frames_are_read() -> None:
     read = 0
 
     def counted() -> Iterator[Tensor]:

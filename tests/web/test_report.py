@@ -2,6 +2,7 @@ import base64
 import json
 import re
 from dataclasses import replace
+from graphlib import CycleError
 
 import cv2
 import numpy as np
@@ -15,14 +16,17 @@ from rcl.data.detections import Detections
 from rcl.data.formats.load import save_annotations
 from rcl.data.formats.results import save_detections
 from rcl.data.segments import Timeline, tiou
-from rcl.detector.localizer import EncodedVideo, Localizer
+from rcl.detector.encoded_video import EncodedVideo
+from rcl.detector.localizer import Localizer
 from rcl.evaluation import evaluate
 from rcl.evaluation.detad import diagnose
 from rcl.evaluation.diagnosis import KINDS
 from rcl.system.errors import InputError
 from rcl.web.report.confidence_maps import CLOSE_UPS, OVERVIEW, cell_segments, draw_map
 from rcl.web.report.matches import match_videos
-from rcl.web.report.page import link_to, to_block, write_report
+from rcl.web.report.page import link_to, write_report
+from rcl.web.report.page_data import to_block
+from rcl.web.report.rendering import bundle
 from rcl.web.report.summary import calibrate, summarize
 from typed import Rcl
 from untrained import FACTS, save_untrained
@@ -173,6 +177,18 @@ def test_the_same_input_gives_the_same_bytes(tmp_path):
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
+def test_modules_are_joined_after_those_that_they_import():
+    modules = {
+        "a.js": 'import {two} from "./b.js";\nimport {\n  one,\n} from "./c.js";\nuse(one, two);\n',
+        "b.js": 'import {one} from "./c.js";\nexport const two = one + 1;\n',
+        "c.js": "export let one = 1;\nexport async function f() {}\n",
+    }
+    expected = '"use strict";\nlet one = 1;\nasync function f() {}\nconst two = one + 1;\nuse(one, two);\n'
+    assert bundle(modules) == expected
+    with pytest.raises(CycleError):
+        bundle(modules | {"c.js": 'import {two} from "./b.js";\n'})
+
+
 def test_names_cannot_break_out_of_their_place(tmp_path):
     annotations, detections = made_case(names=NASTY)
     labels = ("</script><img src=x onerror=alert(1)>", *detections.labels[1:])
@@ -221,10 +237,30 @@ def test_detections_of_unknown_videos_and_labels_are_counted_in_notes(tmp_path):
     path = tmp_path / "report.html"
     notes = write_report(path, detections=detections, annotations=Annotations(known))
     outside = int((detections.video_index == 5).sum())
-    assert f"{outside} detections are in 1 videos that are not annotated: they count as wrong." in notes
+    assert f"{outside} detections in 1 video without annotations: counted as wrong." in notes
     assert any("labels that no ground truth has" in note for note in notes)
     video = blocks_of(path.read_text(encoding="utf-8"))["video-5"]
     assert not video["annotated"]
+
+
+def test_notes_end_with_one_full_stop(tmp_path, localizer):
+    annotations, detections = made_case(videos=3)
+    readers = dict.fromkeys(annotations.videos, lambda: (_ for _ in ()).throw(InputError.missing("a.npy")))
+    timeless = {
+        name: VideoAnnotation(name, "validation", 100.0, 5.0, np.full((8, 2), 7.0), video.labels)
+        for name, video in annotations.videos.items()
+    }
+    notes = write_report(
+        tmp_path / "report.html",
+        detections=detections,
+        annotations=Annotations(timeless),
+        localizer=localizer,
+        features=readers,
+    )
+    assert [note.partition(" ")[0] for note in notes] == ["No", "No"]
+    for note in notes:
+        assert note.endswith(".")
+        assert not note.endswith("..")
 
 
 @pytest.mark.parametrize("change", ["videos", "labels", "no instance"])

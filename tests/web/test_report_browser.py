@@ -1,8 +1,11 @@
 """The report in a real browser, opened from the disk."""
 
+import base64
 import json
 import shutil
+import time
 
+import cv2
 import numpy as np
 import pytest
 from test_report import NASTY, features_of, made_case
@@ -55,7 +58,7 @@ def opened(browser, report):
         options = {"viewport": {"width": 1300, "height": 900}, **options}
         contexts.append(browser.new_context(offline=True, **options))
         page = contexts[-1].new_page()
-        page.set_default_timeout(8000)
+        page.set_default_timeout(60_000)
         page.on(
             "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
         )
@@ -67,6 +70,31 @@ def opened(browser, report):
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+def wait_for(page, expression, seconds=60):
+    """Wait until an expression is true. Playwright's own waiting evaluates in the page, whose policy forbids it."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, expression
+        page.wait_for_timeout(20)
+
+
+def map_place(page):
+    """Where a segment (start, length) is on the screen."""
+
+    def at(start, length):
+        return page.evaluate(
+            """([start, length]) => {
+                const chart = document.querySelector("#map-part .map");
+                const {xaxis, yaxis, _size} = chart._fullLayout;
+                const box = chart.getBoundingClientRect();
+                return [box.left + _size.l + xaxis.d2p(start), box.top + _size.t + yaxis.d2p(Math.log2(length))];
+            }""",
+            [start, length],
+        )
+
+    return at
 
 
 def data_of(page, number):
@@ -101,9 +129,9 @@ def test_the_timeline_shows_what_is_above_the_score(opened, case):
     page.locator("#tiou").select_option(label="0.7")
     matched = sum(taken >= 0 for taken in data["taken"][4])
     assert page.locator(f"{VISIBLE}.true_positive").count() == matched
-    page.wait_for_function("document.querySelector('#list a[aria-current] .count').textContent.includes('error')")
+    wait_for(page, "document.querySelector('#list a[aria-current] .count').textContent.includes('error')")
     wrong = len(data["scores"]) - matched + 6 - matched
-    page.wait_for_function(f"document.querySelector('#list a[aria-current] .count').textContent === '{wrong} errors'")
+    wait_for(page, f"document.querySelector('#list a[aria-current] .count').textContent === '{wrong} errors'")
 
 
 def test_zooming_and_moving(opened):
@@ -127,21 +155,21 @@ def test_zooming_and_moving(opened):
 
 def test_clicking_seeks_the_player_and_selects(opened):
     page = opened("#video=first")
-    page.wait_for_function("player && player.readyState >= 1")
+    wait_for(page, "player && player.readyState >= 1")
     assert page.evaluate("player.duration") == pytest.approx(100, abs=1)
     box = page.locator("#timeline > svg").bounding_box()
     page.mouse.click(box["x"] + 146 + (box["width"] - 152) * 0.5, box["y"] + 10)
-    page.wait_for_function("Math.abs(player.currentTime - 50) < 0.5")
+    wait_for(page, "Math.abs(player.currentTime - 50) < 0.5")
     segment = page.evaluate("timeline.segments().filter((one) => one.end - one.start > 3).at(-1)")
     page.evaluate("(id) => select(id, true)", segment["id"])
-    page.wait_for_function(f"Math.abs(player.currentTime - {segment['start']}) < 0.5")
+    wait_for(page, f"Math.abs(player.currentTime - {segment['start']}) < 0.5")
     assert page.locator(f"{VISIBLE}.selected").count() == 1
     assert f"{segment['start']:.3f} s" in page.locator("#selection").text_content()
     page.evaluate("player.muted = true")
     page.keyboard.press(" ")
-    page.wait_for_function("!player.paused")
+    wait_for(page, "!player.paused")
     page.keyboard.press(" ")
-    page.wait_for_function("player.paused")
+    wait_for(page, "player.paused")
 
 
 def test_hovering_and_focus_tell_times_and_scores(opened):
@@ -187,20 +215,86 @@ def test_keys_go_from_video_to_video_and_from_error_to_error(opened):
 
 def test_the_map_is_drawn_and_linked_with_the_timeline(opened):
     page = opened("#video=second")
-    page.wait_for_function("map && map.highest > 0")
+    wait_for(page, "map && map.isDrawn")
+    tiles = json.loads(page.locator("#map-1").text_content())["tiles"]
+    assert page.locator("#map-part .shapelayer path").count() == len(tiles) - 1
+    assert page.locator("#map-part .heatmaplayer image").count() == len(tiles)
     detection = page.evaluate("timeline.segments().find((one) => one.type === 'detection')")
     page.evaluate("(id) => select(id)", detection["id"])
     page.get_by_label("Zoom to the selected segment").click()
-    left, right, *_ = page.evaluate("map.view")
+    left, right, shortest, longest = page.evaluate("map.view")
     assert left < detection["start"] < right
+    assert shortest < detection["end"] - detection["start"] < longest
     page.evaluate("select(null)")
-    canvas = page.locator("#map-part canvas")
-    box = canvas.bounding_box()
-    page.mouse.click(box["x"] + 46 + (box["width"] - 54) / 2, box["y"] + 8 + (box["height"] - 42) / 2)
-    assert page.evaluate("state.selected") == detection["id"]
+    at = map_place(page)
+    page.mouse.move(*at(detection["start"], detection["end"] - detection["start"]))
+    wait_for(page, "document.querySelector('.map-readout').textContent.includes('score')")
+    page.mouse.down()
+    page.mouse.up()
+    wait_for(page, f"state.selected === '{detection['id']}'")
     page.goto(page.url.replace("second", NAMES[-1].replace("%", "%25").replace("#", "%23")))
     assert page.locator("#name").text_content() == NAMES[-1]
     assert "No confidence map" in page.locator("#map-part").text_content()
+
+
+def test_the_map_tells_the_confidence_of_a_cell_and_seeks_to_it(opened):
+    page = opened("#video=first")
+    wait_for(page, "map && map.isDrawn")
+    page.locator("#threshold").fill("1")  # no detections, and no detail of the map below the pointer
+    page.locator("#map-part").scroll_into_view_if_needed()
+    at = map_place(page)
+    page.mouse.move(*at(40.2, 20.1))
+    readout = page.locator(".map-readout")
+    wait_for(page, "document.querySelector('.map-readout').textContent.includes('confidence')")
+    confidence = float(readout.text_content().split()[-1])
+    tile = json.loads(page.locator("#map-0").text_content())["tiles"][0]
+    image = cv2.imdecode(np.frombuffer(base64.b64decode(tile["png"]), np.uint8), cv2.IMREAD_UNCHANGED)
+    (height, width), (first, last, shortest, longest) = image.shape, tile["edges"]
+    row = int(np.log(longest / 20.1) / np.log(longest / shortest) * height)
+    column = int((40.2 - first) / (last - first) * width)
+    assert confidence == pytest.approx(image[row, column] / 255, abs=0.006)
+    page.mouse.down()
+    page.mouse.up()
+    wait_for(page, "Math.abs(player.currentTime - 40.2) < 0.4")
+    page.mouse.move(*at(95, 50))  # such a segment would end after the video
+    wait_for(page, "document.querySelector('.map-readout').textContent === ''")
+
+
+def test_the_map_zooms_by_wheel_and_scrolls_the_page_where_it_is_whole(opened):
+    page = opened("#video=first")
+    wait_for(page, "map && map.isDrawn")
+    page.locator("#map-part").scroll_into_view_if_needed()
+    whole = page.evaluate("map.view")
+    page.mouse.move(*map_place(page)(40, 5))
+    before = page.evaluate("scrollY")
+    for _ in range(3):
+        page.mouse.wheel(0, -300)
+    wait_for(page, "map.view[1] - map.view[0] < 90")
+    for _ in range(10):  # back, and no further
+        page.mouse.wheel(0, 300)
+        page.wait_for_timeout(50)
+        if page.evaluate("map.view") == whole:
+            break
+    wait_for(page, f"map.view[1] - map.view[0] >= {whole[1] - whole[0]}")
+    assert page.evaluate("scrollY") >= before
+    page.evaluate("scrollTo(0, 0)")
+    page.locator("#map-part").scroll_into_view_if_needed()
+    page.mouse.move(*map_place(page)(40, 5))
+    page.evaluate("scrollBy(0, -20)")
+    before = page.evaluate("scrollY")
+    page.mouse.wheel(0, 15)
+    wait_for(page, f"scrollY > {before}")
+    page.get_by_label("Zoom into the map").click()
+    wait_for(page, "map.view[1] - map.view[0] < 90")
+    left = page.evaluate("map.view[0]")
+    x, y = map_place(page)(40, 5)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 60, y, steps=4)
+    page.mouse.up()
+    wait_for(page, f"map.view[0] > {left}")
+    page.mouse.dblclick(x, y)
+    wait_for(page, f"map.view[1] - map.view[0] >= {whole[1] - whole[0]}")
 
 
 def test_names_do_no_harm(opened):
@@ -213,7 +307,7 @@ def test_names_do_no_harm(opened):
     assert sorted(titles) == sorted(NAMES)
     for name in NASTY:
         page.locator("#list a").nth(titles.index(name)).click()
-        page.wait_for_function("(name) => document.querySelector('#name').textContent === name", arg=name)
+        sync_api.expect(page.locator("#name")).to_have_text(name)
 
 
 def test_dark_as_the_system_says_and_as_the_reader_says(opened):
@@ -231,7 +325,7 @@ def test_dark_as_the_system_says_and_as_the_reader_says(opened):
 def test_a_narrow_window_needs_no_scrolling_to_the_side(opened):
     page = opened("#video=first", viewport={"width": 400, "height": 800}, has_touch=True)
     page.wait_for_selector("#timeline > svg .segment")
-    page.wait_for_function("map && map.highest > 0")
+    wait_for(page, "map && map.isDrawn")
     page.locator("#errors").scroll_into_view_if_needed()
     page.wait_for_selector("#errors .chart.drawn")
     assert page.evaluate("document.documentElement.scrollWidth") <= 400

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import http.client
 import json
+import re
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from rcl.detector.localizer import Localizer
 from rcl.system.errors import InputError
 from rcl.web.serve.annotation_file import NEW, AnnotationFile, OutdatedError, Segment, revision_of
 from rcl.web.serve.app import STATIC, build_app
-from rcl.web.serve.job_queue import Jobs, Report
+from rcl.web.serve.job_queue import JobQueue, Report
 from rcl.web.serve.session import Session
 from rcl.web.serve.videos import key_of
 from rendered import render
@@ -101,8 +103,12 @@ def test_the_page_and_all_that_it_names_are_served_with_a_policy(client: TestCli
     assert "<video" in page.text
     assert page.headers["content-security-policy"].startswith("default-src 'self'; ")
     assert "unsafe" not in page.headers["content-security-policy"]
-    named = [part.split('"')[0] for part in page.text.split('="/static/')[1:]]
-    assert len(named) >= 5
+    named = re.findall('="/static/(.*?)"', page.text)
+    assert {"serve.js", "serve.css", "timeline.css"} <= set(named)
+    modules = {name: client.get(f"/static/{name}").text for name in STATIC if name.endswith(".js")}
+    imports = {name: re.findall(r'^import .*"\./(.+)";$', text, re.MULTILINE) for name, text in modules.items()}
+    assert set(TopologicalSorter(imports).static_order()) == set(modules)  # none is missing, and there is no circle
+    assert "timeline.js" in imports["timeline_view.js"]
     for name in (*named, *STATIC):
         answer = client.get(f"/static/{name}")
         assert answer.status_code == 200
@@ -243,7 +249,8 @@ def test_jobs_run_one_after_the_other_and_can_be_cancelled() -> None:
         finally:
             running[0] -= 1
 
-    jobs = Jobs(work)
+    before = threading.enumerate()
+    jobs = JobQueue(work)
     first, second, third = (jobs.submit(key) for key in "abc")
     wait(lambda: first.state == "running" and first.share == 0.5)
     assert jobs.submit("a") is first
@@ -260,7 +267,7 @@ def test_jobs_run_one_after_the_other_and_can_be_cancelled() -> None:
     wait(lambda: again.state == "done")
     assert (begun, most, third.state) == (["a", "c", "a"], [1], "done")
     jobs.close()
-    assert not jobs._thread.is_alive()
+    assert set(threading.enumerate()) <= set(before)
 
 
 def test_a_job_that_fails_says_why_and_the_next_goes_on() -> None:
@@ -270,7 +277,7 @@ def test_a_job_that_fails_says_why_and_the_next_goes_on() -> None:
         if key == "ours":
             raise MemoryError("too much")
 
-    jobs = Jobs(work)
+    jobs = JobQueue(work)
     wrong, broken, good = (jobs.submit(key) for key in ("user", "ours", "good"))
     wait(lambda: good.state == "done")
     assert (wrong.state, wrong.message) == ("failed", "a.mp4: expected a video, found none; find it.")
@@ -281,7 +288,7 @@ def test_a_job_that_fails_says_why_and_the_next_goes_on() -> None:
 def test_a_running_extraction_ends_when_it_is_cancelled_and_a_second_video_waits(
     client: TestClient, session: Session
 ) -> None:
-    video = session.catalogue.videos[key_of("probe")]
+    video = session.videos[key_of("probe")]
     shares: list[float | None] = []
 
     def slow(report: Report) -> Any:
@@ -293,7 +300,7 @@ def test_a_running_extraction_ends_when_it_is_cancelled_and_a_second_video_waits
         while True:
             video.read(and_wait)
 
-    session.catalogue.videos[video.key] = video._replace(read=slow)  # type: ignore[index]
+    session.videos[video.key] = video._replace(read=slow)
     client.post(f"{PROBE}/job")
     wait(lambda: client.get(f"{PROBE}/job").json()["state"] == "running")
     waiting = client.post(f"{SECOND}/job").json()
@@ -303,6 +310,34 @@ def test_a_running_extraction_ends_when_it_is_cancelled_and_a_second_video_waits
     wait(lambda: client.get(f"{PROBE}/job").json()["state"] == "cancelled")
     wait(lambda: client.get(f"{SECOND}/job").json()["state"] == "done")
     assert client.get(PROBE).json()["detections"] is None
+
+
+def test_a_running_detection_ends_between_chunks_when_it_is_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack = make_pack(tmp_path / "pack", training=1, validation=0)  # of 400 snippets or more
+    localizer = Localizer.load(save_untrained(tmp_path / "last.ckpt"), device="cpu")
+    localizer.chunk = 50
+    session = Session(localizer, pack)
+    key = key_of("video-000")
+    encode, encoded, go = localizer.model.encode, threading.Semaphore(0), threading.Event()
+    chunks: list[int] = []
+
+    def waiting(*values: Any) -> Any:
+        chunks.append(1)
+        encoded.release()
+        assert go.wait(20)
+        return encode(*values)
+
+    monkeypatch.setattr(localizer.model, "encode", waiting)
+    session.detect(key)
+    assert encoded.acquire(timeout=20)
+    session.cancel(key)
+    go.set()
+    wait(lambda: session.job(key)["state"] == "cancelled")  # type: ignore[index]
+    assert len(chunks) == 1
+    assert session.video(key)["detections"] is None
+    session.close()
 
 
 def test_a_file_that_cannot_be_read_is_named_in_a_sentence(client: TestClient) -> None:
@@ -355,7 +390,7 @@ def test_encoded_windows_answer_like_fresh_ones() -> None:
     rng = np.random.default_rng(0)
     features = rng.normal(size=(200, FACTS.in_channels)).astype(np.float32)
     localizer = Localizer.from_model(random_model(tiny_config()), tiny_config(), FACTS, device="cpu")
-    localizer.window = 40
+    localizer.search.window = 40
     encoded = localizer.encode(features, 5.0)
     starts = np.sort(rng.uniform(0, 38, size=60))
     segments = np.stack([starts, starts + 1.3], axis=1)  # (60, 2)
@@ -384,9 +419,9 @@ def test_only_so_many_videos_are_kept_in_memory(session: Session, monkeypatch: p
     for name in ("probe", "second"):
         session.detect(key_of(name))
         wait(lambda name=name: session.job(key_of(name))["state"] == "done")  # type: ignore[index]
-    assert list(session._encoded) == [key_of("second")]
-    assert session.video(key_of("probe"))["detections"]
-    assert not session.video(key_of("probe"))["scored"]
+    probe, second = (session.video(key_of(name)) for name in ("probe", "second"))
+    assert probe["detections"]
+    assert (probe["scored"], second["scored"]) == (False, True)
 
 
 # -- annotations -------------------------------------------------------------------------------------------------
@@ -516,7 +551,7 @@ def test_formats_that_are_only_read_are_refused(localizer: Localizer, checkpoint
         "video,type,type_idx,start,end,startFrame,endFrame\nvideo_validation_0000051,Billiards,1,1.0,2.0,30,60\n",
         encoding="utf-8",
     )
-    with pytest.raises(InputError, match="which is only read; name another file"):
+    with pytest.raises(InputError, match="a format that RCL only reads; name another file"):
         Session(localizer, checkpoint.parent / "videos", path)
     with pytest.raises(InputError, match=r"ends in \.csv or \.json"):
         Session(localizer, checkpoint.parent / "videos", tmp_path / "labels.txt")

@@ -51,7 +51,7 @@ class Opened:
         self.complaints: list[str] = []
         page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(60_000)
         page.goto(address)
 
     def pick(self, name: str) -> None:
@@ -105,7 +105,7 @@ def test_pick_detect_drag_save_and_come_back(opened: Opened) -> None:
     page.mouse.move(x, y)
     page.mouse.down()
     towards = -1 if x > 700 else 1
-    for step in range(1, 7):
+    for step in range(1, 8):  # after six steps, the first two digits would be those of before
         page.mouse.move(x + towards * 30 * step, y)
     expect(fit).not_to_have_text(before or "")  # while the button is still down
     assert (opened.value("end") - end) * towards > 0.5
@@ -215,7 +215,7 @@ def test_another_window_is_not_overwritten_unasked(opened: Opened) -> None:
     page.get_by_role("button", name="Add segment").click()
     page.keyboard.press("Escape")
     page.keyboard.press("Control+s")
-    page.get_by_role("button", name="Load theirs").click()
+    page.get_by_role("button", name="Load those segments").click()
     expect(page.locator("#rows tr")).to_contain_text("theirs")
     assert opened.saved().labels == ("theirs",)
     opened.complaints[:] = [text for text in opened.complaints if "409" not in text]  # Chromium logs any such answer
@@ -224,7 +224,7 @@ def test_another_window_is_not_overwritten_unasked(opened: Opened) -> None:
 def test_a_file_that_cannot_be_read_is_named_and_the_others_go_on(opened: Opened) -> None:
     page = opened.page
     opened.pick("broken")
-    expect(page.locator("#unplayable")).to_contain_text("This browser does not play broken.mp4")
+    expect(page.locator("#unplayable")).to_contain_text("This browser cannot play broken.mp4")
     page.get_by_role("button", name="Find actions").click()
     expect(page.get_by_role("alert")).to_contain_text("check that it plays, or convert it")
     expect(page.get_by_role("navigation")).to_contain_text("unusable")

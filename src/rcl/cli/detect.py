@@ -12,16 +12,17 @@ import typer
 
 from rcl.cli.console import exit_if_failed, note, warn
 from rcl.cli.detect_options import SUBTITLES, InputOptions, LabelOptions, SubtitleOptions
-from rcl.cli.options import EngineOptions, Location, MovedFiles, location, stdout_kept_for_results
+from rcl.cli.options import EngineOptions, Location, MovedFiles, Threads, location, stdout_kept_for_results
 from rcl.system.errors import InputError, counted
 
 if TYPE_CHECKING:
     from rcl.data.detections import Detections
     from rcl.data.video_scores import VideoScores
     from rcl.detector.checkpoint import Checkpoint
-    from rcl.detector.detect_many import Found, Unfinished
+    from rcl.detector.detect_many import Found
     from rcl.detector.inputs import Job
     from rcl.detector.localizer import Localizer
+    from rcl.detector.partial_results import PartialResults
     from rcl.system.ray_cluster import Cluster
 
     Search: TypeAlias = Callable[[Sequence[Job], Callable[[int, float], None]], Iterator[Found]]
@@ -45,6 +46,7 @@ def detect(
         int | None, typer.Option(min=1, help="Refinement steps, at most those of the training; by default all.")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="ray: workers; by default one per GPU or core.")] = None,
+    threads: Threads = None,
 ) -> None:
     """Detect actions and write them as ActivityNet results JSON, as CSV, or as subtitles.
 
@@ -53,8 +55,7 @@ def detect(
     from rcl.detector.checkpoint import read_checkpoint
     from rcl.detector.localizer import Localizer
 
-    _check_extension(output)
-    reading.check()
+    _check_options(output, reading)
     cluster = engine.cluster(workers=workers, network=True)
     kept = read_checkpoint(checkpoint)
     localizer = Localizer.from_checkpoint(kept, **moved.arguments())
@@ -62,14 +63,14 @@ def detect(
     jobs = reading.jobs(inputs, localizer)
     results = _Results(jobs, labels.load(jobs, localizer), labels.video_labels, subtitles)
     _check_places(output, jobs, subtitles)
-    unfinished = _unfinished(output, checkpoint, steps=steps, **reading.resolved(localizer))
+    partial = _partial_results(output, checkpoint, steps=steps, **reading.resolved(localizer))
     search = _search(kept, localizer, cluster, moved, steps=steps)
     with stdout_kept_for_results(cluster):
-        for outcome in _outcomes(jobs, unfinished, search):
+        for outcome in _outcomes(jobs, partial, search):
             results.add(outcome)
     results.save(output)
     if results.is_complete():
-        unfinished.clear()
+        partial.clear()
     results.exit_if_incomplete()
 
 
@@ -86,10 +87,11 @@ def _search(
     return search
 
 
-def _check_extension(output: Path) -> None:
+def _check_options(output: Path, reading: InputOptions) -> None:
     if output.suffix.lower() not in (".json", ".csv", *SUBTITLES):
         expected = "a file name in .json, .csv, .srt or .vtt"
         raise InputError(output, expected=expected, found=output.name, fix="rename the output")
+    reading.check()
 
 
 def _check_steps(steps: int | None, localizer: Localizer) -> None:
@@ -110,19 +112,19 @@ def _check_places(output: Path, jobs: Sequence[Job], subtitles: SubtitleOptions)
         check_place(subtitles.subtitles / "video.srt")
 
 
-def _unfinished(output: Path, checkpoint: Path, **settings: object) -> Unfinished:
+def _partial_results(output: Path, checkpoint: Path, **settings: object) -> PartialResults:
     """The results so far, which a rerun takes if the checkpoint, our version and the settings are the same."""
     from importlib.metadata import version
 
-    from rcl.detector.detect_many import Unfinished
+    from rcl.detector.partial_results import PartialResults
     from rcl.system.text_files import file_digest
 
-    return Unfinished(output, {"checkpoint": file_digest(checkpoint), "version": version("rcl-tad"), **settings})
+    return PartialResults(output, {"checkpoint": file_digest(checkpoint), "version": version("rcl-tad"), **settings})
 
 
 def _outcomes(
     jobs: Sequence[Job],
-    unfinished: Unfinished,
+    partial: PartialResults,
     search: Search,
 ) -> Iterator[Found]:
     """The outcome of every video, from an earlier run or new. New ones are kept for a rerun."""
@@ -130,7 +132,7 @@ def _outcomes(
     from rcl.detector.detect_many import Found
 
     left = {}
-    for job, before in zip(jobs, unfinished.load(jobs), strict=True):
+    for job, before in zip(jobs, partial.load(jobs), strict=True):
         if before is None:
             left[job.video] = job
         else:
@@ -141,7 +143,7 @@ def _outcomes(
         found = search([*left.values()], lambda position, share: show(position + share))
         for count, outcome in enumerate(found, 1):
             if outcome.detections is not None and len(jobs) > 1:
-                unfinished.keep(left[outcome.video], outcome.detections)
+                partial.keep(left[outcome.video], outcome.detections)
             yield outcome
             show(count)
 

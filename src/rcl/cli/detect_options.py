@@ -50,7 +50,7 @@ class InputOptions:
 
     def resolved(self, localizer: Localizer) -> dict[str, Any]:
         """The settings that the detections depend on."""
-        return {"layout": self.layout or localizer.layout, "snippets_per_second": self.snippets_per_second}
+        return {"layout": self.layout or localizer.preparation.layout, "snippets_per_second": self.snippets_per_second}
 
     def jobs(self, inputs: Sequence[Path], localizer: Localizer) -> list[Job]:
         """A job for every video of the inputs.

@@ -33,8 +33,7 @@ def export(
     ] = None,
 ) -> None:
     """Write detections or annotations for an annotation tool, to look at and correct there."""
-    from rcl.data.formats.annotation_tools import FORMATS
-    from rcl.data.formats.exported import Exported
+    from rcl.data.formats.exported import FORMATS, Exported
 
     if format_ not in FORMATS:
         raise InputError("--format", expected=listed(FORMATS), found=format_, fix="correct it")
@@ -64,33 +63,19 @@ def check_fps(fps: float | None) -> None:
 
 
 def _read(source: Path, *, min_score: float | None, top: int | None, fps: float | None) -> Annotations | Detections:
-    from rcl.data.formats.annotation_tools import format_of, read
-    from rcl.data.formats.results import load_detections
+    from rcl.data.detections import Detections
+    from rcl.data.formats.load import load_content
     from rcl.data.pack import find_annotations
 
-    path = find_annotations(source) if source.is_dir() else source
-    if format_of(path) == "detections":
-        return _best(load_detections(path), min_score, top)
+    content = load_content(find_annotations(source) if source.is_dir() else source, fps=fps)
+    if isinstance(content, Detections):
+        if min_score is not None:
+            content = content[content.scores >= min_score]
+        return content if top is None else content.top(top)
     if min_score is not None or top is not None:
         option = "--min-score" if min_score is not None else "--top"
         raise InputError(option, expected="detections", found="annotations, without scores", fix="leave it out")
-    return read(path, fps=fps)
-
-
-def _best(detections: Detections, min_score: float | None, top: int | None) -> Detections:
-    from rcl.data.detections import Detections
-
-    if min_score is not None:
-        kept = detections.scores >= min_score  # (K,)
-        detections = Detections(
-            detections.videos,
-            detections.video_index[kept],
-            detections.segments_seconds[kept],
-            detections.labels,
-            detections.label_index[kept],
-            detections.scores[kept],
-        )
-    return detections if top is None else detections.top(top)
+    return content
 
 
 def _files_of(names: list[str], folder: Path) -> dict[str, Path]:

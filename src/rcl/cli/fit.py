@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rcl.cli.console import quiet_lightning
-from rcl.cli.options import EngineOptions, ExtractionOptions, Location, location
+from rcl.cli.options import EngineOptions, ExtractionOptions, Location, Threads, location
 
 
 def fit(
@@ -22,6 +22,7 @@ def fit(
     engine: EngineOptions,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the split and of the training.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was stopped.")] = False,
+    threads: Threads = None,
 ) -> None:
     """Train and evaluate a detector from a folder of videos and a table of labels.
 

@@ -26,19 +26,17 @@ def import_(
     ] = None,
 ) -> None:
     """Read the files of an annotation tool, and write annotations to train and evaluate on."""
-    from rcl.data.annotations import to_subset
+    from rcl.data.annotations import Annotations, to_subset
     from rcl.data.formats import table
-    from rcl.data.formats.annotation_tools import merge, read
-    from rcl.data.formats.exported import with_subset
-    from rcl.data.formats.load import save_annotations
+    from rcl.data.formats.load import import_annotations, save_annotations
     from rcl.system.text_files import extension_of
 
     check_fps(fps)
     extension = extension_of(output, (".json", ".csv"))
-    annotations = merge([read(path, fps=fps) for path in inputs])
+    annotations = Annotations.merge([import_annotations(path, fps=fps) for path in inputs])
     if subset:
         with located("--subset"):
-            annotations = with_subset(annotations, to_subset(subset))
+            annotations = annotations.with_subset(to_subset(subset))
     if extension == ".csv":
         lost = table.write(annotations, output)
         if lost:

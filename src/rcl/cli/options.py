@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from rcl.system.ray_cluster import Cluster
-    from rcl.video.backbones.base import BackboneOptions
 
     Location: TypeAlias = Path
 else:
@@ -116,6 +115,26 @@ def stdout_kept_for_results(cluster: Cluster | None) -> AbstractContextManager[A
     return redirect_stdout(sys.stderr) if cluster else nullcontext()
 
 
+# -- threads -----------------------------------------------------------------------------------------------------
+
+
+def _set_threads(count: int | None) -> None:
+    if count is not None:
+        from rcl.system.device import set_threads
+
+        set_threads(count)
+
+
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        callback=_set_threads,
+        help="CPU threads of networks; by default OMP_NUM_THREADS, else 1 for small networks and all cores for others.",
+    ),
+]
+
+
 # -- extraction --------------------------------------------------------------------------------------------------
 
 
@@ -124,7 +143,10 @@ class ExtractionOptions:
     """How features are extracted."""
 
     backbone: Annotated[
-        str, typer.Option(help="motion, hf:NAME_OR_FOLDER, i3d:CHECKPOINT, onnx:FILE or torchscript:FILE.")
+        str,
+        typer.Option(
+            help="motion, hf:NAME_OR_FOLDER, i3d:CHECKPOINT, onnx:FILE, torchscript:FILE or package.module:Class."
+        ),
     ] = "motion"
     rate: Annotated[float | None, typer.Option(help="Frames per second; the backbone's usual rate by default.")] = None
     window: Annotated[
@@ -155,29 +177,20 @@ class ExtractionOptions:
         Raises:
             InputError: a value is out of its range.
         """
+        from rcl.video.backbones.options import parse_options
+
         if self.rate is not None and not 0.01 <= self.rate <= 1000:
             raise InputError(
                 "--rate", expected="frames per second, 0.01 to 1000", found=str(self.rate), fix="correct it"
             )
         return {
-            "options": self._of_backbone(),
+            "options": parse_options(
+                size=self.size, mean=self.mean, std=self.std, pooling=self.pooling, flow=self.flow
+            ),
             "rate": self.rate,
             "window": self.window,
             "stride": self.stride,
         }
-
-    def _of_backbone(self) -> BackboneOptions:
-        from rcl.video.backbones.base import BackboneOptions
-
-        if self.pooling not in (None, "mean", "cls"):
-            raise InputError("--pooling", expected="mean or cls", found=str(self.pooling), fix="correct it")
-        return BackboneOptions(
-            size=self.size,
-            mean=_channels("--mean", self.mean),
-            std=_channels("--std", self.std),
-            pooling=self.pooling,  # type: ignore[arg-type]
-            flow=str(self.flow) if self.flow else None,
-        )
 
     @property
     def network(self) -> bool:
@@ -189,19 +202,6 @@ class ExtractionOptions:
         from rcl.system.device import usable_cores
 
         return self.workers or (1 if self.network else usable_cores())
-
-
-def _channels(option: str, text: str | None) -> tuple[float, float, float] | None:
-    if text is None:
-        return None
-    try:
-        red, green, blue = (float(part) for part in text.split(","))
-    except ValueError:
-        fix = "write e.g. 0.485,0.456,0.406"
-        raise InputError(option, expected="three numbers R,G,B", found=text, fix=fix) from None
-    if option == "--std" and not min(red, green, blue) > 0:
-        raise InputError(option, expected="numbers above 0", found=text, fix="correct it")
-    return red, green, blue
 
 
 # -- checkpoints -------------------------------------------------------------------------------------------------

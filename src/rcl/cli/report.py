@@ -49,7 +49,7 @@ class MapOptions:
         if source is None:
             warn("no confidence maps without features: give a pack with --features.")
             return {"localizer": localizer}
-        jobs = jobs_of(source, localizer, None, localizer.layout, None)
+        jobs = jobs_of(source, localizer, None, localizer.preparation.layout, None)
         return {"localizer": localizer, "features": {job.video: partial(job.read, localizer) for job in jobs}}
 
     def _source(self, localizer: Localizer, annotations: Path | None, videos: Path | None) -> Path | None:

@@ -37,7 +37,7 @@ def serve(
         from rcl.web.serve.session import Session
 
         session = Session(Localizer.load(checkpoint, **moved.arguments()), videos, annotations)
-        names = [video.name for video in session.catalogue.videos.values()]
+        names = [video.name for video in session.videos.values()]
         note(f"{counted(len(names), 'video')}: {listed(names, 3)}")
         note(f"Corrected segments go to {session.annotations.path}")
         address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/"

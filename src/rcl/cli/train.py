@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from rcl.cli.console import quiet_lightning, warn
+from rcl.cli.options import Threads
 from rcl.system.errors import InputError, counted
 
 
@@ -26,6 +27,7 @@ def train(
     nodes: Annotated[
         int, typer.Option(min=1, help="Machines; run the command on each (torchrun, srun, or NODE_RANK=0, 1, …).")
     ] = 1,
+    threads: Threads = None,
 ) -> None:
     """Train a detector on a pack of features and annotations."""
     from lightning.pytorch.utilities import rank_zero_only

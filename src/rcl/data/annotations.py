@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from rcl.system.errors import Defect, InputError, listed, shown
+from rcl.system.errors import Defect, InputError, counted, listed, located, shown
 
 log = logging.getLogger("rcl")
 
@@ -28,13 +28,13 @@ _SUBSETS = {
 
 @dataclass(frozen=True, eq=False)
 class VideoAnnotation:
-    """What is known of one video.
+    """One video and its ground truth.
 
     Args:
         name: the video's key in the annotation file and the stem of its feature file.
         subset: ``training``, ``validation`` or ``testing``.
-        duration_seconds: length of the video, ``None`` where the file does not say.
-        snippets_per_second: snippet rate of its features, ``None`` where the file does not say.
+        duration_seconds: length of the video, ``None`` if not in the file.
+        snippets_per_second: snippet rate of its features, ``None`` if not in the file.
         segments_seconds: ``(N, 2)`` float64, start and end of every instance.
         labels: ``N`` label names.
     """
@@ -49,10 +49,18 @@ class VideoAnnotation:
 
 @dataclass(frozen=True, eq=False)
 class Annotations:
-    """A set of annotated videos, in the order of their file.
+    """Annotated videos, in the order of their file.
+
+    >>> segments = np.array([[1.5, 4.0]])
+    >>> video = VideoAnnotation("clip", "training", 10.0, None, segments, ("jump",))
+    >>> annotations = Annotations({"clip": video})
+    >>> annotations.labels
+    ('jump',)
+    >>> [*annotations.subset("train").videos]
+    ['clip']
 
     Args:
-        videos: name to video.
+        videos: by name.
         clipped: how many segments of the file were shortened to fit their video; a subset keeps the file's count.
         source: the file that this was read from, for messages.
     """
@@ -78,16 +86,14 @@ class Annotations:
             name: ``training``, ``validation`` or ``testing``, or the short ``train``, ``val``, ``test``.
 
         Raises:
-            InputError: there is no subset of that name, or no video is in it.
+            InputError: the name is not one of these, or the subset is empty.
         """
-        try:
+        with located(self.source):
             wanted = to_subset(name)
-        except Defect as defect:
-            raise defect.at(self.source) from None
         videos = {key: video for key, video in self.videos.items() if video.subset == wanted}
         if not videos:
             counts = Counter(video.subset for video in self.videos.values())
-            found = ", ".join(f"{count} in {subset}" for subset, count in counts.items()) or "none at all"
+            found = ", ".join(f"{count} in {subset}" for subset, count in counts.items()) or "no videos"
             raise InputError(
                 self.source,
                 expected=f"videos in the subset {wanted}",
@@ -96,12 +102,33 @@ class Annotations:
             )
         return replace(self, videos=videos)
 
+    def with_subset(self, name: str) -> Annotations:
+        """The same videos, all in the subset ``training``, ``validation`` or ``testing``."""
+        return replace(self, videos={key: replace(video, subset=name) for key, video in self.videos.items()})
+
+    @classmethod
+    def merge(cls, parts: Sequence[Annotations]) -> Annotations:
+        """The videos of several files, in order.
+
+        Raises:
+            InputError: two files have the same video.
+        """
+        videos, sources = dict[str, VideoAnnotation](), dict[str, str]()
+        for part in parts:
+            for name, video in part.videos.items():
+                if name in videos:
+                    found = f"it in {sources[name]} and in {part.source}"
+                    fix = "leave one of them out"
+                    raise InputError(f"video {name!r}", expected="each video in one file", found=found, fix=fix)
+                videos[name], sources[name] = video, part.source
+        return cls(videos, source=", ".join(part.source for part in parts))
+
 
 def check_labels(training: Annotations, other: Annotations) -> None:
-    """Check that a model trained on ``training`` can know every label of ``other``.
+    """Check that every label of ``other`` occurs in ``training``.
 
     Raises:
-        InputError: a label of ``other`` has no training instance; names its first video.
+        InputError: a label does not; the message names the first video that has it.
     """
     unseen = sorted(set(other.labels) - set(training.labels))
     if not unseen:
@@ -111,20 +138,17 @@ def check_labels(training: Annotations, other: Annotations) -> None:
     raise InputError(
         f"{other.source}, video {name!r}",
         expected=f"labels that occur in training ({listed(training.labels)})",
-        found=repr(label) + (f" ({len(unseen)} labels are unseen in all)" if len(unseen) > 1 else ""),
+        found=repr(label) + (f" (in all, {len(unseen)} labels do not occur in training)" if len(unseen) > 1 else ""),
         fix=(f"did you mean {similar[0]!r}? Otherwise " if similar else "")
         + "correct the label or add training instances of it",
     )
 
 
-# -- reading -----------------------------------------------------------------------------------------------------
-
-
 def to_subset(value: object) -> str:
-    """The subset that a name or an abbreviation of it means: ``training``, ``validation`` or ``testing``.
+    """The subset ``training``, ``validation`` or ``testing``, from its name or an abbreviation.
 
     Raises:
-        Defect: it means none.
+        Defect: it is neither.
     """
     name = _SUBSETS.get(value.strip().lower()) if isinstance(value, str) else None
     if name is None:
@@ -136,11 +160,8 @@ def to_subset(value: object) -> str:
     return name
 
 
-# -- clipping ----------------------------------------------------------------------------------------------------
-
-
 def clip(annotations: Annotations) -> Annotations:
-    """Shorten and drop segments that reach outside their video, with one warning for the file."""
+    """The annotations with segments inside their videos: the rest is clipped or dropped, with one warning."""
     videos, clipped, dropped, first = {}, 0, 0, ""
     for name, video in annotations.videos.items():
         videos[name] = video
@@ -160,8 +181,6 @@ def clip(annotations: Annotations) -> Annotations:
         length = "unknown length" if video.duration_seconds is None else f"{video.duration_seconds} s"
         first = first or f"first: {start} to {end} s in video {name!r} of {length}"
     if first:
-        message = (
-            "%s: %d segments reach outside their video and were clipped, %d lie wholly outside and were dropped; %s"
-        )
-        log.warning(message, annotations.source, clipped, dropped, first)
+        message = "%s: clipped %s at the ends of its video, dropped %s wholly outside; %s"
+        log.warning(message, annotations.source, counted(clipped, "segment"), counted(dropped, "segment"), first)
     return replace(annotations, videos=videos, clipped=clipped)

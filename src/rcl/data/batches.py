@@ -32,7 +32,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random changes of a training sample.
+    """Random changes to a training sample.
 
     Args:
         noise: standard deviation of Gaussian noise on every feature.
@@ -56,15 +56,15 @@ class Augmentation:
 
 
 class TrainingDataset(Dataset[tuple[Sample, Tensor]]):
-    """Samples with the segments that they are trained on.
+    """Samples with the anchors that they are trained on.
 
-    It is indexed by ``epoch · len + index`` (see :class:`EpochBatches`), so that every epoch draws anew.
+    The index is ``epoch · len + index`` (see :class:`EpochBatches`), so that every epoch draws anew.
 
     Args:
         videos: the samples.
         augmentation: changes a sample.
         sample_anchors: ``(T, ground truth (N, 2), generator) → (K, 2)``.
-        seed: of all randomness.
+        seed: of all random draws.
     """
 
     def __init__(
@@ -91,20 +91,20 @@ class TrainingDataset(Dataset[tuple[Sample, Tensor]]):
 
 
 class EpochBatches(Sampler[list[int]]):
-    """Batches in a new order for every epoch, shared among ``replicas`` processes; every process gets as many samples.
+    """Batches in a new order for every epoch, shared equally among ``replicas`` processes.
 
-    Together the processes see what one would with batches of ``batch_size · replicas``, of which each takes its share;
-    only at the end of an epoch the first samples come again, where their number does not divide.
+    Together, the processes see the batches of one process with ``batch_size · replicas``. Where the number of samples
+    does not divide by ``replicas``, the first ones come again at the end of the epoch.
 
     Yields lists of ``epoch · size + index``. The training loop calls :meth:`set_epoch`.
 
     Args:
         lengths: T of every sample.
-        batch_size: samples of a batch, of one process.
+        batch_size: samples in a batch of one process.
         buckets: put samples of similar lengths into a batch; see :func:`bucketed`.
         seed: of the order.
-        rank: which of the processes this is.
-        replicas: how many there are.
+        rank: number of this process.
+        replicas: number of processes.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class EpochBatches(Sampler[list[int]]):
 
     @property
     def sampler(self) -> EpochBatches:
-        """This one: what Lightning looks at to say which epoch it is."""
+        """This sampler itself: Lightning calls ``set_epoch`` on what it finds here."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
@@ -138,32 +138,32 @@ class EpochBatches(Sampler[list[int]]):
         order = torch.randperm(len(self.lengths), generator=seeded(self.seed, self.epoch)).numpy()
         if self.buckets:
             order = bucketed(order, self.lengths, self.batch_size * self.replicas)
-        # The first ones again, where it does not divide.
+        # The first ones again, where their number does not divide.
         own = np.resize(order, self._share * self.replicas)[self.rank :: self.replicas]
         for first in range(0, self._share, self.batch_size):
             yield (self.epoch * len(order) + own[first : first + self.batch_size]).tolist()
 
     @property
     def _share(self) -> int:
-        """Samples of an epoch, of one process."""
+        """Samples of one process in an epoch."""
         return -(-len(self.lengths) // self.replicas)
 
 
-POOL_BATCHES = 32  # a larger pool pads hardly less, and leaves less to chance
-POOLS = 4  # at least so many in an epoch: what meets in a batch has to change from epoch to epoch
+POOL_BATCHES = 32  # larger pools hardly save padding, and mix samples less
+POOLS = 4  # at least, in an epoch, so that batches change from epoch to epoch
 
 
 def bucketed(order: np.ndarray, lengths: np.ndarray, batch_size: int) -> np.ndarray:
-    """Rearrange the order of an epoch so that samples of similar lengths meet in a batch.
+    """The order of an epoch, rearranged so that samples of similar lengths share a batch.
 
-    Within pools of batches, samples are sorted by length and cut into batches. Batches keep the order of their first
-    samples, and samples theirs within a batch: where all lengths are equal, the order stays as it is. So do the last
-    samples, which are fewer than a batch.
+    Within pools of batches, samples are sorted by length and cut into batches. Batches stay in the order of their first
+    samples, as do samples within a batch: if all lengths are equal, the order does not change. The last samples, fewer
+    than a batch, stay in place.
 
     Args:
         order: indices ``(N,)``.
         lengths: of every index ``(N,)``.
-        batch_size: of all processes together.
+        batch_size: samples in a batch of all processes together.
 
     Returns:
         ``(N,)``.
@@ -180,7 +180,7 @@ def bucketed(order: np.ndarray, lengths: np.ndarray, batch_size: int) -> np.ndar
 
 
 def seeded(seed: int, number: int) -> Generator:
-    """A generator for the ``number``-th draw of ``seed``; neighbours are independent."""
+    """A random generator for draw ``number`` of ``seed``, independent of those for other numbers."""
     return Generator().manual_seed((seed * 0x9E3779B97F4A7C15 + number * 0xD1B54A32D192ED03 + 1) % 2**63)
 
 
@@ -191,7 +191,7 @@ def collate(items: Sequence[tuple[Sample, Tensor]]) -> Batch:
         *pad_features([sample.features for sample in samples]),
         pad([sample.segments for sample in samples], 0.0),
         pad([sample.labels for sample in samples], -1),
-        # A padded anchor is the first snippet: any segment with a length will do.
+        # Padded anchors are masked, but need a length: they are the first snippet.
         pad(list(anchors), 0.0) + padding(list(anchors))[..., None] * torch.tensor([0.0, 1.0]),
         ~padding(list(anchors)),
     )
@@ -204,9 +204,11 @@ def pad_features(features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def pad(tensors: list[Tensor], value: float) -> Tensor:
+    """``B`` tensors ``(N_b, ...)`` → ``(B, N, ...)``, ``value`` where padded."""
     return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=value)
 
 
 def padding(tensors: list[Tensor]) -> Tensor:
+    """Where :func:`pad` pads: ``(B, N)`` bool."""
     counts = torch.tensor([len(tensor) for tensor in tensors])
     return torch.arange(int(counts.max()))[None] >= counts[:, None]  # (B, longest)

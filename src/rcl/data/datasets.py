@@ -1,12 +1,7 @@
-"""Annotations and features become samples, samples become batches.
-
-Everything random about a training sample is drawn from a generator that is seeded by (seed, epoch, video), so that it
-depends neither on the order of loading, nor on the number of workers, nor on where a run was interrupted.
-"""
+"""Videos and windows of videos as training samples."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,14 +13,14 @@ from torch.utils.data import Dataset
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.feature_store import FeatureStore
 from rcl.data.features import StoredFeatures
-from rcl.data.resizing import METHODS
+from rcl.data.preparation import Preparation
 from rcl.data.segments import Timeline
 from rcl.data.windows import window_members, window_segments, window_starts, windows_with_instances
-from rcl.system.errors import InputError
+from rcl.system.errors import located
 
 
 class Sample(NamedTuple):
-    """One video or a window of one.
+    """A video or a window of one.
 
     ``features (C, T)``, ground truth ``segments (N, 2)`` in snippet time and ``labels (N,)`` int64.
     """
@@ -44,32 +39,20 @@ class VideoDataset(Dataset[Sample]):
         annotations: the subset.
         store: its features.
         labels: label names; a sample holds positions in this list.
-        snippets_per_second: of the features, in place of what the annotation file says.
-        resize: number of snippets that every video is resized to; ``None`` keeps them.
-        resize_method: see ``rcl.data.resizing``.
-        scale: features are divided by this.
+        preparation: what is done to the features.
     """
-
-    LENGTH_TOLERANCE = 0.1  # share by which a feature file may be longer or shorter than its video
 
     def __init__(
         self,
         annotations: Annotations,
         store: FeatureStore,
         labels: Sequence[str],
-        *,
-        snippets_per_second: float | None = None,
-        resize: int | None = None,
-        resize_method: str = "linear",
-        scale: float = 1.0,
+        preparation: Preparation | None = None,
     ) -> None:
         self.videos = list(annotations.videos.values())
         self.store = store
         self.label_index = {label: index for index, label in enumerate(labels)}
-        self.snippets_per_second = snippets_per_second
-        self.resize = resize
-        self.rescale = METHODS[resize_method]
-        self.scale = scale
+        self.preparation = preparation or Preparation()
 
     def __len__(self) -> int:
         return len(self.videos)
@@ -84,21 +67,21 @@ class VideoDataset(Dataset[Sample]):
         return Sample(self.videos[index].name, features, *self.truth(index), timeline)
 
     def truth(self, index: int) -> tuple[Tensor, Tensor]:
-        """Ground truth of a video, as in its sample: segments ``(N, 2)`` and labels ``(N,)``.
+        """Ground truth of a video: segments ``(N, 2)`` in snippet time and labels ``(N,)``.
 
         Raises:
             InputError: see :meth:`timeline`.
         """
         video = self.videos[index]
         segments = self.timeline(index).to_snippets(torch.from_numpy(video.segments_seconds)).float()  # (N, 2)
-        # Durations are rounded in annotation files: the last snippet, not the duration, is where the features end.
+        # Annotation files round durations, so clip to the end of the features.
         segments = segments.clamp(0, self.snippets(index))
         labels = torch.tensor([self.label_index[label] for label in video.labels], dtype=torch.long)
-        exists = segments[:, 1] > segments[:, 0]  # an instance without length cannot be sampled around
+        exists = segments[:, 1] > segments[:, 0]  # nothing can be sampled around an instance without length
         return segments[exists], labels[exists]
 
     def open(self, index: int) -> tuple[StoredFeatures, Timeline]:
-        """The stored features of a video, neither read nor resized nor scaled, and its timeline as in :meth:`read`.
+        """The stored features of a video, not yet read, and its timeline as in :meth:`read`.
 
         Raises:
             InputError: see :meth:`read`.
@@ -107,63 +90,60 @@ class VideoDataset(Dataset[Sample]):
         return stored, self._timeline(self.videos[index], stored.shape[0])
 
     def read(self, index: int, first: int = 0, last: int | None = None) -> tuple[Tensor, Timeline]:
-        """Features ``(C, T)`` of a video, resized and scaled, and where they lie in time.
+        """Prepared features ``(C, T)`` of a video, and its timeline.
 
         Args:
             index: of the video.
-            first: only the snippets from this one
-            last: to before this one; nothing else is read where videos are not resized.
+            first: first snippet to return.
+            last: snippet to stop before. Without resizing, only the snippets between the two are read.
 
         Returns:
             The features, and the timeline of the whole video.
 
         Raises:
-            InputError: the features cannot be used, or nobody says how many snippets make a second.
+            InputError: the features cannot be used; or see :meth:`timeline`.
         """
         stored, timeline = self.open(index)
-        if self.resize:
-            features = torch.from_numpy(stored.read()).T / self.scale  # (C, T)
-            return self.rescale(features, self.resize)[:, first:last].contiguous(), timeline
-        return (torch.from_numpy(stored.read(first, last)).T / self.scale).contiguous(), timeline
+        return self.preparation.read(stored, first, last), timeline
 
     def timeline(self, index: int) -> Timeline:
-        """Where the snippets of a video lie in time, from the header of its feature file.
+        """Timeline of a video, from its annotations and the header of its feature file.
 
         Raises:
-            InputError: nobody says how many snippets make a second, or the features are of another length than that.
+            InputError: the rate of the features is unknown, or contradicts their number.
         """
         video = self.videos[index]
         return self._timeline(video, self.store.shape(video.name)[0])
 
     def snippets(self, index: int) -> int:
         """T of a video, from the header of its feature file."""
-        return self.resize or self.store.shape(self.videos[index].name)[0]
+        return self.preparation.resize or self.store.shape(self.videos[index].name)[0]
 
     def lengths(self) -> np.ndarray:
         """T of every video ``(V,)``, from the headers of the feature files."""
         return np.array([self.snippets(index) for index in range(len(self))], dtype=np.int64)
 
     def uncovered(self) -> tuple[int, int, int]:
-        """How many instances end more than a snippet after the features, how many are left out, how many there are."""
+        """Numbers of instances: those that end more than a snippet after the features, those left out, and all."""
         index, segments = self._instances()
         snippets = self.lengths()[index]  # (I,)
         lost = np.maximum(segments[:, 0], 0) >= np.minimum(segments[:, 1], snippets)
         return int(((segments[:, 1] > snippets + 1) & ~lost).sum()), int(lost.sum()), len(segments)
 
     def longest(self) -> np.ndarray:
-        """Length of the longest action of every video ``(V,)``, in snippets; 0 where there is none."""
+        """Length of the longest action of every video ``(V,)``, in snippets; 0 for a video without actions."""
         longest_seconds = [np.diff(video.segments_seconds, axis=1).max(initial=0.0) for video in self.videos]
         return np.array(longest_seconds) * self._rates()
 
     def instances(self) -> tuple[Tensor, Tensor]:
-        """The ground truth of all videos, as :meth:`truth` has it: their videos ``(I,)`` and segments ``(I, 2)``."""
+        """The ground truth of all videos, as in :meth:`truth`: index of the video ``(I,)``, segments ``(I, 2)``."""
         index, segments = self._instances()
         clipped = segments.clip(0, self.lengths()[index, None]).astype(np.float32)
         exists = clipped[:, 1] > clipped[:, 0]
         return torch.from_numpy(index[exists]), torch.from_numpy(clipped[exists])
 
     def _instances(self) -> tuple[np.ndarray, np.ndarray]:
-        """The instances of all videos as they are written: their videos ``(I,)``, and ``(I, 2)`` in snippet time."""
+        """All instances, not clipped: index of the video ``(I,)``, segments ``(I, 2)`` in snippet time."""
         counts = [len(video.segments_seconds) for video in self.videos]
         index = np.repeat(np.arange(len(self)), counts)
         seconds = np.concatenate([np.empty((0, 2)), *(video.segments_seconds for video in self.videos)])
@@ -173,49 +153,20 @@ class VideoDataset(Dataset[Sample]):
         return np.array([self.timeline(index).snippets_per_second for index in range(len(self))])
 
     def _timeline(self, video: VideoAnnotation, snippets: int) -> Timeline:
-        duration = video.duration_seconds
-        rate = self.snippets_per_second or video.snippets_per_second
-        if self.resize:
-            duration = duration or (snippets / rate if rate else None)
-            rate = self.resize / duration if duration else None
-        elif not rate and duration:
-            rate = snippets / duration
-        if not rate:
-            raise InputError(
-                f"video {video.name!r}",
-                expected="its snippets per second or its duration",
-                found="neither in the annotation file",
-                fix="add 'fps' or 'duration' to the annotations, or set data.snippets_per_second",
-            )
-        if not math.isfinite(rate):
-            fix = "correct the duration in the annotations"
-            found = f"{duration:g} s for {snippets} snippets"
-            raise InputError(f"video {video.name!r}", expected="the duration of its features", found=found, fix=fix)
-        if duration and not self.resize:
-            self._check_length(video.name, snippets, rate, duration)
-        return Timeline(rate, end_seconds=duration or math.inf)
-
-    def _check_length(self, name: str, snippets: int, rate: float, duration: float) -> None:
-        # A file whose 'fps' is the rate of the video's frames would put every action at a wrong time, silently.
-        if abs(snippets - rate * duration) > max(self.LENGTH_TOLERANCE * rate * duration, 2 * max(rate, 1.0)):
-            raise InputError(
-                f"video {name!r}",
-                expected=f"about {rate * duration:.0f} snippets ({duration:g} s at {rate:g} snippets per second)",
-                found=f"{snippets} in its feature file",
-                fix="give the rate of the features: correct 'fps' in the annotations, or set data.snippets_per_second "
-                "(in detect: --snippets-per-second)",
-            )
+        rate, duration = video.snippets_per_second, video.duration_seconds
+        with located(f"video {video.name!r}"):
+            return self.preparation.annotated_timeline(snippets, rate=rate, duration_seconds=duration)
 
 
 class WindowDataset(Dataset[Sample]):
-    """The windows of videos that hold an instance, one :class:`Sample` each; see ``rcl.data.windows``.
+    """Sliding windows that contain an instance, one :class:`Sample` each; see ``rcl.data.windows``.
 
-    A video that is shorter than a window is a sample as it is.
+    A video shorter than a window is one sample.
 
     Args:
-        videos: where the windows are cut from.
-        window: T.
-        stride: from one window to the next, in snippets; half a window where it is ``None``.
+        videos: the videos to cut.
+        window: length of a window in snippets, T.
+        stride: from one window to the next, in snippets; by default half a window.
         minimum_share: an instance belongs to a window if more than this share of it lies inside.
 
     Raises:
@@ -234,21 +185,20 @@ class WindowDataset(Dataset[Sample]):
         video, segments = videos.instances()
         holds, held = windows_with_instances(segments, video, own, window, minimum_share=minimum_share)
         number = torch.arange(len(own)).repeat_interleave(torch.tensor([len(part) for part in own]))
-        # Of each window its video and its start.
-        self.places = list(zip(number[holds].tolist(), torch.cat(own)[holds].tolist(), strict=True))
+        self.places = list(zip(number[holds].tolist(), torch.cat(own)[holds].tolist(), strict=True))  # (video, start)
         self.instances = len(segments)
-        self.left_out = int((~held).sum())  # instances that belong to no window
+        self.left_out = int((~held).sum())  # instances in no window
 
     def __len__(self) -> int:
         return len(self.places)
 
     def lengths(self) -> np.ndarray:
-        """T of every window: ``window``, or less where the video is shorter."""
+        """T of every window: ``window``, or the length of a shorter video."""
         videos = [video for video, _ in self.places]
         return np.minimum(self.videos.lengths()[videos], self.window)
 
     def __getitem__(self, index: int) -> Sample:
-        """A window: its features, its instances, cut off at its ends, and where it lies in time.
+        """A window: its features, its instances clipped to it, and its timeline.
 
         Raises:
             InputError: see :meth:`VideoDataset.read`.

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
-from rcl.system.errors import InputError, listed
+from rcl.data.annotations import Annotations
+from rcl.data.detections_plot import plot_timeline
+from rcl.system.errors import InputError, counted, listed
+
+_SHOWN = 10  # rows in a notebook
 
 
 class Detection(NamedTuple):
@@ -21,12 +26,22 @@ class Detection(NamedTuple):
     score: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Detections:
     """Detections of any number of videos, as columns.
 
+    >>> found = Detections(("a", "b"), [0, 0, 1], [[0, 2], [3, 4], [1, 5]], ("run",), [0, 0, 0], [0.9, 0.2, 0.6])
+    >>> found
+    Detections(3 in 2 videos, 1 label)
+    >>> found[0]
+    Detection(video='a', start_seconds=0.0, end_seconds=2.0, label='run', score=0.9)
+    >>> found[found.scores > 0.5]
+    Detections(2 in 2 videos, 1 label)
+    >>> [detection.score for detection in found.for_video("a")]
+    [0.9, 0.2]
+
     Args:
-        videos: ``V`` video names; a video may be without a detection.
+        videos: ``V`` video names, with or without detections.
         video_index: ``(K,)`` int64, position in ``videos``.
         segments_seconds: ``(K, 2)`` float64.
         labels: ``L`` label names.
@@ -34,7 +49,7 @@ class Detections:
         scores: ``(K,)`` float64, in [0, 1] for our own detector, any finite number in a file from elsewhere.
 
     Raises:
-        InputError: a column has another length or shape, an index points nowhere, a number is not finite, an end
+        InputError: a column has another length or shape, an index is outside its list, a number is not finite, an end
             lies before its start, or a name is listed twice.
     """
 
@@ -66,6 +81,37 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
+    @overload
+    def __getitem__(self, key: int | np.integer) -> Detection: ...
+    @overload
+    def __getitem__(self, key: slice | Sequence[int] | np.ndarray) -> Detections: ...
+
+    def __getitem__(self, key: Any) -> Detection | Detections:
+        """One detection by its position, negative from the end; or those of a slice, of a list or array of positions,
+        or of an array of ``len(self)`` truth values. ``videos`` and ``labels`` stay as they are.
+
+        Raises:
+            IndexError: there is no such position, or the array is of another shape or type.
+        """
+        rows = np.arange(len(self))[np.asarray(key, dtype=np.int64) if isinstance(key, list) and not key else key]
+        if rows.ndim > 1:
+            raise IndexError(f"detections have one dimension, the index {rows.ndim}")
+        return next(iter(self._take(rows[None]))) if rows.ndim == 0 else self._take(rows)
+
+    def __repr__(self) -> str:
+        videos, labels = counted(len(self.videos), "video"), counted(len(self.labels), "label")
+        return f"Detections({len(self):,} in {videos}, {labels})"
+
+    def _repr_html_(self) -> str:
+        """A table of the best detections, for notebooks."""
+        best = self[np.argsort(-self.scores, kind="stable")[:_SHOWN]]
+        names = ("video", "start (s)", "end (s)", "label", "score")
+        rows = ((d.video, f"{d.start_seconds:.2f}", f"{d.end_seconds:.2f}", d.label, f"{d.score:.3f}") for d in best)
+        body = "".join(f"<tr>{''.join(f'<td>{html.escape(text)}</td>' for text in row)}</tr>" for row in rows)
+        head = "".join(f"<th>{name}</th>" for name in names)
+        caption = html.escape(repr(self)) + (f", the best {_SHOWN}" if len(self) > _SHOWN else "")
+        return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
     def __iter__(self) -> Iterator[Detection]:
         columns = (
             self.video_index.tolist(),
@@ -78,13 +124,13 @@ class Detections:
 
     @classmethod
     def empty(cls) -> Detections:
-        """No detection of no video."""
+        """Detections without any video."""
         none = np.zeros(0, dtype=np.int64)
         return cls((), none, np.zeros((0, 2)), (), none, np.zeros(0))
 
     @classmethod
     def concatenate(cls, parts: Sequence[Detections]) -> Detections:
-        """All detections of all parts in order; names that occur in several parts are the same video or label."""
+        """The detections of all parts, in order; a name in several parts is one video or label."""
         videos = {name: i for i, name in enumerate(dict.fromkeys(n for part in parts for n in part.videos))}
         labels = {name: i for i, name in enumerate(dict.fromkeys(n for part in parts for n in part.labels))}
         none = Detections.empty()
@@ -101,10 +147,10 @@ class Detections:
         """The detections of one video, in order; ``labels`` stay as they are.
 
         Raises:
-            InputError: there is no video of that name.
+            InputError: no video has that name.
         """
         if name not in self.videos:
-            found = f"{len(self.videos)} others ({listed(self.videos)})" if self.videos else "no video"
+            found = f"{counted(len(self.videos), 'other')} ({listed(self.videos)})" if self.videos else "no video"
             raise InputError("detections", expected=f"the video {name!r}", found=found, fix="check the name")
         rows = np.flatnonzero(self.video_index == self.videos.index(name))
         return replace(self._take(rows), videos=(name,), video_index=np.zeros(len(rows), dtype=np.int64))
@@ -118,8 +164,66 @@ class Detections:
         videos = tuple(self.videos[index] for index in kept)
         return replace(rest, videos=videos, video_index=position[rest.video_index])
 
+    def to_pandas(self) -> Any:
+        """A ``pandas.DataFrame`` with the columns of :class:`Detection` and a row for each.
+
+        Raises:
+            InputError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ModuleNotFoundError:
+            fix = "run pip install pandas"
+            raise InputError("detections", expected="pandas", found="no such package", fix=fix) from None
+        columns = (
+            np.array(self.videos, dtype=object)[self.video_index],
+            *self.segments_seconds.T,
+            np.array(self.labels, dtype=object)[self.label_index],
+            self.scores,
+        )
+        return pandas.DataFrame(dict(zip(Detection._fields, columns, strict=True)))
+
+    def plot(self, video: str | None = None, *, annotations: Annotations | None = None, axes: Any = None) -> Any:
+        """Draw the timeline of a video: a row of bars for each label, the more opaque the higher the score.
+
+        >>> found = Detections(("clip",), [0], [[1.5, 4]], ("jump",), [0], [0.9])
+        >>> found.plot().figure.savefig("timeline.png")  # doctest: +SKIP
+
+        Args:
+            video: its name; not needed if there is only one.
+            annotations: ground truth, drawn below the detections.
+            axes: matplotlib's ``Axes`` to draw on; by default those of a new figure.
+
+        Returns:
+            The ``Axes``.
+
+        Raises:
+            InputError: there is no video of that name, or no name although there are several videos.
+        """
+        if video is None:
+            if len(self.videos) != 1:
+                found = f"{counted(len(self.videos), 'video')} ({listed(self.videos) or 'none'})"
+                raise InputError("plot", expected="detections of one video", found=found, fix="give the name of one")
+            (video,) = self.videos
+        own = self.for_video(video)
+        labels = [own.labels[index] for index in own.label_index]
+        truth = annotations.videos.get(video) if annotations else None
+        return plot_timeline(
+            own.segments_seconds,
+            labels,
+            own.scores,
+            truth_seconds=None if truth is None else truth.segments_seconds,
+            truth_labels=() if truth is None else truth.labels,
+            title=video,
+            axes=axes,
+        )
+
     def top(self, k: int) -> Detections:
-        """The ``k`` best of each video: by video, then higher score first, then input order. Keeps all videos."""
+        """The ``k`` best of each video: by video, then higher score first, then input order. All videos are kept.
+
+        Raises:
+            InputError: ``k`` is negative.
+        """
         if k < 0:
             raise InputError("top", expected="a count of 0 or more", found=str(k), fix="correct the count")
         order = np.lexsort((-self.scores, self.video_index))  # (K,), stable
@@ -182,6 +286,3 @@ def _positions(column: str, values: Any, count: int, names: int) -> np.ndarray:
 def renumber(index: np.ndarray, names: Sequence[str], positions: dict[str, int]) -> np.ndarray:
     """Positions in one list of names as positions in another: ``(K,) → (K,)``."""
     return np.array([positions[name] for name in names], dtype=np.int64)[index]
-
-
-# -- files -------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The formats of feature files, each as an array or, without reading it, as the shape of that array.
 
-Everything here takes a damaged or malicious file for granted: nothing is unpickled, and no memory is made for numbers
-that a file promises but does not hold.
+Files may be damaged or malicious: nothing is unpickled, and no memory is allocated for numbers that a file promises but
+does not hold.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.lib import format as npy
 
-from rcl.data.array_checks import _AGAIN, Head, Part, check_compressed, choose_array
+from rcl.data.array_checks import COPY_AGAIN, Head, Part, check_compressed, choose_array
 from rcl.data.hdf5_files import head_of_hdf5, read_hdf5, scan_hdf5
 from rcl.data.npy_files import head_of_npy, map_npy, npy_head, read_npy
 from rcl.system.errors import Defect, InputError, describe_error
@@ -25,14 +25,14 @@ from rcl.system.text_files import read_text
 
 Result = TypeVar("Result")
 
-_WIDEST = 2**20  # columns of a table; nothing that describes a snippet comes near
+_WIDEST = 2**20  # columns of a table, far more than features have
 
 
 def read_array(path: Path, video: str | None) -> np.ndarray:
-    """The array of a video, of whatever shape and type it is.
+    """The array of a video, of any shape and type.
 
     Raises:
-        Defect: the file is damaged, or has no one array for the video.
+        Defect: the file is damaged, or does not have exactly one array for the video.
     """
     return _attempt(lambda: _READERS[path.suffix.lower()](path, video), path)
 
@@ -40,7 +40,7 @@ def read_array(path: Path, video: str | None) -> np.ndarray:
 def read_part(path: Path, video: str | None, head: Head, part: Part) -> np.ndarray:
     """A part of the array of a video, in a file of one of the formats ``IN_PARTS``; nothing else is read.
 
-    It may lie in a file that is mapped into memory: whoever keeps it makes a copy.
+    It may be a view of a mapped file: copy it to keep it.
 
     Args:
         path: the file.
@@ -49,13 +49,13 @@ def read_part(path: Path, video: str | None, head: Head, part: Part) -> np.ndarr
         part: slices of the first axes.
 
     Raises:
-        Defect: as in ``read_array``, or the array is another than it was.
+        Defect: as in ``read_array``, or the array is not as ``head`` says.
     """
     return _attempt(lambda: _PART_READERS[path.suffix.lower()](path, video, head, part), path)
 
 
 def read_shape(path: Path, video: str | None) -> Head:
-    """Shape and type of the array of a video; only ``.csv`` and ``.pt`` are read for it.
+    """Shape and type of the array of a video; only ``.csv`` and ``.pt`` have to be read for it.
 
     Raises:
         Defect: as in ``read_array``.
@@ -74,15 +74,15 @@ def scan_archive(path: Path) -> dict[str, Head]:
 
 def _attempt(read: Callable[[], Result], path: Path) -> Result:
     try:
-        check_is_file(path)  # not a pipe, which would keep us waiting
+        check_is_file(path)  # reading a pipe would block
         return read()
     except Defect:
         raise
-    except InputError as error:  # whose place lacks the video
+    except InputError as error:  # the caller's place names the video, too
         raise Defect(expected=error.expected, found=error.found, fix=error.fix) from None
-    except Exception as error:  # damaged bytes make the parsers of these formats raise anything
+    except Exception as error:  # on damaged bytes, the parsers of these formats raise anything
         found = f"one that cannot be read ({describe_error(error)})"
-        raise Defect(expected=f"a complete {path.suffix.lower()} file", found=found, fix=_AGAIN) from error
+        raise Defect(expected=f"a complete {path.suffix.lower()} file", found=found, fix=COPY_AGAIN) from error
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -90,7 +90,10 @@ def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
 
 
 def _npz_head(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Head:
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others unpack without a limit
+    if info.compress_type not in (
+        zipfile.ZIP_STORED,
+        zipfile.ZIP_DEFLATED,
+    ):  # for others, Python unpacks without a limit
         fix = "save it with numpy.savez or savez_compressed"
         raise Defect(expected="an archive of numpy", found="another compression", fix=fix)
     check_compressed(info.file_size, info.compress_size)
@@ -119,7 +122,7 @@ def _scan_npz(path: Path) -> dict[str, Head]:
 
 
 def _is_header(fields: Sequence[str]) -> bool:
-    """Whether a first row names columns: no number at all, or 0, 1, …, 15 or more, as pandas names what has no name."""
+    """Whether a first row names columns: it has no number, or is 0, 1, …, 15 or more, as pandas numbers columns."""
     numbers = 0
     for field in fields:
         try:

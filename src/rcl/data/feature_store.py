@@ -11,7 +11,7 @@ import numpy as np
 from rcl.data.array_checks import Head
 from rcl.data.feature_files import EXTENSIONS, read_shape, scan_archive
 from rcl.data.features import StoredFeatures, check_layout, check_shape, propose_transposing
-from rcl.system.errors import Defect, InputError, listed
+from rcl.system.errors import InputError, counted, listed, located
 from rcl.system.paths import PathLike, exists, files_in, is_dir, is_remote, to_path
 from rcl.system.text_files import extension_of
 from rcl.system.transfer import local
@@ -27,13 +27,13 @@ class FeatureStore:
         channels: the width C that is required.
 
     Raises:
-        InputError: ``root`` is missing or damaged, or two files of the folder are of one video.
+        InputError: ``root`` is missing or damaged, or the folder has two files of one video.
     """
 
     def __init__(self, root: PathLike, *, layout: str = "TC", channels: int | None = None) -> None:
         check_layout(layout)
         self.root, self.layout, self.channels = to_path(root), layout, channels
-        self._unread: dict[str, str] = {}  # stem → name of files of other kinds, for messages
+        self._unread: dict[str, str] = {}  # files of other kinds, by stem, for messages
         self._files: dict[str, Path] = {}
         self._heads: dict[str, Head] = {}  # of the raw arrays
         if is_dir(self.root):
@@ -55,7 +55,7 @@ class FeatureStore:
         """The file that holds the features of a video.
 
         Raises:
-            InputError: the video is not here.
+            InputError: there are no features of the video.
         """
         self._require([video])
         return self._files[video]
@@ -64,7 +64,7 @@ class FeatureStore:
         """The features ``(T, C)`` of a video, as ``read_features`` returns them.
 
         Raises:
-            InputError: the video is not here, or as in ``read_features``.
+            InputError: there are no features of the video, or as in ``read_features``.
         """
         return self.open(video).read()
 
@@ -72,7 +72,7 @@ class FeatureStore:
         """The features of a video, without reading them.
 
         Raises:
-            InputError: the video is not here, or its shape is wrong.
+            InputError: there are no features of the video, or their shape is wrong.
         """
         self._require([video])
         path = self._files[video]
@@ -82,16 +82,16 @@ class FeatureStore:
         """``(T, C)`` of a video, from the head of its file where the format has one (all but ``.csv`` and ``.pt``).
 
         Raises:
-            InputError: the video is not here, or its shape is wrong.
+            InputError: there are no features of the video, or their shape is wrong.
         """
         self._require([video])
         return self._shape(video)
 
     def check(self, videos: Iterable[str]) -> int:
-        """Check that every video has features of one width, and return that width.
+        """The width C that the features of all videos share.
 
         Raises:
-            InputError: videos are missing (all of them in one message), or a width or shape is wrong.
+            InputError: videos have no features (all are named in one message), or a width or shape is wrong.
         """
         videos = list(videos)
         self._require(videos)
@@ -113,20 +113,15 @@ class FeatureStore:
 
     def _shape(self, video: str) -> tuple[int, int]:
         head = self._head(video)
-        try:
+        with located(f"{self._files[video]}, video {video!r}"):
             return check_shape(*head, self.layout, self.channels)
-        except Defect as defect:
-            raise defect.at(f"{self._files[video]}, video {video!r}") from None
 
     def _head(self, video: str) -> Head:
-        path = self._files[video]
-        try:
-            if video not in self._heads:
-                with local(path) as file:
-                    self._heads[video] = read_shape(file, video)
-            return self._heads[video]
-        except Defect as defect:
-            raise defect.at(f"{path}, video {video!r}") from None
+        if video not in self._heads:
+            path = self._files[video]
+            with located(f"{path}, video {video!r}"), local(path) as file:
+                self._heads[video] = read_shape(file, video)
+        return self._heads[video]
 
     def _scan_folder(self) -> None:
         for path in files_in(self.root):
@@ -147,18 +142,13 @@ class FeatureStore:
     def _scan_archive(self) -> None:
         if not exists(self.root):
             fix = "check the path or extract the features first"
-            raise InputError(self.root, expected="a folder or an archive of features", found="no such file", fix=fix)
+            raise InputError.missing(self.root, "a folder or an archive of features", fix=fix)
         extension_of(self.root, (".h5", ".hdf5", ".npz"))
         if is_remote(self.root):  # it would be fetched for every video
-            expected, found = (
-                "a folder of feature files, or an archive on this machine",
-                "an archive in an object store",
-            )
-            raise InputError(self.root, expected=expected, found=found, fix="copy it here")
-        try:
+            expected = "a folder of feature files, or an archive on this machine"
+            raise InputError(self.root, expected=expected, found="an archive in an object store", fix="copy it here")
+        with located(self.root):
             self._heads = scan_archive(self.root)
-        except Defect as defect:
-            raise defect.at(self.root) from None
         self._files = dict.fromkeys(self._heads, self.root)
 
     def _require(self, videos: Sequence[str]) -> None:
@@ -177,7 +167,7 @@ class FeatureStore:
         )
         raise InputError(
             self.root,
-            expected=f"features of {len(videos)} video{'s' * (len(videos) != 1)}",
+            expected=f"features of {counted(len(videos), 'video')}",
             found=f"none of {listed([repr(video) for video in missing])}",
             fix=f"{convert} (here: {listed(self.names(), 3) or 'no feature file'})",
         )

@@ -1,4 +1,4 @@
-"""Feature files: find, read, check, resize."""
+"""The features of one video: opened, checked, read."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from torch import Tensor
 
 from rcl.data.array_checks import Head, Part, Shape, check_same
 from rcl.data.feature_files import EXTENSIONS, HEADED, IN_PARTS, read_array, read_part, read_shape
-from rcl.system.errors import Defect, InputError
+from rcl.system.errors import Defect, InputError, located
 from rcl.system.paths import PathLike, check_is_file, is_remote, to_path
 from rcl.system.text_files import extension_of
 from rcl.system.transfer import local
 
 
 class StoredFeatures:
-    """The features of one video where they lie: of known shape, and read when they are asked for.
+    """The features of one video in their file: the shape is known, the numbers are read on demand.
 
-    No file is kept open, so that there may be one for each of many videos, in any process.
+    No file is kept open, so there can be thousands of these, and they can be sent to other processes.
 
     Args:
         path: as in ``open_features``.
         head: shape and type of the array in the file.
-        array: the array itself, where it is at hand.
-        video: the array to take where the file holds several by name; also named in messages.
+        array: the array itself, if it has been read.
+        video: the array to take if the file has several by name; also named in messages.
         layout: ``"TC"`` or ``"CT"``.
         channels: the width C that is required.
 
@@ -34,7 +34,7 @@ class StoredFeatures:
         shape: ``(T, C)``.
 
     Raises:
-        InputError: such an array is not the features of a video.
+        InputError: the array cannot be the features of a video.
     """
 
     def __init__(
@@ -50,10 +50,8 @@ class StoredFeatures:
         self.path, self.video, self.layout = path, video, layout
         self.where = f"{path}, video {video!r}" if video is not None else str(path)
         self._head = head
-        try:
+        with located(self.where):
             self.shape = check_shape(*head, layout, channels)
-        except Defect as defect:
-            raise defect.at(self.where) from None
         self._whole = array  # of a format that cannot be read in parts
 
     def __len__(self) -> int:
@@ -67,7 +65,7 @@ class StoredFeatures:
             last: snippets beyond the end are left out.
 
         Returns:
-            ``(last − first, C)`` float32, contiguous, all finite, and the caller's own.
+            ``(last − first, C)`` float32, contiguous, all finite; a copy that the caller may change.
 
         Raises:
             InputError: the file is damaged or was changed, or holds a number that is not finite.
@@ -77,10 +75,8 @@ class StoredFeatures:
         if not 0 <= first <= last:
             raise ValueError(f"first must be from 0 to {last}, not {first}")
         axis = (self.layout == "CT") + (len(self._head[0]) == 3)
-        try:
+        with located(self.where):
             raw = self._read((slice(None),) * axis + (slice(first, last),))
-        except Defect as defect:
-            raise defect.at(self.where) from None
         rows = last - first
         matrix = raw.reshape((channels, rows)).T if self.layout == "CT" else raw.reshape((rows, channels))  # (n, C)
         with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite and is reported as that
@@ -108,8 +104,8 @@ def open_features(
 
     Args:
         path: ``.npy``, ``.npz``, ``.csv`` (comma, header optional), ``.h5`` / ``.hdf5`` or ``.pt``.
-        video: the array to take where the file holds several by name; also named in messages.
-        layout: ``"TC"``, or ``"CT"`` where the file holds the transpose. ``(1, T, C)`` and ``(T, C, 1, 1)`` pass too.
+        video: the array to take if the file has several by name; also named in messages.
+        layout: ``"TC"``, or ``"CT"`` if the file holds the transpose. ``(1, T, C)`` and ``(T, C, 1, 1)`` pass too.
         channels: the width C that is required.
 
     Raises:
@@ -120,15 +116,13 @@ def open_features(
     extension_of(path, EXTENSIONS)
     check_is_file(path)
     array = None
-    try:
+    with located(f"{path}, video {video!r}" if video is not None else path):
         if path.suffix.lower() in HEADED and not is_remote(path):
             head = read_shape(path, video)
         else:
             with local(path) as file:
                 array = read_array(file, video)
             head = array.shape, array.dtype
-    except Defect as defect:
-        raise defect.at(f"{path}, video {video!r}" if video is not None else path) from None
     return StoredFeatures(path, head, array=array, video=video, layout=layout, channels=channels)
 
 
@@ -150,16 +144,22 @@ def read_features(
 
 
 def check_layout(layout: str) -> None:
+    """Raise an ``InputError`` if a layout is neither ``"TC"`` nor ``"CT"``."""
     if layout not in ("TC", "CT"):
         raise InputError("data.layout", expected="TC or CT", found=repr(layout), fix="set one of the two")
 
 
 def propose_transposing(layout: str) -> str:
+    """What to do about features that seem to be transposed."""
     return f"set data.layout={'CT' if layout == 'TC' else 'TC'}"
 
 
 def check_shape(shape: Shape, dtype: np.dtype, layout: str, channels: int | None) -> tuple[int, int]:
-    """``(T, C)`` of a raw array."""
+    """``(T, C)`` of a raw array.
+
+    Raises:
+        Defect: the array cannot be features, or has another width.
+    """
     if dtype.kind not in "fiu":
         raise Defect(expected="real numbers", found=f"the type {dtype}", fix="save the features as float32 or float16")
     if len(shape) == 3 and shape[0] == 1:
@@ -200,11 +200,11 @@ def _check_finite(features: np.ndarray, where: str, first_snippet: int) -> None:
 
 
 class FeatureSequence:
-    """The features ``(C, T)`` of a video like a tensor of which nothing is in memory: a slice is read when it is taken.
+    """Stored features that are indexed like a tensor ``(C, T)``: a slice is read from the file when it is taken.
 
     Args:
-        stored: where they lie.
-        scale: they are divided by this.
+        stored: the features.
+        scale: divisor of the features.
     """
 
     def __init__(self, stored: StoredFeatures, *, scale: float = 1.0) -> None:
@@ -218,7 +218,7 @@ class FeatureSequence:
 
     @property
     def nbytes(self) -> int:
-        """What it takes in memory."""
+        """Bytes in memory: none."""
         return 0
 
     def __getitem__(self, key: tuple[slice, slice]) -> Tensor:
@@ -230,7 +230,7 @@ class FeatureSequence:
         channels, snippets = key
         first, last, step = snippets.indices(self.shape[1])
         if step != 1:
-            raise ValueError(f"snippets must be taken one after the other, not {snippets}")
+            raise ValueError(f"the step of a slice must be 1: {snippets}")
         return torch.from_numpy(self.stored.read(first, max(first, last))).div_(self.scale).T[channels]
 
 

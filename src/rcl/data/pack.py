@@ -1,4 +1,4 @@
-"""Where the annotations and the features of a pack lie."""
+"""Paths of the annotations and the features in a pack."""
 
 from __future__ import annotations
 
@@ -6,24 +6,21 @@ from pathlib import Path
 
 from rcl.system.paths import exists, is_file
 
+ARCHIVES = ("features.h5", "features.hdf5", "features.npz")
 
-def is_pack(path: Path) -> bool:
-    """Whether a folder holds features, or annotations, by the names that they have in a pack.
 
-    Not by ``annotations.csv`` alone, which may lie beside videos.
-    """
-    names = ("annotations.json", "features", "features.h5", "features.hdf5", "features.npz")
-    return any(exists(path / name) for name in names)
+def is_pack(folder: Path) -> bool:
+    """Whether a folder holds both annotations and features. Annotations alone may lie in a folder of videos."""
+    return exists(find_features(folder)) and exists(find_annotations(folder))
 
 
 def find_annotations(pack: Path) -> Path:
-    """``annotations.json`` of a pack, or its ``annotations.csv`` where there is only that."""
+    """Path of ``annotations.json`` in a pack, or of ``annotations.csv`` if the pack has only that."""
     table = pack / "annotations.csv"
     return table if is_file(table) and not exists(pack / "annotations.json") else pack / "annotations.json"
 
 
 def find_features(pack: Path) -> Path:
-    """``features/`` of a pack, or one file for all videos where there is only that."""
-    archives = [pack / f"features{extension}" for extension in (".h5", ".hdf5", ".npz")]
-    found = [archive for archive in archives if is_file(archive)]
-    return found[0] if found and not exists(pack / "features") else pack / "features"
+    """Path of ``features/`` in a pack, or of its one feature file for all videos if the pack has only that."""
+    archives = [pack / name for name in ARCHIVES if is_file(pack / name)]
+    return archives[0] if archives and not exists(pack / "features") else pack / "features"

@@ -1,4 +1,4 @@
-"""Feature sequences stretched to another length, by interpolation or as the public ActivityNet features were."""
+"""Resize feature sequences, by linear interpolation or in the way of the public ActivityNet features."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from torch import Tensor
 
 
 def resize(features: Tensor, snippets: int) -> Tensor:
-    """Stretch features over time by linear interpolation between the centres of the snippets.
+    """Resize features over time by linear interpolation between the centres of the snippets.
+
+    >>> resize(torch.tensor([[0.0, 4.0]]), 4)
+    tensor([[0., 1., 3., 4.]])
 
     Args:
         features: ``(C, T)``, T at least 1.
-        snippets: T wanted, at least 1.
+        snippets: new T, at least 1.
 
     Returns:
         ``(C, snippets)``; beyond the first and the last centre the values stay constant.
@@ -22,18 +25,23 @@ def resize(features: Tensor, snippets: int) -> Tensor:
 
 
 def resize_mean3(features: Tensor, snippets: int) -> Tensor:
-    """Rescale features over time as BSN, BMN and G-TAD did for ActivityNet (Lin et al., ECCV 2018: ``csv_mean_100``).
+    """Resize features over time as BSN, BMN and G-TAD did for ActivityNet (Lin et al., ECCV 2018: ``csv_mean_100``).
 
-    The sequence is divided into ``snippets`` equal parts. A part becomes the mean of three points, its start, middle
-    and end, each interpolated linearly between the centres of the snippets, within the first and the last centre. Parts
-    that lie wholly before the first or after the last centre, as the outermost ones of a sequence of fewer than
-    ``snippets / 2``, are **zero**: the public features have that. (The original moves the outermost centres inwards by
-    0.1 ms, here they stay. Linear rescaling, :func:`rcl.data.features.resize`, takes the middle alone and repeats the
-    outermost centres; MMAction2 samples three points of ``[0, T − 1]`` without the end of each part.)
+    The sequence is divided into ``snippets`` equal parts. Each part becomes the mean of three points, its start, middle
+    and end. A point is interpolated linearly between the centres of the snippets and clamped to the first and the last
+    centre. Parts wholly before the first or after the last centre are **zero**, as in the public features: these are
+    the outermost parts of a sequence of fewer than ``snippets / 2``.
+
+    The original moves the outermost centres inwards by 0.1 ms; this function does not. :func:`resize` takes only the
+    middle point and repeats the outermost centres. MMAction2 samples three points of ``[0, T − 1]`` without the end of
+    each part.
+
+    >>> resize_mean3(torch.ones(1, 3), 12)
+    tensor([[0., 1., 1., 1., 1., 1., 1., 1., 1., 1., 1., 0.]])
 
     Args:
         features: ``(C, T)``, T at least 1.
-        snippets: T wanted, at least 1; 100 in the publications.
+        snippets: new T, at least 1; 100 in the publications.
 
     Returns:
         ``(C, snippets)``.
@@ -49,10 +57,10 @@ def resize_mean3(features: Tensor, snippets: int) -> Tensor:
     weight = (place - lower).to(features.dtype)
     pooled = torch.lerp(features[:, lower], features[:, lower + 1], weight).mean(dim=-1)  # (C, snippets)
     part = torch.arange(snippets, device=features.device)
-    # In whole numbers: an edge that falls on a centre is no matter of rounding.
+    # In integers, so that an edge on a centre does not depend on rounding.
     outside = (2 * given * (part + 1) < snippets) | (2 * given * part > (2 * given - 1) * snippets)
     return pooled.masked_fill(outside, 0.0)
 
 
 METHODS: dict[str, Callable[[Tensor, int], Tensor]] = {"linear": resize, "mean3": resize_mean3}
-"""``(features (C, T), snippets) → (C, snippets)``, by the name that configurations have for it."""
+"""Methods ``(features (C, T), snippets) → (C, snippets)`` by their name in a configuration."""

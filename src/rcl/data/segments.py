@@ -1,4 +1,4 @@
-"""Segment geometry, and the one place where snippet time and seconds meet.
+"""Segment geometry, and the conversion between snippet time and seconds.
 
 Segments are float tensors ``(..., 2)`` of ``(start, end)``. Snippet ``i`` covers ``[i, i + 1)`` in snippet time.
 """
@@ -35,6 +35,9 @@ def intersection(a: Tensor, b: Tensor) -> Tensor:
 def tiou(a: Tensor, b: Tensor) -> Tensor:
     """Temporal intersection over union of every segment of ``a`` with every segment of ``b`` (paper, eq. 5).
 
+    >>> tiou(torch.tensor([[0.0, 4.0]]), torch.tensor([[2.0, 4.0], [5.0, 6.0]]))
+    tensor([[0.5000, 0.0000]])
+
     Args:
         a: ``(..., K, 2)``.
         b: ``(..., N, 2)``, in the unit of ``a``.
@@ -55,6 +58,9 @@ def tiou_pairs(a: Tensor, b: Tensor) -> Tensor:
 def coverage(a: Tensor, b: Tensor) -> Tensor:
     """Share of every segment of ``a`` that lies inside each segment of ``b``: intersection over ``a``.
 
+    >>> coverage(torch.tensor([[0.0, 4.0]]), torch.tensor([[3.0, 9.0]]))
+    tensor([[0.2500]])
+
     Args:
         a: ``(..., K, 2)``.
         b: ``(..., N, 2)``, in the unit of ``a``.
@@ -71,6 +77,10 @@ def clip(segments: Tensor, end: Tensor | float, *, minimum_length: float = 0.0) 
 
     A segment that is too short grows about its centre, then moves inside ``[0, end]``. Where ``end`` itself is shorter
     than ``minimum_length`` the whole of ``[0, end]`` is returned.
+
+    >>> clip(torch.tensor([[-1.0, 5.0], [8.0, 8.0]]), 10.0, minimum_length=1.0)
+    tensor([[0.0000, 5.0000],
+            [7.5000, 8.5000]])
 
     Args:
         segments: ``(..., 2)``.
@@ -93,10 +103,13 @@ def clip(segments: Tensor, end: Tensor | float, *, minimum_length: float = 0.0) 
 class Timeline(NamedTuple):
     """Where the snippets of a video lie on its clock: snippet ``i`` covers ``[i, i + 1) / snippets_per_second``.
 
+    >>> Timeline(snippets_per_second=2.0).to_seconds(torch.tensor([3.0, 8.0]))
+    tensor([1.5000, 4.0000])
+
     Args:
         snippets_per_second: snippet rate of the features.
         start_seconds: time at which snippet 0 begins.
-        end_seconds: end of the video, where it is known; features may reach a little beyond it.
+        end_seconds: end of the video, infinite if not known; features may reach a little beyond it.
     """
 
     snippets_per_second: float

@@ -13,7 +13,7 @@ import numpy as np
 from rcl.data.detections import Detections
 from rcl.data.feature_files import read_array
 from rcl.data.formats.values import to_label
-from rcl.system.errors import Defect, InputError, listed, raise_first, shown
+from rcl.system.errors import Defect, InputError, Problems, counted, listed, located, shown
 from rcl.system.paths import PathLike, check_is_file, to_path
 from rcl.system.text_files import extension_of, read_json
 from rcl.system.transfer import local
@@ -48,7 +48,7 @@ UNTRIMMEDNET_SHAPE = (1574, 101)  # test videos of THUMOS14, classes of UCF101
 class VideoScores:
     """How well each label describes each video as a whole.
 
-    A video is found with and without the prefix ``v_`` that ActivityNet's annotation files may have or not.
+    A video is found with and without the prefix ``v_``, which only some of ActivityNet's files have.
 
     Args:
         videos: ``V`` video names.
@@ -76,7 +76,7 @@ class VideoScores:
             raise self._refused(f"scores of shape {shape}", f"{self.scores.shape}", fix)
         wrong = np.flatnonzero(~np.isfinite(self.scores).all(axis=1))
         if len(wrong):
-            found = f"NaN or infinite values in {len(wrong)} videos, the first {self.videos[wrong[0]]!r}"
+            found = f"NaN or infinite values in {counted(len(wrong), 'video')}, the first {self.videos[wrong[0]]!r}"
             raise self._refused("finite numbers", found, "run the classifier again on them")
 
     def top(self, video: str, k: int) -> list[tuple[str, float]]:
@@ -103,21 +103,21 @@ class VideoScores:
         """The rows of videos in ``scores``: ``(N,)`` int64.
 
         Raises:
-            InputError: videos have no scores; names them.
+            InputError: videos have no scores; the message names them.
         """
         found = [self._row(video) for video in videos]
         missing = [video for video, row in zip(videos, found, strict=True) if row is None]
         if missing:
-            expected = f"scores of {len(videos)} video{'s' * (len(videos) != 1)}"
+            expected = f"scores of {counted(len(videos), 'video')}"
             fix = f"give the scores of these videos too (here: {listed(self.videos, 3) or 'no video'})"
             raise self._refused(expected, f"none of {listed([repr(video) for video in missing])}", fix)
         return np.array(found, dtype=np.int64)
 
     def check_labels(self, labels: Iterable[str]) -> None:
-        """Check that the classifier knows labels, such as those of the ground truth.
+        """Check that there are scores of these labels, such as those of the ground truth.
 
         Raises:
-            InputError: it does not know some; names them, and what they may be called here.
+            InputError: some have no scores; the message names these and similar labels.
         """
         unknown = sorted(set(labels) - set(self.labels))
         if not unknown:
@@ -146,7 +146,7 @@ class VideoScores:
 
 
 def label_detections(proposals: Detections, scores: VideoScores, *, k: int = 1) -> Detections:
-    """Give every proposal the ``k`` best labels of its video; the score becomes proposal score times label score.
+    """Detections with the ``k`` best labels of the video for each proposal, scored proposal score times label score.
 
     This is how BMN and G-TAD become detectors (``k`` is 1 or 2 on ActivityNet, 2 on THUMOS14).
 
@@ -187,7 +187,7 @@ def label_detections(proposals: Detections, scores: VideoScores, *, k: int = 1) 
 
 
 def load_video_scores(path: PathLike) -> VideoScores:
-    """Read scores of either public layout, by extension.
+    """Read scores in one of the two public layouts, by extension.
 
     Raises:
         InputError: see :func:`read_cuhk_scores` (``.json``) and :func:`read_untrimmednet_scores` (``.npy``).
@@ -203,7 +203,7 @@ def read_cuhk_scores(path: PathLike) -> VideoScores:
     classifiers write the names as ``"classes"``.
 
     Raises:
-        InputError: the file is missing, damaged or of another kind, or a video has another number of scores than there
+        InputError: the file is missing, damaged or of another kind, or a video has fewer or more scores than there
             are classes, or scores that are not finite numbers.
     """
     path = to_path(path)
@@ -213,17 +213,13 @@ def read_cuhk_scores(path: PathLike) -> VideoScores:
         expected = 'video scores {"results": {video: [scores]}, "class": [names]}'
         found = f"the keys {listed([*data]) or '(none)'}"
         raise InputError(path, expected=expected, found=found, fix="give the scores of a video classifier")
-    try:
+    with located(f'{path}, "class"'):
         labels = tuple(to_label(name) for name in names)
-    except Defect as defect:
-        raise defect.at(f'{path}, "class"') from None
-    rows, problems = list[np.ndarray](), list[InputError]()
+    rows, problems = list[np.ndarray](), Problems()
     for video, values in results.items():
-        try:
+        with problems.located(f"{path}, video {video!r}"):
             rows.append(_to_scores(values, len(labels)).astype(np.float64))
-        except Defect as defect:
-            problems.append(defect.at(f"{path}, video {video!r}"))
-    raise_first(problems)
+    problems.raise_first()
     scores = np.array(rows, dtype=np.float64).reshape(len(rows), len(labels))
     return VideoScores(tuple(results), labels, scores, source=str(path))
 
@@ -240,7 +236,7 @@ def read_untrimmednet_scores(path: PathLike) -> VideoScores:
     path = to_path(path)
     extension_of(path, (".npy",))
     check_is_file(path)
-    try:
+    with located(path):
         with local(path) as file:
             raw = read_array(file, None)
         if raw.shape != UNTRIMMEDNET_SHAPE or raw.dtype.kind not in "fiu":
@@ -249,8 +245,6 @@ def read_untrimmednet_scores(path: PathLike) -> VideoScores:
                 found=f"{raw.dtype} of shape {raw.shape}",
                 fix="give the whole file, since a video is found by its number",
             )
-    except Defect as defect:
-        raise defect.at(path) from None
     columns = np.array([*THUMOS14_CLASSES.values()]) - 1
     videos = tuple(f"video_test_{number:07d}" for number in range(1, len(raw) + 1))
     return VideoScores(videos, tuple(THUMOS14_CLASSES), raw[:, columns].astype(np.float64), source=str(path))

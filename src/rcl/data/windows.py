@@ -1,4 +1,4 @@
-"""Sliding windows: long sequences cut into pieces of one length, and the answers put together again.
+"""Sliding windows: long sequences are cut into windows of one length, and the detections of windows merged.
 
 As everywhere, snippet ``i`` covers ``[i, i + 1)`` in snippet time.
 """
@@ -12,20 +12,20 @@ from torch import Tensor
 
 from rcl.data.segments import coverage, length
 
-_INSTANCES = 512  # whose windows are looked at at a time: a long sequence has thousands
+_INSTANCES = 512  # at a time: each is compared with all windows of its sequence, which may be thousands
 
 
 def window_starts(snippets: int, window: int, stride: int | None = None) -> Tensor:
     """Where the windows of a sequence start: ``(W,)`` int64.
 
-    Every snippet lies in a window. The last window ends where the sequence ends; where the sequence is shorter than a
-    window there is one, from 0, as long as the sequence. (Public code loses tails: G-TAD's up to a fifth of a window,
-    OpenTAD's where windows overlap by less than a half.)
+    Every snippet lies in a window. The last window ends where the sequence ends. A sequence shorter than a window has
+    one, as long as itself. (Public code loses tails: G-TAD's up to a fifth of a window, OpenTAD's where windows overlap
+    by less than a half.)
 
     Args:
         snippets: length of the sequence, at least 1.
         window: length of a window, T.
-        stride: from one window to the next, 1 to ``window``; half a window where it is ``None``.
+        stride: from one window to the next, 1 to ``window``; by default half a window.
 
     Raises:
         ValueError: an argument is outside its range.
@@ -40,7 +40,7 @@ def window_starts(snippets: int, window: int, stride: int | None = None) -> Tens
 
 
 def centred_starts(segments: Tensor, snippets: int, window: int) -> Tensor:
-    """The start of that window, of all inside the sequence, whose middle is next to the middle of a segment.
+    """For each segment, the start of the window inside the sequence whose middle is closest to that of the segment.
 
     Args:
         segments: ``(K, 2)``, in snippets of the sequence.
@@ -56,7 +56,9 @@ def centred_starts(segments: Tensor, snippets: int, window: int) -> Tensor:
 def window_members(
     segments: Tensor, starts: Tensor, window: int, *, minimum_share: float = 0.75, with_partial: bool = False
 ) -> Tensor:
-    """Which instances are the ground truth of which window: ``(W, N)`` bool. A window without any is not trained on.
+    """Which instances are the ground truth of which window: ``(W, N)`` bool.
+
+    Windows without any are not used in training.
 
     An instance is *complete* in a window if more than ``minimum_share`` of it lies inside. Its members are
 
@@ -86,18 +88,18 @@ def window_members(
 def windows_with_instances(
     segments: Tensor, sequence: Tensor, starts: Sequence[Tensor], window: int, *, minimum_share: float = 0.75
 ) -> tuple[Tensor, Tensor]:
-    """What :func:`window_members` says of many sequences at once: which windows hold an instance that is complete.
+    """Which windows of many sequences hold a complete instance, as in :func:`window_members`, at once.
 
     Args:
-        segments: ``(I, 2)``, in snippets of its sequence each.
+        segments: ``(I, 2)``, each in snippets of its sequence.
         sequence: ``(I,)`` int64, the sequence of each.
         starts: ``(W_s,)`` of every sequence; see :func:`window_starts`.
         window: T.
         minimum_share: as in :func:`window_members`.
 
     Returns:
-        Of all windows, one sequence after the other, whether they hold one: ``(W,)``; and of the instances whether some
-        window holds them: ``(I,)``.
+        For each window, sequence by sequence, whether it holds one: ``(W,)`` bool; and for each instance whether some
+        window holds it: ``(I,)`` bool.
     """
     counts = torch.tensor([len(part) for part in starts], dtype=torch.long)
     offsets, all_starts = counts.cumsum(0) - counts, torch.cat(list(starts))
@@ -116,7 +118,7 @@ def windows_with_instances(
 
 
 def window_segments(segments: Tensor, starts: Tensor, window: int) -> Tensor:
-    """Segments as each window sees them, cut off at its ends: ``(N, 2)``, ``(W,)`` → ``(W, N, 2)``."""
+    """Segments in snippets of each window, cut off at its ends: ``(N, 2)``, ``(W,)`` → ``(W, N, 2)``."""
     return (segments - starts[:, None, None].to(segments)).clamp(0, window)
 
 
@@ -130,8 +132,8 @@ def merge_windows(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Detections of windows as detections of their sequence, ready for NMS.
 
-    What was found of one action in several windows stays: NMS over the result decides. What lies wholly beyond the end
-    is left out.
+    Detections of one action in several windows are all kept, since NMS follows. Those wholly beyond the end are left
+    out.
 
     Args:
         starts: of ``W`` windows, in snippets of the sequence.

@@ -16,7 +16,7 @@ from rcl.system.paths import is_file, to_path
 from rcl.system.tensor_files import read_tensors
 
 KEY = "rcl"
-FORMAT = 2  # 1 did not know how features are extracted
+FORMAT = 3  # 1 did not know how features are extracted, and in 2 the options of the head stood in section model
 _TRAINING = {"epoch", "global_step", "loops", "callbacks", "optimizer_states", "lr_schedulers"}  # Lightning's keys
 
 
@@ -88,7 +88,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     prefix = "model."
     try:
         return Checkpoint(
-            config=parse_config(kept["config"], where=str(path)),
+            config=parse_config(kept["config"], where=str(path), lenient=version < FORMAT),
             facts=_facts_of(kept["facts"]),
             weights={
                 name.removeprefix(prefix): value

@@ -14,7 +14,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from rcl.detector.model_config import Count, ModelConfig, Section, Share, Weight
+from rcl.detector.model_config import ModelConfig
+from rcl.models.decoding import Decoder
+from rcl.models.losses import Criterion
+from rcl.system.options import Count, Section, Share, Weight
 from rcl.system.paths import is_address, to_path
 
 
@@ -98,27 +101,27 @@ class SamplingConfig(Section):
 class LossConfig(Section):
     """Weights of the losses (paper eq. 5 to 8)."""
 
-    classification: Weight = 1.0
+    classification: Weight = Criterion.classification
     """Of p1, whether an anchor is an action."""
-    regression: Weight = 10.0
+    regression: Weight = Criterion.regression
     """Of p2, its tIoU; λ1."""
-    offsets: Weight = 1.0
+    offsets: Weight = Criterion.offsets
     """λ2."""
-    labels: Weight = 1.0
+    labels: Weight = Criterion.labels
     """Of the label scores."""
-    boundaries: Weight = 1.0
+    boundaries: Weight = Criterion.boundaries
     """Of the boundary head, where the encoder has one."""
-    foreground: Share = 0.7
+    foreground: Share = Criterion.foreground
     """τ of eq. 5: an anchor of a larger tIoU is an action."""
-    label_foreground: Share = 0.5
+    label_foreground: Share = Criterion.label_foreground
     """The same for the label scores."""
-    offset_foreground: Share = 0.3
+    offset_foreground: Share = Criterion.offset_foreground
     """Offsets are learned by anchors of a larger tIoU."""
-    alpha: PositiveFloat = 0.8
+    alpha: PositiveFloat = Criterion.alpha
     """Attenuation of eq. 8."""
-    order: Literal["first", "last"] = "first"
+    order: Literal["first", "last"] = Criterion.order
     """Which step weighs most: step m weighs α^m (``first``, as eq. 8 is printed) or α^(M−m+1) (``last``)."""
-    scale_invariant: bool = False
+    scale_invariant: bool = Criterion.scale_invariant
     """Every action weighs the same, however many anchors are near it: the loss of TSI."""
 
 
@@ -167,31 +170,32 @@ class InferenceConfig(Section):
     shortest: PositiveFloat = 2.0
     """First length of the lattice, in snippets."""
     longest: PositiveFloat | None = None
-    """Last length of the lattice, in snippets; null: the longest action of the training set."""
+    """The longest segment, in snippets; null: with a ``lattice``, the longest action in training; with ``grid`` and
+    ``pairs``, the whole video. A ``grid`` of the grid head has the cells of its map."""
     ratio: Annotated[float, Field(gt=1)] = 1.25
     """Of two lengths of the lattice that follow each other."""
     stride: Annotated[float, Field(gt=0, le=1)] = 0.25
     """Between two starts, in lengths."""
-    classification_power: Weight = 0.0
+    classification_power: Weight = Decoder.classification_power
     """Power of p1 in the score of a detection; see ``Decoder``."""
-    regression_power: Weight = 0.5
+    regression_power: Weight = Decoder.regression_power
     """Power of p2."""
-    boundary_power: Weight = 0.0
+    boundary_power: Weight = Decoder.boundary_power
     """Power of the start and end probabilities, where the encoder has a boundary head."""
-    boundary_peaks: bool = False
+    boundary_peaks: bool = Decoder.boundary_peaks
     """Keep only what starts and ends where these probabilities have a peak."""
-    nms: Literal["gaussian", "linear", "hard", "none"] = "gaussian"
+    nms: Literal["gaussian", "linear", "hard", "none"] = Decoder.method
     """How a detection lowers the scores of those of its label that overlap it."""
-    nms_sigma: PositiveFloat = 0.5
+    nms_sigma: PositiveFloat = Decoder.sigma
     """Width of the Gaussian."""
-    nms_threshold: Share = 0.0
+    nms_threshold: Share = Decoder.threshold
     """Overlap up to which a detection leaves another one alone."""
-    candidates: PositiveInt = 3000
+    candidates: PositiveInt = Decoder.candidates
     """How many of the best (segment, label) pairs of a video, or of each of its windows, enter soft-NMS; so many for
     every 16,384 snippets begun of a longer one."""
-    top: PositiveInt = 200
+    top: PositiveInt = Decoder.top
     """Q: detections kept per video; so many for every 16,384 snippets begun of a longer one."""
-    min_score: Share = 1e-4
+    min_score: Share = Decoder.min_score
     """A detection with a lower score is dropped."""
 
 
@@ -215,7 +219,7 @@ class Config(Section):
     @model_validator(mode="after")
     def _scores_are_learned(self) -> Config:
         loss, inference = self.loss, self.inference
-        offsets = loss.offsets and self.model.head != "grid"  # whose segments stay where they are
+        offsets = loss.offsets and self.model.head.name != "grid"  # whose segments stay where they are
         if not (loss.classification or loss.regression or offsets or (loss.labels and self.model.labels != "none")):
             raise ValueError("at least one loss of this model with a weight above 0 in section loss")
         for name in ("classification", "regression"):

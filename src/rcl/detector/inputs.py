@@ -1,8 +1,9 @@
-"""What a detector can be given: videos, packs and feature files, one job for each video."""
+"""The videos in what a detector is given: videos, packs and feature files."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -14,8 +15,9 @@ from rcl.data.features import Features, open_features
 from rcl.data.formats.load import load_annotations
 from rcl.data.pack import find_annotations, find_features, is_pack
 from rcl.data.segments import Timeline
-from rcl.detector.localizer import Localizer, Progress
-from rcl.system.errors import InputError
+from rcl.detector.localizer import Localizer
+from rcl.detector.prepare import rate_of_video
+from rcl.detector.progress import Progress
 from rcl.system.paths import is_dir
 from rcl.video.finding import find_videos
 
@@ -23,9 +25,10 @@ Prepared = tuple[Features, Timeline]
 
 
 class Job(NamedTuple):
-    """A video to detect in: its name, how a detector reads it, and the files that its features depend on. Picklable.
+    """A video to detect in. Picklable.
 
-    ``read (localizer, progress=None)``; see ``Localizer.prepare``.
+    ``video``: its name; ``read (localizer, progress=None)``: reads and prepares its features, see
+    ``Localizer.prepare``; ``files``: the files that the features depend on.
     """
 
     video: str
@@ -34,10 +37,18 @@ class Job(NamedTuple):
 
 
 def jobs_of(path: Path, localizer: Localizer, subset: str | None, layout: str, rate: float | None) -> list[Job]:
-    """A job for every video of an input: a pack, videos or a folder of them, a feature file of one or many.
+    """A job for every video of an input.
+
+    Args:
+        path: a pack, a video, a folder of videos, or a feature file of one or many videos.
+        localizer: the detector.
+        subset: of a pack; ``None`` for all.
+        layout: of feature files.
+        rate: of feature files, in snippets per second; ``None`` if the checkpoint or the pack states it.
 
     Raises:
-        InputError: there is no such input, a pack is damaged, or the backbone that videos need cannot be had.
+        InputError: there is no such input, a pack is damaged, a rate is given for videos, or the backbone for videos is
+            unavailable.
     """
     if path.suffix.lower() in (".h5", ".hdf5", ".npz"):
         store = FeatureStore(path, layout=layout)
@@ -49,10 +60,9 @@ def jobs_of(path: Path, localizer: Localizer, subset: str | None, layout: str, r
         return _of_pack(path, localizer, subset, layout, rate)
     videos, _ = find_videos([path])
     if rate is not None:
-        fix = "leave it out for videos"
-        raise InputError("--snippets-per-second", expected="feature files", found=str(path), fix=fix)
+        raise rate_of_video("--snippets-per-second", path)
     if localizer.extractor:
-        localizer.extractor.backbone()  # before the first video: if it cannot be had, none can be used
+        localizer.extractor.backbone()  # an unavailable backbone fails before the first video
     return [Job(name, partial(_read_video, file.absolute(), name), (file,)) for name, file in videos.items()]
 
 
@@ -64,18 +74,18 @@ def _of_pack(path: Path, localizer: Localizer, subset: str | None, layout: str, 
     path = path.absolute()
     annotations = load_annotations(find_annotations(path))
     store = FeatureStore(find_features(path), layout=layout, channels=localizer.in_channels)
+    rate = rate or localizer.preparation.snippets_per_second
     dataset = VideoDataset(
         annotations.subset(subset) if subset else annotations,
         store,
         labels=(),
-        snippets_per_second=rate or localizer.declared_rate,
-        resize=localizer.resize,  # for the timeline; the localizer resizes and scales what is read
+        preparation=replace(localizer.preparation, snippets_per_second=rate),
     )
     return [
-        # A video without features is told when its turn comes.
         Job(
             video.name,
             partial(_read_packed, dataset, index),
+            # A video without features fails in its turn, not here.
             (find_annotations(path), *([store.file(video.name)] if video.name in store else [])),
         )
         for index, video in enumerate(dataset.videos)

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
-from pydantic import (
-    ValidationError,
-)
+from pydantic import ValidationError
 
 from rcl.detector.config import Config
-from rcl.detector.model_config import BMNEncoderConfig, GTADEncoderConfig, TemporalEncoderConfig
+from rcl.detector.heads import HeadConfig
+from rcl.detector.model_config import encoder_config
+from rcl.detector.old_layout import switch_head, upgrade_layout
 from rcl.system.errors import InputError, shown
 
 
-def parse_config(values: dict[str, Any], *, where: str) -> Config:
+def parse_config(values: dict[str, Any], *, where: str, lenient: bool = False) -> Config:
     """Check plain values against the schema.
+
+    Args:
+        values: of YAML or of a checkpoint, in the present layout or an earlier one.
+        where: the file, for messages.
+        lenient: ignore options of heads that the configuration does not use, as earlier versions did.
 
     Raises:
         InputError: names the key, what it should be and what was found.
     """
+    values = upgrade_layout(values, lenient=lenient)
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise explain(error, where) from None
+        raise _explain(error, values, where) from None
 
 
 def load_config(path: Path | str, overrides: list[str] | None = None) -> Config:
@@ -81,10 +87,12 @@ def _override(values: dict[str, Any], override: str) -> None:
                 f"override {override!r}", expected="a section", found=f"the value {shown(values)} at {section}", fix=fix
             )
     try:
-        # YAML 1.1 reads 1e-3 as text; a number is a number to whoever types it.
-        values[last] = yaml.safe_load(text)
+        value = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError):
-        values[last] = text
+        value = text
+    if key == "model.head" and isinstance(value, str) and isinstance(values.get(last), dict):
+        value = switch_head(values[last], value)
+    values[last] = value
 
 
 _EXPECTED = {
@@ -96,38 +104,46 @@ _EXPECTED = {
 """What Pydantic says in terms of Python, in ours."""
 
 
-def explain(error: ValidationError, where: str) -> InputError:
+def _explain(error: ValidationError, values: dict[str, Any], where: str) -> InputError:
+    """The first problem that Pydantic found, as an error of ours that also counts the others."""
     problems = error.errors()
     first = problems[0]
-    # Pydantic puts the chosen member of a union into the path; no such key stands in the file.
-    location = [part for i, part in enumerate(first["loc"]) if i == 0 or first["loc"][i - 1] not in ("encoder", "ema")]
-    key = ".".join(map(str, location))
+    keys = [part for i, part in enumerate(first["loc"]) if i == 0 or first["loc"][i - 1] not in _TAGGED]
+    key = ".".join(map(str, keys))
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    if first["type"] == "extra_forbidden":
-        known = ", ".join(sorted(_known_keys(first["loc"])))
+    kind, context = first["type"], first.get("ctx", {})
+    if kind == "extra_forbidden":
+        known = ", ".join(sorted(_known_keys(first["loc"], values)))
+        found = "an unknown key" + more
+        return InputError(f"{where}, {key}", expected=f"one of {known}", found=found, fix="correct or remove it")
+    if kind == "no_encoder":
         return InputError(
-            f"{where}, {key}", expected=f"one of {known}", found="an unknown key" + more, fix="correct or remove it"
+            f"{where}, {key}.name", expected=context["expected"], found=context["found"] + more, fix=context["fix"]
         )
-    found: Any = first["input"] if first["type"] != "value_error" else "another combination"
+    found = first["input"] if kind != "value_error" else "another combination"
     expected = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if first["type"] == "union_tag_invalid":
-        key, found, expected = f"{key}.name", first["ctx"]["tag"], f"one of {first['ctx']['expected_tags']}"
+    if kind == "union_tag_invalid":
+        key, found, expected = f"{key}.name", context["tag"], f"one of {context['expected_tags']}"
     return InputError(
         f"{where}, {key or 'configuration'}",
-        expected=_EXPECTED.get(first["type"], expected),
+        expected=_EXPECTED.get(kind, expected),
         found=shown(found, 80) + more,
         fix="correct the value",
     )
 
 
-_ENCODERS = {"temporal": TemporalEncoderConfig, "bmn": BMNEncoderConfig, "gtad": GTADEncoderConfig}
+_TAGGED = ("head", "ema")
+"""Keys whose value is one of several types: Pydantic puts the type that it chose behind them, which no file holds."""
 
 
-def _known_keys(location: tuple[Any, ...]) -> list[str]:
+def _known_keys(location: tuple[Any, ...], values: dict[str, Any]) -> list[str]:
+    """The keys of the section that a location leads into."""
     section: Any = Config
-    for part in location[:-1]:
-        if part in _ENCODERS:
-            section = _ENCODERS[part]
-        elif part != "encoder":
+    for part, parent in zip(location[:-1], (None, *location), strict=False):
+        if part == "encoder":
+            section = encoder_config(values["model"]["encoder"].get("name", "temporal"))
+        elif parent == "head":
+            section = next(kind for kind in get_args(HeadConfig) if kind.model_fields["name"].default == part)
+        elif part != "head":
             section = section.model_fields[part].annotation
     return list(section.model_fields)

@@ -1,126 +1,82 @@
-"""The section ``model`` of the configuration."""
+"""The section ``model`` of the configuration: an encoder and a head, each with its own options."""
 
 from __future__ import annotations
 
+import inspect
+from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PositiveFloat,
-    PositiveInt,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, SerializeAsAny, create_model
+from pydantic_core import PydanticCustomError
 
-Share = Annotated[float, Field(ge=0, lt=1)]
-Weight = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=0)]
+from rcl.detector.heads import ContinuousHeadConfig, HeadConfig
+from rcl.models import bmn, gtad, temporal  # noqa: F401, each registers its encoder
+from rcl.models.encoders import Encoder, find_encoder
+from rcl.system.errors import Defect
+from rcl.system.options import Section
 
 
-class Section(BaseModel):
-    """A part of the configuration; an unknown key is an error."""
+class EncoderConfig(Section):
+    """An encoder and its options, which are the keyword arguments of its constructor."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
+    name: str
 
+    def build(self, in_channels: int) -> Encoder:
+        """The encoder, with new weights, for features of ``in_channels``.
 
-class TemporalEncoderConfig(Section):
-    """Dilated convolutions for whole videos."""
-
-    name: Literal["temporal"] = "temporal"
-    channels: PositiveInt = 128
-    """Width of every layer."""
-    layers: PositiveInt = 9
-    """Layer i has dilation 2^i, so that L layers see 2^(L+1) − 1 snippets."""
-    dropout: Share = 0.1
-    """Inside every layer."""
-    input_dropout: Share = 0.1
-    """Share of the feature channels that is dropped, one draw per video and step."""
-    boundaries: bool = False
-    """Add a boundary head, as BMN has it."""
+        Raises:
+            InputError: the encoder refuses its options.
+        """
+        return find_encoder(self.name)(in_channels, **self.model_dump(exclude={"name"}))
 
 
-class BMNEncoderConfig(Section):
-    """The convolutions of BMN, for sequences of a fixed length."""
+@cache
+def encoder_config(name: str) -> type[EncoderConfig]:
+    """The section of an encoder: types and defaults are those of its constructor, after ``in_channels``.
 
-    name: Literal["bmn"] = "bmn"
-    channels: PositiveInt = 256
-    """Width of every layer."""
-    groups: PositiveInt = 4
-    """Groups of the base and boundary convolutions."""
-    proposal_channels: PositiveInt | None = None
-    """Width of the last layer, where it is another one (128 in OpenTAD)."""
+    Raises:
+        Defect: there is no such encoder.
+    """
+    encoder = find_encoder(name)
+    _, *parameters = inspect.signature(encoder, eval_str=True).parameters.values()
+    fields: dict[str, Any] = {
+        parameter.name: (parameter.annotation, ... if parameter.default is parameter.empty else parameter.default)
+        for parameter in parameters
+    }
+    fields["name"] = (Literal[name], name)
+    return create_model(f"{encoder.__name__}Config", __base__=EncoderConfig, **fields)
 
 
-class GTADEncoderConfig(Section):
-    """The graph convolutions of G-TAD, for sequences of a fixed length."""
+def _parse_encoder(value: Any) -> Any:
+    """The section of the encoder that a mapping names; without a name, that of the default encoder."""
+    if not isinstance(value, dict):
+        return value
+    try:
+        section = encoder_config(str(value.get("name", "temporal")))
+    except Defect as defect:
+        context = {"expected": defect.expected, "found": defect.found, "fix": defect.fix}
+        raise PydanticCustomError("no_encoder", "{expected}", context) from None
+    return section.model_validate(value)
 
-    name: Literal["gtad"] = "gtad"
-    channels: PositiveInt = 256
-    """Width of every layer; a multiple of groups."""
-    groups: PositiveInt = 4
-    """Groups of the first convolution."""
-    neighbours: PositiveInt = 3
-    """k, nearest snippets in feature space."""
-    inner_bins: PositiveInt = 32
-    """Of its look-up along the segment (16 on THUMOS14)."""
-    context_bins: PositiveInt = 4
-    """Of its look-up of the neighbours' means (16 on THUMOS14)."""
+
+def _name_alone(value: Any) -> Any:
+    """``head: grid`` is short for ``head: {name: grid}``, and a head without a name is the default one."""
+    if isinstance(value, str):
+        return {"name": value}
+    return {"name": "continuous", **value} if isinstance(value, dict) else value
 
 
 class ModelConfig(Section):
-    """The encoder and the function on top of it."""
+    """The network: an encoder, a head on top of it, and whether it scores labels."""
 
-    encoder: Annotated[TemporalEncoderConfig | BMNEncoderConfig | GTADEncoderConfig, Field(discriminator="name")] = (
-        TemporalEncoderConfig()
+    encoder: Annotated[SerializeAsAny[EncoderConfig], BeforeValidator(_parse_encoder)] = Field(
+        default_factory=lambda: encoder_config("temporal")()  # type: ignore[call-arg]
     )
-    head: Literal["continuous", "grid", "anchors", "points"] = "continuous"
-    """``continuous``: a function of any segment, as in RCL; ``grid``: a map of all segments of whole snippets;
-    ``anchors``: some lengths at every snippet; ``points``: centre and length of the action that a snippet lies in."""
-    conditioned: bool = True
-    """With ``continuous``: the function is told the coordinates of the segment."""
-    map_channels: PositiveInt = 128
-    """With ``grid``: width of the map."""
-    map_kernel: Literal[1, 3] = 3
-    """With ``grid``: size of the convolutions over the map."""
-    map_rows: Literal["durations", "starts"] = "durations"
-    """With ``grid``: what the rows of the map are; ``starts`` as in the BMN code of JJBOY, whose weights need it."""
-    map_finer: PositiveInt = 1
-    """With ``grid``: enlarge the map of scores so many times, by linear interpolation."""
-    lengths: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-    """With ``anchors``: their lengths, in snippets; ``points`` start with the geometric mean of them."""
-    longest: PositiveInt | None = None
-    """With a ``grid`` (head or anchors) or ``pairs``: D, the longest segment, in snippets; null: the whole video."""
-    points: PositiveInt = 16
-    """P, points along an anchor at which the features are looked up."""
-    subpoints: PositiveInt = 1
-    """Samples whose mean a point is."""
-    context: Weight = 0.25
-    """How far the points reach beyond each end, in lengths of the segment."""
-    convention: Literal["centered", "bmn"] = "centered"
-    """Where the points lie; ``bmn`` as in the public BMN code. See ``rcl.models.alignment``."""
-    channels: PositiveInt = 128
-    """Width of what is known of an anchor, and of the hidden state."""
-    dropout: Share = 0.1
-    """On what is known of an anchor."""
+    """``temporal``, ``bmn``, ``gtad``, or ``package.module:Class``."""
+    head: Annotated[
+        Annotated[HeadConfig, Field(discriminator="name")],
+        BeforeValidator(_name_alone),
+    ] = ContinuousHeadConfig()
+    """``continuous``, ``grid``, ``anchors`` or ``points``."""
     labels: Literal["joint", "none"] = "joint"
-    """``joint``: a label head on every anchor; ``none``: proposals."""
-    steps: PositiveInt = 3
-    """M, the number of refinement steps; 1 is continuous anchoring alone."""
-    arrived: Annotated[float, Field(gt=0, le=1)] = 0.6
-    """tIoU of a segment with the next one from which on it stays where it is."""
-    jitter: Weight = 0.2
-    """Error of the moved segments in training, in lengths of the segment."""
-
-    @model_validator(mode="after")
-    def _others_have_one_step(self) -> ModelConfig:
-        if self.head != "continuous" and self.steps > 1:
-            raise ValueError(f"steps=1 with head={self.head}, which has nothing to refine")
-        return self
-
-    @field_validator("encoder", mode="before")
-    @classmethod
-    def _default_encoder(cls, value: Any) -> Any:
-        """Without a name it is the default encoder, so that ``model.encoder.channels=64`` is enough."""
-        return {"name": "temporal", **value} if isinstance(value, dict) else value
+    """``joint``: label scores for every segment; ``none``: proposals."""

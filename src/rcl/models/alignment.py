@@ -198,8 +198,48 @@ def _table_rows(cells: Tensor, points: int, length: int) -> Tensor:
     return cells + ((point * batch + video) * length)[:, None]
 
 
-class SegmentAlignment(nn.Module):
-    """Features along continuous segments, convolved over the points: ``(B, C, T), (B, K, 2) → (B, K, O)``.
+class Alignment(nn.Module):
+    """A look-up of segments in a sequence, ``(B, C, T), (B, K, 2) → (B, K, O)``: projected once, then sampled.
+
+    Args:
+        weight: ``(O, C, P)``.
+        context: how far it reaches beyond each end, in lengths of the segment.
+        convention: where its samples lie.
+
+    Attributes:
+        empty_segment: what the cells of a grid that stand for no segment look up; ``None``: they have zero features.
+    """
+
+    empty_segment: tuple[float, float] | None = None
+
+    def __init__(self, weight: Tensor, *, context: float, convention: Convention) -> None:
+        super().__init__()
+        self.context, self.convention = context, convention
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(torch.empty(len(weight)))  # (O)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the weights as torch's convolutions do, with a fan-in of ``C·P``."""
+        bound = 1 / math.sqrt(self.weight[0].numel())
+        nn.init.uniform_(self.weight, -bound, bound)
+        nn.init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, features: Tensor, segments: Tensor) -> Tensor:
+        """Look up ``segments (B, K, 2)``, any real values in snippet time, in ``features (B, C, T)``: ``(B, K, O)``."""
+        return self.sample(self.project(features), segments)
+
+    def project(self, features: Tensor) -> Projected:
+        """Project ``features (B, C, T)`` once, to sample them at several sets of segments."""
+        raise NotImplementedError
+
+    def sample(self, projected: Projected, segments: Tensor) -> Tensor:
+        """Look up ``segments (B, K, 2)`` in a projected sequence: ``(B, K, O)``."""
+        raise NotImplementedError
+
+
+class SegmentAlignment(Alignment):
+    """Features along continuous segments, convolved over the points.
 
     Args:
         in_channels: ``C``.
@@ -220,32 +260,12 @@ class SegmentAlignment(nn.Module):
         context: float = 0.25,
         convention: Convention = "centered",
     ) -> None:
-        super().__init__()
         if convention not in ("centered", "bmn"):
             raise ValueError(f"convention must be 'centered' or 'bmn', not {convention!r}")
-        self.subpoints, self.context, self.convention = subpoints, context, convention
         # (O, C, P), but laid out in memory as (P, C, O): as the projection reads it.
-        self.weight = nn.Parameter(torch.empty(points, in_channels, out_channels).permute(2, 1, 0))
-        self.bias = nn.Parameter(torch.empty(out_channels))  # (O)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw the weights as ``nn.Conv1d`` does, with a fan-in of ``C·P``."""
-        bound = 1 / math.sqrt(self.weight[0].numel())
-        nn.init.uniform_(self.weight, -bound, bound)
-        nn.init.uniform_(self.bias, -bound, bound)
-
-    def forward(self, features: Tensor, segments: Tensor) -> Tensor:
-        """Look up segments.
-
-        Args:
-            features: ``(B, C, T)``.
-            segments: ``(B, K, 2)`` in snippet time, any real values.
-
-        Returns:
-            ``(B, K, O)``.
-        """
-        return self.sample(self.project(features), segments)
+        weight = torch.empty(points, in_channels, out_channels).permute(2, 1, 0)
+        super().__init__(weight, context=context, convention=convention)
+        self.subpoints = subpoints
 
     def project(self, features: Tensor) -> Projected:
         """Project ``features (B, C, T)`` once, to sample them at several sets of segments."""

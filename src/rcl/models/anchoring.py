@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from rcl.data.segments import length
-from rcl.models.alignment import SegmentAlignment
+from rcl.models.alignment import Alignment
 from rcl.models.encoding import Encoding, ProjectedEncoding
-from rcl.models.graph_alignment import GraphAlignment
 from rcl.models.predictions import AnchorScores
 
 
@@ -39,7 +38,7 @@ class AnchorEmbedding(nn.Module):
 
     def __init__(
         self,
-        alignment: SegmentAlignment | GraphAlignment,
+        alignment: Alignment,
         *,
         channels: int,
         conditioned: bool = True,

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from rcl.data.segments import length
+from rcl.models.detector import Detector
+from rcl.models.encoders import Encoder
 from rcl.models.predictions import AnchorScores, Predictions
 
 
@@ -64,7 +66,7 @@ class LocationHead(nn.Module):
         return answers.unflatten(2, (self.hypotheses, -1)).transpose(1, 2)
 
 
-class LocationDetector(nn.Module):
+class LocationDetector(Detector):
     """What multi-scale anchors and points have in common: one pass over the video, then queries read from it.
 
     Args:
@@ -73,19 +75,12 @@ class LocationDetector(nn.Module):
         lengths: of the hypotheses of a snippet, whose centre is that of the snippet; in snippets.
     """
 
-    steps = 1
-    refinement: None = None
     lengths: Tensor
 
-    def __init__(self, encoder: nn.Module, head: LocationHead, *, lengths: Sequence[float]) -> None:
-        super().__init__()
-        self.encoder = encoder
+    def __init__(self, encoder: Encoder, head: LocationHead, *, lengths: Sequence[float]) -> None:
+        super().__init__(encoder)
         self.head = head
         self.register_buffer("lengths", torch.tensor(lengths), persistent=False)  # (S,), a part of the configuration
-
-    def forward(self, features: Tensor, mask: Tensor, anchors: Tensor) -> Predictions:
-        """Ask ``features (B, C, T)``, of which ``mask (B, T)`` exist, about ``anchors (B, K, 2)`` in snippet time."""
-        return self.query(self.encode(features, mask), anchors)
 
     def encode(self, features: Tensor, mask: Tensor) -> LocationEncoding:
         """Score all hypotheses of ``features (B, C, T)``, of which ``mask (B, T)`` exist."""
@@ -129,7 +124,7 @@ class PointDetector(LocationDetector):
         typical: the length that an untrained network answers with, in snippets.
     """
 
-    def __init__(self, encoder: nn.Module, head: LocationHead, *, typical: float) -> None:
+    def __init__(self, encoder: Encoder, head: LocationHead, *, typical: float) -> None:
         super().__init__(encoder, head, lengths=(1.0,))
         self.typical = typical
 

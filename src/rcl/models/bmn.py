@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import torch
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from rcl.models.boundaries import boundary_layers
+from rcl.models.encoders import Encoder, check_groups
 from rcl.models.encoding import Encoding
 
 
-class BMNEncoder(nn.Module):
+class BMNEncoder(Encoder, name="bmn"):
     """BMN's base module, its temporal evaluation module (the boundary head) and the first layer of its proposal branch.
 
     Args:
@@ -20,9 +22,15 @@ class BMNEncoder(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, *, channels: int = 256, groups: int = 4, proposal_channels: int | None = None
+        self,
+        in_channels: int,
+        *,
+        channels: PositiveInt = 256,
+        groups: PositiveInt = 4,
+        proposal_channels: PositiveInt | None = None,
     ) -> None:
         super().__init__()
+        check_groups(groups, in_channels, channels)
         self.channels = proposal_channels or channels
         self.receptive_field = 7  # snippets: three convolutions of three
         self.base = nn.Sequential(

@@ -50,8 +50,8 @@ class Decoder:
         min_score: a detection with a lower score is dropped.
     """
 
-    classification_power: float = 1.0
-    regression_power: float = 1.0
+    classification_power: float = 0.0
+    regression_power: float = 0.5
     boundary_power: float = 0.0
     boundary_peaks: bool = False
     method: SoftNMSMethod | Literal["none"] = "gaussian"
@@ -59,7 +59,7 @@ class Decoder:
     threshold: float = 0.0
     candidates: int = 3000
     top: int = 200
-    min_score: float = 0.0
+    min_score: float = 1e-4
 
     def __call__(self, predictions: Predictions, *, end: float, minimum_length: float) -> Decoded:
         """Decode the predictions for one video: see :meth:`select` and :meth:`suppress`."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from rcl.models.alignment import Projected, project
+from rcl.models.alignment import Alignment, Projected, project
 from rcl.models.table_sums import BagSums
 
 _ANCHORS = 256  # segments whose samples are placed at a time, in a core's cache
 
 
-class GraphAlignment(nn.Module):
+class GraphAlignment(Alignment):
     """SGAlign and the 1×1 convolution after it, ``(B, 2·C, T), (B, K, 2) → (B, K, O)``, projected before sampled.
 
     The first half of the channels is averaged in ``inner_bins`` bins along the segment, the second half, the
@@ -35,6 +34,8 @@ class GraphAlignment(nn.Module):
         context: how far the window reaches beyond each end, as a share of the length; a half in G-TAD.
     """
 
+    empty_segment = (0.0, -1.0)
+
     def __init__(
         self,
         in_channels: int,
@@ -44,23 +45,10 @@ class GraphAlignment(nn.Module):
         context_bins: int = 4,
         context: float = 0.5,
     ) -> None:
-        super().__init__()
-        self.bins, self.context = (inner_bins, context_bins), context
         # (O, C, P), inner bins first, but laid out in memory as (P, C, O): as the projection reads it.
-        weight = torch.empty(inner_bins + context_bins, in_channels // 2, out_channels)
-        self.weight = nn.Parameter(weight.permute(2, 1, 0))
-        self.bias = nn.Parameter(torch.empty(out_channels))  # (O)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw the weights as ``nn.Conv2d`` does, with a fan-in of ``C·P``."""
-        bound = 1 / math.sqrt(self.weight[0].numel())
-        nn.init.uniform_(self.weight, -bound, bound)
-        nn.init.uniform_(self.bias, -bound, bound)
-
-    def forward(self, features: Tensor, segments: Tensor) -> Tensor:
-        """Look up ``segments (B, K, 2)``, any real values, in ``features (B, 2·C, T)``: ``(B, K, O)``."""
-        return self.sample(self.project(features), segments)
+        weight = torch.empty(inner_bins + context_bins, in_channels // 2, out_channels).permute(2, 1, 0)
+        super().__init__(weight, context=context, convention="bmn")
+        self.bins = (inner_bins, context_bins)
 
     def project(self, features: Tensor) -> Projected:
         """Project ``features (B, 2·C, T)`` once, to sample them at several sets of segments."""

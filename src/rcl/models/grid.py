@@ -7,8 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rcl.models.alignment import SegmentAlignment
-from rcl.models.graph_alignment import GraphAlignment
+from rcl.models.alignment import Alignment
+from rcl.models.detector import Detector
+from rcl.models.encoders import Encoder
 from rcl.models.grid_cells import Cells
 from rcl.models.predictions import AnchorScores, Predictions
 
@@ -59,7 +60,7 @@ class GridHead(nn.Module):
         return self.scores(x)
 
 
-class GridDetector(nn.Module):
+class GridDetector(Detector):
     """BMN (Lin et al., ICCV 2019), and G-TAD (Xu et al., CVPR 2020) with its own encoder and alignment.
 
     It is used like :class:`rcl.models.rcl.RCL`, of which it is the published predecessor: an anchor gets the scores of
@@ -73,28 +74,20 @@ class GridDetector(nn.Module):
         finer: the map of scores is enlarged so many times, by linear interpolation (paper, Table 4).
     """
 
-    steps = 1
-    refinement: None = None
-
     def __init__(
         self,
-        encoder: nn.Module,
-        alignment: SegmentAlignment | GraphAlignment,
+        encoder: Encoder,
+        alignment: Alignment,
         head: GridHead,
         *,
         cells: Cells | None = None,
         finer: int = 1,
     ) -> None:
-        super().__init__()
-        self.encoder = encoder
+        super().__init__(encoder)
         self.alignment = alignment
         self.head = head
         self.cells = cells or Cells()
         self.finer = finer
-
-    def forward(self, features: Tensor, mask: Tensor, anchors: Tensor) -> Predictions:
-        """Ask ``features (B, C, T)``, of which ``mask (B, T)`` exist, about ``anchors (B, K, 2)`` in snippet time."""
-        return self.query(self.encode(features, mask), anchors)
 
     def encode(self, features: Tensor, mask: Tensor) -> GridEncoding:
         """Compute the map of ``features (B, C, T)``, of which ``mask (B, T)`` exist.
@@ -144,10 +137,11 @@ class GridDetector(nn.Module):
         parts = [
             self.head.embed(self.alignment.sample(projected, part)) for part in asked.split(CELLS_PER_LOOKUP, dim=1)
         ]
-        if self.cells.empty is None:
+        if self.alignment.empty_segment is None:
             empty = self.alignment.bias[None, None]  # (1, 1, O)
         else:
-            empty = self.alignment.sample(projected, asked.new_tensor(self.cells.empty).expand(len(features), 1, -1))
+            segment = asked.new_tensor(self.alignment.empty_segment)
+            empty = self.alignment.sample(projected, segment.expand(len(features), 1, -1))
         return torch.cat(parts, dim=1), self.head.embed(empty)
 
     def query(self, encoding: GridEncoding, anchors: Tensor, *, steps: int | None = None) -> Predictions:

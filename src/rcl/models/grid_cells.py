@@ -27,14 +27,11 @@ class Cells:
         longest: D, the number of durations; ``None``: as many as there are snippets.
         last: the alignment is asked about ``[s, s + d + last]``. In convention ``bmn`` 0 samples as most public BMN
             code does (and G-TAD), 1 as that of JJBOY; in ``centered`` 1 is the segment itself.
-        empty: the segment that is looked up for the cells that stand for none, as G-TAD does; ``None``: they hold what
-            zero features give, as in BMN.
     """
 
     rows: Literal["durations", "starts"] = "durations"
     longest: int | None = None
     last: float = 0.0
-    empty: tuple[float, float] | None = None
 
     def shape(self, snippets: int) -> tuple[int, int]:
         """Rows and columns of the map of ``T`` snippets.

@@ -6,10 +6,14 @@ import math
 from typing import NamedTuple
 
 import torch
+from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rcl.models.alignment import Convention
+from rcl.models.encoders import Encoder, check_groups
 from rcl.models.encoding import Encoding
+from rcl.models.graph_alignment import GraphAlignment
 
 _QUERIES = 1024  # snippets whose distances to all others are in memory at a time
 
@@ -97,7 +101,7 @@ class GCNeXt(nn.Module):
         return functional.relu(temporal + x + semantic) * exists
 
 
-class GTADEncoder(nn.Module):
+class GTADEncoder(Encoder, name="gtad"):
     """G-TAD's backbone and node classifier; to every snippet it appends the mean of its nearest neighbours' features.
 
     The neighbours of a layer are those of its own input, those of the means are found in the final features. A
@@ -109,6 +113,8 @@ class GTADEncoder(nn.Module):
         channels: width of every layer, and half of the width of the encoding; 256 in G-TAD.
         groups: groups of the first convolution; 4 in G-TAD.
         neighbours: k; 3 in G-TAD.
+        inner_bins: of its look-up, along the segment; 16 on THUMOS14.
+        context_bins: of its look-up, of the neighbours' means; 16 on THUMOS14.
         width: inner width of a GCNeXt block; 128 in G-TAD.
         inner_groups: groups inside a GCNeXt block; 32 in G-TAD.
     """
@@ -117,13 +123,17 @@ class GTADEncoder(nn.Module):
         self,
         in_channels: int,
         *,
-        channels: int = 256,
-        groups: int = 4,
-        neighbours: int = 3,
-        width: int = 128,
-        inner_groups: int = 32,
+        channels: PositiveInt = 256,
+        groups: PositiveInt = 4,
+        neighbours: PositiveInt = 3,
+        inner_bins: PositiveInt = 32,
+        context_bins: PositiveInt = 4,
+        width: PositiveInt = 128,
+        inner_groups: PositiveInt = 32,
     ) -> None:
         super().__init__()
+        check_groups(groups, in_channels, channels)
+        self.bins = {"inner_bins": inner_bins, "context_bins": context_bins}
         self.channels = 2 * channels
         self.neighbours = neighbours
         self.embed = nn.Conv1d(in_channels, channels, 3, padding=1, groups=groups)
@@ -143,3 +153,9 @@ class GTADEncoder(nn.Module):
         x = self.final(x, mask, graph)
         means = neighbour_means(x, nearest(x, mask, self.neighbours)) * exists
         return Encoding(torch.cat((x, means), dim=1), mask, torch.cat((start, end), dim=1))
+
+    def alignment(
+        self, out_channels: int, *, points: int, subpoints: int, context: float, convention: Convention
+    ) -> GraphAlignment:
+        """SGAlign, which has bins in place of points and a convention of its own."""
+        return GraphAlignment(self.channels, out_channels, context=context, **self.bins)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from rcl.models.alignment import SegmentAlignment
 from rcl.models.bmn import BMNEncoder
-from rcl.models.graph_alignment import GraphAlignment
 from rcl.models.grid import GridDetector, GridHead
 from rcl.models.grid_cells import Cells
 from rcl.models.gtad import GTADEncoder
@@ -55,7 +54,7 @@ def gtad(
         num_labels: L, joint label scores; 0 for proposals.
         longest: D, the number of durations; 64 on THUMOS14.
     """
-    encoder = GTADEncoder(in_channels, channels=channels)
-    alignment = GraphAlignment(encoder.channels, 512, inner_bins=inner_bins, context_bins=context_bins)
-    cells = Cells(longest=longest, empty=(0.0, -1.0))
-    return GridDetector(encoder, alignment, GridHead(512, kernel=kernel, num_labels=num_labels), cells=cells)
+    encoder = GTADEncoder(in_channels, channels=channels, inner_bins=inner_bins, context_bins=context_bins)
+    alignment = encoder.alignment(512, points=1, subpoints=1, context=0.5, convention="bmn")
+    head = GridHead(512, kernel=kernel, num_labels=num_labels)
+    return GridDetector(encoder, alignment, head, cells=Cells(longest=longest))

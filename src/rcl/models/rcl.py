@@ -6,12 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from rcl.models.anchoring import AnchorEmbedding, Readout
+from rcl.models.detector import Detector, Sight
+from rcl.models.encoders import Encoder
 from rcl.models.encoding import ProjectedEncoding
 from rcl.models.predictions import AnchorScores, Predictions
 from rcl.models.refinement import Movement, RecurrentRefinement
 
 
-class RCL(nn.Module):
+class RCL(Detector):
     """The continuous function ``G(F; x)`` of paper eq. 4, evaluated M times while the segments move (3.4).
 
     Args:
@@ -25,7 +27,7 @@ class RCL(nn.Module):
 
     def __init__(
         self,
-        encoder: nn.Module,
+        encoder: Encoder,
         embedding: AnchorEmbedding,
         readout: Readout,
         refinement: RecurrentRefinement | None,
@@ -33,23 +35,23 @@ class RCL(nn.Module):
         *,
         steps: int,
     ) -> None:
-        super().__init__()
-        self.encoder = encoder
+        super().__init__(encoder, steps=steps)
         self.embedding = embedding
         self.readout = readout
         self.refinement = refinement
         self.movement = movement
-        self.steps = steps
 
     @property
-    def radius(self) -> int | None:
-        """How many snippets beyond a look-up the answer depends on; ``None``: on all of the video."""
-        seen = getattr(self.encoder, "receptive_field", None)
-        return None if seen is None else seen // 2
+    def sight(self) -> Sight | None:
+        """How much of a video an answer depends on; ``None`` where the encoder sees all of it."""
+        seen = self.encoder.receptive_field
+        return None if seen is None else Sight(self.embedding.alignment.context, seen // 2)
 
-    def forward(self, features: Tensor, mask: Tensor, anchors: Tensor) -> Predictions:
-        """Ask ``features (B, C, T)``, of which ``mask (B, T)`` exist, about ``anchors (B, K, 2)`` in snippet time."""
-        return self.query(self.encode(features, mask), anchors)
+    def gradient_groups(self) -> list[list[nn.Parameter]]:
+        """The refinement, and the rest: refinement takes its look-ups as given, so its errors are its own."""
+        refinement = list(self.refinement.parameters()) if self.refinement else []
+        apart = {id(parameter) for parameter in refinement}
+        return [refinement, [parameter for parameter in self.parameters() if id(parameter) not in apart]]
 
     def encode(self, features: Tensor, mask: Tensor) -> ProjectedEncoding:
         """Encode ``features (B, C, T)``, of which ``mask (B, T)`` exist, for any number of queries."""

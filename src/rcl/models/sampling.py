@@ -21,7 +21,7 @@ class Anchors(NamedTuple):
     spacing: Tensor
 
 
-def grid(snippets: int, *, longest: int | None = None, finer: int = 1) -> Anchors:
+def grid(snippets: int, *, longest: float | None = None, finer: int = 1) -> Anchors:
     """All segments of up to ``longest`` whole snippets: the paper's regular grid, ``T (T + 1) / 2`` without a bound.
 
     Args:
@@ -116,7 +116,7 @@ class Row(NamedTuple):
         return math.ceil(min(start * (self.number - 1) / self.room, self.number))
 
 
-def pairs(snippets: int, *, longest: int | None = None) -> Anchors:
+def pairs(snippets: int, *, longest: float | None = None) -> Anchors:
     """The segments of up to ``longest`` snippets from the centre of a snippet to that of a later one (eq. 1)."""
     start, end = torch.triu_indices(snippets, snippets, offset=1)
     if longest is not None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import torch
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from rcl.models.boundaries import BoundaryHead
+from rcl.models.encoders import Encoder
 from rcl.models.encoding import Encoding
+from rcl.system.options import Share
 
 
 class SnippetNorm(nn.LayerNorm):
@@ -36,7 +39,7 @@ class DilatedResidual(nn.Module):
         return x + self.dropout(self.project(inner)) * mask
 
 
-class TemporalEncoder(nn.Module):
+class TemporalEncoder(Encoder, name="temporal"):
     """A stack of residual convolutions whose dilation doubles from layer to layer (Lea et al. 2017, van den Oord 2016).
 
     Args:
@@ -51,11 +54,11 @@ class TemporalEncoder(nn.Module):
     def __init__(
         self,
         in_channels: int,
-        channels: int,
         *,
-        layers: int,
-        dropout: float = 0.0,
-        input_dropout: float = 0.0,
+        channels: PositiveInt = 128,
+        layers: PositiveInt = 9,
+        dropout: Share = 0.1,
+        input_dropout: Share = 0.1,
         boundaries: bool = False,
     ) -> None:
         super().__init__()

@@ -1,13 +1,17 @@
-"""What the machine offers."""
+"""The cores, the accelerator and the threads that a program may use. Importing this module does not import torch."""
 
 from __future__ import annotations
 
-import ctypes
 import os
-from functools import cache
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
+
+SMALL_PARAMETERS = 2_000_000
+"""Below this a network uses one thread. The default network has 1.1 million; those of BMN and G-TAD have 5 million."""
 
 
 def usable_cores() -> int:
@@ -16,19 +20,39 @@ def usable_cores() -> int:
 
 
 def best_device() -> torch.device:
-    """The GPU where there is one."""
+    """A GPU if there is one, else the CPU."""
+    import torch
+
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def trim_heap() -> None:
-    """Give back what was freed, where the C library keeps it for later (glibc): else its heap frays over hours."""
-    if trim := _malloc_trim():
-        trim(0)
+def set_threads(count: int) -> None:
+    """Use so many threads for all networks, here and in processes that are started later, like ``OMP_NUM_THREADS``."""
+    import torch
+
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    torch.set_num_threads(count)
 
 
-@cache
-def _malloc_trim() -> Any:
+@contextmanager
+def threads_for(network: torch.nn.Module) -> Iterator[None]:
+    """Use one thread inside for a small network on the CPU, unless ``OMP_NUM_THREADS`` is set.
+
+    Threads of a small network meet after every few microseconds of work. On an idle machine two of them are hardly
+    faster than one. On a busy machine each meeting waits until the operating system runs them all, and training takes
+    several times as long (``benchmarks/threads.py``).
+    """
+    import torch
+
+    parameters = list(network.parameters())
+    on_cpu = all(parameter.device.type == "cpu" for parameter in parameters)
+    is_small = sum(parameter.numel() for parameter in parameters) < SMALL_PARAMETERS
+    if "OMP_NUM_THREADS" in os.environ or not (on_cpu and is_small):
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
-        return getattr(ctypes.CDLL(None), "malloc_trim", None)
-    except (OSError, TypeError):  # Windows has no such name for the program itself
-        return None
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,4 +1,4 @@
-"""Several processes that train one model: what they add up and hand each other. One process is its own whole."""
+"""What the processes of one training exchange. All functions also work in a training of one process."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ T = TypeVar("T")
 
 
 def processes() -> int:
-    """How many there are."""
+    """The number of processes."""
     return distributed.get_world_size() if _several() else 1
 
 
 def over_processes(*counts: Tensor) -> tuple[Tensor, ...]:
-    """Sums of counts over all processes, in one exchange; of one process the counts themselves.
+    """Sum counts over all processes, in one exchange.
 
-    All processes have to come here equally often and in the same order. No gradient goes through.
+    All processes have to call this equally often and in the same order. The sums carry no gradient.
 
     Args:
         counts: scalars of one type.
@@ -31,7 +31,7 @@ def over_processes(*counts: Tensor) -> tuple[Tensor, ...]:
 
 
 def gathered(value: T) -> list[T]:
-    """What every process has, in the order of their ranks, in every process."""
+    """The values of all processes, in the order of their ranks; every process gets all of them."""
     if not _several():
         return [value]
     values: list[T | None] = [None] * processes()

@@ -1,4 +1,4 @@
-"""Errors in what the user gave us: where, what was expected, what was found, what to do."""
+"""Errors in the user's input: where, what was expected, what was found, what to do."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from contextlib import contextmanager
 
 
 class InputError(ValueError):
-    """Something that the user gave us is wrong.
+    """Something is wrong with the user's input.
 
     The message is one sentence that says where, what was expected, what was found and what to do.
-    The command line prints it and exits with status 2; anything else that is raised is a fault of ours.
+    The command line prints it and exits with status 2; any other exception is a fault of the program.
 
     Args:
         where: the file, the video, the configuration key.
-        expected: what should have been there.
-        found: what was there instead.
-        fix: what the user can do about it, as an imperative without a full stop.
+        expected: what is expected there.
+        found: what was found instead.
+        fix: what the user can do about it, in the imperative, without a full stop.
     """
 
     def __init__(self, where: object, *, expected: str = "", found: str = "", fix: str = "") -> None:
@@ -37,7 +37,7 @@ class InputError(ValueError):
 
 
 class Defect(Exception):
-    """A defect of one value, found where the file and the video are not known; ``at`` adds the place."""
+    """A defect of one value, raised where the file or video is not known; ``at`` adds the place."""
 
     def __init__(self, *, expected: str, found: str, fix: str) -> None:
         super().__init__(f"expected {expected}, found {found}; {fix}")
@@ -83,7 +83,7 @@ class Problems:
             self.errors.append(defect.at(where))
 
     def raise_first(self) -> None:
-        """Raise the first error, if there is one, with the number of the others.
+        """Raise the first error, if any, with the number of the others.
 
         Raises:
             InputError: a defect was collected.
@@ -107,7 +107,7 @@ def _message_in(report: str) -> str:
 
 
 def raise_first(problems: Sequence[InputError]) -> None:
-    """Raise the first problem of a file, if there is one, with the number of the others."""
+    """Raise the first problem of a file, if any, with the number of the others."""
     if not problems:
         return
     first = problems[0]

@@ -1,4 +1,4 @@
-"""Places of files: on this machine, or in an object store that fsspec knows, such as ``s3://bucket/x``."""
+"""Paths of files on this machine, or in an object store that fsspec can read, such as ``s3://bucket/x``."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ log = logging.getLogger("rcl")
 
 
 class StorageError(InputError):
-    """An object store does not do what it is asked, so nobody knows what is there."""
+    """An object store cannot be used, so it is unknown which files it holds."""
 
 
 class Fingerprint(NamedTuple):
-    """What tells a file from a later version of it; ``modified_ns`` and ``etag`` are 0 and empty where nobody knows."""
+    """What distinguishes a file from a later version of it; ``modified_ns`` is 0 and ``etag`` empty if unknown."""
 
     bytes: int
     modified_ns: int
@@ -39,18 +39,18 @@ class Fingerprint(NamedTuple):
 
 
 def to_path(text: PathLike) -> Path:
-    """The path that a name or an address means.
+    """Turn a file name or an address into a path.
 
     Args:
-        text: a name on this machine; an address that fsspec knows, ``file://`` or of an object store, taken literally
-            (``%20`` is no blank); or a path, which stays as it is.
+        text: a file name on this machine; an address that fsspec can read, ``file://`` or of an object store, taken
+            literally (``%20`` is not decoded); or a path, which stays as it is.
 
     Returns:
-        A plain path for what is on this machine. For the rest a ``UPath`` of universal-pathlib, which has the methods
-        of a path but is none: ``is_remote`` tells them apart.
+        A ``pathlib`` path for files on this machine. For others a ``UPath`` of universal-pathlib, which has the methods
+        of a path but is not one for the operating system: ``is_remote`` tells them apart.
 
     Raises:
-        InputError: universal-pathlib is not installed, or nothing that reads such addresses.
+        InputError: universal-pathlib, or the package that reads such addresses, is not installed.
     """
     if not isinstance(text, str):
         return Path(text) if isinstance(text, os.PathLike) else text
@@ -78,42 +78,43 @@ def _remote_path(address: str, scheme: str) -> Path:
     except ImportError as error:
         plugin = getattr(error.__cause__, "name", None) or getattr(error, "name", None)
         fix = f"run pip install {plugin}" if plugin else "install it"
-        expected = f"what reads {scheme}:// ({plugin or describe_error(error)})"
+        expected = f"the package that reads {scheme}:// ({plugin or describe_error(error)})"
         raise InputError(address, expected=expected, found="no such package", fix=fix) from None
     except ValueError as error:
-        expected = "an address that fsspec knows, such as s3://BUCKET/NAME"
+        expected = "an address that fsspec can read, such as s3://BUCKET/NAME"
         raise InputError(address, expected=expected, found=describe_error(error), fix="correct it") from None
     return cast(Path, path)
 
 
 def is_address(text: str) -> bool:
-    """Whether ``to_path`` takes a text for an address."""
+    """Whether ``to_path`` would read a text as an address."""
     return _ADDRESS.match(text) is not None
 
 
 def is_remote(path: object) -> bool:
-    """Whether a path (not a text) is in an object store: then it is none that the operating system knows."""
+    """Whether a path (not a text) is in an object store, where the operating system cannot open it."""
     return hasattr(path, "fs") and not isinstance(path, os.PathLike)
 
 
-def _fs(path: Path) -> Any:
+def filesystem_of(path: Path) -> Any:
+    """The fsspec file system of a remote path."""
     return path.fs  # type: ignore[attr-defined]
 
 
-def _key(path: Path) -> str:
-    """The name that the store knows."""
+def key_of(path: Path) -> str:
+    """The name of a remote path within its store."""
     return path.path  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager
-def _asked(path: Path) -> Iterator[None]:
-    """Around a question to a store: whatever its library raises says that it cannot be used."""
+def store_errors(path: Path) -> Iterator[None]:
+    """Turn whatever the library of an object store raises inside into an ``InputError`` about ``path``."""
     try:
         yield
     except InputError:
         raise
     except FileNotFoundError:
-        raise InputError(path, expected="a file", found="no such file", fix="check the path") from None
+        raise InputError.missing(path) from None
     except Exception as error:  # each library has exceptions of its own
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             expected, found = f"room for a copy in {tempfile.gettempdir()}", error.strerror or "none"
@@ -124,11 +125,11 @@ def _asked(path: Path) -> Iterator[None]:
         ) from None
 
 
-# -- what there is -----------------------------------------------------------------------------------------------
+# -- queries -----------------------------------------------------------------------------------------------------
 
 
 def exists(path: Path) -> bool:
-    """Whether there is anything of this name; like all questions here, also where it is too long to be one.
+    """Whether a file or folder of this name exists; ``False``, as in all queries here, for names that are too long.
 
     Raises:
         InputError: the object store does not answer.
@@ -142,13 +143,13 @@ def is_file(path: Path) -> bool:
 
 
 def is_dir(path: Path) -> bool:
-    """Whether there is a folder of this name, in an object store something below it; see ``exists``."""
+    """Whether there is a folder of this name (in an object store: a file below it); see ``exists``."""
     return _kind(path) == "directory" if is_remote(path) else os.path.isdir(path)
 
 
 def _stat(path: Path) -> Any:
-    """What a store knows of a name; ``None`` if nothing."""
-    with _asked(path):
+    """What a store knows about a name; ``None`` if there is no such file."""
+    with store_errors(path):
         try:
             return path.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -161,14 +162,14 @@ def _kind(path: Path) -> str | None:
 
 
 def check_is_file(path: Path) -> None:
-    """Raise an ``InputError`` where ``path`` is missing or something other than a file, such as a folder or a pipe."""
+    """Raise an ``InputError`` if ``path`` is missing, or is not a file but a folder or a pipe."""
     if not is_file(path):
         found = "a folder" if is_dir(path) else "no such file"
         raise InputError(path, expected="a file", found=found, fix="check the path")
 
 
 def fingerprint(path: Path) -> Fingerprint | None:
-    """Size, time and, in stores that have one, tag of a file; ``None`` where there is none.
+    """Size, time and (in stores that have it) tag of a file; ``None`` if there is no such file.
 
     Raises:
         InputError: the object store does not answer.
@@ -188,24 +189,24 @@ def fingerprint(path: Path) -> Fingerprint | None:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """What lies directly in a folder, sorted; nothing where there is no such folder.
+    """The entries of a folder, sorted; empty if there is no such folder.
 
     Raises:
         InputError: the object store does not answer.
     """
     if not is_remote(folder):
         return sorted(folder.iterdir(), key=lambda path: path.name) if folder.is_dir() else []
-    with _asked(folder):
-        _fs(folder).invalidate_cache()  # other processes write, too
+    with store_errors(folder):
+        filesystem_of(folder).invalidate_cache()  # other processes write to it, too
         try:
-            found = _fs(folder).ls(_key(folder), detail=True)
+            found = filesystem_of(folder).ls(key_of(folder), detail=True)
         except (FileNotFoundError, NotADirectoryError):
             return []
     return sorted(_named(folder, [item["name"] for item in found if item["type"] == "file"]))
 
 
 def files_below(folder: Path) -> list[tuple[Path, PurePosixPath]]:
-    """All files below a folder, sorted, each with its name as seen from there.
+    """All files below a folder, sorted, each with its path relative to the folder.
 
     Raises:
         InputError: the object store does not answer.
@@ -213,21 +214,20 @@ def files_below(folder: Path) -> list[tuple[Path, PurePosixPath]]:
     if not is_remote(folder):
         files = [file for file in sorted(folder.rglob("*")) if file.is_file() or file.is_symlink()]
         return [(file, PurePosixPath(*file.relative_to(folder).parts)) for file in files]
-    with _asked(folder):
-        _fs(folder).invalidate_cache()
-        found = _fs(folder).find(_key(folder))  # one listing with sizes and times, not a question for every file
-    base = _key(folder).rstrip("/") + "/"
-    return [(file, PurePosixPath(_key(file).removeprefix(base))) for file in sorted(_named(folder, found))]
+    with store_errors(folder):
+        filesystem_of(folder).invalidate_cache()
+        found = filesystem_of(folder).find(
+            key_of(folder)
+        )  # one listing with sizes and times instead of a query per file
+    base = key_of(folder).rstrip("/") + "/"
+    return [(file, PurePosixPath(key_of(file).removeprefix(base))) for file in sorted(_named(folder, found))]
 
 
 def _named(folder: Path, names: list[str]) -> Iterator[Path]:
     """The paths of names that a store listed."""
     for name in names:
         path = folder.with_segments(name)  # type: ignore[attr-defined]
-        if _key(path) == name.rstrip("/"):
+        if key_of(path) == name.rstrip("/"):
             yield path
-        else:  # one with ::, which fsspec takes for an address within another
-            log.warning("%s: the name %r is left out, as it cannot be addressed", folder, name)
-
-
-# -- content -----------------------------------------------------------------------------------------------------
+        else:  # a name with ::, which fsspec reads as an address within another
+            log.warning("%s: the file %r is skipped, because no address can name it", folder, name)

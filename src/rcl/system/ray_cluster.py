@@ -18,20 +18,20 @@ from rcl.system.errors import InputError
 Work: TypeAlias = Callable[[int], Any]
 Start: TypeAlias = Callable[[int], Work]
 
-PATIENCE_SECONDS = 10.0  # with an address
-RETRIES = 1  # of an item whose worker died, as it may not be its fault
-OBJECT_STORE_BYTES = 2**28  # of a Ray of our own: what passes through it are positions and outcomes
+CONNECT_SECONDS = 10.0  # to wait for an address to answer
+RETRIES = 1  # of an item whose worker died, which may have another cause
+OBJECT_STORE_BYTES = 2**28  # of a Ray that we start: only positions and outcomes pass through it
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where the work is done.
+    """A Ray cluster, or Ray on this machine, that works on many items.
 
     Args:
-        address: of a running Ray, e.g. ``auto`` on one of its machines; ``None``: that of ``RAY_ADDRESS``, which Ray
-            sets in its jobs, or else a Ray of our own, on this machine.
-        workers: how many; by default one for each core, or for a network one for each GPU where there are any.
-        network: the work takes a GPU, or several cores where there are fewer workers.
+        address: of a running Ray, e.g. ``auto`` on one of its machines; ``None`` takes ``RAY_ADDRESS``, which Ray sets
+            in its jobs, or else starts Ray on this machine.
+        workers: number of workers; by default one per core, or for networks one per GPU if there are GPUs.
+        network: whether the work uses a GPU, or several cores if there are fewer workers than cores.
     """
 
     address: str | None = None
@@ -39,31 +39,31 @@ class Cluster:
     network: bool = False
 
     def map(self, start: Start, count: int) -> Iterator[tuple[int, Any]]:
-        """Work on ``count`` items and yield the position and the outcome of each as they come.
+        """Work on ``count`` items and yield the position and the outcome of each in the order of completion.
 
-        A worker that dies is replaced, and what it had in hand is done again, in the end by a worker that has nothing
-        else in hand. An item of which workers still die has the outcome ``None``.
+        A worker that dies is replaced, and its items are done again, in a second pass one at a time per worker. An item
+        whose workers die in this pass, too, has the outcome ``None``.
 
         Args:
-            start: picklable; called in each worker with the number of threads that it may use, it returns the work, a
-                function of the position of an item, which has to answer for its own errors.
+            start: picklable function, called in each worker with the number of threads that it may use. It returns the
+                work, a function of the position of an item that handles its own errors.
             count: number of items.
 
         Raises:
             InputError: Ray is not installed, or cannot be reached.
         """
         left = set(range(count))
-        for in_hand in (2, 1):  # a second item to go on with at once; or no other one to take along
-            # A new connection, as Ray may keep an actor that died at the end, and the core that it had.
+        for in_flight in (2, 1):  # with the next item queued; then alone, so that no other item is lost with it
+            # A new connection, because Ray may keep an actor that died at the end, with its core.
             with self._connected():
-                for position, outcome in self._pass(start, sorted(left), in_hand=in_hand):
+                for position, outcome in self._pass(start, sorted(left), in_flight=in_flight):
                     left.discard(position)
                     yield position, outcome
             if not left:
                 return
         yield from ((position, None) for position in sorted(left))
 
-    def _pass(self, start: Start, positions: Sequence[int], *, in_hand: int) -> Iterator[tuple[int, Any]]:
+    def _pass(self, start: Start, positions: Sequence[int], *, in_flight: int) -> Iterator[tuple[int, Any]]:
         if not positions:
             return
         import ray.data
@@ -71,11 +71,11 @@ class Cluster:
 
         share = self._share(len(positions))
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "`ray_remote_args`")  # the only way to say how often, which 2.64 ends
+            warnings.filterwarnings("ignore", "`ray_remote_args`")  # the only way to set retries, removed in 2.64
             dataset = ray.data.from_items(list(positions), override_num_blocks=len(positions)).map(
                 _Worker,
                 fn_constructor_args=(start, share.threads),
-                compute=ray.data.ActorPoolStrategy(size=share.workers, max_tasks_in_flight_per_actor=in_hand),
+                compute=ray.data.ActorPoolStrategy(size=share.workers, max_tasks_in_flight_per_actor=in_flight),
                 num_cpus=share.cores,
                 num_gpus=share.accelerators,
                 max_task_retries=RETRIES,
@@ -85,11 +85,11 @@ class Cluster:
                 yield row["position"], pickle.loads(row["outcome"])  # written by our own workers
         except ray.exceptions.RayError as error:
             found = [line for line in str(error).splitlines() if line.strip()][-1].strip()[:200]
-            fix = "install the same rcl-tad on all machines, and see whether they can be reached"
+            fix = "install the same rcl-tad on all machines, and check that they can be reached"
             raise InputError("--engine ray", expected="workers that start", found=found, fix=fix) from None
 
     def _share(self, count: int) -> _Share:
-        """What each worker takes of what there is."""
+        """The share of the cluster that each worker takes."""
         import ray
 
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
@@ -98,29 +98,29 @@ class Cluster:
             workers = min(self.workers or accelerators, count)
             return _Share(workers, max(1, cores // workers), accelerators=min(1.0, accelerators / workers))
         workers = max(1, min(self.workers or cores, count))
-        most = min((int(node["CPU"]) for node in nodes), default=1)  # a worker is on one machine
-        # One core is asked for and no more: all of a machine may never be free at once.
+        most = min((int(node["CPU"]) for node in nodes), default=1)  # a worker runs on one machine
+        # Request one core at most: all cores of a machine may never be free at once.
         threads = max(1, min(cores // workers, most)) if self.network else 1
         return _Share(workers, threads, cores=min(1.0, cores / workers))
 
     @contextmanager
     def _connected(self) -> Iterator[None]:
         try:
-            # Its crash reports and usage statistics are for those who run Ray itself.
+            # Crash reports and usage statistics are for people who operate Ray.
             os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             import ray
             import ray.data
         except ImportError:
             fix = 'run pip install "rcl-tad[cluster]"'
-            raise InputError("--engine ray", expected="Ray", found="none installed", fix=fix) from None
+            raise InputError("--engine ray", expected="Ray", found="no such package", fix=fix) from None
         ours = not ray.is_initialized()
         if ours:
             self._connect()
         context = ray.data.DataContext.get_current()
         before = context.enable_progress_bars, context.max_errored_blocks
         context.enable_progress_bars = False
-        context.max_errored_blocks = -1  # an item that is lost is told by its absence
+        context.max_errored_blocks = -1  # a lost item shows by its absence
         try:
             yield
         finally:
@@ -146,19 +146,19 @@ class Cluster:
             )
         except (OSError, ValueError, RuntimeError) as error:
             found = " ".join(str(error).split())[:200]
-            fix = "start one with ray start --head, or leave --address out"
+            fix = "start one with ray start --head, or omit --address"
             raise InputError(f"--address {address}", expected="a running Ray", found=found, fix=fix) from None
 
 
 def _check_reachable(address: str) -> None:
-    """Raise an ``OSError`` where nobody listens, for which Ray itself would wait for minutes."""
+    """Raise an ``OSError`` if nothing listens at the address; Ray itself would wait for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE_SECONDS).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
 
 
 class _Share(NamedTuple):
-    """How many workers, and what each takes; the rest is left to Ray."""
+    """The number of workers and the share of each; Ray chooses what is ``None``."""
 
     workers: int
     threads: int
@@ -167,7 +167,7 @@ class _Share(NamedTuple):
 
 
 class _Worker:
-    """What runs in an actor: the work, started once."""
+    """The actor: starts the work once, then does it for each row."""
 
     def __init__(self, start: Start, threads: int) -> None:
         import cv2

@@ -1,4 +1,4 @@
-"""Files that ``torch.save`` wrote, read as data: nothing in them is executed, and none is larger than it looks."""
+"""Reading of files that ``torch.save`` wrote. No code in them is executed, and they take no more memory than bytes."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from rcl.system.errors import Defect, describe_error
 from rcl.system.paths import check_is_file
 from rcl.system.transfer import local
 
-# What ``torch.load`` lets a file build that is neither a tensor nor a plain value: memory of any size, of ten bytes.
+# The one other type that ``torch.load`` lets a file build: ten bytes of it can take memory of any size.
 _GROWS = b"\nbytearray\n"
 _CODE = "Python objects (a pickle, which could run code) or damaged bytes"
 
 
 def read_tensors(path: Path, *, expected: str, fix: str) -> Any:
-    """What ``torch.save`` put into a file, on the CPU: tensors, and plain values around them.
+    """Read tensors, and the plain values around them, that ``torch.save`` put into a file; they are on the CPU.
 
     Args:
         path: the file.
         expected: what should be in it, for messages.
-        fix: what to do where something else is.
+        fix: what to do if it holds something else, for messages.
 
     Raises:
         InputError: there is no such file.
@@ -43,7 +43,7 @@ def _read(path: Path, expected: str, fix: str) -> Any:
     try:
         _check_size(path, expected, fix)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickles, which we refuse in our own words
+            warnings.simplefilter("ignore")  # about pickles, which are refused below
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Defect:
         raise
@@ -53,7 +53,7 @@ def _read(path: Path, expected: str, fix: str) -> Any:
         raise Defect(expected=expected, found=f"one that cannot be read ({describe_error(error)})", fix=fix) from None
     size = path.stat().st_size
     for tensor in _tensors_in(content):
-        # A tensor that was expanded from one number can claim any shape, and one without a storage any storage.
+        # A tensor expanded from one number can claim any shape, and one without a storage can claim any storage.
         claimed = max(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes() or claimed > size:
             found = f"a tensor {tuple(tensor.shape)} in {size:,} bytes"
@@ -64,11 +64,11 @@ def _read(path: Path, expected: str, fix: str) -> Any:
 
 
 def _check_size(path: Path, expected: str, fix: str) -> None:
-    """Refuse what would take more memory than the file has bytes, before it is read."""
+    """Refuse a file that would take more memory than it has bytes, before it is read."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             packed = any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist())
-        if packed:  # torch writes no such file, but reads it
+        if packed:  # torch writes no such files, but reads them
             raise Defect(expected=expected, found="a compressed archive", fix=fix)
     if not path.stat().st_size:
         raise Defect(expected=expected, found="an empty file", fix=fix)
@@ -78,7 +78,7 @@ def _check_size(path: Path, expected: str, fix: str) -> None:
 
 
 def _tensors_in(content: Any) -> Iterator[Tensor]:
-    """The dense tensors among nested lists and mappings, each once; a file may nest them without end."""
+    """The dense tensors in nested lists and mappings, each once; a file may nest them in a circle."""
     seen, left = set[int](), [content]
     while left:
         item = left.pop()

@@ -1,32 +1,23 @@
-"""Strict reading and safe writing of the text files that we exchange with users and other tools."""
+"""Strict reading and safe writing of text files."""
 
 from __future__ import annotations
 
 import contextlib
-import csv
-import gc
 import hashlib
-import io
 import json
-import logging
 import os
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from rcl.system.errors import InputError, shown
+from rcl.system.errors import InputError
 from rcl.system.paths import PathLike, check_is_file, fingerprint, is_dir, is_remote, to_path
+from rcl.system.text_formats import check_object, parse_json
 from rcl.system.transfer import local, read_bytes, remove, upload
 
 LARGEST_TEXT = 2**29
 """Bytes of a text file: parsed, JSON takes ten to thirty times as many."""
-
-
-log = logging.getLogger("rcl")
-
-
-# -- values ------------------------------------------------------------------------------------------------------
 
 
 # -- reading -----------------------------------------------------------------------------------------------------
@@ -73,111 +64,13 @@ def read_text(path: Path) -> str:
         raise InputError(path, expected="a readable file", found=found, fix="check its permissions") from None
 
 
-class _RepeatedKey(ValueError):
-    pass
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse what ``json`` would silently overwrite: two entries of one name."""
-    entries = dict(pairs)
-    if len(entries) < len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise _RepeatedKey(key)
-            seen.add(key)
-    return entries
-
-
-@contextlib.contextmanager
-def uncollected() -> Iterator[None]:
-    """Keep the garbage collector from walking over all that is being read, again and again: half the time it takes."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file.
 
     Raises:
-        InputError: the file cannot be read, is damaged (with line and column), names a key twice within one object,
-            or holds something other than an object.
+        InputError: the file cannot be read, see :func:`parse_json`, or holds something other than an object.
     """
-    text = read_text(path)
-    try:
-        with uncollected():
-            data = json.loads(text, object_pairs_hook=_unique_keys)
-    except _RepeatedKey as error:
-        found = f"{str(error)!r} twice"
-        fix = "merge the two entries or remove one"
-        raise InputError(path, expected="every name once", found=found, fix=fix) from None
-    except json.JSONDecodeError as error:
-        found = f"{error.msg} at line {error.lineno}, column {error.colno}" if text.strip() else "an empty file"
-        fix = "correct that place, or get the file again if it was cut short"
-        raise InputError(path, expected="complete JSON", found=found, fix=fix) from None
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
-        fix = "get the file again"
-        raise InputError(path, expected="ordinary JSON", found=str(error), fix=fix) from None
-    if not isinstance(data, dict):
-        found = f"a {type(data).__name__}"
-        raise InputError(path, expected="a JSON object {…}", found=found, fix="give another file")
-    return data
-
-
-def read_csv(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> list[tuple[int, dict[str, str]]]:
-    """The rows of a comma-separated table with a header, each with its line number.
-
-    Column names are compared without case and surrounding blanks; columns that nobody asked for are left out with one
-    warning. Empty lines are skipped.
-
-    Raises:
-        InputError: the file cannot be read, is empty, lacks a required column, names a column twice, or has a row of
-            another length than the header.
-    """
-    reader = csv.reader(io.StringIO(read_text(path), newline=""))
-    try:
-        rows = [(reader.line_num, row) for row in reader if "".join(row).strip()]
-    except csv.Error as error:
-        where = f"{path}, line {reader.line_num}"
-        fix = "correct that line"
-        raise InputError(where, expected="comma-separated text", found=str(error), fix=fix) from None
-    header = [name.strip().lower() for name in rows[0][1]] if rows else []
-    _check_header(path, header, required)
-    wanted = [(index, name) for index, name in enumerate(header) if name in (*required, *optional)]
-    ignored = [name for name in header if name not in (*required, *optional)]
-    if ignored:
-        log.warning("%s: the columns %s are not read", path, ", ".join(map(repr, ignored)))
-    for line, row in rows[1:]:
-        if len(row) != len(header):
-            raise InputError(
-                f"{path}, line {line}",
-                expected=f"{len(header)} fields as in the header",
-                found=f"{len(row)}",
-                fix="add or remove commas, and put names with a comma in double quotes",
-            )
-    return [(line, {name: row[index] for index, name in wanted}) for line, row in rows[1:]]
-
-
-def _check_header(path: Path, header: Sequence[str], required: Sequence[str]) -> None:
-    expected = f"a header with the columns {','.join(required)}"
-    if not header:
-        raise InputError(path, expected=expected, found="an empty file", fix="add the header and the rows")
-    missing = [name for name in required if name not in header]
-    if missing:
-        found = f"{shown(','.join(header))} without {', '.join(missing)}"
-        fix = "add the missing column, separated by commas, to the first line and to all rows"
-        if ";" in "".join(header):
-            fix = "save the table with its columns separated by commas, not semicolons"
-        raise InputError(path, expected=expected, found=found, fix=fix)
-    repeated = sorted({name for name in header if header.count(name) > 1})
-    if repeated:
-        found = f"{', '.join(repeated)} twice"
-        raise InputError(path, expected="every column once", found=found, fix="remove or rename one")
+    return check_object(parse_json(read_text(path), path), path)
 
 
 def file_digest(*paths: Path) -> str:
@@ -201,14 +94,14 @@ def write_text(path: PathLike, text: str) -> None:
 
 
 def write_file(path: PathLike, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file whole or not at all: aside first, then renamed or uploaded. Missing folders are made.
+    """Write a file completely or not at all: to a temporary file that is then renamed or uploaded.
 
     Args:
-        path: of the file; a link stays a link.
-        write: is given the open file.
+        path: the file; missing folders are created, and a link stays a link.
+        write: called with the open file.
 
     Raises:
-        InputError: the place cannot be written to.
+        InputError: the file cannot be written.
     """
     target = to_path(path)
     _check_name(target)
@@ -218,8 +111,8 @@ def write_file(path: PathLike, write: Callable[[BinaryIO], object]) -> None:
         else:
             _replace(Path(os.path.realpath(target)), write)  # a link stays a link
     except OSError as error:
-        found = error.strerror or f"room for a part of it ({error})"  # numpy counts what it could write
-        fix = "choose another place or make room"
+        found = error.strerror or f"space for a part of it ({error})"  # numpy counts what it could write
+        fix = "choose another place or free some space"
         raise InputError(path, expected="a file that can be written", found=found, fix=fix) from None
 
 
@@ -231,33 +124,33 @@ def _replace(target: Path, write: Callable[[BinaryIO], object]) -> None:
             write(file)
         os.replace(aside, target)
     finally:
-        with contextlib.suppress(OSError):  # it is renamed already, or could not be made
+        with contextlib.suppress(OSError):  # it is renamed already, or could not be created
             aside.unlink()
 
 
 def _check_name(path: Path) -> None:
-    """Refuse what no file system takes as a name: such names come out of annotation files and archives."""
+    """Refuse a name that no file system accepts: names may come from annotation files and archives."""
     try:
         encoded = str(path).encode() if is_remote(path) else os.fsencode(path)
     except UnicodeEncodeError:
         encoded = b"\0"
     if b"\0" in encoded:
-        expected, fix = "a name that a file can have", "rename the video"
-        raise InputError(repr(str(path)), expected=expected, found="characters that none has", fix=fix)
+        expected, fix = "a valid file name", "rename the video"
+        raise InputError(repr(str(path)), expected=expected, found="invalid characters", fix=fix)
 
 
 def check_place(path: PathLike) -> None:
-    """Check that a file can be written, before the work that it is to hold. Missing folders are made.
+    """Check that a file can be written, before the work whose result it will hold. Missing folders are created.
 
     Raises:
-        InputError: the place is a folder, or cannot be written to.
+        InputError: there is a folder of this name, or the file cannot be written.
     """
     path = to_path(path)
     if is_dir(path):
         raise InputError(path, expected="the name of a file", found="a folder", fix="choose another name")
     probe = path.with_name(f".{uuid.uuid4().hex}.part")
     write_file(probe, lambda file: None)
-    with contextlib.suppress(InputError):  # of a store that may be written to, but not emptied
+    with contextlib.suppress(InputError):  # of a store that allows writing, but not removal
         remove(probe)
 
 

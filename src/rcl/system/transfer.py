@@ -1,4 +1,4 @@
-"""Files to and from object stores."""
+"""Transfer of files to and from object stores."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rcl.system.errors import Defect, InputError
-from rcl.system.paths import _asked, _fs, _key, is_remote
+from rcl.system.paths import filesystem_of, is_remote, key_of, store_errors
 
-QUESTIONS = 32  # to an object store at a time
+CONCURRENT_QUERIES = 32  # to an object store
 
 
 @contextlib.contextmanager
 def local(path: Path) -> Iterator[Path]:
-    """A file of this machine with the same content: the file itself, or else a copy, which is removed at the end.
+    """Context that gives a file of this machine with the same content: the file itself, or a temporary copy of it.
 
-    Where what is done with the copy ends in an ``InputError`` or a ``Defect``, it tells of ``path``.
+    An ``InputError`` or a ``Defect`` raised inside names ``path`` instead of the copy.
 
     Raises:
-        InputError: there is no such file in the object store, the store does not answer, or the copy has no room.
+        InputError: the object store has no such file or does not answer, or there is no space for the copy.
     """
     if not is_remote(path):
         yield path
         return
-    suffix = path.suffix if re.fullmatch(r"\.\w{1,16}", path.suffix) else ""  # the rest of the name may be too long
+    suffix = path.suffix if re.fullmatch(r"\.\w{1,16}", path.suffix) else ""  # the whole name may be too long
     with tempfile.TemporaryDirectory(prefix="rcl-", ignore_cleanup_errors=True) as folder:
         copy = Path(folder) / f"copy{suffix}"
-        with _asked(path):
-            _fs(path).get_file(_key(path), str(copy))
+        with store_errors(path):
+            filesystem_of(path).get_file(key_of(path), str(copy))
         try:
             yield copy
         except (Defect, InputError) as error:
@@ -46,52 +46,52 @@ def read_bytes(path: Path) -> bytes:
     """The content of a file.
 
     Raises:
-        InputError: it cannot be had from the object store.
+        InputError: the object store does not deliver it.
         OSError: it cannot be read on this machine.
     """
     if not is_remote(path):
         return path.read_bytes()
-    with _asked(path):
-        return _fs(path).cat_file(_key(path))
+    with store_errors(path):
+        return filesystem_of(path).cat_file(key_of(path))
 
 
 def upload(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Put a file into an object store, whole or not at all: it is finished on this machine first.
+    """Write a file to an object store, completely or not at all: it is finished on this machine first.
 
     Args:
-        path: where to.
-        write: is given the open file.
+        path: the target.
+        write: called with the open file.
 
     Raises:
-        InputError: the store does not take it.
-        OSError: this machine has no room for it.
+        InputError: the store refuses it.
+        OSError: this machine has no space for it.
     """
     with tempfile.TemporaryDirectory(prefix="rcl-", ignore_cleanup_errors=True) as folder:
         aside = Path(folder) / "file"
         with aside.open("wb") as file:
             write(file)
-        with _asked(path):
+        with store_errors(path):
             try:
-                _fs(path).put_file(str(aside), _key(path))
+                filesystem_of(path).put_file(str(aside), key_of(path))
             except FileNotFoundError:
-                fix = "make it, or correct the address"
-                raise InputError(path, expected="a bucket to write to", found="none of this name", fix=fix) from None
+                fix = "create it, or correct the address"
+                raise InputError(path, expected="an existing bucket", found="no such bucket", fix=fix) from None
 
 
-def questions(*places: Path) -> ThreadPoolExecutor:
-    """Threads to ask about many files with: many at a time where one of the places is in an object store."""
-    return ThreadPoolExecutor(QUESTIONS if any(is_remote(place) for place in places) else 1)
+def query_pool(*places: Path) -> ThreadPoolExecutor:
+    """Threads to query many files: several if one of the places is in an object store, where a query takes long."""
+    return ThreadPoolExecutor(CONCURRENT_QUERIES if any(is_remote(place) for place in places) else 1)
 
 
 def remove(path: Path) -> None:
-    """Remove a file, if it is there.
+    """Remove a file if it exists.
 
     Raises:
-        InputError: the object store does not do it.
-        OSError: this machine does not.
+        InputError: the object store refuses.
+        OSError: the operating system refuses.
     """
     if not is_remote(path):
         path.unlink(missing_ok=True)
         return
-    with _asked(path), contextlib.suppress(FileNotFoundError):
-        _fs(path).rm_file(_key(path))  # not rm, which would take a name for a pattern
+    with store_errors(path), contextlib.suppress(FileNotFoundError):
+        filesystem_of(path).rm_file(key_of(path))  # not rm, which would expand the name as a pattern

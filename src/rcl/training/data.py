@@ -17,6 +17,7 @@ from rcl.data.pack import find_annotations, find_features
 from rcl.detector.build import build_augmentation, regular_anchors, training_segments
 from rcl.detector.checkpoint import Facts
 from rcl.detector.config import Config, DataConfig
+from rcl.detector.prepare import build_preparation
 from rcl.system.errors import InputError, counted
 from rcl.video.settings import read_settings
 
@@ -54,18 +55,7 @@ def load_training_data(config: Config) -> TrainingData:
     channels = store.check([name for subset in subsets for name in subset.videos])
     _check_labelled(subsets, data, path)
     labels = _labels(subsets, config)
-    datasets = [
-        VideoDataset(
-            subset,
-            store,
-            labels,
-            snippets_per_second=data.snippets_per_second,
-            resize=data.resize,
-            resize_method=data.resize_method,
-            scale=data.scale,
-        )
-        for subset in subsets
-    ]
+    datasets = [VideoDataset(subset, store, labels, build_preparation(data)) for subset in subsets]
     facts = _facts(datasets[0], config, labels, channels)
     _check_times(datasets[0], str(path))
     training = _windows(datasets[0], data, str(path)) if data.window else datasets[0]

@@ -31,7 +31,7 @@ from rcl.system.text_files import write_json
 from rcl.training.choices import Choice
 from rcl.training.plan import LabelledVideos, choose_features, configure, match_labels
 from rcl.training.run import train
-from rcl.video.backbones.base import BackboneOptions
+from rcl.video.backbones.options import BackboneOptions
 from rcl.video.extract_many import extract_many
 from rcl.video.finding import find_videos
 from rcl.video.packs import Outcome, PackWriter
@@ -198,7 +198,7 @@ def _evaluate(result: FitResult, writer: PackWriter, subset: str | None) -> FitR
         return result
     truth = load_annotations(writer.root / "annotations.json").subset(subset)
     localizer, output = result.localizer, result.checkpoint.parent
-    videos = VideoDataset(truth, FeatureStore(writer.root / "features"), (), scale=localizer.scale)
+    videos = VideoDataset(truth, FeatureStore(writer.root / "features"), (), localizer.preparation)
     detections = Detections.concatenate(
         [localizer.detect_prepared(*videos.read(index), video=video.name) for index, video in enumerate(videos.videos)]
     )

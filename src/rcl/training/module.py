@@ -18,11 +18,11 @@ from rcl.data.annotations import Annotations
 from rcl.data.batches import Batch, seeded
 from rcl.data.datasets import Sample
 from rcl.data.detections import Detections
-from rcl.detector.build import Detector
 from rcl.detector.checkpoint import KEY
 from rcl.detector.config import TrainingConfig
 from rcl.detector.localizer import Localizer
 from rcl.evaluation.metrics import evaluate
+from rcl.models.detector import Detector
 from rcl.models.losses import Criterion
 from rcl.system.distributed import gathered
 
@@ -110,13 +110,10 @@ class DetectorTraining(lightning.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip the refinement apart: it learns from look-ups that it takes as given, so its errors are its own."""
+        """Clip each group of the detector's parameters by its own norm."""
         if gradient_clip_val is not None:
-            refinement = list(self.model.refinement.parameters()) if self.model.refinement else []
-            apart = {id(parameter) for parameter in refinement}
-            torch.nn.utils.clip_grad_norm_(refinement, gradient_clip_val)
-            rest = [parameter for parameter in self.model.parameters() if id(parameter) not in apart]
-            torch.nn.utils.clip_grad_norm_(rest, gradient_clip_val)
+            for group in self.model.gradient_groups():
+                torch.nn.utils.clip_grad_norm_(group, gradient_clip_val)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what it takes to use the model without its configuration file and its data."""

@@ -19,7 +19,8 @@ from rcl.detector.load_config import load_config, parse_config
 from rcl.system.errors import InputError, listed
 from rcl.system.paths import PathLike
 from rcl.training.choices import Choice, action_lengths, choose_model, choose_stride, split_videos
-from rcl.video.backbones.base import Backbone, BackboneOptions
+from rcl.video.backbones.base import Backbone
+from rcl.video.backbones.options import BackboneOptions
 from rcl.video.extraction import choose_extraction
 from rcl.video.finding import match_videos
 from rcl.video.packs import PackWriter

@@ -16,12 +16,13 @@ from rcl.detector.build import build_criterion, build_model
 from rcl.detector.checkpoint import describe, read_checkpoint
 from rcl.detector.config import Config
 from rcl.detector.localizer import Localizer
+from rcl.system.device import threads_for
 from rcl.system.errors import InputError
 from rcl.system.text_files import write_text
 from rcl.training.callbacks import SameStart
 from rcl.training.data import data_loaders, load_training_data
 from rcl.training.module import DetectorTraining
-from rcl.training.process_group import EndsTogether, is_launched
+from rcl.training.process_group import PeerMonitor, is_launched
 from rcl.training.trainer import build_trainer
 
 NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)  # the user can help
@@ -62,14 +63,14 @@ def train(
     """
     output = Path(output)
     trainer = build_trainer(config, output, devices=devices, nodes=nodes, callbacks=callbacks)
-    with EndsTogether(trainer):
+    with PeerMonitor(trainer):
         if is_launched(trainer):
             trainer.strategy.setup_environment()  # first, so that only one reports errors in the data
         data = load_training_data(config)
         lightning.seed_everything(config.training.seed, verbose=False)
         module = DetectorTraining(
             build_model(config.model, in_channels=data.facts.in_channels, num_labels=len(data.facts.labels)),
-            build_criterion(config.loss, points=config.model.head == "points"),
+            build_criterion(config.loss, points=config.model.head.name == "points"),
             config.training,
             detector=lambda model, device: Localizer.from_model(model, config, data.facts, device=device),
             annotations=data.annotations,
@@ -94,7 +95,8 @@ def _fit(
     resumes = resume and last.exists()
     trainer.callbacks.insert(0, SameStart(resumes, output))  # type: ignore[attr-defined]
     try:
-        trainer.fit(module, training, validation, ckpt_path=str(last) if resumes else None, weights_only=True)
+        with threads_for(module):
+            trainer.fit(module, training, validation, ckpt_path=str(last) if resumes else None, weights_only=True)
     except SystemExit as end:
         if isinstance(end.__context__, KeyboardInterrupt):  # Lightning exits with status 1
             raise KeyboardInterrupt from None

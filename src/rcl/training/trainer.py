@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressB
 from rcl.detector.config import Config
 from rcl.system.errors import InputError, counted
 from rcl.training.callbacks import AveragedWeights, EpochTable
-from rcl.training.process_group import EndsAtOnce, Processes
+from rcl.training.process_group import DefaultSigterm, Processes
 
 
 def build_trainer(
@@ -34,7 +34,7 @@ def build_trainer(
         InputError: there are fewer devices, or the processes that were started do not match devices and nodes.
     """
     options = config.training
-    own: list[Callback] = [EpochTable(output / "metrics.csv"), EndsAtOnce()]
+    own: list[Callback] = [EpochTable(output / "metrics.csv"), DefaultSigterm()]
     if options.ema is not None:
         own.append(AveragedWeights(options.ema))
     if config.data.validation_subset is not None:

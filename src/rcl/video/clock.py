@@ -1,4 +1,4 @@
-"""Times of frames: time stamps as they stand in files, made to never go back and never leap."""
+"""Frame times: the time stamps of a file, corrected so that they never go back and never jump."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from typing import TypeGuard, TypeVar
 
-LONGEST_STILL_SECONDS = Fraction(3600)  # a frame that stays longer on the screen has a damaged time stamp
-LONG_STILL_SECONDS = Fraction(60)  # the same where the video should be over
-SHORT_STEP_BACK_SECONDS = 1  # time stamps that go back by less are put right by those that follow
+LONGEST_STILL_SECONDS = Fraction(3600)  # a frame that stays on the screen for longer has a damaged time stamp
+LONG_STILL_SECONDS = Fraction(60)  # the same after the stated end of the video
+SHORT_STEP_BACK_SECONDS = 1  # after a smaller step back, the following time stamps are right again
 
 Item = TypeVar("Item")
 
 
 def longest_step(time: Fraction, stated_end: Fraction | None) -> Fraction:
-    """How far a time stamp may lie after the one before it, in seconds, and still be believed."""
+    """The largest plausible distance of a time stamp from the one before it, in seconds."""
     if stated_end is None or time <= stated_end:
         return LONGEST_STILL_SECONDS
     return min(LONGEST_STILL_SECONDS, max(LONG_STILL_SECONDS, stated_end))
@@ -25,19 +25,19 @@ def steady(
     *,
     step: Fraction,
     stated_end: Fraction | None,
-    on_leap: Callable[[Fraction], None],
+    on_jump: Callable[[Fraction], None],
 ) -> Iterator[tuple[Fraction, Item]]:
-    """Frames with times that never go back and never leap.
+    """Yield frames with times that never go back and never jump.
 
-    A missing stamp is ``step`` after the one before. One that its neighbours speak against lies midway between them.
-    Where stamps go back a little, they are waited for; where they leap (two recordings in one file, a clock that was
-    set), the time goes on as if they did not.
+    A missing time stamp is taken as ``step`` after the one before. One that contradicts both neighbours is put midway
+    between them. After a small step back, the time stands still until the stamps have caught up. After a jump (two
+    recordings in one file, a clock that was set), the time continues as if there were none.
 
     Args:
         stamped: frames in the order of presentation, each with its time stamp in seconds.
         step: the usual length of a frame in seconds.
         stated_end: of the video, in seconds, if known.
-        on_leap: told where a stamp is far from its neighbours, in seconds.
+        on_jump: called with the time, in seconds, at which a stamp is far from its neighbours.
     """
     time, shift = -step, Fraction(0)
     for (stamp, frame), following in with_next(stamped):
@@ -48,7 +48,7 @@ def steady(
             after = following[0] + shift if following and following[0] is not None else None
             back = 0 <= time - now < SHORT_STEP_BACK_SECONDS
             if not back and not _follows(now, time, stated_end):
-                on_leap(max(time, Fraction(0)))
+                on_jump(max(time, Fraction(0)))
             if _follows(after, time, stated_end) and not time < now <= after:
                 time = (time + after) / 2
             elif _follows(now, time, stated_end):
@@ -64,7 +64,7 @@ def _follows(stamp: Fraction | None, time: Fraction, stated_end: Fraction | None
 
 
 def with_next(items: Iterable[Item]) -> Iterator[tuple[Item, Item | None]]:
-    """Each item and the one that follows it."""
+    """Each item with the one that follows it, ``None`` after the last."""
     iterator = iter(items)
     item = next(iterator, None)
     while item is not None:

@@ -1,4 +1,4 @@
-"""Extraction in several processes or on a cluster, of which any part may die."""
+"""Extraction in several processes or on a cluster, any of which may die."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def extract_many(
     cluster: Cluster | None = None,
     progress: Callable[[str, float], None] | None = None,
 ) -> Iterator[Outcome]:
-    """Extract what is not done yet, and yield the outcome of every video as it comes.
+    """Extract the videos that are not done yet, and yield the outcome of every video in the order of completion.
 
     Args:
-        writer: the pack that features are written into.
+        writer: writes the pack.
         videos: name to file.
-        workers: processes of this machine.
-        cluster: runs the extraction instead of this machine's processes.
-        progress: with a single worker, called with the name of a video and the seconds of it that are done.
+        workers: number of processes on this machine.
+        cluster: runs the extraction instead of processes on this machine.
+        progress: with a single worker, called with the name of a video and its seconds that are done.
     """
     todo = {}
     for (name, path), outcome in zip(videos.items(), writer.known_outcomes(videos), strict=True):
@@ -57,37 +57,36 @@ def extract_many(
 
 
 def extract_in_processes(writer: PackWriter, videos: Mapping[str, Path], workers: int) -> Iterator[Outcome]:
-    """Extract videos as ``PackWriter.extract_one`` does, in worker processes, and yield the outcomes as they come.
+    """Extract videos in worker processes, and yield the outcomes in the order of completion.
 
-    A process that dies takes the others along: then what may have been in work is done again one by one, each in a
-    process of its own, so that only the video that kills is lost.
+    If a process dies, the pool ends all others. The videos that may have been in progress are then extracted again one
+    by one, each in a process of its own, so that only the video that ends its process is lost.
     """
-    left = dict(videos)
-    while left:
+    remaining = dict(videos)
+    while remaining:
         try:
-            with _pool(writer, min(workers, len(left))) as pool:
-                for outcome in _submit(pool, left):
-                    del left[outcome.video]
+            with _pool(writer, min(workers, len(remaining))) as pool:
+                for outcome in _submit(pool, remaining):
+                    del remaining[outcome.video]
                     yield outcome
         except BrokenProcessPool:
-            # Work begins in order, and a pool has up to two tasks per worker in hand.
-            for name in list(left)[: 2 * workers + 1]:
-                yield _alone(writer, name, left.pop(name))
+            # Videos are started in order, and a pool holds up to two tasks per worker.
+            for name in list(remaining)[: 2 * workers + 1]:
+                yield _extract_alone(writer, name, remaining.pop(name))
 
 
-def _alone(writer: PackWriter, name: str, path: Path) -> Outcome:
+def _extract_alone(writer: PackWriter, name: str, path: Path) -> Outcome:
     if record := writer.done(name, path):
         return Outcome(name, record)
     try:
         with _pool(writer, 1) as pool:
             return pool.submit(_work, name, path).result()
     except BrokenProcessPool:
-        return _deadly(name, path)
+        return _lost_video(name, path)
 
 
-def _deadly(name: str, path: Path) -> Outcome:
-    fix = "convert the video, or give the machine more memory"
-    found = "one that ends the process that reads it"
+def _lost_video(name: str, path: Path) -> Outcome:
+    found, fix = "a process that died reading it", "convert the video, or give the machine more memory"
     return Outcome(name, error=InputError(path, expected="a video that can be read", found=found, fix=fix))
 
 
@@ -98,7 +97,7 @@ def _submit(pool: Executor, videos: Mapping[str, Path]) -> Iterator[Outcome]:
             yield future.result()
     except BrokenProcessPool:
         raise
-    except BaseException:  # an interruption: files are written whole or not at all, so nobody has to be waited for
+    except BaseException:  # an interruption: files are written completely or not at all, so workers can be killed
         for process in multiprocessing.active_children():
             process.kill()
         raise
@@ -107,9 +106,9 @@ def _submit(pool: Executor, videos: Mapping[str, Path]) -> Iterator[Outcome]:
 @contextlib.contextmanager
 def _pool(writer: PackWriter, workers: int) -> Iterator[ProcessPoolExecutor]:
     threads = max(1, usable_cores() // workers)
-    # Spawned, since a fork of a process with torch's threads can hang.
+    # Spawned, because a fork of a process with torch's threads can hang.
     context = multiprocessing.get_context("spawn")
-    # For what they copy from an object store, which a process that is killed cannot remove itself.
+    # For copies from an object store, which a killed process cannot remove itself.
     copies = os.path.join(tempfile.gettempdir(), f"rcl-{uuid.uuid4().hex}")
     try:
         with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(writer, threads, copies)) as pool:
@@ -126,7 +125,7 @@ def _start(writer: PackWriter, threads: int, copies: str) -> None:
 
     os.makedirs(copies, mode=0o700, exist_ok=True)
     tempfile.tempdir = copies
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process handles it
     threading.Thread(target=_end_with_parent, args=(copies,), daemon=True).start()
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
@@ -142,7 +141,7 @@ def _end_with_parent(copies: str) -> None:
 
 
 class _ClusterWork:
-    """Extraction as a :class:`Cluster` takes it; the backbone is built in each worker."""
+    """Picklable start of the extraction in a worker of a :class:`Cluster`; each worker builds the backbone."""
 
     def __init__(self, writer: PackWriter, videos: Sequence[tuple[str, Path]]) -> None:
         self.writer, self.videos = writer, videos
@@ -153,13 +152,13 @@ class _ClusterWork:
 
 
 def extract_on_cluster(writer: PackWriter, videos: Mapping[str, Path], cluster: Cluster) -> Iterator[Outcome]:
-    """Extract videos as ``PackWriter.extract_one`` does, where the cluster has room; outcomes as they come.
+    """Extract videos on a cluster, and yield the outcomes in the order of completion.
 
-    All machines have to see the pack and the videos under the same paths.
+    All machines need the pack and the videos under the same paths.
     """
     items = [(name, path.absolute()) for name, path in videos.items()]
     for position, outcome in cluster.map(_ClusterWork(writer, items), len(items)):
-        yield outcome or _deadly(*items[position])
+        yield outcome or _lost_video(*items[position])
 
 
 def _work(name: str, path: Path) -> Outcome:

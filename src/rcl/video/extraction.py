@@ -1,13 +1,11 @@
-"""From a video file to snippet features: what has to be known to do it again, and doing it."""
+"""Extraction of snippet features from a video file, and the settings to repeat it."""
 
 from __future__ import annotations
 
 import io
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from itertools import islice
-from pathlib import Path
 from typing import IO, NamedTuple
 
 import av
@@ -17,23 +15,24 @@ from torch import Tensor
 
 from rcl.system.errors import InputError, describe_error
 from rcl.system.paths import PathLike
-from rcl.system.text_files import file_digest
-from rcl.video.backbones.base import Backbone, BackboneOptions
+from rcl.video.backbones.base import Backbone
 from rcl.video.backbones.build import build_backbone
+from rcl.video.backbones.options import BackboneOptions
+from rcl.video.backbones.weights import file_digests, own_digest
 from rcl.video.decoding import VideoReader
 from rcl.video.settings import ExtractionSettings, parse_settings
 from rcl.video.snippets import snippet_count, snippet_times, snippets
 
-BATCH_BYTES, BATCH_SNIPPETS = 2**24, 16  # of frames that a backbone is given at once, at most
-SPOOLED_BYTES = 2**26  # features of a video that take more are on disk
+BATCH_BYTES, BATCH_SNIPPETS = 2**24, 16  # limits of a batch: bytes of frames, and snippets
+SPOOLED_BYTES = 2**26  # features of a video that take more go to a temporary file
 
 
 class VideoFeatures(NamedTuple):
-    """Features of one video: ``features (T, C)`` float32 and ``times_seconds (T, 2)``, what the window of each covers.
+    """Features of one video: ``features (T, C)`` float32, and ``times_seconds (T, 2)``, which the windows cover.
 
-    Snippet ``i`` stands for ``[i, i + 1) / snippets_per_second`` seconds, in the middle of its window. ``problems`` say
-    in words what was wrong with the file, if it could be read nevertheless. Features of a long video are mapped from a
-    temporary file, which is gone when they are.
+    Snippet ``i`` stands for ``[i, i + 1) / snippets_per_second`` seconds, the middle of its window. ``problems``
+    describe the defects of a file that could still be read. Features of a long video are mapped from a temporary file,
+    which is deleted together with the array.
     """
 
     features: np.ndarray
@@ -52,15 +51,15 @@ def choose_extraction(
     stride: int | None = None,
     device: torch.device | str = "cpu",
 ) -> tuple[Backbone, ExtractionSettings]:
-    """A backbone and its settings, where ``None`` is what the backbone is usually given.
+    """Build a backbone and choose its settings; ``None`` takes the default of the backbone.
 
     Raises:
-        InputError: see ``build_backbone``; or the backbone cannot take windows of that length.
+        InputError: see ``build_backbone``; or the backbone does not take windows of that length.
     """
     options = options or BackboneOptions()
     backbone = build_backbone(name, options, device=device)
     if window is not None and backbone.fixed_window not in (None, window):
-        expected = f"{backbone.fixed_window} frames, which is all that {name} takes"
+        expected = f"{backbone.fixed_window} frames, the only length that {name} takes"
         raise InputError("--window", expected=expected, found=str(window), fix="leave it out")
     values = {
         "backbone": name,
@@ -68,22 +67,22 @@ def choose_extraction(
         "window": backbone.window if window is None else window,
         "stride": backbone.stride if stride is None else stride,
         "options": options,
-        "weights": _file_digests(name, options) | _own_digest(backbone),
+        "weights": file_digests(name, options) | own_digest(name, backbone),
     }
     return backbone, parse_settings(values, where="extraction")
 
 
 def rebuild_backbone(settings: ExtractionSettings, *, device: torch.device | str = "cpu") -> Backbone:
-    """The backbone of settings that were kept in a pack or a checkpoint.
+    """Build the backbone of settings from a pack or a checkpoint.
 
     Raises:
-        InputError: its files are missing, or are not what they were.
+        InputError: its files are missing or have changed.
     """
-    files = _file_digests(settings.backbone, settings.options)
-    if files and files != settings.weights:  # before anything is done with them
+    files = file_digests(settings.backbone, settings.options)
+    if files and files != settings.weights:  # before anything reads them
         raise _other_weights(settings)
     backbone = build_backbone(settings.backbone, settings.options, device=device)
-    if files | _own_digest(backbone) != settings.weights:
+    if files | own_digest(settings.backbone, backbone) != settings.weights:
         raise _other_weights(settings)
     return backbone
 
@@ -93,7 +92,7 @@ def _other_weights(settings: ExtractionSettings) -> InputError:
         settings.backbone,
         expected="the weights that the features were extracted with",
         found="other weights",
-        fix="put the old files back, or say where they are now with --backbone (and --flow)",
+        fix="restore the old files, or give their new place with --backbone (and --flow)",
     )
 
 
@@ -105,36 +104,36 @@ def extract_features(
     threads: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> VideoFeatures:
-    """Decode a video and describe its snippets, with no more of it in memory than a batch of windows.
+    """Decode a video and compute features of its snippets; only a batch of windows is in memory.
 
     Args:
         path: the video file.
         backbone: see ``choose_extraction``.
         settings: as well.
-        threads: for decoding; 0 takes as many as the machine has.
-        progress: called with the seconds of video done so far.
+        threads: decoding threads; 0 for one per core.
+        progress: called with the seconds of video that are done.
 
     Raises:
-        InputError: the file cannot be read, or the backbone's answer is not finite.
+        InputError: the file cannot be read, there is no space for the features, or a feature is not finite.
     """
     reader = VideoReader(path, rate=settings.rate, transform=backbone.frame_size, threads=threads)
-    counted = _Counted(reader)
-    collected = _Collected(path)
-    for batch in _batches(snippets(counted, settings.window, settings.stride)):
-        described = backbone(batch).float().numpy()  # (B, C)
-        if not np.isfinite(described).all():  # at once, not after hours
-            found = f"NaN or infinity after {counted.count / settings.rate:.1f} s"
+    frames = _CountedFrames(reader)
+    collected = _FeatureBuffer(path)
+    for batch in _batches(snippets(frames, settings.window, settings.stride)):
+        batch_features = backbone(batch).float().numpy()  # (B, C)
+        if not np.isfinite(batch_features).all():  # report it at once, not after hours
+            found = f"NaN or infinity after {frames.count / settings.rate:.1f} s"
             fix = "check the backbone with another video"
             raise InputError(path, expected=f"finite features from {settings.backbone}", found=found, fix=fix)
-        collected.add(described)
+        collected.add(batch_features)
         if progress:
-            progress(counted.count / settings.rate)
+            progress(frames.count / settings.rate)
     features = collected.features()  # (T, C)
-    count = snippet_count(counted.count, settings.stride)
+    count = snippet_count(frames.count, settings.stride)
     rate, window, stride = settings.rate, settings.window, settings.stride
     return VideoFeatures(
         features,
-        snippet_times(count, frames=counted.count, rate=rate, window=window, stride=stride),
+        snippet_times(count, frames=frames.count, rate=rate, window=window, stride=stride),
         reader.duration_seconds,
         settings.snippets_per_second,
         tuple(reader.problems),
@@ -142,11 +141,11 @@ def extract_features(
 
 
 class FeatureExtractor:
-    """Makes features of videos as settings say; the backbone is built when it is first needed.
+    """Extracts features of videos with given settings; the backbone is built when it is first needed.
 
     Args:
-        settings: kept from the training features.
-        backbone: name of the same backbone at another place, where its files have moved.
+        settings: those of the training features.
+        backbone: name of the same backbone at its new place, if its files have moved.
         flow: checkpoint of its flow stream, likewise.
         device: where networks run.
     """
@@ -166,21 +165,21 @@ class FeatureExtractor:
         self._backbone: Backbone | None = None
 
     def __call__(self, path: PathLike, *, progress: Callable[[float], None] | None = None) -> VideoFeatures:
-        """Features of a video file; ``progress`` is told the share of it that is done, where its header says how long.
+        """Features of a video file; ``progress`` is called with the share that is done, if the header states a length.
 
         Raises:
             InputError: see ``rebuild_backbone`` and ``extract_features``.
         """
         whole = stated_seconds(path) if progress else 0.0
 
-        def tell(seconds: float) -> None:
+        def report(seconds: float) -> None:
             if progress and whole:
                 progress(min(seconds / whole, 1.0))
 
-        return extract_features(path, self.backbone(), self.settings, progress=tell)
+        return extract_features(path, self.backbone(), self.settings, progress=report)
 
     def backbone(self) -> Backbone:
-        """The backbone, built when it is first asked for.
+        """The backbone, built at the first call.
 
         Raises:
             InputError: see ``rebuild_backbone``.
@@ -191,7 +190,7 @@ class FeatureExtractor:
 
 
 def stated_seconds(path: PathLike) -> float:
-    """How long a video lasts by its header, 0 where that is not known; for progress only."""
+    """The duration that the header of a video states, 0 if it states none; for progress only."""
     options = {"protocol_whitelist": "file"}
     try:
         with av.open(f"file:{path}", metadata_errors="ignore", container_options=options) as container:
@@ -200,33 +199,33 @@ def stated_seconds(path: PathLike) -> float:
         return 0.0
 
 
-class _Collected:
-    """Features that grow: in one block of memory, and beyond a size in a temporary file that nobody else sees."""
+class _FeatureBuffer:
+    """Features of a video that grow in one block of memory, and beyond a size in an unnamed temporary file."""
 
     def __init__(self, path: PathLike) -> None:
         self.path, self.channels = path, 0
-        self._file: IO[bytes] = io.BytesIO()  # many small blocks would keep the heap from shrinking
+        self._file: IO[bytes] = io.BytesIO()  # many small blocks would fragment the heap
 
-    def add(self, described: np.ndarray) -> None:
-        """Keep ``described (B, C)``.
+    def add(self, features: np.ndarray) -> None:
+        """Append ``features (B, C)``.
 
         Raises:
-            InputError: there is no room.
+            InputError: there is no space left.
         """
-        self.channels = described.shape[1]
+        self.channels = features.shape[1]
         try:
-            self._file.write(described.tobytes())
+            self._file.write(features.tobytes())
             if isinstance(self._file, io.BytesIO) and self._file.tell() > SPOOLED_BYTES:
                 in_memory, self._file = self._file, tempfile.TemporaryFile()  # noqa: SIM115  # as long as it is mapped
                 self._file.write(in_memory.getbuffer())
         except OSError as error:
-            raise self._no_room(error) from None
+            raise self._no_space(error) from None
 
     def features(self) -> np.ndarray:
-        """All of them, ``(T, C)``.
+        """All features, ``(T, C)``.
 
         Raises:
-            InputError: there is no room.
+            InputError: there is no space left.
         """
         if isinstance(self._file, io.BytesIO):
             return np.frombuffer(self._file.getbuffer(), dtype=np.float32).reshape(-1, self.channels)
@@ -235,20 +234,20 @@ class _Collected:
             shape = self._file.tell() // (4 * self.channels), self.channels
             return np.memmap(self._file, dtype=np.float32, mode="r+", shape=shape)
         except OSError as error:
-            raise self._no_room(error) from None
+            raise self._no_space(error) from None
 
-    def _no_room(self, error: OSError) -> InputError:
-        fix = "make room there, or set TMPDIR to a folder with more"
+    def _no_space(self, error: OSError) -> InputError:
+        fix = "free some space there, or set TMPDIR to a folder with more"
         return InputError(
             tempfile.gettempdir(),
-            expected=f"room for the features of {self.path}",
+            expected=f"space for the features of {self.path}",
             found=describe_error(error),
             fix=fix,
         )
 
 
-class _Counted:
-    """Frames, counted as they pass."""
+class _CountedFrames:
+    """The frames of a video, with the number of those read so far."""
 
     def __init__(self, frames: VideoReader) -> None:
         self.frames, self.count = frames, 0
@@ -260,30 +259,7 @@ class _Counted:
 
 
 def _batches(clips: Iterator[Tensor]) -> Iterator[Tensor]:
-    """Stack clips ``(3, L, H, W)`` to ``(B, 3, L, H, W)``, as many as are worth it; a video always in the same way."""
+    """Stack clips ``(3, L, H, W)`` into batches ``(B, 3, L, H, W)``, whose size depends only on that of the clips."""
     for first in clips:
         size = min(max(1, BATCH_BYTES // first.numel()), BATCH_SNIPPETS)
         yield torch.stack([first, *islice(clips, size - 1)])
-
-
-def _file_digests(name: str, options: BackboneOptions) -> dict[str, str]:
-    """SHA-256 of the files that a backbone is read from, by what they are of it. A missing one is left out."""
-    kind, _, source = name.partition(":")
-    if kind in ("motion", "hf"):  # no files, and weights that are the same on the hub and in a folder
-        return {}
-    files = {kind: Path(source)} | ({"flow": Path(options.flow)} if options.flow else {})
-    return {key: file_digest(path, *_external_data(path)) for key, path in files.items() if os.path.isfile(path)}
-
-
-def _own_digest(backbone: Backbone) -> dict[str, str]:
-    digest = getattr(backbone, "weights_digest", None)
-    return {"hf": digest} if digest else {}
-
-
-def _external_data(path: Path) -> list[Path]:
-    """Files beside an ONNX model that hold weights of it: their names stand in the model as plain text."""
-    if path.suffix.lower() != ".onnx":
-        return []
-    graph = path.read_bytes()
-    beside = (file for file in sorted(path.parent.iterdir()) if file != path and file.is_file())
-    return [file for file in beside if os.fsencode(file.name) in graph]

@@ -1,4 +1,4 @@
-"""Which videos there are, and which labels are theirs."""
+"""Finding the videos among files and folders, and matching labels to them."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ EXTENSIONS = (
     ".rm", ".rmvb", ".h264", ".264", ".h265", ".265", ".hevc", ".y4m", ".gif",
 )
 # fmt: on
-"""By which the videos in a folder are known; a file that is named itself may be called anything."""
+"""Extensions of the videos in a folder; a file that is given directly may have any name."""
 
 
 def find_videos(paths: Sequence[PathLike]) -> tuple[dict[str, Path], list[Path]]:
-    """The videos among files and folders, with all that is below them, by name: that of the file without its ending, or
-    with it where there are several such as ``clip.mp4`` and ``clip.avi``.
+    """Find the videos among files and, recursively, in folders.
+
+    A video is named after its file without the extension, or with it if several files differ only in their extension,
+    such as ``clip.mp4`` and ``clip.avi``.
 
     Returns:
-        Name to file, sorted by name; and the files of the folders that are not called like a video.
+        Name to file, sorted by name; and the other files in the folders.
 
     Raises:
-        InputError: two files have one name, none of the paths exists, or there is no video.
+        InputError: two videos have the same name, none of the paths exists, or there is no video.
     """
     places = [to_path(path) for path in paths]
     if not any(exists(place) for place in places):
-        where = listed([str(path) for path in paths])
-        raise InputError(where, expected="videos, or a folder of them", found="no such file", fix="check the path")
+        raise InputError.missing(listed([str(path) for path in paths]), "videos, or a folder of them")
     files, others = list[Path](), list[Path]()
     for place in places:
         if not is_dir(place):
-            files.append(place)  # which may be missing: then it is named, and the others go on
+            files.append(place)  # it may be missing; then only this video fails
             continue
         for file, below in files_below(place):
             if not any(part.startswith(".") for part in below.parts):
@@ -49,8 +50,7 @@ def find_videos(paths: Sequence[PathLike]) -> tuple[dict[str, Path], list[Path]]
         name = file.stem if stems[file.stem] == 1 else file.name
         other = videos.setdefault(name, file)
         if other.absolute() != file.absolute():
-            fix = "rename one of them"
-            found = f"{other} and {file}"
+            found, fix = f"{other} and {file}", "rename one of them"
             raise InputError(f"video {name!r}", expected="one file of this name", found=found, fix=fix)
     if not videos:
         found = listed([path.name for path in others]) or "none"
@@ -59,24 +59,28 @@ def find_videos(paths: Sequence[PathLike]) -> tuple[dict[str, Path], list[Path]]
             where,
             expected="video files",
             found=found,
-            fix="name videos or a folder of them (or, to detect, a pack with annotations.json)",
+            fix="name videos or a folder of them (or, to detect, a pack: annotations.json and features)",
         )
     return dict(sorted(videos.items())), others
 
 
 def _is_plain(name: str) -> bool:
-    """Whether a file may be called so here: a name in an object store may be a path for Windows, or a drive."""
+    """Whether a name is valid on this machine; one from an object store may contain a path separator of Windows."""
     return Path(name).name == name
 
 
 def match_videos(annotations: Annotations, videos: Mapping[str, Path]) -> Annotations:
-    """Annotations under the names of the videos: a table may say ``clip.mp4`` where the video is called ``clip``."""
+    """Annotations under the names of the videos: a table may call the video ``clip`` by its file name ``clip.mp4``.
+
+    Raises:
+        InputError: a video is named in both ways.
+    """
     renamed = {}
     for name, video in annotations.videos.items():
         stem = name if name in videos or Path(name).suffix.lower() not in EXTENSIONS else Path(name).stem
         if stem in renamed:
             fix = "write its name the same in all rows"
-            found = f"the names {stem!r} and {name!r}" if stem != name else f"also its file name, beside {name!r}"
+            found = f"the names {stem!r} and {name!r}" if stem != name else f"{name!r} and its file name"
             raise InputError(annotations.source, expected=f"one name for {stem!r}", found=found, fix=fix)
         renamed[stem] = replace(video, name=stem)
     return Annotations(renamed, clipped=annotations.clipped, source=annotations.source)

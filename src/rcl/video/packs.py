@@ -1,4 +1,4 @@
-"""A pack made from videos: what is done, what is still to do, and what is kept of each."""
+"""Packs made from videos: which videos are done, which are left, and the record of each."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.formats.load import load_annotations, save_annotations
-from rcl.system.errors import InputError
+from rcl.system.errors import InputError, describe_error
 from rcl.system.paths import Fingerprint, PathLike, StorageError, exists, files_in, fingerprint, is_file, to_path
 from rcl.system.text_files import read_json, write_file, write_json
-from rcl.system.transfer import local, questions, remove
+from rcl.system.transfer import local, query_pool, remove
 from rcl.video.backbones.base import Backbone
 from rcl.video.extraction import extract_features, rebuild_backbone
 from rcl.video.settings import SETTINGS, ExtractionSettings, read_settings, write_settings
@@ -31,10 +31,10 @@ LIBRARIES = ("rcl-tad", "torch", "numpy", "av", "opencv-python-headless", "trans
 
 
 class Record(BaseModel):
-    """What is kept of a video beside its features; it is written last, so a video with a record is done.
+    """The record of an extracted video. It is written last, so a video with a record is done.
 
-    ``source`` is the file that was read, which had ``bytes`` and was ``modified_ns`` after 1970, or in an object store
-    had an ``etag``; 0 and empty where nobody says.
+    ``source`` is the file that was read, with its size ``bytes``, its time ``modified_ns`` since 1970, and its ``etag``
+    in an object store; 0 or empty if unknown.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -50,13 +50,13 @@ class Record(BaseModel):
     versions: dict[str, str]
 
     def is_of(self, file: Fingerprint) -> bool:
-        """Whether the file is as it was. Two ways to ask a store may give times of another precision, but one tag."""
+        """Whether the file is unchanged. Clients of a store may round its times differently, but agree on its tag."""
         changes = self.etag != file.etag if self.etag and file.etag else self.modified_ns != file.modified_ns
         return self.bytes == file.bytes and not changes
 
 
 class Outcome(NamedTuple):
-    """What became of a video: its record, new or from before, or the error that stands in place of one."""
+    """The outcome for a video: its record, new or from an earlier run, or an error."""
 
     video: str
     record: Record | None = None
@@ -65,16 +65,16 @@ class Outcome(NamedTuple):
 
 
 class PackWriter:
-    """A pack that features are extracted into. What is there already and unchanged is not done again.
+    """Writes features of videos into a pack. Videos that are done and unchanged are not extracted again.
 
     Args:
-        root: the folder; made if it is not there.
-        settings: with which all features of the pack are made.
-        backbone: that of the settings, where it is at hand already; else it is built when it is needed.
+        root: the folder; created if it does not exist.
+        settings: the settings of all features in the pack.
+        backbone: the backbone of these settings, if it is built already; else it is built when it is needed.
         device: where networks run.
 
     Raises:
-        InputError: the folder has features of other settings or of unknown ones, or cannot be written.
+        InputError: the folder has features of other or unknown settings, or cannot be written.
     """
 
     def __init__(
@@ -90,18 +90,18 @@ class PackWriter:
         kept = read_settings(self.root)
         if kept is None:
             self._refuse_foreign()
-        if kept is None or not self.names():  # nothing was made with the settings that are there
+        if kept is None or not self.names():  # no features exist, so the settings may change
             write_settings(settings, self.root)
         elif difference := kept.difference(settings):
             raise InputError(
                 self.root,
                 expected="the settings that its features were extracted with",
-                found=f"others ({difference})",
+                found=f"other settings ({difference})",
                 fix="choose another folder, or the same settings",
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the backbone: another process builds its own."""
+        """The state without the backbone, which each process builds for itself."""
         return {**self.__dict__, "root": self.root.absolute(), "_backbone": None}
 
     def _refuse_foreign(self) -> None:
@@ -111,41 +111,41 @@ class PackWriter:
             raise InputError(self.root, expected="a new folder, or a pack of rcl extract", found=found, fix=fix)
 
     def known_outcomes(self, videos: Mapping[str, Path]) -> Iterator[Outcome | None]:
-        """Yield for each video its outcome, or ``None`` where it still has to be extracted."""
-        there = set(self.names())
+        """Yield the outcome of each video, or ``None`` if it still has to be extracted."""
+        done = set(self.names())
 
-        def ask(name: str, path: Path) -> Outcome | None:
-            self._forget_other_name(name, path, there)
-            if name not in there:
+        def look_up(name: str, path: Path) -> Outcome | None:
+            self._forget_other_name(name, path, done)
+            if name not in done:
                 return None
             if record := self.done(name, path):
                 return Outcome(name, record, new=False)
-            error = self._taken(name, path)
+            error = self._name_conflict(name, path)
             return Outcome(name, error=error) if error else None
 
-        with questions(self.root, *videos.values()) as pool:
-            yield from pool.map(ask, videos, videos.values())
+        with query_pool(self.root, *videos.values()) as pool:
+            yield from pool.map(look_up, videos, videos.values())
 
     def done(self, name: str, path: Path) -> Record | None:
-        """The record of a video that needs no work: its features are here, and the file is as it was."""
+        """The record of a video whose features are in the pack and whose file is unchanged; else ``None``."""
         record = self._record(name)
         now = fingerprint(path) if record else None
         if record is None or now is None or not record.is_of(now):
             return None
         return record if is_file(self.root / "features" / f"{name}.npy") else None
 
-    def _taken(self, name: str, path: Path) -> InputError | None:
-        """The features of this name are those of another file, which is still there."""
+    def _name_conflict(self, name: str, path: Path) -> InputError | None:
+        """The error for a video whose name belongs to the features of another file that still exists."""
         record = self._record(name)
         if record is None or record.source == str(path.absolute()) or not _may_exist(record.source, path):
             return None
         fix = "rename it, or extract it into another folder"
-        found = f"one called like {record.source}, whose features the pack holds"
-        return InputError(path, expected="a video with a name of its own", found=found, fix=fix)
+        found = f"the name of {record.source}, whose features are in the pack"
+        return InputError(path, expected="a video with a unique name", found=found, fix=fix)
 
-    def _forget_other_name(self, name: str, path: Path, there: Collection[str]) -> None:
-        """A video bears its ending in its name once there is another one like it: it may be here under both."""
-        for other in {path.stem, path.name}.intersection(there) - {name}:
+    def _forget_other_name(self, name: str, path: Path, done: Collection[str]) -> None:
+        """Remove the record of a video under its other name: with the extension, or without it."""
+        for other in {path.stem, path.name}.intersection(done) - {name}:
             record = self._record(other)
             if record and record.source == str(path.absolute()):
                 remove(self._record_path(other))
@@ -159,26 +159,24 @@ class PackWriter:
             return Record.model_validate(read_json(path)) if is_file(path) else None
         except StorageError:
             raise
-        except (InputError, ValidationError):  # damaged: as if it were not there
+        except (InputError, ValidationError):  # a damaged record counts as missing
             return None
 
     def extract_one(
         self, name: str, path: Path, *, threads: int = 0, progress: Callable[[str, float], None] | None = None
     ) -> Outcome:
-        """Extract one video, whatever the pack holds of it. What goes wrong is its outcome, not an exception."""
-        told = (lambda seconds: progress(name, seconds)) if progress else None
+        """Extract one video, even if it is done already. An error is returned as the outcome, not raised."""
+        report = (lambda seconds: progress(name, seconds)) if progress else None
         try:
-            if exists(path) and is_file(self._record_path(name)):  # one that is away for now takes nothing with it
+            if exists(path) and is_file(self._record_path(name)):  # the record of a missing file stays
                 remove(self._record_path(name))
-            return Outcome(name, self._extract(name, path, threads=threads, progress=told))
+            return Outcome(name, self._extract(name, path, threads=threads, progress=report))
         except InputError as error:
             return Outcome(name, error=error)
-        except Exception as error:  # a backbone out of memory, a format that nobody thought of: the others go on
+        except Exception as error:  # out of memory, an unforeseen format: the other videos go on
             log.debug("%s", path, exc_info=True)
-            found = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-            fix = "see whether other videos work, or convert it"
-            expected = "a video that can be read and described"
-            return Outcome(name, error=InputError(path, expected=expected, found=found, fix=fix))
+            expected, fix = "a video that can be extracted", "check whether other videos work, or convert it"
+            return Outcome(name, error=InputError(path, expected=expected, found=describe_error(error), fix=fix))
 
     def _extract(self, name: str, path: Path, *, threads: int, progress: Callable[[float], None] | None) -> Record:
         if self._backbone is None:
@@ -201,21 +199,21 @@ class PackWriter:
         return record
 
     def names(self) -> list[str]:
-        """The videos that are done, sorted."""
+        """The names of the videos that are done, sorted."""
         return sorted(file.stem for file in files_in(self.root / "records") if file.suffix == ".json")
 
     def annotate(self, annotations: Annotations | None = None) -> Annotations:
         """Write ``annotations.json`` for all videos of the pack that are done.
 
         Args:
-            annotations: labels and subsets of videos; the others keep those that the pack has already. A video that
-                nobody names becomes a testing video without instances.
+            annotations: labels and subsets of videos. Other videos keep those that are in the pack; a new video without
+                any becomes a testing video without instances.
         """
         path = self.root / "annotations.json"
         known = dict(load_annotations(path, clip=False).videos) if is_file(path) else {}
         known |= annotations.videos if annotations else {}
         videos, names = {}, self.names()
-        with questions(self.root) as pool:
+        with query_pool(self.root) as pool:
             records = list(pool.map(self._record, names))
         for name, record in zip(names, records, strict=True):
             if record:
@@ -230,8 +228,8 @@ class PackWriter:
 
 
 def _may_exist(source: str, video: Path) -> bool:
-    """Whether the file that a record names is still there. Only the store of the video is asked: a record may say
-    anything, and one that cannot be asked may hold it."""
+    """Whether the source of a record may still exist. Only the store of ``video`` is queried: a record may name any
+    other store, where the file may exist."""
     if "://" not in source:
         return os.path.exists(source)
     same_store = source.split("/")[:3] == str(video).split("/")[:3]
@@ -240,7 +238,7 @@ def _may_exist(source: str, video: Path) -> bool:
 
 @cache
 def library_versions() -> dict[str, str]:
-    """Versions of the libraries that features depend on, where they are installed."""
+    """Versions of the installed libraries that features depend on."""
     found = {}
     for name in LIBRARIES:
         try:

@@ -1,4 +1,4 @@
-"""What the features of a video depend on, and the file of a pack that keeps it."""
+"""The settings that features of videos depend on, and their file in a pack."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, Validati
 from rcl.system.errors import InputError
 from rcl.system.paths import PathLike, is_file, to_path
 from rcl.system.text_files import read_json, write_json
-from rcl.video.backbones.base import BackboneOptions
+from rcl.video.backbones.build import split_name
+from rcl.video.backbones.options import BackboneOptions
 
 SETTINGS = "extraction.json"
 FORMAT = 1
 
 
 class ExtractionSettings(BaseModel):
-    """Everything that the features of a video depend on, beside the video. Two packs of equal settings can be mixed.
+    """Everything that features depend on except the video. Packs of equal settings can be mixed.
 
     Args:
-        backbone: its name; see ``build_backbone``.
+        backbone: name of the backbone; see ``build_backbone``.
         rate: frames per second.
         window: L, frames that a snippet sees.
         stride: σ, frames from one snippet to the next.
         options: of the backbone.
-        weights: SHA-256 of the backbone's files (of its parameters where they may come from a hub), by what they are
-            of it; empty where it has none.
+        weights: SHA-256 of the backbone's files (of its parameters if they may come from a hub), under its kind and
+            ``flow``; empty for a backbone without weights.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -37,26 +38,26 @@ class ExtractionSettings(BaseModel):
 
     @property
     def snippets_per_second(self) -> float:
-        """Snippet rate of the features."""
+        """The snippet rate of the features."""
         return self.rate / self.stride
 
     def difference(self, other: ExtractionSettings) -> str | None:
-        """The first setting in which features of the two would differ, ``None`` where they are the same."""
+        """The first difference that changes features; ``None`` if there is none."""
         mine, yours = self._compared(), other._compared()
         return next((f"{key} {mine[key]} and {yours[key]}" for key in mine if mine[key] != yours[key]), None)
 
     def _compared(self) -> dict[str, object]:
         values = self.model_dump(exclude={"options", "weights"}) | self.options.model_dump()
         if self.weights:  # the same file elsewhere is the same backbone
-            values |= {"backbone": self.backbone.partition(":")[0], "flow": None, "weights": self.weights}
+            values |= {"backbone": split_name(self.backbone)[0], "flow": None, "weights": self.weights}
         return values
 
 
 def read_settings(pack: PathLike) -> ExtractionSettings | None:
-    """The settings that the features of a pack were extracted with; ``None`` where the pack does not say.
+    """The settings of a pack's features; ``None`` if the pack has no such file.
 
     Raises:
-        InputError: the file that says it is damaged.
+        InputError: the file is damaged.
     """
     path = to_path(pack) / SETTINGS
     if not is_file(path):
@@ -64,15 +65,17 @@ def read_settings(pack: PathLike) -> ExtractionSettings | None:
     content = read_json(path)
     if content.get("format") != FORMAT:
         found = f"format {content.get('format')!r}"
-        raise InputError(path, expected=f"format {FORMAT}", found=found, fix="upgrade rcl-tad, or extract anew")
+        raise InputError(
+            path, expected=f"format {FORMAT}", found=found, fix="upgrade rcl-tad, or extract the features again"
+        )
     return parse_settings(content.get("settings"), where=path)
 
 
 def parse_settings(values: object, *, where: object) -> ExtractionSettings:
-    """Settings from the plain values that a pack or a checkpoint keeps.
+    """Settings from the plain values in a pack or a checkpoint.
 
     Raises:
-        InputError: they are something else.
+        InputError: a value is not valid.
     """
     try:
         return ExtractionSettings.model_validate(values)
@@ -83,5 +86,5 @@ def parse_settings(values: object, *, where: object) -> ExtractionSettings:
 
 
 def write_settings(settings: ExtractionSettings, pack: PathLike) -> None:
-    """Keep the settings with the pack."""
+    """Write the settings into a pack."""
     write_json(to_path(pack) / SETTINGS, {"format": FORMAT, "settings": settings.model_dump(mode="json")}, indent=1)

@@ -2,7 +2,7 @@
 
 Snippet i stands for the frames ``[iσ, (i + 1)σ)``, that is for ``[i, i + 1) · σ / rate`` seconds without an offset. Its
 window of L frames is centred on them: it begins at frame ``iσ − floor((L − σ) / 2)``. Beyond the ends of the video the
-first and the last frame stand still, so that no tail is lost.
+first and the last frame are repeated, so the end of the video is covered.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from torch import Tensor
 
 
 def snippet_count(frames: int, stride: int) -> int:
-    """T, how many snippets N frames have: ``ceil(N / σ)``."""
+    """T, the number of snippets of N frames: ``ceil(N / σ)``."""
     return -(-frames // stride)
 
 
 def snippets(frames: Iterable[Tensor], window: int, stride: int) -> Iterator[Tensor]:
-    """The snippets of a video, of which no more than a window is in memory.
+    """Yield the snippets of a video; only one window of frames is in memory.
 
     Args:
         frames: N frames ``(3, H, W)`` of equal size.
@@ -33,7 +33,7 @@ def snippets(frames: Iterable[Tensor], window: int, stride: int) -> Iterator[Ten
         T snippets ``(3, L, H, W)``.
     """
     held: deque[Tensor] = deque(maxlen=window)  # the latest L frames
-    begin = _lead(window, stride) - window  # of those, counted from the beginning of the first window
+    begin = _lead(window, stride) - window  # of these frames, relative to the beginning of the first window
     for frame in _with_tail(frames, window, stride):
         if not held:
             held.extend([frame] * window)
@@ -44,7 +44,7 @@ def snippets(frames: Iterable[Tensor], window: int, stride: int) -> Iterator[Ten
 
 
 def _with_tail(frames: Iterable[Tensor], window: int, stride: int) -> Iterator[Tensor]:
-    """Frames, and the last one as often as the last window needs it."""
+    """Yield the frames, and the last one repeated until the end of the last window."""
     number, frame = 0, None
     for frame in frames:
         yield frame
@@ -55,14 +55,14 @@ def _with_tail(frames: Iterable[Tensor], window: int, stride: int) -> Iterator[T
 
 
 def snippet_times(count: int, *, frames: int, rate: float, window: int, stride: int) -> np.ndarray:
-    """The seconds that the windows of the first snippets cover, as far as they lie in the video.
+    """The times that the windows of the first snippets cover within the video.
 
-    Where ``L < σ``, the window of the last snippet may lie wholly behind the end; it then covers nothing, at the end.
+    If ``L < σ``, the window of the last snippet may lie after the end of the video; its start and end are then equal.
 
     Args:
-        count: of snippets.
+        count: number of snippets.
         frames: N.
-        rate: of the frames, per second.
+        rate: frames per second.
         window: L.
         stride: σ.
 
@@ -74,5 +74,5 @@ def snippet_times(count: int, *, frames: int, rate: float, window: int, stride: 
 
 
 def _lead(window: int, stride: int) -> int:
-    """By how many frames the window of a snippet begins before its first frame; negative where it begins after it."""
+    """The number of frames by which a window begins before the first frame of its snippet; negative if after it."""
     return (window - stride) // 2

@@ -1,4 +1,4 @@
-"""One opened video stream: its rate, its start and end, its frames in order, its defects."""
+"""One opened video stream: its rate, start and end, its frames in order, and its defects."""
 
 from __future__ import annotations
 
@@ -17,32 +17,37 @@ from av.video.stream import VideoStream
 from rcl.system.errors import InputError
 from rcl.video.clock import longest_step, steady, with_next
 
-DEFAULT_RATE = Fraction(25)  # of a stream that does not say: what FFmpeg assumes
-PLAUSIBLE_RATES = (Fraction(1, 10), 1000)  # a stream that says less or more has a damaged header
-MISSING_SECONDS = Fraction(1, 2)  # headers are not more exact about where a video ends
-NO_VIDEOS = ("tty", "concat", "hls", "dash")  # texts that FFmpeg would render, lists of other files
+DEFAULT_RATE = Fraction(25)  # of a stream that states none; FFmpeg assumes the same
+PLAUSIBLE_RATES = (Fraction(1, 10), 1000)  # a stream that states another one has a damaged header
+MISSING_SECONDS = Fraction(1, 2)  # the precision of the end that headers state
+NOT_VIDEO_FORMATS = ("tty", "concat", "hls", "dash")  # texts that FFmpeg would render, and lists of other files
 MAX_PIXELS = 2**26  # 8K is half of it; a damaged header may claim any size
 
 
 def video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The largest video of a file; its cover is none."""
+    """The largest video stream of a file, cover pictures excluded.
+
+    Raises:
+        InputError: the file has no video stream, or FFmpeg cannot decode it.
+    """
     videos = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
-    if container.format.name in NO_VIDEOS:
+    if container.format.name in NOT_VIDEO_FORMATS:
         videos = []
     if not videos:
-        raise unusable(path, found="one without a video")
+        raise unusable(path, found="a file without a video stream")
     decodable = [stream for stream in videos if stream.codec_context is not None]
     if not decodable:
-        raise unusable(path, found="a video in a format that FFmpeg does not decode")
+        raise unusable(path, found="a format that FFmpeg cannot decode")
     return max(decodable, key=lambda stream: stream.width * stream.height)
 
 
 def unusable(path: Path, found: str) -> InputError:
+    """The error for a file that is not a usable video."""
     return InputError(path, expected="a video file", found=found, fix="check that it plays, or convert it")
 
 
 def native_rate(stream: VideoStream) -> Fraction:
-    """Average rate of a stream in frames per second; of one without time stamps, what it says of itself."""
+    """The average rate of a stream in frames per second; without time stamps, the rate that the header states."""
     stated = [stream.average_rate, stream.guessed_rate, stream.base_rate]
     if stream.start_time is None:
         stated = stated[1:]
@@ -51,10 +56,10 @@ def native_rate(stream: VideoStream) -> Fraction:
 
 
 class FrameStream:
-    """One pass over a stream: its frames with their times, and what was found wrong on the way.
+    """One pass over a stream: its frames with their times, and the defects that were found.
 
-    Times are in seconds after the start of the container; AVI, which stores no presentation times and delays its frames
-    by what the decoder holds back, and streams without a start begin with their first frame.
+    Times are in seconds from the start of the container. For streams without a start, and for AVI, they are from the
+    first frame: AVI stores no presentation times, and its frames are late by those that the decoder holds back.
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream, *, threads: int) -> None:
@@ -65,7 +70,7 @@ class FrameStream:
         self._unit = stream.time_base or Fraction(1)
         self._step = 1 / native_rate(stream)
         self._avi = container.format.name == "avi"
-        if self._avi and self._unit > 1 / PLAUSIBLE_RATES[0]:  # AVI counts its frames: the unit is the length of one
+        if self._avi and self._unit > 1 / PLAUSIBLE_RATES[0]:  # AVI counts frames: its unit is the length of a frame
             self._unit = self._step
         self._origin = None if self._avi else start_of(container, stream)
         self._stated_end = end_in_header(container, stream, self._origin or Fraction(0))
@@ -74,10 +79,10 @@ class FrameStream:
         self._defects = Defects()
 
     def spans(self) -> Iterator[tuple[VideoFrame, Fraction]]:
-        """Frames in the order of presentation, each with the second at which it leaves the screen."""
+        """Yield frames in the order of presentation, each with the time in seconds at which it leaves the screen."""
         stamped = ((self._time_of(frame), frame) for frame in self._decoded())
-        leap = partial(self._defects.note, "time stamps out of place")
-        timed = steady(stamped, step=self._step, stated_end=self._stated_end, on_leap=leap)
+        on_jump = partial(self._defects.note, "time stamps out of place")
+        timed = steady(stamped, step=self._step, stated_end=self._stated_end, on_jump=on_jump)
         for (start, frame), following in with_next(timed):
             yield frame, following[0] if following else start + self._length_of(frame, start)
 
@@ -86,14 +91,14 @@ class FrameStream:
         return length if 0 < length <= longest_step(start + length, self._stated_end) else self._step
 
     def problems(self, end: Fraction) -> list[str]:
-        """What was wrong with a video that was read to its end."""
+        """Descriptions of the defects of a video that was read up to ``end``, in seconds."""
         stated, reached = self._stated_end, end
         if stated is None and self._container.duration and self._stream.start_time is not None:
-            whole = Fraction(self._container.duration, av.time_base)  # of whatever lasts longest
+            whole = Fraction(self._container.duration, av.time_base)  # of the longest stream
             stated, reached = whole - max(self._origin or 0, 0), max(end, self._audio_end)
         short = stated is not None and reached < stated - MISSING_SECONDS
         ends = [f"ends after {float(reached):.1f} of {float(stated or 0):.1f} s"] if short else []
-        return ends + self._stopped + self._defects.told()
+        return ends + self._stopped + self._defects.descriptions()
 
     def _decoded(self) -> Iterator[VideoFrame]:
         for packet in self._packets():
@@ -112,7 +117,7 @@ class FrameStream:
                 yield frame
 
     def _packets(self) -> Iterator[av.Packet[Any]]:
-        """Packets of the video, the last of them empty, which makes the decoder give all it holds."""
+        """Packets of the video, and an empty one that makes the decoder return the frames that it holds back."""
         try:
             for packet in self._container.demux((self._stream, *self._container.streams.audio)):
                 if packet.stream.index != self._stream.index:
@@ -121,7 +126,7 @@ class FrameStream:
                     yield packet
         except av.FFmpegError as error:
             self._stopped = [f"cannot be read to its end ({error.strerror})"]
-        except IndexError:  # PyAV at the end of a file of which streams appeared on the way
+        except IndexError:  # raised by PyAV at the end of a file in which streams appear midway
             pass
         yield av.Packet()
 
@@ -141,17 +146,19 @@ class FrameStream:
 
 
 def start_of(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    """The time that players show as 0, in seconds."""
+    """The time that players show as 0, in seconds; ``None`` if the container does not state it."""
     if container.start_time is None:
         return None
-    start = Fraction(container.start_time, av.time_base)  # rounded to a millionth, unlike that of the stream
+    start = Fraction(container.start_time, av.time_base)  # rounded to microseconds, unlike the start of the stream
     own = (stream.start_time or 0) * (stream.time_base or Fraction(1))
     return own if abs(own - start) < Fraction(2, av.time_base) else start
 
 
 def end_in_header(container: InputContainer, stream: VideoStream, origin: Fraction) -> Fraction | None:
-    """Where a video ends by its header, in seconds after the origin; None where the header does not say."""
-    if container.format.name == "avi":  # FFmpeg corrects the duration of a file that was cut, not the number of frames
+    """The end of a video that its header states, in seconds after the origin; ``None`` if it states none."""
+    if (
+        container.format.name == "avi"
+    ):  # for a file that was cut, FFmpeg corrects the duration but not the number of frames
         return stream.frames / native_rate(stream) if stream.frames else None
     if stream.start_time is not None and stream.time_base and stream.duration:
         return Fraction(stream.start_time + stream.duration) * stream.time_base - origin
@@ -163,17 +170,17 @@ def end_in_header(container: InputContainer, stream: VideoStream, origin: Fracti
 
 
 class Defects:
-    """How often something was wrong, by kind, and where first."""
+    """The number of defects of each kind, and the place of the first."""
 
     def __init__(self) -> None:
         self._number: dict[str, int] = {}
         self._place: dict[str, str] = {}
 
     def note(self, kind: str, seconds: Fraction | None) -> None:
-        """Count one more of a kind."""
+        """Count a defect at a time in seconds, if known."""
         self._number[kind] = self._number.get(kind, 0) + 1
         self._place.setdefault(kind, "" if seconds is None else f", the first at {float(seconds):.1f} s")
 
-    def told(self) -> list[str]:
+    def descriptions(self) -> list[str]:
         """One sentence per kind."""
         return [f"{kind}: {number}{self._place[kind]}" for kind, number in self._number.items()]

@@ -19,9 +19,9 @@ from rcl.cli import app
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.detections import Detections
 from rcl.data.formats import elan, label_studio, table, via
-from rcl.data.formats.annotation_tools import format_of, merge, read
 from rcl.data.formats.exported import UNLABELLED, Exported, file_names
-from rcl.data.formats.load import load_annotations, save_annotations
+from rcl.data.formats.label_studio_frames import to_frames, to_seconds
+from rcl.data.formats.load import import_annotations, load_annotations, save_annotations
 from rcl.data.formats.results import save_detections
 from rcl.system.errors import InputError
 
@@ -81,14 +81,14 @@ FPS = 29.97
 def there_and_back(exported: Exported, kind: str, folder: Path) -> tuple[Annotations, list[str]]:
     if kind == "label-studio":
         lost = label_studio.write(exported, folder / "a.json", fps=dict.fromkeys(exported.videos, FPS))
-        return read(folder / "a.json"), lost
+        return import_annotations(folder / "a.json"), lost
     if kind == "via":
         lost = via.write(exported, folder / "a.json")
-        return read(folder / "a.json"), lost
+        return import_annotations(folder / "a.json"), lost
     lost = elan.write(exported, folder / "eaf")
     files = sorted((folder / "eaf").iterdir())
     assert {file.parent for file in folder.rglob("*.eaf")} == {folder / "eaf"}
-    return merge([read(file) for file in files]), lost
+    return Annotations.merge([import_annotations(file) for file in files]), lost
 
 
 def step_of(kind: str, lost: list[str]) -> float:
@@ -189,15 +189,15 @@ def test_tables_come_back(content: Annotations, tmp_path_factory: pytest.TempPat
 @given(st.lists(st.tuples(times, times).map(sorted), min_size=1), st.sampled_from([10.0, 24.0, 25.0, 29.97, 60.0]))
 def test_frames_are_the_nearest_and_stay_when_written_again(pairs: list[list[float]], fps: float) -> None:
     segments = np.array(pairs)
-    frames = label_studio.to_frames(segments, fps)
+    frames = to_frames(segments, fps)
     assert frames.min() >= 1
     assert (frames[:, 0] <= frames[:, 1]).all()
     inside = segments[:, 0] * fps >= 2
-    back = label_studio.to_seconds(frames, fps)
+    back = to_seconds(frames, fps)
     longer = frames[:, 1] > frames[:, 0]
     assert np.abs(back - segments)[inside & longer].max(initial=0) <= 0.5 / fps + 1e-9
     assert (back[:, 1] > back[:, 0]).all()
-    assert np.array_equal(label_studio.to_frames(back, fps)[longer], frames[longer])
+    assert np.array_equal(to_frames(back, fps)[longer], frames[longer])
 
 
 def test_elan_has_no_overlaps_within_a_tier_and_tiers_for_all_labels(tmp_path: Path) -> None:
@@ -299,15 +299,14 @@ def write(path: Path, data: object) -> Path:
 
 def test_label_studio_json(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write(tmp_path / "a.json", LABEL_STUDIO)
-    assert format_of(path) == "label-studio"
-    first, second = read(path).videos.values()
+    first, second = import_annotations(path).videos.values()
     assert (first.name, second.name) == ("figure-001", "my video.v2")
     assert first.labels == ("kick", "walk", "outside")
     assert first.segments_seconds.tolist() == [[1.04, 2.0], [0.0, 4.0], [0.0, 4.0]]
     assert second.segments_seconds.tolist() == [[3.1, 8.2]]
-    assert "1 results that are no segments" in caplog.text
-    assert read(path, fps=50).videos["figure-001"].segments_seconds[0].tolist() == [0.52, 1.0]
-    assert [*read(write(tmp_path / "one.json", LABEL_STUDIO[0])).videos] == ["figure-001"]
+    assert "left out 1 result without a segment of time" in caplog.text
+    assert import_annotations(path, fps=50).videos["figure-001"].segments_seconds[0].tolist() == [0.52, 1.0]
+    assert [*import_annotations(write(tmp_path / "one.json", LABEL_STUDIO[0])).videos] == ["figure-001"]
 
 
 def test_label_studio_ground_truth_and_predictions(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -317,9 +316,9 @@ def test_label_studio_ground_truth_and_predictions(tmp_path: Path, caplog: pytes
     marked = [{**result("a"), "ground_truth": True, "updated_at": "2024"}, {**result("b"), "updated_at": "2025"}]
     judged = {"data": {"audio": "a.mp4"}, "annotations": marked}
     guessed = {"data": {"audio": "b.mp4"}, "annotations": [], "predictions": [result("c")]}
-    assert read(write(tmp_path / "a.json", [judged, guessed])).videos["a"].labels == ("a",)
-    assert "1 videos that nobody labelled yet are left out" in caplog.text
-    assert read(write(tmp_path / "a.json", [guessed])).videos["b"].labels == ("c",)
+    assert import_annotations(write(tmp_path / "a.json", [judged, guessed])).videos["a"].labels == ("a",)
+    assert "left out 1 video without annotations" in caplog.text
+    assert import_annotations(write(tmp_path / "a.json", [guessed])).videos["b"].labels == ("c",)
     assert "their predictions are read" in caplog.text
 
 
@@ -333,7 +332,7 @@ def test_label_studio_json_min(tmp_path: Path) -> None:
             "annotation_id": 2,
         }
     ]
-    video = read(write(tmp_path / "min.json", rows), fps=10).videos["clip"]
+    video = import_annotations(write(tmp_path / "min.json", rows), fps=10).videos["clip"]
     assert (video.labels, video.segments_seconds.tolist()) == (("x",), [[0.2, 0.3]])
 
 
@@ -375,18 +374,21 @@ VIA = {
 
 def test_via_project(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write(tmp_path / "a.json", VIA)
-    assert format_of(path) == "via"
-    first, second = read(path).videos.values()
+    first, second = import_annotations(path).videos.values()
     assert (first.name, first.labels, second.name, second.labels) == ("Alioli", ("Break Egg", "Stir"), "b", ())
     assert first.segments_seconds.tolist() == [[7.2, 11.6], [12.0, 12.5]]
-    assert "1 items that are no temporal segments" in caplog.text
+    assert "left out 1 item other than temporal segments" in caplog.text
 
 
 def test_via_checkboxes(tmp_path: Path) -> None:
     data = json.loads(json.dumps(VIA))
     data["attribute"]["1"]["type"] = 2
     data["metadata"]["1_a"]["av"]["1"] = "0,1"
-    assert read(write(tmp_path / "a.json", data)).videos["Alioli"].labels == ("Break Egg", "Break Egg", "Pour Liquid")
+    assert import_annotations(write(tmp_path / "a.json", data)).videos["Alioli"].labels == (
+        "Break Egg",
+        "Break Egg",
+        "Pour Liquid",
+    )
 
 
 ELAN = """<?xml version="1.0" encoding="UTF-8"?>
@@ -442,13 +444,13 @@ ELAN = """<?xml version="1.0" encoding="UTF-8"?>
 
 
 def test_elan_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (video,) = read(write(tmp_path / "x.eaf", ELAN)).videos.values()
+    (video,) = import_annotations(write(tmp_path / "x.eaf", ELAN)).videos.values()
     assert (video.name, video.subset) == ("dinner party", "training")
     assert video.labels == ("gesture", "wave", "gesture")  # without a value, the tier
     assert video.segments_seconds.tolist() == [[1.5, 3.0], [3.0, 4.5], [4.5, 4.5]]
-    assert "2 annotations without times of their own" in caplog.text
+    assert "left out 2 annotations without times of their own" in caplog.text
     unlinked = ELAN.replace("MEDIA_DESCRIPTOR", "LINKED_FILE_DESCRIPTOR")
-    assert [*read(write(tmp_path / "y.eaf", unlinked)).videos] == ["y"]
+    assert [*import_annotations(write(tmp_path / "y.eaf", unlinked)).videos] == ["y"]
 
 
 # -- what is wrong -----------------------------------------------------------------------------------------------
@@ -509,7 +511,7 @@ def task(result: object, **data: object) -> list[dict]:
 def test_wrong_files_are_named(tmp_path: Path, name: str, content: object, found: str) -> None:
     path = write(tmp_path / name, content)
     with pytest.raises(InputError) as caught:
-        read(path)
+        import_annotations(path)
     assert str(path) in str(caught.value)
     assert found in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -533,7 +535,7 @@ def test_wrong_files_are_named(tmp_path: Path, name: str, content: object, found
 def test_any_list_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: object) -> None:
     path = write(tmp_path_factory.mktemp("x") / "a.json", [data])
     try:
-        read(path)
+        import_annotations(path)
     except InputError as error:
         assert str(path) in str(error)  # noqa: PT017
 
@@ -546,9 +548,9 @@ def test_bombs_are_refused(tmp_path: Path) -> None:
     outside = f'<!DOCTYPE x [<!ENTITY f SYSTEM "{secret.as_uri()}">]><ANNOTATION_DOCUMENT>&f;</ANNOTATION_DOCUMENT>'
     for text in (bomb, outside, '<!DOCTYPE x SYSTEM "x.dtd"><ANNOTATION_DOCUMENT/>'):
         with pytest.raises(InputError, match="XML without a document type"):
-            read(write(tmp_path / "a.eaf", text))
+            import_annotations(write(tmp_path / "a.eaf", text))
     with pytest.raises(InputError, match="complete XML, found undefined entity"):
-        read(write(tmp_path / "a.eaf", "<ANNOTATION_DOCUMENT>&e;</ANNOTATION_DOCUMENT>"))
+        import_annotations(write(tmp_path / "a.eaf", "<ANNOTATION_DOCUMENT>&e;</ANNOTATION_DOCUMENT>"))
 
 
 # -- names -------------------------------------------------------------------------------------------------------

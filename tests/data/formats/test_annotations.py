@@ -137,8 +137,8 @@ def test_segments_outside_are_clipped_with_one_warning(tmp_path: Path, caplog: p
     (record,) = caplog.records
     message = record.getMessage()
     assert str(path) in message
-    assert "3 segments" in message
-    assert "4 lie wholly outside" in message
+    assert "clipped 3 segments" in message
+    assert "dropped 4 segments wholly outside" in message
     assert "-1.0 to 2.0 s in video 'v' of 10.0 s" in message
 
 

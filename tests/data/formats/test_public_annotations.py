@@ -10,12 +10,14 @@ import pytest
 import torch
 
 from places import SHARED
-from rcl.data.formats.bmn import effective_seconds, is_bmn, read_bmn, read_video_info
-from rcl.data.formats.load import load_annotations
-from rcl.data.formats.thumos14 import THUMOS14_LEFT_OUT, is_thumos14, read_thumos14
+from rcl.data.formats import load
+from rcl.data.formats.bmn import effective_seconds, is_bmn
+from rcl.data.formats.load import load_annotations, load_both, read_bmn, read_thumos14, read_video_info
+from rcl.data.formats.thumos14 import THUMOS14_LEFT_OUT, is_thumos14
 from rcl.data.segments import Timeline
 from rcl.data.windows import window_members, window_segments, window_starts
 from rcl.system.errors import InputError
+from rcl.system.text_files import read_text
 
 needs_shared = pytest.mark.skipif(not (SHARED / "data").is_dir(), reason=f"the real annotations are not at {SHARED}")
 
@@ -53,7 +55,7 @@ def test_tables_of_both_subsets_become_one_set(tmp_path: Path, caplog: pytest.Lo
         + "video_test_0000004,CricketShot,24,1.0,1.5,30,45\n"
         + "video_test_0000004,CricketBowling,23,0.2,1.1,6,33\n",
     )
-    assert is_thumos14(training)
+    assert is_thumos14(training.read_text())
     annotations = read_thumos14(training, test)
     first, second = annotations.videos.values()
     assert (first.subset, second.subset) == ("training", "validation")
@@ -107,7 +109,7 @@ def test_wrong_rows_are_named(tmp_path: Path, row: str, found: str) -> None:
 
 def test_other_tables_are_refused(tmp_path: Path) -> None:
     own = write(tmp_path / "own.csv", "video,start,end,label\nv,0,1,run\n")
-    assert not is_thumos14(own)
+    assert not is_thumos14(own.read_text())
     assert "without type" in error_of(own, lambda: read_thumos14(own))
     empty = write(tmp_path / "empty.csv", HEADER)
     assert "annotated videos" in error_of(empty, lambda: read_thumos14(empty))
@@ -144,6 +146,16 @@ def test_subsets_come_from_the_file_beside(tmp_path: Path) -> None:
     assert videos["v_a"].snippets_per_second is None
     assert videos["v_a"].segments_seconds.tolist() == [[0.01, 12.5]]
     assert read_video_info(tmp_path / "video_info_new.csv")["v_a"] == ("training", 14.07, 418, 400)
+
+
+def test_training_and_evaluation_read_the_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_bmn(tmp_path, {"v_a": entry(10.0, 250, 240)}, "v_a,250,10.0,25.0,25,training,240\n")
+    opened = list[Path]()
+    monkeypatch.setattr(load, "read_text", lambda path: opened.append(path) or read_text(path))
+    clipped, written = load_both(path)
+    assert clipped.videos["v_a"].duration_seconds == 9.6
+    assert written.videos["v_a"].duration_seconds == 10.0
+    assert opened == [path, tmp_path / "video_info_new.csv"]
 
 
 def test_extents() -> None:

@@ -54,7 +54,7 @@ def test_onnx_takes_what_the_file_fixes(tmp_path: Path) -> None:
     backbone = ONNXBackbone(write_onnx(tmp_path / "fixed.onnx", ["B", 3, 10, 8, 8]))
     assert (backbone.fixed_window, backbone.window, backbone.stride) == (10, 10, 2)
     assert backbone.frame_size.model_dump() == {"short": 8, "crop": 8}
-    with pytest.raises(InputError, match=r"--size: expected 8, as .*fixed\.onnx fixes it, found 9; leave it out"):
+    with pytest.raises(InputError, match=r"--size: expected 8, the size in .*fixed\.onnx, found 9; omit it"):
         ONNXBackbone(tmp_path / "fixed.onnx", size=9)
     free = ONNXBackbone(write_onnx(tmp_path / "free.onnx", ["B", 3, "L", "H", "W"]))
     assert (free.fixed_window, free.window, free.stride, free.rate) == (None, 16, 4, 15)

@@ -148,7 +148,7 @@ def test_vjepa2_takes_other_sizes(models: dict[str, Any], saved: Saved) -> None:
 def test_other_models_are_for_one_size_and_length(kind: str, saved: Saved) -> None:
     folder = str(saved(kind))
     assert HuggingFaceBackbone(folder, size=SIZE).frame_size.crop == SIZE
-    assert "--size: expected 16, as the model fixes it, found 24" in error_of(folder, size=24)
+    assert "--size: expected 16, the size of the model, found 24" in error_of(folder, size=24)
     with pytest.raises(InputError, match=r"--window: expected 4 frames for .*, found 6"):
         HuggingFaceBackbone(folder)(snippets(1, 6))
 
@@ -207,14 +207,14 @@ def test_video_processor_comes_first(models: dict[str, Any], saved: Saved) -> No
     assert torch.allclose(HuggingFaceBackbone(str(folder))(frames), expected, atol=1e-5)
 
 
-def test_without_a_processor_imagenet_is_assumed_and_said(
+def test_without_a_processor_imagenet_is_assumed_with_a_warning(
     models: dict[str, Any], saved: Saved, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder, frames = saved("videomae"), snippets(1)
     (folder / "preprocessor_config.json").unlink()
     with caplog.at_level(logging.WARNING, "rcl"):
         features = HuggingFaceBackbone(str(folder))(frames)
-    assert "those of ImageNet are used" in caplog.text
+    assert "using those of ImageNet" in caplog.text
     expected = tokens_of(models["videomae"], frames, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)).mean(1)
     assert torch.allclose(features, expected, atol=1e-5)
 
@@ -246,7 +246,7 @@ def test_missing_weights_are_refused(saved: Saved) -> None:
     folder = saved("videomae")
     edit_weights(folder, lambda weights: weights.pop("encoder.layer.1.output.dense.bias"))
     message = error_of(folder)
-    assert "expected weights for the whole model, found none for encoder.layer.1.output.dense.bias" in message
+    assert "expected weights for the whole model, found no weights for encoder.layer.1.output.dense.bias" in message
 
 
 @pytest.mark.parametrize(("kind", "part"), [("vivit", "pooler."), ("vjepa2", "predictor.")])
@@ -344,7 +344,7 @@ def test_names_that_cannot_be_fetched(
     for source in ("rcl-tests/nothing", str(tmp_path / "missing"), "./missing/folder"):
         message = error_of(source)
         assert message.startswith(f"hf:{source}: expected a video model")
-        assert "found neither a folder nor a model that can be fetched" in message
+        assert "found neither a folder nor a model on the hub" in message
     assert capfd.readouterr() == ("", "")
 
 

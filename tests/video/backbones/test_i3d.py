@@ -162,7 +162,9 @@ def test_forms_of_a_checkpoint(rgb: I3D, tmp_path: Path, form: str) -> None:
 def test_another_architecture_is_refused(rgb: I3D, tmp_path: Path) -> None:
     path = tmp_path / "x.pt"
     torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, path)
-    with pytest.raises(InputError, match=r"x\.pt: expected Conv3d_1a_7x7\.conv3d\.weight of shape .*, found none"):
+    with pytest.raises(
+        InputError, match=r"x\.pt: expected Conv3d_1a_7x7\.conv3d\.weight of shape .*, found no such weights"
+    ):
         load_i3d(path, 3)
     weights = rgb.state_dict()
     weights["Mixed_4c.b1b.conv3d.weight"] = torch.zeros(1, 2, 3)
@@ -171,7 +173,7 @@ def test_another_architecture_is_refused(rgb: I3D, tmp_path: Path) -> None:
         load_i3d(path, 3)
     del weights["Mixed_5c.b0.bn.running_var"], weights["Mixed_4c.b1b.conv3d.weight"]
     torch.save(weights, path)
-    with pytest.raises(InputError, match=r"expected Mixed_4c\.b1b\.conv3d\.weight .* found none; give a checkpoint"):
+    with pytest.raises(InputError, match=r"Mixed_4c\.b1b\.conv3d\.weight .* found no such weights; give a checkpoint"):
         load_i3d(path, 3)
 
 

@@ -1,4 +1,4 @@
-"""The motion descriptor: what moves where, in which direction."""
+"""The motion descriptor: place and direction of motion."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_motion_is_found_in_its_place_and_direction(dx: float, dy: float, direct
     assert int(histogram.sum(dim=(1, 2)).argmax()) == direction
 
 
-def test_a_camera_that_pans_is_no_motion_of_its_own() -> None:
+def test_a_panning_camera_is_not_counted_as_motion() -> None:
     wide = np.repeat(texture()[None], LENGTH, axis=0)
     panned = np.stack([np.roll(frame, 3 * number, axis=1) for number, frame in enumerate(wide)])
     frames = torch.from_numpy(panned.astype(np.uint8)).expand(3, -1, -1, -1)

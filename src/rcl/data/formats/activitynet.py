@@ -2,53 +2,53 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from rcl.data.annotations import VideoAnnotation, to_subset
-from rcl.data.formats.values import VideoDraft, to_label, to_pair, to_positive
-from rcl.system.errors import Defect, InputError, listed, raise_first, shown
+from rcl.data.annotations import Annotations, VideoAnnotation, to_subset
+from rcl.data.formats.values import VideoDraft, to_instance, to_optional
+from rcl.system.errors import Defect, InputError, Problems, listed, shown
 
 
-def read_database(path: Path, data: dict[str, Any]) -> dict[str, VideoAnnotation]:
+def parse(data: dict[str, Any], source: str) -> Annotations:
+    """Annotations of ``{"database": {video: {"subset", "duration", "fps", "annotations"}}}``.
+
+    Args:
+        data: the content of the file.
+        source: the file, for messages.
+
+    Raises:
+        InputError: it is of another kind, or a value is wrong.
+    """
     database = data.get("database")
     if not isinstance(database, dict):
         results = isinstance(data.get("results"), dict)
         raise InputError(
-            path,
+            source,
             expected='an annotation file with "database": {video: …}',
             found="a results file (detections)" if results else f"the keys {listed([*data]) or '(none)'}",
             fix="give the ground truth here" + (" and this file as the detections" if results else ""),
         )
-    videos, problems = {}, list[InputError]()
+    drafts, problems = dict[str, VideoDraft](), Problems()
     for name, entry in database.items():
-        try:
-            draft, items = _draft_of(name, entry)
-        except Defect as defect:
-            problems.append(defect.at(f"{path}, video {name!r}"))
-            continue
-        for number, item in enumerate(items, 1):
-            try:
-                if not isinstance(item, dict):
-                    raise Defect(expected='{"segment", "label"}', found=shown(item), fix="correct the instance")
-                draft.segments.append(to_pair(item.get("segment")))
-                draft.labels.append(to_label(item.get("label")))
-            except Defect as defect:
-                problems.append(defect.at(f"{path}, video {name!r}, instance {number} of {len(items)}"))
-        videos[name] = draft
-    raise_first(problems)
-    return {name: draft.finish(name) for name, draft in videos.items()}
+        where = f"{source}, video {name!r}"
+        with problems.located(where):
+            drafts[name], items = _draft_of(name, entry)
+            for number, item in enumerate(items, 1):
+                with problems.located(f"{where}, instance {number} of {len(items)}"):
+                    drafts[name].add(*to_instance(item))
+    problems.raise_first()
+    return Annotations({name: draft.finish(name) for name, draft in drafts.items()}, source=source)
 
 
 def _draft_of(name: str, entry: Any) -> tuple[VideoDraft, list[Any]]:
-    """What a JSON entry says of its video, and its instances, not yet read."""
+    """What a JSON entry says about its video, and its instances, not yet read."""
     if not name.strip() or not isinstance(entry, dict):
         found = shown(entry) if name.strip() else "a video without a name"
         raise Defect(expected='a video {"subset", "annotations"}', found=found, fix="correct or remove the entry")
     draft = VideoDraft(
         to_subset(entry.get("subset")),
-        to_positive(entry.get("duration"), "duration"),
-        to_positive(entry.get("fps"), "fps"),
+        to_optional(entry.get("duration"), "duration"),
+        to_optional(entry.get("fps"), "fps"),
     )
     # Testing videos of benchmarks come without; anywhere else a missing list is a misspelt one.
     items = entry.get("annotations", [] if draft.subset == "testing" else None)
@@ -59,6 +59,7 @@ def _draft_of(name: str, entry: Any) -> tuple[VideoDraft, list[Any]]:
 
 
 def entry_of(video: VideoAnnotation) -> dict[str, Any]:
+    """A video as the database has it."""
     entry: dict[str, Any] = {"subset": video.subset}
     if video.duration_seconds is not None:
         entry["duration"] = video.duration_seconds

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
-
 from rcl.data.annotations import Annotations, VideoAnnotation, to_subset
-from rcl.data.formats.values import to_label, to_number, to_pair
-from rcl.system.errors import Defect, InputError, listed, raise_first, shown
-from rcl.system.paths import PathLike, is_file, to_path
-from rcl.system.text_files import read_csv, read_json
+from rcl.data.formats.values import VideoDraft, to_instance, to_number, to_positive
+from rcl.system.errors import Defect, InputError, Problems, listed, shown
+from rcl.system.text_formats import parse_csv
 
 SNIPPET_FRAMES = 16  # of the public ActivityNet features
 INFO_NAME = "video_info_new.csv"
@@ -27,40 +24,45 @@ class VideoInfo(NamedTuple):
     feature_frames: int
 
 
-def read_video_info(path: PathLike) -> dict[str, VideoInfo]:
-    """Read ``video,numFrame,seconds,fps,rfps,subset,featureFrame``.
+def parse_video_info(text: str, source: str) -> dict[str, VideoInfo]:
+    """Rows of ``video,numFrame,seconds,fps,rfps,subset,featureFrame``, by video.
+
+    Args:
+        text: the content of the file.
+        source: the file, for messages.
 
     Raises:
-        InputError: the file is missing, damaged or of another kind, a value is wrong, or a video is listed twice.
+        InputError: it is damaged or of another kind, a value is wrong, or a video is listed twice.
     """
-    path = to_path(path)
-    videos, problems = dict[str, VideoInfo](), list[InputError]()
-    for line, row in read_csv(path, ("video", "numframe", "seconds", "subset", "featureframe"), ("fps", "rfps")):
+    videos, problems = dict[str, VideoInfo](), Problems()
+    required = ("video", "numframe", "seconds", "subset", "featureframe")
+    for line, row in parse_csv(text, source, required, ("fps", "rfps")):
         name = row["video"].strip()
-        try:
+        with problems.located(f"{source}, line {line}, video {name!r}"):
             if not name or name in videos:
                 found = "it twice" if name else "none"
                 raise Defect(expected="the name of a video, each once", found=found, fix="correct the name")
             videos[name] = VideoInfo(
                 to_subset(row["subset"]),
-                _to_seconds(row["seconds"], "seconds"),
+                to_positive(row["seconds"], "seconds"),
                 _to_count(row["numframe"], "numFrame"),
                 _to_count(row["featureframe"], "featureFrame"),
             )
-        except Defect as defect:
-            problems.append(defect.at(f"{path}, line {line}, video {name!r}"))
-    raise_first(problems)
+    problems.raise_first()
     return videos
 
 
 def is_bmn(data: Mapping[str, Any]) -> bool:
-    """Whether the content of a JSON file is what :func:`read_bmn` reads, by its first video."""
+    """Whether the content of a JSON file is what :func:`parse` takes, judged by its first video."""
     first = next(iter(data.values()), None)
     return isinstance(first, dict) and "duration_second" in first and "annotations" in first
 
 
 def effective_seconds(duration_seconds: float, frames: int, feature_frames: int, extent: Extent) -> float:
     """How much of a video a rescaled feature sequence covers.
+
+    >>> effective_seconds(100.0, 1000, 960, "features")
+    96.0
 
     Args:
         duration_seconds: of the video.
@@ -75,73 +77,57 @@ def effective_seconds(duration_seconds: float, frames: int, feature_frames: int,
     return duration_seconds * covered[extent] / frames
 
 
-def read_bmn(
-    path: PathLike, *, info: PathLike | None = None, subset: str | None = None, extent: Extent = "features"
+def parse(
+    data: dict[str, Any],
+    source: str,
+    *,
+    info: Mapping[str, VideoInfo],
+    subset: str | None = None,
+    extent: Extent = "video",
 ) -> Annotations:
-    """Read ``{video: {"duration_second", "duration_frame", "feature_frame", "annotations": [{"segment", "label"}]}}``.
-
-    This is ``anet_anno_action.json`` of BSN, BMN and G-TAD. The durations are those that the features cover (see
-    :func:`effective_seconds`), so that ``data.resize: 100`` puts the ground truth where BMN has it in training.
-    ``snippets_per_second`` is None: it follows from the features, rescaled or not. Segments are as in the file.
+    """Annotations of ``{video: {"duration_second", "duration_frame", "feature_frame", "annotations"}}``.
 
     Args:
-        path: the JSON file.
-        info: ``video_info_new.csv``, which knows the subsets; the file of that name beside ``path`` if it is not given.
-            It may list more videos. Not needed where every entry has a ``"subset"``.
-        subset: of all videos, where the file is of one subset (as MMAction2's ``anet_anno_train.json``).
-        extent: which duration.
+        data: the content of the file.
+        source: the file, for messages.
+        info: subsets of the videos; others than those of the file may be in it.
+        subset: of all videos, in place of ``info``.
+        extent: which duration; see :func:`effective_seconds`.
 
     Raises:
-        InputError: a file is missing, damaged or of another kind, a value is wrong, or the subset of a video is
-            nowhere to be found.
+        InputError: it is of another kind, a value is wrong, or the subset of a video is not known.
     """
-    path = to_path(path)
-    data = read_json(path)
     if not is_bmn(data):
         expected = 'annotations {video: {"duration_second", "duration_frame", "feature_frame", "annotations"}}'
         found = f"the keys {listed([*data]) or '(none)'}"
-        raise InputError(path, expected=expected, found=found, fix="give the annotation file of BSN or BMN")
-    beside = path.with_name(INFO_NAME)
-    known = read_video_info(info) if info else read_video_info(beside) if is_file(beside) and not subset else {}
-    videos, problems = dict[str, VideoAnnotation](), list[InputError]()
+        raise InputError(source, expected=expected, found=found, fix="give the annotation file of BSN or BMN")
+    videos, problems = dict[str, VideoAnnotation](), Problems()
     for name, entry in data.items():
-        try:
-            videos[name] = _bmn_video(name, entry, subset or (known[name].subset if name in known else None), extent)
-        except Defect as defect:
-            problems.append(defect.at(f"{path}, video {name!r}"))
-    raise_first(problems)
-    return Annotations(videos, source=str(path))
+        known = subset or (info[name].subset if name in info else None)
+        with problems.located(f"{source}, video {name!r}"):
+            videos[name] = _parse_video(name, entry, known, extent)
+    problems.raise_first()
+    return Annotations(videos, source=source)
 
 
-def _bmn_video(name: str, entry: Any, subset: str | None, extent: Extent) -> VideoAnnotation:
+def _parse_video(name: str, entry: Any, subset: str | None, extent: Extent) -> VideoAnnotation:
     if not isinstance(entry, dict) or not isinstance(entry.get("annotations"), list):
         fix = "correct the entry, [] for a video without annotations"
         raise Defect(expected='a video {"duration_second", …, "annotations": []}', found=shown(entry), fix=fix)
     stated = subset or entry.get("subset")
     if stated is None:
-        fix = f"put {INFO_NAME} beside the file, or give it"
+        fix = f"put {INFO_NAME} into the folder of this file"
         raise Defect(expected=f"its subset in {INFO_NAME}", found="none", fix=fix)
     seconds = effective_seconds(
-        _to_seconds(entry.get("duration_second"), "duration_second"),
+        to_positive(entry.get("duration_second"), "duration_second"),
         _to_count(entry.get("duration_frame"), "duration_frame"),
         _to_count(entry.get("feature_frame"), "feature_frame"),
         extent,
     )
-    segments, labels = list[tuple[float, float]](), list[str]()
+    draft = VideoDraft(to_subset(stated), seconds)
     for item in entry["annotations"]:
-        if not isinstance(item, dict):
-            raise Defect(expected='{"segment", "label"}', found=shown(item), fix="correct the instance")
-        segments.append(to_pair(item.get("segment")))
-        labels.append(to_label(item.get("label")))
-    array = np.array(segments, dtype=np.float64).reshape(-1, 2)  # (N, 2)
-    return VideoAnnotation(name, to_subset(stated), seconds, None, array, tuple(labels))
-
-
-def _to_seconds(value: object, what: str) -> float:
-    seconds = to_number(value, what)
-    if seconds <= 0:
-        raise Defect(expected=f"a positive {what}", found=shown(value), fix=f"correct the {what}")
-    return seconds
+        draft.add(*to_instance(item))
+    return draft.finish(name)
 
 
 def _to_count(value: object, what: str) -> int:

@@ -15,26 +15,16 @@ from urllib.parse import quote, unquote
 from xml.etree import ElementTree
 
 from rcl.data.annotations import Annotations
-from rcl.data.formats.exported import (
-    KEY,
-    Exported,
-    Instance,
-    checked,
-    file_names,
-    instance_of,
-    name_in,
-    stem_of,
-    video_of,
-)
+from rcl.data.formats.exported import KEY, Exported, Instance, file_names, instance_of, name_in, stem_of, video_of
 from rcl.data.formats.values import to_number, to_segment
-from rcl.system.errors import Defect, InputError, raise_first, shown
+from rcl.system.errors import Defect, InputError, Problems, counted, located, shown
 from rcl.system.paths import PathLike
-from rcl.system.text_files import extension_of, read_text, write_text
+from rcl.system.text_files import write_text
 
 log = logging.getLogger("rcl")
 
 MANY_LABELS = 40
-"""Up to so many labels, every file has a tier for each, to put new annotations on; otherwise for those of its video."""
+"""With more labels, a file has tiers only for those of its video; else it has one for each, for new annotations."""
 
 _NO_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TYPE = "default-lt"
@@ -61,16 +51,16 @@ def write(exported: Exported, folder: PathLike) -> list[str]:
         folder: to write ``VIDEO.eaf`` to; made if missing.
 
     Returns:
-        What is not kept, in words for the user.
+        What is lost, in words for the user.
 
     Raises:
-        InputError: two videos would have the same file, a file is there already (somebody may have worked on it), a
-            label has characters that XML cannot hold, or the folder cannot be written to.
+        InputError: two videos would have the same file, a file exists already (it may hold corrections), a label has
+            characters that XML cannot hold, or the folder cannot be written to.
     """
     folder = Path(folder)
     files = file_names([*exported.instances], ".eaf")
     for name in files.values():
-        if os.path.exists(folder / name):  # also where the name is too long to ask
+        if os.path.exists(folder / name):  # unlike Path.exists, this takes names of any length
             fix = "choose another folder or remove it"
             raise InputError(folder / name, expected="no file yet", found="one that may hold corrections", fix=fix)
     if any(_NO_XML.search(label) for label in exported.labels()):
@@ -140,7 +130,7 @@ def _document(exported: Exported, name: str, folder: Path, shared: Sequence[str]
 
 
 def _media(exported: Exported, name: str, folder: Path) -> dict[str, str]:
-    """Where the video is; one that is not known is looked for beside the file."""
+    """Where the video is; ELAN looks for one that is not known in the folder of its file."""
     file, media = exported.files.get(name), exported.media_of(name)
     kind = mimetypes.guess_type(media)[0] or ""
     relative = quote(media, safe="", errors="replace")
@@ -153,7 +143,7 @@ def _media(exported: Exported, name: str, folder: Path) -> dict[str, str]:
 
 
 def _tiers(instances: Sequence[Instance], shared: Sequence[str]) -> dict[str, list[Instance]]:
-    """Tiers without overlaps: the first of a label is called as the label."""
+    """Tiers without overlaps; the first of each label has its name."""
     labels = sorted({*shared, *(instance.label for instance in instances)})
     tiers: dict[str, list[Instance]] = {label: [] for label in labels}
     names = {label: [label] for label in labels}
@@ -179,45 +169,46 @@ class _Builder(ElementTree.TreeBuilder):
         raise Defect(expected="XML without a document type", found=f"<!DOCTYPE {name}>", fix="save it again in ELAN")
 
 
-def read(path: PathLike) -> Annotations:
-    """Read the annotations of all tiers: the label is their value, or the name of the tier where that is empty.
+def parse(text: str, source: str, *, file_name: str) -> Annotations:
+    """Annotations of all tiers: the label is their value, or the name of the tier where that is empty.
 
-    Annotations that have no times of their own, as those that refer to others, are left out with a warning. The video
-    is called as the first linked file, or else as this file.
+    Annotations without times of their own, such as those that refer to others, are left out with a warning. The name
+    of the video is that of the first linked file.
+
+    Args:
+        text: the content of the file.
+        source: the file, for messages.
+        file_name: of the annotation file, from which the video has its name if no file is linked.
 
     Raises:
-        InputError: the file is damaged or of another kind, or a value in it is wrong.
+        InputError: the text is damaged or of another kind, or a value in it is wrong.
     """
-    path = Path(path)
-    extension_of(path, (".eaf",))
+    with located(source):
+        root = _parse_xml(text)
+        media, facts, offset = _header(root)
+        times = _times(root)
+        instances, others = _instances_of(root, times, offset, source)
+        if others:
+            log.warning("%s: left out %s without times of their own", source, counted(others, "annotation"))
+        video = video_of(name_in(facts) or stem_of(media or file_name), instances, facts)
+    return Annotations({video.name: video}, source=source)
+
+
+def _parse_xml(text: str) -> ElementTree.Element:
     try:
-        root = ElementTree.fromstring(read_text(path), ElementTree.XMLParser(target=_Builder()))
+        root = ElementTree.fromstring(text, ElementTree.XMLParser(target=_Builder()))
     except ElementTree.ParseError as error:
         line, column = error.position
         found = f"{error.msg.partition(':')[0]} at line {line}, column {column}"
-        raise InputError(path, expected="complete XML", found=found, fix="save it again in ELAN") from None
-    except Defect as defect:
-        raise defect.at(path) from None
+        raise Defect(expected="complete XML", found=found, fix="save it again in ELAN") from None
     if root.tag != "ANNOTATION_DOCUMENT":
         fix = "save it again in ELAN"
-        raise InputError(path, expected="an <ANNOTATION_DOCUMENT> of ELAN", found=f"<{root.tag}>", fix=fix)
-    try:
-        media, facts, offset = _header(root)
-        times = _times(root)
-    except Defect as defect:
-        raise defect.at(path) from None
-    instances, others = _instances_of(root, times, offset, path)
-    if others:
-        log.warning("%s: %d annotations without times of their own are not read", path, others)
-    try:
-        video = video_of(name_in(facts) or stem_of(media or path.name), instances, facts)
-    except Defect as defect:
-        raise defect.at(path) from None
-    return checked({video.name: video}, path)
+        raise Defect(expected="an <ANNOTATION_DOCUMENT> of ELAN", found=f"<{root.tag}>", fix=fix)
+    return root
 
 
 def _header(root: ElementTree.Element) -> tuple[str | None, object, float]:
-    """The linked file, what we wrote ourselves, and the time of the video in milliseconds that ELAN calls 0."""
+    """The linked file, what we wrote ourselves, and the time in the video, in milliseconds, at which ELAN is at 0."""
     header = root.find("HEADER")
     if header is None:
         return None, None, 0.0
@@ -249,17 +240,18 @@ def _times(root: ElementTree.Element) -> dict[str, float | None]:
 
 
 def _instances_of(
-    root: ElementTree.Element, times: dict[str, float | None], offset: float, path: Path
+    root: ElementTree.Element, times: dict[str, float | None], offset: float, source: str
 ) -> tuple[list[Instance], int]:
+    """Instances by time, and the number of annotations without times."""
     tiers = [(tier, tier.get("TIER_ID", "")) for tier in root.iterfind("TIER")]
     names = {name for _, name in tiers}
-    instances, others, problems = list[Instance](), 0, list[InputError]()
+    instances, others, problems = list[Instance](), 0, Problems()
     for tier, name in tiers:
-        second = re.fullmatch(r"(.+) \(\d+\)", name, re.DOTALL)  # as we call it where annotations overlap
+        second = re.fullmatch(r"(.+) \(\d+\)", name, re.DOTALL)  # what `write` makes for annotations that overlap
         label = second[1] if second and second[1] in names else name
         others += len(tier.findall("ANNOTATION/REF_ANNOTATION"))
         for item in tier.iterfind("ANNOTATION/ALIGNABLE_ANNOTATION"):
-            try:
+            with problems.located(f"{source}, tier {name!r}, annotation {item.get('ANNOTATION_ID')!r}"):
                 start, end = (_time(times, item.get(key)) for key in ("TIME_SLOT_REF1", "TIME_SLOT_REF2"))
                 if start is None or end is None:
                     others += 1
@@ -267,9 +259,7 @@ def _instances_of(
                 segment = to_segment((start + offset) / 1000, (end + offset) / 1000)
                 value = item.findtext("ANNOTATION_VALUE") or ""
                 instances.append(instance_of(*segment, value if value.strip() else label))
-            except Defect as defect:
-                problems.append(defect.at(f"{path}, tier {name!r}, annotation {item.get('ANNOTATION_ID')!r}"))
-    raise_first(problems)
+    problems.raise_first()
     return sorted(instances, key=lambda instance: instance[:2]), others
 
 

@@ -1,4 +1,4 @@
-"""What all formats of annotation tools have in common: instances, the names of files, and facts that only we know."""
+"""Content on its way to and from annotation tools: instances, file names, and what the tools have no place for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import mimetypes
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -14,13 +14,15 @@ import numpy as np
 
 from rcl.data.annotations import Annotations, VideoAnnotation, to_subset
 from rcl.data.detections import Detections
-from rcl.data.formats.values import check_times, to_label, to_number
+from rcl.data.formats.values import VideoDraft, check_times, to_label, to_optional
 from rcl.system.errors import Defect, InputError
 
+FORMATS = ("label-studio", "via", "elan", "csv")
+"""What ``rcl export`` writes."""
 UNLABELLED = "action"
-"""What a proposal, which has no label, is called in tools that need one."""
+"""Label of proposals, which have none, in tools that need one."""
 KEY = "rcl"
-"""Under which files of tools hold what only we know; the tools pass it on."""
+"""Key of what only we know in the files of tools, which keep it."""
 
 
 class Instance(NamedTuple):
@@ -34,14 +36,14 @@ class Instance(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Exported:
-    """What is to be written: annotations or detections, with labels and times that every tool takes.
+    """Annotations or detections to be written, with labels and times that every tool takes.
 
     Args:
-        videos: name to video; detections are given the subset ``""``.
-        instances: name to instances, in order.
+        videos: by name; those of detections have the subset ``""``.
+        instances: of each video, in order.
         scored: whether these are detections.
         changed: what was changed to fit, in words for the user.
-        files: name to the file of the video, where it is known.
+        files: of the videos, where they are known.
     """
 
     videos: Mapping[str, VideoAnnotation]
@@ -55,7 +57,7 @@ class Exported:
         """Annotations or detections, ready to be written.
 
         Raises:
-            InputError: a video has no name, or a time is none of a video.
+            InputError: a video has no name, or a time is later than any video lasts.
         """
         scored = isinstance(content, Detections)
         if isinstance(content, Detections):
@@ -83,13 +85,13 @@ class Exported:
         return sorted({instance.label for instance in self.all()})
 
     def media_of(self, name: str) -> str:
-        """The file name of a video: that of its file where there is one, else a guess."""
+        """The file name of a video; a guess where its file is not known."""
         if name in self.files:
             return self.files[name].name
         return name if (mimetypes.guess_type(name)[0] or "").startswith("video/") else f"{name}.mp4"
 
     def facts(self, name: str) -> dict[str, Any]:
-        """What the formats of tools have no place for; :func:`video_of` takes it back."""
+        """What the formats of tools have no place for; :func:`video_of` reads it back."""
         video = self.videos[name]
         facts = {
             "video": name,
@@ -118,7 +120,7 @@ def _changes(found: Mapping[str, Sequence[Instance]]) -> list[str]:
     if any(instance.label != instance.label.strip() for instance in instances):
         changes.append("blanks around labels")
     if any(not instance.label.strip() for instance in instances):
-        changes.append(f"that proposals have no label (they are called {UNLABELLED!r})")
+        changes.append(f"that proposals have no label (it is {UNLABELLED!r} here)")
     return changes
 
 
@@ -126,26 +128,25 @@ def _changes(found: Mapping[str, Sequence[Instance]]) -> list[str]:
 
 
 def instance_of(start: float, end: float, label: object) -> Instance:
-    """An instance of a file; labels are typed by hand in some tools, so blanks around them do not count."""
+    """An instance of a file, without blanks around its label, which some tools let users type."""
     return Instance(start, end, to_label(label).strip())
 
 
 def video_of(name: str, instances: Sequence[Instance], facts: object) -> VideoAnnotation:
-    """A video that was read, with the facts that :meth:`Exported.facts` put into its file.
+    """A video as an annotation, with the facts that :meth:`Exported.facts` put into its file.
 
     Raises:
         Defect: one of the facts is not what we wrote.
     """
     known = facts if isinstance(facts, dict) else {}
-    segments = np.array([instance[:2] for instance in instances], dtype=np.float64).reshape(-1, 2)  # (N, 2)
-    return VideoAnnotation(
-        name_in(facts) or name,
-        to_subset(known.get("subset") or "training"),  # whoever labels videos wants to train
-        _to_positive(known.get("duration"), "duration"),
-        _to_positive(known.get("snippets_per_second"), "snippets_per_second"),
-        segments,
-        tuple(instance.label for instance in instances),
+    draft = VideoDraft(
+        to_subset(known.get("subset") or "training"),  # annotation tools have no subsets
+        to_optional(known.get("duration"), "duration"),
+        to_optional(known.get("snippets_per_second"), "snippets_per_second"),
     )
+    for instance in instances:
+        draft.add(instance[:2], instance.label)
+    return draft.finish(name_in(facts) or name)
 
 
 def name_in(facts: object) -> str | None:
@@ -155,32 +156,21 @@ def name_in(facts: object) -> str | None:
 
 
 def add_video(videos: dict[str, VideoAnnotation], video: VideoAnnotation) -> None:
-    """Put a video to the others of its file.
+    """Add a video to the others of its file.
 
     Raises:
-        Defect: there is one of this name.
+        Defect: one of them has the same name.
     """
     if video.name in videos:
         raise Defect(expected="each video once", found=f"{video.name!r} twice", fix="remove or rename one of the two")
     videos[video.name] = video
 
 
-def checked(videos: dict[str, VideoAnnotation], path: Path) -> Annotations:
-    """The videos of a file.
-
-    Raises:
-        InputError: there is none.
-    """
-    if not videos:
-        raise InputError(path, expected="annotated videos", found="none", fix="give a file with some")
-    return Annotations(videos, source=str(path))
-
-
 def stem_of(file: str) -> str:
-    """The name of a video by its file, as ``rcl extract`` names it: without folders and ending.
+    """The name of a video, from that of its file, as ``rcl extract`` names it: without folders and extension.
 
     Raises:
-        Defect: there is no name.
+        Defect: nothing is left.
     """
     name = PurePosixPath(file.replace("\\", "/")).stem
     if not name.strip() or name == "..":
@@ -188,24 +178,11 @@ def stem_of(file: str) -> str:
     return name
 
 
-def with_subset(annotations: Annotations, subset: str) -> Annotations:
-    """The same videos, all of one subset."""
-    videos = {name: replace(video, subset=subset) for name, video in annotations.videos.items()}
-    return replace(annotations, videos=videos)
-
-
-def _to_positive(value: object, what: str) -> float | None:
-    number = None if value is None else to_number(value, what)
-    if number is not None and number <= 0:
-        raise Defect(expected=f"a positive {what}", found=str(value), fix=f"correct or remove the {what}")
-    return number
-
-
 # -- writing -----------------------------------------------------------------------------------------------------
 
 
 def file_names(names: Sequence[str], extension: str) -> dict[str, str]:
-    """Video names as names of files in one folder, on any system.
+    """Names of videos as names of files in one folder, on any system.
 
     Raises:
         InputError: two of them become the same.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
@@ -16,22 +15,12 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from rcl.data.annotations import Annotations, VideoAnnotation
-from rcl.data.formats.exported import (
-    KEY,
-    Exported,
-    Instance,
-    add_video,
-    checked,
-    instance_of,
-    name_in,
-    stem_of,
-    video_of,
-)
+from rcl.data.formats.exported import KEY, Exported, Instance, add_video, instance_of, name_in, stem_of, video_of
 from rcl.data.formats.label_studio_frames import to_frames, to_seconds
 from rcl.data.formats.values import to_number, to_segment
-from rcl.system.errors import Defect, InputError, raise_first, shown
+from rcl.system.errors import Defect, Problems, counted, located, shown
 from rcl.system.paths import PathLike
-from rcl.system.text_files import extension_of, read_text, write_json, write_text
+from rcl.system.text_files import extension_of, write_json, write_text
 
 log = logging.getLogger("rcl")
 
@@ -45,26 +34,23 @@ def is_task(data: Mapping[str, Any]) -> bool:
     return isinstance(data.get("data"), dict) and bool({"annotations", "predictions"} & data.keys())
 
 
-# -- frames ------------------------------------------------------------------------------------------------------
-
-
 # -- writing -----------------------------------------------------------------------------------------------------
 
 
 def write(exported: Exported, path: PathLike, *, fps: Mapping[str, float], folder: PathLike | None = None) -> list[str]:
-    """Write tasks to import, and beside them, as ``.xml``, the labeling interface that shows them.
+    """Write tasks to import, and next to them, as ``.xml``, the labeling interface that shows them.
 
-    Annotations become annotations, detections become predictions with their scores. The rate goes with each task as
-    ``$fps``, from where the interface takes it.
+    Annotations become annotations, detections become predictions with their scores. Each task has its rate as
+    ``$fps``, where the interface finds it.
 
     Args:
         exported: the content.
         path: ``.json``.
-        fps: video name to frames per second.
+        fps: frames per second, by video.
         folder: of the videos; its parent is the document root of Label Studio's local files.
 
     Returns:
-        What is not kept, in words for the user.
+        What is lost, in words for the user.
 
     Raises:
         InputError: the path has another extension or cannot be written.
@@ -129,70 +115,47 @@ def _interface(labels: list[str]) -> str:
 
 class _Task(NamedTuple):
     video: VideoAnnotation
-    labelled: bool  # by somebody, or only predicted
+    labelled: bool  # by a person, not only predicted
     others: int  # results of other kinds
 
 
-def read(path: PathLike, *, fps: float | None = None) -> Annotations:
-    """Read what Label Studio exports as JSON or JSON-MIN, or what can be imported there.
+def parse(tasks: list[Any], source: str, *, fps: float | None = None) -> Annotations:
+    """Annotations of tasks that Label Studio exports as JSON or JSON-MIN, or that it can import.
 
-    Labels of the timeline are in frames; those of audio and time series, which label videos too, in seconds. Of several
-    annotations of a task the one that is marked as ground truth counts, or else the latest; skipped ones do not. Where
-    somebody labelled, tasks with nothing but predictions are left out with a warning; where nobody did, the predictions
-    are read.
+    Labels of the timeline are in frames; those of audio and time series, with which videos are labelled too, are in
+    seconds. Of several annotations of a task, the one marked as ground truth counts, else the latest that was not
+    skipped. If any task is annotated, tasks with only predictions are left out with a warning; if none is, the
+    predictions are read.
 
     Args:
-        path: ``.json``.
+        tasks: the content of the file.
+        source: the file, for messages.
         fps: frames per second; by default what the tasks say.
 
     Raises:
-        InputError: the file is no such file, a value in it is wrong, or nobody knows the rate.
+        InputError: a value is wrong, or the frames per second are not known.
     """
-    path = Path(path)
-    tasks, problems = list[_Task](), list[InputError]()
-    for number, task in enumerate(_tasks_of(path), 1):
-        try:
-            found = _read_task(task, fps)
-            tasks += [] if found is None else [found]
-        except Defect as defect:
-            problems.append(defect.at(f"{path}, task {number}"))
-    raise_first(problems)
-    labelled = [task for task in tasks if task.labelled] or tasks
-    if len(labelled) < len(tasks):
-        log.warning("%s: %d videos that nobody labelled yet are left out", path, len(tasks) - len(labelled))
-    elif tasks and not tasks[0].labelled:
-        log.warning("%s: nobody labelled these videos yet; their predictions are read", path)
+    found, problems = list[_Task](), Problems()
+    for number, task in enumerate(tasks, 1):
+        with problems.located(f"{source}, task {number}"):
+            found += [item] if (item := _parse_task(task, fps)) else []
+    problems.raise_first()
+    labelled = [task for task in found if task.labelled] or found
+    if left_out := len(found) - len(labelled):
+        log.warning("%s: left out %s without annotations", source, counted(left_out, "video"))
+    elif found and not found[0].labelled:
+        log.warning("%s: none of these videos is annotated yet; their predictions are read", source)
     if others := sum(task.others for task in labelled):
-        log.warning("%s: %d results that are no segments of time are not read", path, others)
+        log.warning("%s: left out %s without a segment of time", source, counted(others, "result"))
     videos: dict[str, VideoAnnotation] = {}
-    for task in labelled:
-        try:
+    with located(source):
+        for task in labelled:
             add_video(videos, task.video)
-        except Defect as defect:
-            raise defect.at(path) from None
-    return checked(videos, path)
+    return Annotations(videos, source=source)
 
 
-def _tasks_of(path: Path) -> list[Any]:
-    extension_of(path, (".json",))
-    text = read_text(path)
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
-        found = f"{error.msg} at line {error.lineno}, column {error.colno}" if text.strip() else "an empty file"
-        raise InputError(path, expected="complete JSON", found=found, fix="export it again") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(path, expected="ordinary JSON", found=str(error), fix="export it again") from None
-    if isinstance(data, dict) and is_task(data):
-        return [data]
-    if not isinstance(data, list):
-        fix = "export the project as JSON"
-        raise InputError(path, expected="a list of tasks of Label Studio", found=shown(data), fix=fix)
-    return data
-
-
-def _read_task(task: Any, fps: float | None) -> _Task | None:
-    """A task; none where there is neither an annotation nor a prediction."""
+def _parse_task(task: Any, fps: float | None) -> _Task | None:
+    """A task; ``None`` if it has neither an annotation nor a prediction."""
     if not isinstance(task, dict):
         raise Defect(expected='a task {"data", "annotations"}', found=shown(task), fix="correct or remove it")
     data = task["data"] if isinstance(task.get("data"), dict) else task
@@ -217,7 +180,7 @@ def _read_task(task: Any, fps: float | None) -> _Task | None:
 
 
 def _results_of_columns(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """JSON-MIN has no results, but a column of values for each control of the interface."""
+    """Results of JSON-MIN, which has a column of values for each control of the interface instead."""
     for values in row.values():
         for value in values if isinstance(values, list) else []:
             if isinstance(value, dict) and any(key in value for key in _LABELS):
@@ -225,7 +188,7 @@ def _results_of_columns(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _latest(task: dict[str, Any], *keys: str) -> list[Any] | None:
-    """The results of the annotation, or prediction, that counts."""
+    """The results of the annotation, or prediction, that counts; ``None`` if there are only skipped ones."""
     given: Any = next((task[key] for key in keys if task.get(key)), [])
     if not isinstance(given, list):
         raise Defect(expected=f"a list of {keys[0]}", found=shown(given), fix="export it again")
@@ -240,14 +203,14 @@ def _latest(task: dict[str, Any], *keys: str) -> list[Any] | None:
 
 
 def _instances_of(result: Any, rate: object) -> list[Instance] | None:
-    """The instances of one result; none where it is no segment of time."""
+    """The instances of one result; ``None`` if it is not a segment of time."""
     value = result.get("value") if isinstance(result, dict) else None
     if not isinstance(value, dict):
         return None
     labels: list[Any] = next((value[key] for key in _LABELS if isinstance(value.get(key), list)), [])
     if "ranges" in value:
         segments = [_range_seconds(item, rate) for item in _list(value["ranges"])]
-    elif {"start", "end"} <= value.keys() and not {"text", "startOffset"} & value.keys():  # those are places in a text
+    elif {"start", "end"} <= value.keys() and not {"text", "startOffset"} & value.keys():  # positions in a text
         segments = [to_segment(value["start"], value["end"])]
     else:
         return None
@@ -277,7 +240,7 @@ def _range_seconds(item: Any, rate: object) -> tuple[float, float]:
 
 
 def _name_of(data: dict[str, Any]) -> str:
-    """The name of a video by its address: an upload, a local file or a link."""
+    """The name of a video, from its address: an upload, a local file or a link."""
     address = next((data[key] for key in _MEDIA if isinstance(data.get(key), str)), "")
     try:
         parts = urlsplit(address)
@@ -286,5 +249,5 @@ def _name_of(data: dict[str, Any]) -> str:
     local = parse_qs(parts.query).get("d")
     file = local[0] if local else unquote(parts.path)
     if "/upload/" in file:
-        file = re.sub(r"(?<=/)[0-9a-f]{8}-(?=[^/]*$)", "", file)  # Label Studio puts a random number before the name
+        file = re.sub(r"(?<=/)[0-9a-f]{8}-(?=[^/]*$)", "", file)  # a random number that Label Studio puts there
     return stem_of(file)

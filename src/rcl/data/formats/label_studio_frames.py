@@ -6,7 +6,7 @@ import numpy as np
 
 
 def to_frames(segments_seconds: np.ndarray, fps: float) -> np.ndarray:
-    """Segments as frames of Label Studio: frame k is what its player shows at ``k / fps`` seconds, the first is 1.
+    """Segments as frames of Label Studio, whose player shows frame ``k`` at ``k / fps`` seconds, from frame 1.
 
     Args:
         segments_seconds: ``(N, 2)``, from 0.
@@ -19,7 +19,7 @@ def to_frames(segments_seconds: np.ndarray, fps: float) -> np.ndarray:
 
 
 def to_seconds(frames: np.ndarray, fps: float) -> np.ndarray:
-    """The reverse of :func:`to_frames`. What begins in frame 1 begins at 0; a single frame lasts as long as it is seen.
+    """The reverse of :func:`to_frames`. A start in frame 1 becomes 0; a segment of one frame lasts ``1 / fps``.
 
     Args:
         frames: ``(N, 2)``.

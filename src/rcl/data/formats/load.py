@@ -1,33 +1,43 @@
-"""Annotation files: recognized, opened once, parsed, written."""
+"""Annotation files: each is opened once, recognized, and parsed by the module of its format."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import NamedTuple
 
 from rcl.data.annotations import Annotations
 from rcl.data.annotations import clip as clip_annotations
-from rcl.data.formats.activitynet import entry_of, read_database
-from rcl.data.formats.bmn import is_bmn, read_bmn
-from rcl.data.formats.table import read_table
-from rcl.data.formats.thumos14 import is_thumos14, read_thumos14
+from rcl.data.detections import Detections
+from rcl.data.formats import activitynet, bmn, elan, label_studio, results, table, thumos14, via
 from rcl.system.errors import InputError
-from rcl.system.paths import PathLike, to_path
-from rcl.system.text_files import extension_of, read_json, uncollected, write_json
+from rcl.system.paths import PathLike, is_file, to_path
+from rcl.system.text_files import extension_of, read_json, read_text, write_json
+from rcl.system.text_formats import check_object, parse_json
+
+# -- annotations -------------------------------------------------------------------------------------------------
 
 
 def load_annotations(path: PathLike, *, clip: bool = True) -> Annotations:
-    """Read ground truth from ActivityNet JSON or from a CSV table, by extension, or from what public code uses.
+    """Read ground truth from ActivityNet's JSON, a CSV table, or a file of public BMN or THUMOS14 code.
 
     JSON: ``{"database": {video: {"subset", "duration", "fps", "annotations": [{"segment": [start, end], "label"}]}}}``,
     in seconds and snippets per second. ``duration`` and ``fps`` may be missing, ``annotations`` in testing videos.
 
     CSV: a header ``video,start,end,label`` and, if wanted, ``subset``, ``duration`` and ``fps``, which may not differ
     between the rows of a video. A row without start, end and label adds its video without an instance. In a table
-    without a subset column every video is a training video: whoever labels videos with nothing else wants to train.
+    without a subset column every video is a training video.
 
-    The JSON of BSN and BMN and the CSV of public THUMOS14 code are known by what is in them; see
-    ``rcl.data.formats.thumos14``.
+    The JSON of BSN and BMN and the CSV of public THUMOS14 code are recognized by their content; see :func:`read_bmn`
+    and :func:`read_thumos14`, which have options.
+
+    >>> _ = Path("labels.csv").write_text("video,start,end,label\\nclip,1.5,4,jump\\n")
+    >>> annotations = load_annotations("labels.csv")
+    >>> annotations.labels
+    ('jump',)
+    >>> annotations.videos["clip"].segments_seconds
+    array([[1.5, 4. ]])
 
     Args:
         path: a ``.json`` or ``.csv`` file.
@@ -38,43 +48,191 @@ def load_annotations(path: PathLike, *, clip: bool = True) -> Annotations:
         InputError: the file is missing, damaged or of another kind, or a value is wrong. An end
             equal to its start is legal.
     """
-    (annotations,) = _load(to_path(path), "features" if clip else "video")
-    return clip_annotations(annotations) if clip else annotations
+    file = _open(to_path(path))
+    return clip_annotations(file.annotations(extent="features")) if clip else file.annotations()
 
 
 def load_both(path: PathLike) -> tuple[Annotations, Annotations]:
-    """The annotations as training wants them, clipped, and as evaluation does, as they are written.
-
-    Both are as :func:`load_annotations` has them, of one reading of the file.
+    """Annotations for training, clipped, and for evaluation, as written; see :func:`load_annotations`.
 
     Raises:
         InputError: see :func:`load_annotations`.
     """
-    clipped, written = _load(to_path(path), "features", "video")
-    return clip_annotations(clipped), written
-
-
-def _load(path: Path, *extents: Literal["features", "video"]) -> list[Annotations]:
-    """The annotations, not clipped, with the duration of each extent where the file has two."""
-    with uncollected():
-        if extension_of(path, (".json", ".csv")) == ".csv":
-            videos = read_thumos14(path).videos if is_thumos14(path) else read_table(path)
-        else:
-            data = read_json(path)
-            if is_bmn(data):  # features end before the video; evaluation takes the video as it is
-                return [read_bmn(path, extent=extent) for extent in extents]
-            videos = read_database(path, data)
-    if not videos:
-        raise InputError(path, expected="annotated videos", found="none", fix="give a file with some")
-    return [Annotations(videos, source=str(path))] * len(extents)
+    file = _open(to_path(path))
+    written = file.annotations()
+    # Only in BMN's files do the two differ in the durations of the videos.
+    return clip_annotations(file.annotations(extent="features") if file.format == "bmn" else written), written
 
 
 def save_annotations(annotations: Annotations, path: PathLike) -> None:
-    """Write ActivityNet JSON at full precision, whole or not at all.
+    """Write ActivityNet's JSON at full precision, whole or not at all.
+
+    >>> import pathlib, tempfile, numpy as np
+    >>> from rcl.data.annotations import VideoAnnotation
+    >>> video = VideoAnnotation("clip", "training", 10.0, None, np.array([[1.5, 4.0]]), ("jump",))
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "labels.json")
+    >>> save_annotations(Annotations({"clip": video}), path)
+    >>> load_annotations(path).videos["clip"].labels
+    ('jump',)
 
     Raises:
         InputError: the path does not end in ``.json`` or cannot be written.
     """
     extension_of(to_path(path), (".json",))
-    database = {name: entry_of(video) for name, video in annotations.videos.items()}
+    database = {name: activitynet.entry_of(video) for name, video in annotations.videos.items()}
     write_json(path, {"version": "RCL", "taxonomy": [], "database": database}, indent=1)
+
+
+# -- files of other tools and code -------------------------------------------------------------------------------
+
+
+def import_annotations(path: PathLike, *, fps: float | None = None) -> Annotations:
+    """Read ground truth from a file of an annotation tool, or from one that :func:`load_annotations` reads.
+
+    Args:
+        path: what Label Studio (``.json``), VIA 3 (``.json``) or ELAN (``.eaf``) saved, or annotations. A table of
+            detections is read without its scores.
+        fps: frames per second of Label Studio's frames; by default what the file says.
+
+    Raises:
+        InputError: the file cannot be read, is damaged or of another kind, or a value is wrong.
+    """
+    return _open(to_path(path), tools=True, fps=fps).annotations()
+
+
+def load_content(path: PathLike, *, fps: float | None = None) -> Annotations | Detections:
+    """Read detections, or annotations as :func:`import_annotations` does.
+
+    Raises:
+        InputError: see :func:`import_annotations`.
+    """
+    file = _open(to_path(path), tools=True, fps=fps)
+    return file.parse_detections() if file.parse_detections else file.annotations()
+
+
+def read_bmn(
+    path: PathLike, *, info: PathLike | None = None, subset: str | None = None, extent: bmn.Extent = "features"
+) -> Annotations:
+    """Read ``{video: {"duration_second", "duration_frame", "feature_frame", "annotations": [{"segment", "label"}]}}``.
+
+    This is ``anet_anno_action.json`` of BSN, BMN and G-TAD. The durations are those that the features cover (see
+    :func:`rcl.data.formats.bmn.effective_seconds`), so that ``data.resize: 100`` puts the ground truth where BMN has it
+    in training. ``snippets_per_second`` is None: it follows from the features, rescaled or not. Segments are as in the
+    file.
+
+    Args:
+        path: the JSON file.
+        info: ``video_info_new.csv``, which has the subsets; by default the file of that name in the folder of ``path``.
+            It may list more videos. Not needed where every entry has a ``"subset"``.
+        subset: of all videos, where the file is of one subset (as MMAction2's ``anet_anno_train.json``).
+        extent: which duration.
+
+    Raises:
+        InputError: a file is missing, damaged or of another kind, a value is wrong, or the subset of a video is not
+            known.
+    """
+    path = to_path(path)
+    known = read_video_info(info) if info else {} if subset else _video_info_for(path)
+    return bmn.parse(read_json(path), str(path), info=known, subset=subset, extent=extent)
+
+
+def read_video_info(path: PathLike) -> dict[str, bmn.VideoInfo]:
+    """Read ``video,numFrame,seconds,fps,rfps,subset,featureFrame``.
+
+    Raises:
+        InputError: the file is missing, damaged or of another kind, a value is wrong, or a video is listed twice.
+    """
+    path = to_path(path)
+    return bmn.parse_video_info(read_text(path), str(path))
+
+
+def _video_info_for(path: Path) -> dict[str, bmn.VideoInfo]:
+    info = path.with_name(bmn.INFO_NAME)
+    return read_video_info(info) if is_file(info) else {}
+
+
+def read_thumos14(
+    *paths: PathLike, stride_frames: int | None = None, ambiguous: bool = False, leave_out: Collection[str] = ()
+) -> Annotations:
+    """Read tables ``video,type,type_idx,start,end,startFrame,endFrame``, one row per instance.
+
+    These are ``val_Annotation.csv`` and ``test_Annotation.csv`` of public THUMOS14 code. The community trains on the
+    validation videos and evaluates on the test videos: ``video_validation_…`` are training here, ``video_test_…``
+    validation. Times are in seconds. The tables have no durations. A CliffDiving is also a Diving.
+
+    Args:
+        paths: one table or several, each with videos of its own.
+        stride_frames: frames from one snippet to the next (5 in G-TAD's TSN features). The frame rate of a video, which
+            is not 30 everywhere, is the one that fits its start and end frames. If ``None``, ``snippets_per_second`` is
+            ``None`` too.
+        ambiguous: keep the instances that annotators could not decide on, with the label ``Ambiguous``. G-TAD trains
+            its class-agnostic proposals on them, evaluations delete them. A video without others stays, without
+            instances.
+        leave_out: videos to skip, such as ``THUMOS14_LEFT_OUT``.
+
+    Raises:
+        InputError: a file is missing, damaged or of another kind, a value is wrong, or two files have the same video.
+    """
+    tables = [(read_text(path), str(path)) for path in map(to_path, paths)]
+    return _filled(thumos14.parse(*tables, stride_frames=stride_frames, ambiguous=ambiguous, leave_out=leave_out))
+
+
+# -- recognition -------------------------------------------------------------------------------------------------
+
+
+class _File(NamedTuple):
+    """An opened file.
+
+    ``parse`` returns its annotations, or raises an ``InputError`` if it has none. ``parse_detections`` returns its
+    detections, if they are what it holds.
+    """
+
+    format: str
+    parse: Callable[..., Annotations]
+    parse_detections: Callable[[], Detections] | None = None
+
+    def annotations(self, *, extent: bmn.Extent = "video") -> Annotations:
+        """The annotations of at least one video; only in BMN's files there is a choice of extents."""
+        return _filled(self.parse(extent=extent) if self.format == "bmn" else self.parse())
+
+
+def _open(path: Path, *, tools: bool = False, fps: float | None = None) -> _File:
+    """Read a file and recognize its format by its extension and content, that of annotation tools only if wanted.
+
+    Raises:
+        InputError: the file cannot be read, is damaged, or has another extension.
+    """
+    source = str(path)
+    extension = extension_of(path, (".json", ".csv", ".eaf") if tools else (".json", ".csv"))
+    text = read_text(path)
+    if extension == ".eaf":
+        return _File("elan", partial(elan.parse, text, source, file_name=path.name))
+    if extension == ".csv":
+        scored = partial(results.parse_table, text, source) if results.has_scores(text) else None
+        if thumos14.is_thumos14(text):
+            return _File("thumos14", partial(thumos14.parse, (text, source)), scored)
+        return _File("table", partial(table.parse, text, source), scored)
+    data = parse_json(text, source)
+    if tools and isinstance(data, list):
+        return _File("label-studio", partial(label_studio.parse, data, source, fps=fps))
+    data = check_object(data, source)
+    if tools and via.is_via(data):
+        return _File("via", partial(via.parse, data, source))
+    if tools and label_studio.is_task(data):
+        return _File("label-studio", partial(label_studio.parse, [data], source, fps=fps))
+    scored = partial(results.parse, data, source) if isinstance(data.get("results"), dict) else None
+    if bmn.is_bmn(data):
+        return _File("bmn", partial(bmn.parse, data, source, info=_video_info_for(path)), scored)
+    return _File("activitynet", partial(activitynet.parse, data, source), scored)
+
+
+def _filled(annotations: Annotations) -> Annotations:
+    """The annotations, if they have a video.
+
+    Raises:
+        InputError: they have none.
+    """
+    if not annotations.videos:
+        where, fix = annotations.source or "annotations", "give a file with some"
+        raise InputError(where, expected="annotated videos", found="none", fix=fix)
+    return annotations

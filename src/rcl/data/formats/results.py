@@ -2,108 +2,62 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from rcl.data.detections import Detections, renumber
+from rcl.data.detections import Detections
 from rcl.data.formats.values import to_label, to_number, to_pair, to_segment
-from rcl.system.errors import Defect, InputError, listed, raise_first, shown
+from rcl.system.errors import Defect, InputError, Problems, listed, shown
 from rcl.system.paths import PathLike, to_path
-from rcl.system.text_files import extension_of, read_csv, read_json, write_json, write_text
+from rcl.system.text_files import extension_of, read_json, read_text, write_json, write_text
+from rcl.system.text_formats import csv_text, garbage_collection_paused, parse_csv
 
 _EXTENSIONS = (".json", ".csv")
 
 
-@dataclass
-class _Columns:
-    """Detections while their file is being read: columns, since a file may hold millions."""
+def load_detections(path: PathLike) -> Detections:
+    """Read ActivityNet results JSON, or CSV ``video,start,end,score[,label]``, by extension.
 
-    videos: dict[str, int] = field(default_factory=dict)
-    labels: dict[str, int] = field(default_factory=dict)
-    video_index: list[int] = field(default_factory=list)
-    segments: list[tuple[float, float]] = field(default_factory=list)
-    label_index: list[int] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
+    Proposals, which have no label, get the label ``""``. ``labels`` are those of the file, sorted.
 
-    def video(self, name: str) -> int:
-        return self.videos.setdefault(name, len(self.videos))
+    >>> from pathlib import Path
+    >>> _ = Path("found.csv").write_text("video,start,end,label,score\\nclip,1.5,4,jump,0.9\\n")
+    >>> load_detections("found.csv")[0]
+    Detection(video='clip', start_seconds=1.5, end_seconds=4.0, label='jump', score=0.9)
 
-    def add(self, video: int, segment: tuple[float, float], label: str, score: float) -> None:
-        self.video_index.append(video)
-        self.segments.append(segment)
-        self.label_index.append(self.labels.setdefault(label, len(self.labels)))
-        self.scores.append(score)
-
-    def build(self) -> Detections:
-        labels = tuple(sorted(self.labels))
-        found = np.array(self.label_index, dtype=np.int64)  # (K,), in order of appearance
-        return Detections(
-            tuple(self.videos),
-            np.array(self.video_index, dtype=np.int64),
-            np.array(self.segments, dtype=np.float64).reshape(-1, 2),
-            labels,
-            renumber(found, tuple(self.labels), {name: i for i, name in enumerate(labels)}),
-            np.array(self.scores, dtype=np.float64),
-        )
+    Raises:
+        InputError: the file is missing, damaged or of another kind, or a value is wrong.
+    """
+    path = to_path(path)
+    if extension_of(path, _EXTENSIONS) == ".csv":
+        return parse_table(read_text(path), str(path))
+    return parse(read_json(path), str(path))
 
 
-def _read_results(path: Path) -> Detections:
-    data = read_json(path)
-    results = data.get("results")
-    if not isinstance(results, dict):
-        annotations = isinstance(data.get("database"), dict)
-        raise InputError(
-            path,
-            expected='a results file with "results": {video: [detections]}',
-            found="an annotation file (ground truth)" if annotations else f"the keys {listed([*data]) or '(none)'}",
-            fix="give the detections here" + (" and this file as the ground truth" if annotations else ""),
-        )
-    columns, problems = _Columns(), list[InputError]()
-    for name, items in results.items():
-        where = f"{path}, video {name!r}"
-        if not isinstance(items, list):
-            defect = Defect(expected="a list of detections", found=shown(items), fix="write [] for none")
-            problems.append(defect.at(where))
-            continue
-        video = columns.video(name)
-        for number, item in enumerate(items, 1):
-            try:
-                columns.add(video, *_parse(item))
-            except Defect as defect:
-                problems.append(defect.at(f"{where}, detection {number} of {len(items)}"))
-    raise_first(problems)
-    return columns.build()
+def save_detections(detections: Detections, path: PathLike) -> None:
+    """Write ActivityNet results JSON, or CSV ``video,start,end,label,score``, by extension.
 
+    Numbers keep full precision and the file is written whole or not at all. Videos without a detection are kept: an
+    empty list in JSON, a row with nothing but the name in CSV. JSON groups the detections by video.
 
-def _parse(item: Any) -> tuple[tuple[float, float], str, float]:
-    if not isinstance(item, dict):
-        raise Defect(expected='{"segment", "label", "score"}', found=shown(item), fix="correct the detection")
-    label = item.get("label")
-    score = to_number(item.get("score"), "score")
-    return to_pair(item.get("segment")), "" if label in (None, "") else to_label(label), score
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "none.json")
+    >>> save_detections(Detections.empty(), path)
+    >>> load_detections(path)
+    Detections(0 in 0 videos, 0 labels)
 
-
-def _read_table(path: Path) -> Detections:
-    rows = read_csv(path, ("video", "start", "end", "score"), ("label",))
-    columns, problems = _Columns(), list[InputError]()
-    for number, (line, row) in enumerate(rows, 1):
-        video = columns.video(row["video"])
-        if row["video"] and not any(row.get(key) for key in ("start", "end", "label", "score")):
-            continue  # the row only names its video
-        try:
-            if not row["video"]:
-                raise Defect(expected="the name of a video", found="none", fix="add it")
-            segment = to_segment(row["start"], row["end"])
-            columns.add(video, segment, row.get("label", ""), to_number(row["score"], "score"))
-        except Defect as defect:
-            problems.append(defect.at(f"{path}, line {line}, video {row['video']!r}, detection {number}"))
-    raise_first(problems)
-    return columns.build()
+    Raises:
+        InputError: another extension, or a place that cannot be written.
+    """
+    if extension_of(to_path(path), _EXTENSIONS) == ".csv":
+        idle = sorted(set(range(len(detections.videos))) - set(detections.video_index.tolist()))
+        names = ((detections.videos[index], "", "", "", "") for index in idle)
+        write_text(path, csv_text([("video", "start", "end", "label", "score"), *detections, *names]))
+    else:
+        write_json(path, {"version": "RCL", "results": _results_of(detections), "external_data": {}})
 
 
 def _results_of(detections: Detections) -> dict[str, list[dict[str, Any]]]:
@@ -114,38 +68,142 @@ def _results_of(detections: Detections) -> dict[str, list[dict[str, Any]]]:
     return results
 
 
-def _table_of(detections: Detections) -> str:
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(("video", "start", "end", "label", "score"))
-    writer.writerows(detections)
-    idle = sorted(set(range(len(detections.videos))) - set(detections.video_index.tolist()))
-    writer.writerows((detections.videos[index], "", "", "", "") for index in idle)
-    return table.getvalue()
+# -- parsing -----------------------------------------------------------------------------------------------------
 
 
-def save_detections(detections: Detections, path: PathLike) -> None:
-    """Write ActivityNet results JSON, or CSV ``video,start,end,label,score``, by extension.
+def parse(data: dict[str, Any], source: str) -> Detections:
+    """Detections of ``{"results": {video: [{"segment", "label", "score"}]}}``.
 
-    Numbers keep full precision and the file is written whole or not at all. Videos without a detection are kept: an
-    empty list in JSON, a row with nothing but the name in CSV. JSON groups the detections by video.
+    Args:
+        data: the content of the file.
+        source: the file, for messages.
 
     Raises:
-        InputError: another extension, or a place that cannot be written.
+        InputError: it is of another kind, or a value is wrong.
     """
-    if extension_of(to_path(path), _EXTENSIONS) == ".csv":
-        write_text(path, _table_of(detections))
-    else:
-        write_json(path, {"version": "RCL", "results": _results_of(detections), "external_data": {}})
+    results = data.get("results")
+    if not isinstance(results, dict):
+        annotations = isinstance(data.get("database"), dict)
+        raise InputError(
+            source,
+            expected='a results file with "results": {video: [detections]}',
+            found="an annotation file (ground truth)" if annotations else f"the keys {listed([*data]) or '(none)'}",
+            fix="give the detections here" + (" and this file as the ground truth" if annotations else ""),
+        )
+    rows = _rows_at_once(results) or _rows_one_by_one(results, source)
+    counts = [len(items) for items in results.values()]
+    return _build([*results], np.repeat(np.arange(len(results)), counts), rows)
 
 
-def load_detections(path: PathLike) -> Detections:
-    """Read ActivityNet results JSON, or CSV ``video,start,end,score[,label]``, by extension.
+class _Rows(NamedTuple):
+    """Columns of detections, in the order of the file."""
 
-    Proposals, which have no label, get the label ``""``. ``labels`` are those of the file, sorted.
+    segments_seconds: Any  # (K, 2)
+    labels: Sequence[str]
+    scores: Any  # (K,)
+
+
+def _rows_at_once(results: dict[str, Any]) -> _Rows | None:
+    """The columns of plain results, in a quarter of the time; ``None`` where a value needs a closer look."""
+    if not _all_are(results.values(), list):
+        return None
+    items = [*chain.from_iterable(results.values())]
+    if not _all_are(items, dict):
+        return None
+    segments = [item.get("segment") for item in items]
+    labels = [item.get("label", "") for item in items]
+    scores = [item.get("score") for item in items]
+    if not (_all_are(segments, list) and _all_are(labels, str) and set(map(len, segments)) <= {2}):
+        return None
+    times = [*chain.from_iterable(segments)]
+    if not (_all_are(chain(times, scores), float, int) and all(label.strip() for label in {*labels} - {""})):
+        return None
+    try:
+        numbers = np.array([*times, *scores], dtype=np.float64)  # (3K,)
+    except OverflowError:  # an integer beyond the range of floats
+        return None
+    pairs = numbers[: len(times)].reshape(-1, 2)
+    if not (np.isfinite(numbers).all() and (pairs[:, 0] <= pairs[:, 1]).all()):
+        return None
+    return _Rows(pairs, labels, numbers[len(times) :])
+
+
+def _all_are(values: Iterable[object], *types: type) -> bool:
+    return set(map(type, values)) <= {*types}
+
+
+def _rows_one_by_one(results: dict[str, Any], source: str) -> _Rows:
+    """The same, with every value converted by itself, and every defect named.
 
     Raises:
-        InputError: the file is missing, damaged or of another kind, or a value is wrong.
+        InputError: a value is wrong.
     """
-    path = to_path(path)
-    return _read_table(path) if extension_of(path, _EXTENSIONS) == ".csv" else _read_results(path)
+    rows, problems = list[tuple[tuple[float, float], str, float]](), Problems()
+    for name, items in results.items():
+        where = f"{source}, video {name!r}"
+        if not isinstance(items, list):
+            with problems.located(where):
+                raise Defect(expected="a list of detections", found=shown(items), fix="write [] for none")
+            continue
+        for number, item in enumerate(items, 1):
+            with problems.located(f"{where}, detection {number} of {len(items)}"):
+                rows.append(_parse_item(item))
+    problems.raise_first()
+    return _transposed(rows)
+
+
+def _parse_item(item: Any) -> tuple[tuple[float, float], str, float]:
+    if not isinstance(item, dict):
+        raise Defect(expected='{"segment", "label", "score"}', found=shown(item), fix="correct the detection")
+    label = item.get("label")
+    score = to_number(item.get("score"), "score")
+    return to_pair(item.get("segment")), "" if label in (None, "") else to_label(label), score
+
+
+def _transposed(rows: Sequence[tuple[tuple[float, float], str, float]]) -> _Rows:
+    segments, labels, scores = zip(*rows, strict=True) if rows else ((), (), ())
+    return _Rows(np.array(segments, dtype=np.float64).reshape(-1, 2), labels, np.array(scores, dtype=np.float64))
+
+
+def _build(videos: Sequence[str], video_index: Sequence[int] | np.ndarray, rows: _Rows) -> Detections:
+    labels = sorted({*rows.labels})
+    position = {label: index for index, label in enumerate(labels)}
+    label_index = np.array([position[label] for label in rows.labels], dtype=np.int64)  # (K,)
+    index = np.array(video_index, dtype=np.int64)  # (K,)
+    return Detections(tuple(videos), index, rows.segments_seconds, tuple(labels), label_index, rows.scores)
+
+
+def has_scores(text: str) -> bool:
+    """Whether a table has a column of scores, judged by its header."""
+    return "score" in [name.strip().lower() for name in text.partition("\n")[0].split(",")]
+
+
+@garbage_collection_paused()
+def parse_table(text: str, source: str) -> Detections:
+    """Detections of a table ``video,start,end,score[,label]``; a row with nothing but a name adds its video.
+
+    Args:
+        text: the content of the file.
+        source: the file, for messages.
+
+    Raises:
+        InputError: it is damaged or of another kind, or a value is wrong.
+    """
+    videos, index = dict[str, int](), list[int]()
+    rows, problems = list[tuple[tuple[float, float], str, float]](), Problems()
+    table = parse_csv(text, source, ("video", "start", "end", "score"), ("label",))
+    for number, (line, row) in enumerate(table, 1):
+        name = row["video"]
+        video = videos.setdefault(name, len(videos))
+        if name and not any(row.get(key) for key in ("start", "end", "label", "score")):
+            continue
+        try:  # in a loop over millions of rows, `problems.located` would take as long as all the rest
+            if not name:
+                raise Defect(expected="the name of a video", found="none", fix="add it")
+            segment = to_segment(row["start"], row["end"])
+            rows.append((segment, row.get("label", ""), to_number(row["score"], "score")))
+            index.append(video)
+        except Defect as defect:
+            problems.errors.append(defect.at(f"{source}, line {line}, video {name!r}, detection {number}"))
+    problems.raise_first()
+    return _build([*videos], index, _transposed(rows))

@@ -12,14 +12,14 @@ from rcl.system.text_files import extension_of, write_text
 
 EXTENSIONS = (".srt", ".vtt")
 MIN_SCORE = 0.4
-"""Below it detections are mostly second guesses, which would cover the picture."""
+"""Detections with lower scores are mostly second guesses, which would hide the picture."""
 
 
 def save_subtitles(detections: Detections, path: PathLike, *, min_score: float = MIN_SCORE) -> None:
     """Write the detections of one video as SubRip or WebVTT, by extension.
 
-    A detection is on the screen from its start to its end, with its label and its score in percent; several at a time
-    are shown below each other.
+    A detection is on the screen from its start to its end, with its label and its score in percent; those of the same
+    time are stacked.
 
     Args:
         detections: of at most one video.
@@ -27,7 +27,8 @@ def save_subtitles(detections: Detections, path: PathLike, *, min_score: float =
         min_score: detections with a lower score are left out.
 
     Raises:
-        InputError: another extension, several videos, times of no video, or a place that cannot be written.
+        InputError: another extension, several videos, times later than any video lasts, or a place that cannot be
+            written.
     """
     extension = extension_of(to_path(path), EXTENSIONS)
     if len(detections.videos) > 1:
@@ -47,7 +48,7 @@ def _cue(detection: Detection, point: str) -> str:
     start = round(max(detection.start_seconds, 0.0) * 1000)
     end = max(round(max(detection.end_seconds, 0.0) * 1000), start + 1)  # a cue without length is not shown
     label = " ".join(detection.label.split()) or "action"  # a blank line would end the cue
-    # SubRip has tags, but no way to write a "<" that is none.
+    # SubRip has tags, but cannot escape a "<".
     label = html.escape(label, quote=False) if point == "." else label.replace("<", "‹").replace(">", "›")
     return f"{_clock(start, point)} --> {_clock(end, point)}\n{label} {detection.score:.0%}"
 

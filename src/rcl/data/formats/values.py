@@ -11,15 +11,21 @@ import numpy as np
 from rcl.data.annotations import VideoAnnotation
 from rcl.system.errors import Defect, InputError, shown
 
+Pair = tuple[float, float]
+"""Start and end, in seconds."""
+
 LONGEST_SECONDS = 1e9
-"""Thirty years: a time beyond is none of a video, and too large for whole milliseconds."""
+"""Thirty years: no video is longer, and later times are too large for whole milliseconds."""
 
 
 def to_number(value: object, what: str) -> float:
-    """A finite number, also one that is written as text (the public THUMOS14 file does that).
+    """A finite number, also one written as text, as in the public THUMOS14 file.
+
+    >>> to_number("1.5", "start")
+    1.5
 
     Raises:
-        Defect: it is no number, NaN or infinite.
+        Defect: it is not a number, NaN or infinite.
     """
     if type(value) is float and math.isfinite(value):  # as nearly all are
         return value
@@ -33,7 +39,28 @@ def to_number(value: object, what: str) -> float:
     raise Defect(expected=f"a finite number as {what}", found=shown(value), fix=f"correct the {what}")
 
 
-def to_segment(start: object, end: object) -> tuple[float, float]:
+def to_positive(value: object, what: str, *, fix: str = "correct") -> float:
+    """A number above 0; see :func:`to_number`.
+
+    Raises:
+        Defect: it is something else; ``fix`` says what to do with it.
+    """
+    number = to_number(value, what)
+    if number <= 0:
+        raise Defect(expected=f"a positive {what}", found=shown(value), fix=f"{fix} the {what}")
+    return number
+
+
+def to_optional(value: object, what: str) -> float | None:
+    """A number above 0, or ``None`` for ``None``.
+
+    Raises:
+        Defect: it is something else.
+    """
+    return None if value is None else to_positive(value, what, fix="correct or remove")
+
+
+def to_segment(start: object, end: object) -> Pair:
     """Start and end in seconds; an end equal to the start is legal.
 
     Raises:
@@ -49,15 +76,7 @@ def to_segment(start: object, end: object) -> tuple[float, float]:
     return segment
 
 
-def check_times(segments_seconds: Iterable[tuple[float, float]], where: object) -> None:
-    """Raise an ``InputError`` where a segment ends later than videos do, before it is written in milliseconds."""
-    for start, end in segments_seconds:
-        if end > LONGEST_SECONDS:
-            found, fix = f"{start:g} to {end:g} s", "correct the times (or the rate of the features)"
-            raise InputError(where, expected=f"times of up to {LONGEST_SECONDS:g} s", found=found, fix=fix)
-
-
-def to_pair(value: object) -> tuple[float, float]:
+def to_pair(value: object) -> Pair:
     """The ``[start, end]`` of a JSON file.
 
     Raises:
@@ -89,25 +108,43 @@ def to_label(value: object) -> str:
     )
 
 
+def to_instance(item: object) -> tuple[Pair, str]:
+    """Segment and label of the ``{"segment", "label"}`` of a JSON file.
+
+    Raises:
+        Defect: it is something else.
+    """
+    if not isinstance(item, dict):
+        raise Defect(expected='{"segment", "label"}', found=shown(item), fix="correct the instance")
+    return to_pair(item.get("segment")), to_label(item.get("label"))
+
+
+def check_times(segments_seconds: Iterable[Pair], where: object) -> None:
+    """Check that times can be written in milliseconds.
+
+    Raises:
+        InputError: a segment ends later than any video does.
+    """
+    for start, end in segments_seconds:
+        if end > LONGEST_SECONDS:
+            found, fix = f"{start:g} to {end:g} s", "correct the times (or the rate of the features)"
+            raise InputError(where, expected=f"times of up to {LONGEST_SECONDS:g} s", found=found, fix=fix)
+
+
 @dataclass
 class VideoDraft:
     """A video while its file is being read."""
 
     subset: str = ""
-    duration: float | None = None
-    fps: float | None = None
-    segments: list[tuple[float, float]] = field(default_factory=list)
+    duration: float | None = None  # seconds
+    fps: float | None = None  # snippets per second
+    segments: list[Pair] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
+
+    def add(self, segment: Pair, label: str) -> None:
+        self.segments.append(segment)
+        self.labels.append(label)
 
     def finish(self, name: str) -> VideoAnnotation:
         segments = np.array(self.segments, dtype=np.float64).reshape(-1, 2)  # (N, 2)
         return VideoAnnotation(name, self.subset, self.duration, self.fps, segments, tuple(self.labels))
-
-
-def to_positive(value: object, what: str) -> float | None:
-    if value is None:
-        return None
-    number = to_number(value, what)
-    if number <= 0:
-        raise Defect(expected=f"a positive {what}", found=shown(value), fix=f"correct or remove the {what}")
-    return number

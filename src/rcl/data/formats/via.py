@@ -8,28 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from rcl.data.annotations import Annotations, VideoAnnotation
-from rcl.data.formats.exported import (
-    KEY,
-    Exported,
-    Instance,
-    add_video,
-    checked,
-    instance_of,
-    name_in,
-    stem_of,
-    video_of,
-)
+from rcl.data.formats.exported import KEY, Exported, Instance, add_video, instance_of, name_in, stem_of, video_of
 from rcl.data.formats.values import to_segment
-from rcl.system.errors import Defect, raise_first, shown
+from rcl.system.errors import Defect, Problems, counted, shown
 from rcl.system.paths import PathLike
-from rcl.system.text_files import extension_of, read_json, write_json
+from rcl.system.text_files import extension_of, write_json
 
 log = logging.getLogger("rcl")
 
 _ANCHOR = "FILE1_Z2_XY0"  # of an attribute of temporal segments
 _TEXT, _CHECKBOX, _SELECT = 1, 2, 4  # types of attributes
 _VIDEO = 4  # type of a file
-_LOCAL, _URI = 1, 3  # where a file is: the user is asked for it, or at a file:// address
+_LOCAL, _URI = 1, 3  # where a file is: VIA asks the user, or at a file:// address
 
 
 def is_via(data: dict[str, Any]) -> bool:
@@ -41,7 +31,7 @@ def write(exported: Exported, path: PathLike) -> list[str]:
     """Write one project with all videos. Times and scores keep full precision.
 
     Returns:
-        What is not kept, in words for the user.
+        What is lost, in words for the user.
 
     Raises:
         InputError: the path does not end in ``.json`` or cannot be written.
@@ -113,25 +103,23 @@ def _config() -> dict[str, Any]:
 # -- reading -----------------------------------------------------------------------------------------------------
 
 
-def read(path: PathLike) -> Annotations:
-    """Read the temporal segments of a project.
+def parse(data: dict[str, Any], source: str) -> Annotations:
+    """Annotations of a project: its temporal segments.
 
     Their label is the attribute that VIA groups them by: the first of temporal segments. Regions, marks of single
     frames and attributes of files are left out with a warning.
 
+    Args:
+        data: the content of the file; see :func:`is_via`.
+        source: the file, for messages.
+
     Raises:
-        InputError: the file is no project of VIA 3 or a value in it is wrong.
+        InputError: a value is wrong.
     """
-    path = Path(path)
-    data = read_json(path)
-    if not is_via(data):
-        found = "other JSON"
-        fix = "save the project in VIA 3 with the button Save"
-        raise Defect(expected="a project of VIA 3", found=found, fix=fix).at(path)
     instances: dict[str, list[Instance]] = {view: [] for view in data["view"]}
-    others, problems = 0, []
+    others, problems = 0, Problems()
     for key, item in data["metadata"].items():
-        try:
+        with problems.located(f"{source}, metadata {key!r}"):
             if not isinstance(item, dict) or str(item.get("vid")) not in instances:
                 raise Defect(expected="metadata of one of the views", found=shown(item), fix="correct or remove it")
             times, area = item.get("z"), item.get("xy")
@@ -141,19 +129,15 @@ def read(path: PathLike) -> Annotations:
             segment = to_segment(*times)
             labels = _labels_of(item.get("av"), data["attribute"])
             instances[str(item["vid"])] += [instance_of(*segment, label) for label in labels]
-        except Defect as defect:
-            problems.append(defect.at(f"{path}, metadata {key!r}"))
     videos: dict[str, VideoAnnotation] = {}
-    for view in instances:
-        try:
+    for view, found in instances.items():
+        with problems.located(f"{source}, view {view!r}"):
             name, facts = _video_in(data, view)
-            add_video(videos, video_of(name, instances[view], facts))
-        except Defect as defect:
-            problems.append(defect.at(f"{path}, view {view!r}"))
-    raise_first(problems)
+            add_video(videos, video_of(name, found, facts))
+    problems.raise_first()
     if others:
-        log.warning("%s: %d items that are no temporal segments are not read", path, others)
-    return checked(videos, path)
+        log.warning("%s: left out %s other than temporal segments", source, counted(others, "item"))
+    return Annotations(videos, source=source)
 
 
 def _labels_of(values: object, attributes: dict[str, Any]) -> list[object]:

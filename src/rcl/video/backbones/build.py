@@ -1,63 +1,88 @@
-"""Backbones: what turns a snippet of frames into a feature vector, chosen by name."""
+"""Backbones by name. This module imports a backbone's own module, and torch with it, only to build it."""
 
 from __future__ import annotations
 
-import torch
+import inspect
+from typing import TYPE_CHECKING
 
-from rcl.system.errors import InputError
-from rcl.video.backbones.base import Backbone, BackboneOptions
+from rcl.system.errors import InputError, located
+from rcl.system.plugins import import_class, is_class_name
+from rcl.video.backbones.options import BackboneOptions
 
-KINDS = ("motion", "hf", "onnx", "torchscript", "i3d")
+if TYPE_CHECKING:
+    import torch
+
+    from rcl.video.backbones.base import Backbone
+
+KINDS = {
+    "motion": "rcl.video.backbones.motion:MotionBackbone",
+    "hf": "rcl.video.backbones.huggingface:HuggingFaceBackbone",
+    "i3d": "rcl.video.backbones.i3d:I3DBackbone",
+    "onnx": "rcl.video.backbones.exported:ONNXBackbone",
+    "torchscript": "rcl.video.backbones.exported:TorchScriptBackbone",
+}
+NAMES = "motion, hf:NAME_OR_FOLDER, i3d:CHECKPOINT, onnx:FILE, torchscript:FILE or package.module:Class"
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """The kind of a backbone and its source, such as a file; the source is empty where the kind has none.
+
+    >>> split_name("onnx:network.onnx"), split_name("motion"), split_name("my_package.networks:Slow")
+    (('onnx', 'network.onnx'), ('motion', ''), ('my_package.networks:Slow', ''))
+
+    Raises:
+        InputError: the name has another form.
+    """
+    kind, _, source = name.partition(":")
+    if name == "motion" or (kind in KINDS and kind != "motion" and source):
+        return kind, source
+    if kind not in KINDS and is_class_name(name):
+        return name, ""
+    raise InputError("--backbone", expected=NAMES, found=name, fix="choose one of these")
 
 
 def build_backbone(name: str, options: BackboneOptions, *, device: torch.device | str = "cpu") -> Backbone:
-    """The backbone of a name.
+    """Build the backbone of a name.
 
     Args:
-        name: ``motion``, ``hf:NAME_OR_FOLDER``, ``onnx:FILE``, ``torchscript:FILE`` or ``i3d:CHECKPOINT``.
-        options: those that its kind does not know are refused.
+        name: ``motion``, ``hf:NAME_OR_FOLDER``, ``i3d:CHECKPOINT``, ``onnx:FILE``, ``torchscript:FILE``, or
+            ``package.module:Class`` for a class that follows ``Backbone``.
+        options: passed to the backbone as keyword arguments, where they are not ``None``.
         device: where networks run (ONNX models and the motion descriptor run on the CPU).
 
     Raises:
-        InputError: there is no such backbone, its file cannot be used, or an option does not fit.
+        InputError: there is no such backbone, its file cannot be used, or it does not take one of the options.
     """
-    kind, _, source = name.partition(":")
-    if kind not in KINDS or (name != "motion" if kind == "motion" else not source):
-        expected = "motion, hf:NAME_OR_FOLDER, onnx:FILE, torchscript:FILE or i3d:CHECKPOINT"
-        raise InputError("--backbone", expected=expected, found=name, fix="choose one of these")
-    _refuse_foreign(kind, options)
-    if kind == "motion":
-        from rcl.video.backbones.motion import MotionBackbone
-
-        return MotionBackbone(options.size)
-    if kind == "hf":
-        from rcl.video.backbones.huggingface import HuggingFaceBackbone
-
-        return HuggingFaceBackbone(source, size=options.size, pooling=options.pooling or "mean", device=device)
-    if kind == "i3d":
-        from rcl.video.backbones.i3d import I3DBackbone
-
-        return I3DBackbone(source, flow=options.flow, size=options.size, device=device)
-    from rcl.video.backbones.exported import ONNXBackbone, TorchScriptBackbone
-
-    mean, std = options.mean or (0.0, 0.0, 0.0), options.std or (1.0, 1.0, 1.0)
-    if kind == "onnx":
-        return ONNXBackbone(source, size=options.size, mean=mean, std=std)
-    return TorchScriptBackbone(source, size=options.size, mean=mean, std=std, device=device)
+    kind, source = split_name(name)
+    with located("--backbone"):
+        backbone_class = import_class(KINDS.get(kind, kind))
+    if not any("__call__" in vars(base) for base in backbone_class.__mro__):
+        raise _not_a_backbone(name, "__call__")
+    accepted = inspect.signature(backbone_class).parameters.keys()
+    keywords = {key: value for key, value in options if value is not None}
+    _refuse_unknown(kind, keywords.keys() - accepted, [key for key in BackboneOptions.model_fields if key in accepted])
+    if "device" in accepted:
+        keywords["device"] = device
+    backbone = backbone_class(*filter(None, [source]), **keywords)
+    if kind not in KINDS:
+        _check_interface(backbone, name)
+    return backbone
 
 
-_OPTIONS = {
-    "motion": {"size"},
-    "hf": {"size", "pooling"},
-    "onnx": {"size", "mean", "std"},
-    "torchscript": {"size", "mean", "std"},
-    "i3d": {"size", "flow"},
-}
+def _refuse_unknown(kind: str, unknown: set[str], accepted: list[str]) -> None:
+    for key in sorted(unknown):
+        expected = f"an option of the backbone {kind} ({', '.join(sorted(accepted)) or 'it has none'})"
+        raise InputError(f"--{key}", expected=expected, found="one of another backbone", fix="leave it out")
 
 
-def _refuse_foreign(kind: str, options: BackboneOptions) -> None:
-    given = {key for key, value in options if value is not None}
-    for key in sorted(given - _OPTIONS[kind]):
-        fix = "leave it out"
-        expected = f"an option of the backbone {kind} ({', '.join(sorted(_OPTIONS[kind]))})"
-        raise InputError(f"--{key}", expected=expected, found="one of another backbone", fix=fix)
+def _check_interface(backbone: Backbone, name: str) -> None:
+    from rcl.video.backbones.base import Backbone
+
+    missing = next((attribute for attribute in Backbone.__annotations__ if not hasattr(backbone, attribute)), None)
+    if missing:
+        raise _not_a_backbone(name, missing)
+
+
+def _not_a_backbone(name: str, missing: str) -> InputError:
+    fix = "see rcl.video.backbones.base.Backbone for what it needs"
+    return InputError(name, expected="a class that follows the interface of backbones", found=f"no {missing}", fix=fix)

@@ -1,4 +1,4 @@
-"""Networks that were exported to one file: ONNX and TorchScript."""
+"""Backbones from networks that were exported to a file: ONNX and TorchScript."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ INPUT = "one input of float32 (batch, 3, frames, height, width)"
 
 
 class ONNXBackbone:
-    """A network in an ONNX file, run by ONNX Runtime on the CPU with as many threads as torch has.
+    """A network in an ONNX file, run by ONNX Runtime on the CPU with torch's number of threads.
 
-    Its one input is float32 ``(B, 3, L, H, W)``, RGB frames as ``(value / 255 - mean) / std``. Its first output is
-    ``(B, C)``, or ``(B, C, ...)`` of which the mean over all further axes is taken. Frames, height and width that the
-    file fixes are used; a fixed batch is filled up with empty items.
+    Its only input is float32 ``(B, 3, L, H, W)``, RGB frames as ``(value / 255 - mean) / std``. Its first output is
+    ``(B, C)``, or ``(B, C, ...)`` which is averaged over all further axes. The file may fix the number of frames, the
+    height and the width. If it fixes the batch size, batches are padded.
 
     Args:
-        path: of the file.
-        size: shorter side of the frames, then cut to a square; by default the file's, else 224.
-        mean: per channel, of values in [0, 1].
+        path: the file.
+        size: shorter side of the frames, which are then cropped to a square; by default that of the file, else 224.
+        mean: per channel, for values in [0, 1].
         std: per channel.
 
     Raises:
-        InputError: the file cannot be read, its input is another one, or ``size`` contradicts it.
+        InputError: the file cannot be read, has another kind of input, or fixes another ``size``.
     """
 
     def __init__(
@@ -72,22 +72,22 @@ class ONNXBackbone:
             inputs = functional.pad(inputs, (0, 0) * 4 + (0, self._batch - len(frames)))
         try:
             (output,) = self._session.run([self._output], {self._input: inputs.numpy()})
-        except Exception as error:  # onnxruntime has no error of its own
+        except Exception as error:  # onnxruntime has no common base class
             raise _failed(self.path, frames, error) from None
         return _pooled(torch.from_numpy(output), len(inputs), self.path)[: len(frames)]
 
 
 class TorchScriptBackbone:
-    """A network in a TorchScript file, as ``torch.jit.trace`` or ``torch.jit.script`` and ``save`` write it.
+    """A network in a TorchScript file, written by ``torch.jit.save`` after ``torch.jit.trace`` or ``torch.jit.script``.
 
-    A TorchScript file holds a program, which is run: use files of people whom you trust. It is called with float32
-    ``(B, 3, L, H, W)``, RGB frames as ``(value / 255 - mean) / std``. It returns ``(B, C)``, or ``(B, C, ...)`` of
-    which the mean over all further axes is taken; of several outputs the first counts.
+    A TorchScript file holds a program, which is run: only use files that you trust. The input is float32
+    ``(B, 3, L, H, W)``, RGB frames as ``(value / 255 - mean) / std``. The output is ``(B, C)``, or ``(B, C, ...)``
+    which is averaged over all further axes; of several outputs the first is used.
 
     Args:
-        path: of the file.
-        size: shorter side of the frames, then cut to a square; by default 224.
-        mean: per channel, of values in [0, 1].
+        path: the file.
+        size: shorter side of the frames, which are then cropped to a square; by default 224.
+        mean: per channel, for values in [0, 1].
         std: per channel.
         device: where the network runs.
 
@@ -120,7 +120,7 @@ class TorchScriptBackbone:
         inputs = _normalized(frames.to(self.device), self._mean, self._std)
         try:
             output = self._network(inputs)
-        except Exception as error:  # whatever the program in the file does
+        except Exception as error:  # the program in the file may raise anything
             raise _failed(self.path, frames, error) from None
         if isinstance(output, list | tuple) and output:
             output = output[0]
@@ -132,19 +132,21 @@ def _open_session(path: Path) -> InferenceSession:
         import onnxruntime
     except ImportError:
         fix = 'run pip install "rcl-tad[onnx]"'
-        raise InputError(path, expected="ONNX Runtime for this file", found="no onnxruntime", fix=fix) from None
+        raise InputError(path, expected="the package onnxruntime", found="no such package", fix=fix) from None
     check_is_file(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 4  # errors are raised as well
+    options.log_severity_level = 4  # errors are raised, too
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has no error of its own
-        raise InputError(path, expected="an ONNX file", found=_told(error), fix="export the network again") from None
+    except Exception as error:  # onnxruntime has no common base class
+        raise InputError(
+            path, expected="an ONNX file", found=_last_line(error), fix="export the network again"
+        ) from None
 
 
 def _checked_input(session: InferenceSession, path: Path) -> tuple[str, list[int | str | None]]:
-    """The name of a network's input and the sides that its file fixes, by number."""
+    """The name of a network's input, and its shape with a number for each axis that the file fixes."""
     inputs = session.get_inputs()
     shape = list(inputs[0].shape) if len(inputs) == 1 else []
     if len(shape) != 5 or inputs[0].type != "tensor(float)" or (isinstance(shape[1], int) and shape[1] != 3):
@@ -154,7 +156,7 @@ def _checked_input(session: InferenceSession, path: Path) -> tuple[str, list[int
 
 
 def _checked_output(session: InferenceSession, path: Path) -> str:
-    """The name of a network's first output; where its rank is not known beforehand, it shows when the network runs."""
+    """The name of a network's first output. A rank that the file does not state is checked when the network runs."""
     first = session.get_outputs()[0]
     if first.type != "tensor(float)" or len(first.shape) == 1:
         found, fix = f"{first.name}: {first.type} {first.shape}", "export the network with features as its first output"
@@ -166,11 +168,11 @@ def _open_script(path: Path, device: torch.device) -> torch.jit.ScriptModule:
     check_is_file(path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # TorchScript is deprecated; files of it are still about
+            warnings.simplefilter("ignore")  # TorchScript is deprecated, but still in use
             return torch.jit.load(str(path), map_location=device).eval()
     except Exception as error:  # damaged bytes make the parser raise anything
         fix = "save the network with torch.jit.save"
-        raise InputError(path, expected="a TorchScript file", found=_told(error), fix=fix) from None
+        raise InputError(path, expected="a TorchScript file", found=_last_line(error), fix=fix) from None
 
 
 def _agreed_size(path: Path, size: int | None, height: int | None, width: int | None) -> int:
@@ -180,7 +182,7 @@ def _agreed_size(path: Path, size: int | None, height: int | None, width: int | 
         raise InputError(path, expected="square frames", found=found, fix=fix)
     fixed = sides.pop() if sides else None
     if size is not None and fixed is not None and size != fixed:
-        raise InputError("--size", expected=f"{fixed}, as {path} fixes it", found=str(size), fix="leave it out")
+        raise InputError("--size", expected=f"{fixed}, the size in {path}", found=str(size), fix="omit it")
     return size or fixed or SIZE
 
 
@@ -207,9 +209,9 @@ def _pooled(output: Any, batch: int, path: Path) -> Tensor:
 def _failed(path: Path, frames: Tensor, error: Exception) -> InputError:
     expected = f"a network that takes snippets {tuple(frames.shape)} (batch, 3, frames, height, width)"
     fix = "set --size and --window as in its export, or export it again"
-    return InputError(path, expected=expected, found=_told(error), fix=fix)
+    return InputError(path, expected=expected, found=_last_line(error), fix=fix)
 
 
-def _told(error: Exception) -> str:
-    lines = str(error).strip().splitlines()  # the last one of TorchScript's tracebacks says what it is
+def _last_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()  # TorchScript puts a traceback before its message
     return lines[-1][:160] if lines else type(error).__name__

@@ -11,25 +11,25 @@ LUMA = (77, 150, 29)
 """BT.601 weights of red, green and blue in 1/256."""
 
 LARGEST = 20.0
-"""Pixels per frame beyond which a flow is clipped."""
+"""Pixels per frame to which flow is clipped."""
 
 SMALLEST_SIDE = 16
-"""Of frames in which DIS can search; OpenCV crashes on some that are smaller."""
+"""Smallest side of frames for DIS; OpenCV crashes on some that are smaller."""
 
 
 def gray(frames: Tensor) -> Tensor:
     """Luma of RGB frames (ITU-R BT.601), within one level: ``(..., 3, L, H, W)`` uint8 → ``(..., L, H, W)`` uint8."""
     red, green, blue = frames.unbind(-4)
     luma = red.to(torch.int16).mul_(LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2]).add_(128)
-    # Bright sums wrap to negative numbers; the last eight bits after the shift are those of the sum all the same.
+    # Large sums wrap to negative numbers, but the last eight bits after the shift are still those of the sum.
     return luma.bitwise_right_shift_(8).to(torch.uint8)
 
 
 def optical_flow(frames: Tensor) -> Tensor:
-    """Flow from each frame to the next one; the last frame repeats the flow before it, a single frame has none.
+    """Optical flow from each frame to the next; the last one is repeated, and a single frame gets zero flow.
 
     DIS (Kroeger et al., ECCV 2016) with OpenCV's medium preset. Two-stream I3D was trained on TV-L1, which is slower
-    and comes with OpenCV's contributed modules only.
+    and only in OpenCV's contributed modules.
 
     Args:
         frames: ``(L, H, W)`` uint8, gray.
@@ -38,7 +38,7 @@ def optical_flow(frames: Tensor) -> Tensor:
         ``(2, L, H, W)`` float32: pixels per frame to the right, then down.
 
     Raises:
-        InputError: the frames are too small for a search.
+        InputError: the frames are too small.
     """
     import cv2
 
@@ -60,7 +60,7 @@ def optical_flow(frames: Tensor) -> Tensor:
 def scaled_flow(flow: Tensor) -> Tensor:
     """Flow in pixels, clipped to ±20 and divided by 20: within [-1, 1].
 
-    This is what the flow stream of I3D takes (Carreira and Zisserman, CVPR 2017). Flow that is kept as images is also
-    rounded to 8 bits on the way; ours is not.
+    This is the input of I3D's flow stream (Carreira and Zisserman, CVPR 2017). Pipelines that store flow as images also
+    round it to 8 bits; this one does not.
     """
     return flow.clamp(-LARGEST, LARGEST) / LARGEST

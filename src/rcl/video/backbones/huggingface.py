@@ -1,4 +1,4 @@
-"""Video transformers of Hugging Face: VideoMAE, V-JEPA 2, TimeSformer and ViViT."""
+"""Backbones from Hugging Face: the video transformers VideoMAE, V-JEPA 2, TimeSformer and ViViT."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from rcl.system.errors import InputError, listed
+from rcl.system.errors import InputError, describe_error, listed
 from rcl.system.text_files import read_json
 from rcl.video.backbones.base import FrameSize
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("rcl")
 
 HAS_CLS = {"videomae": False, "vjepa2": False, "timesformer": True, "vivit": True}
-"""Models that we know: whether their first token stands for the whole snippet."""
+"""The supported model types, and whether their first token (CLS) stands for the whole snippet."""
 
 UNUSED = ("pooler.", "predictor.")
-"""Parts of a model that its tokens do not pass."""
+"""Parts of a model that its last tokens do not depend on."""
 
 PROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json")
 DEFAULTS = {"do_rescale": True, "rescale_factor": 1 / 255, "offset": False, "do_normalize": True}
@@ -38,18 +38,19 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class HuggingFaceBackbone:
     """Features of a Hugging Face video model: its last tokens, pooled.
 
-    Frames are resized to the size of the model and normalized as its preprocessor file says (which may resize to more,
-    and cut). V-JEPA 2 has rotary
-    positions and takes snippets and frames of other sizes than in training, too. Only its encoder is run.
+    Frames are resized and cropped to the size of the model, and normalized as its preprocessor file states; the
+    resizing in that file is not used. Of V-JEPA 2 only the encoder runs; it takes snippets and frames of any size,
+    because its positions are rotary.
 
     Args:
-        source: a folder that holds a model, from which alone it is then read; else its name on the hub.
-        size: side of the square frames; by default the model's.
-        pooling: ``mean`` over all tokens but CLS, or the token ``cls`` of TimeSformer and ViViT.
+        source: a folder with a model, or else its name on the hub. A folder is used without access to the network.
+        size: side of the square frames; by default that of the model.
+        pooling: ``mean`` over all tokens except CLS, or the token ``cls`` of TimeSformer and ViViT.
         device: where the model runs.
 
     Raises:
-        InputError: the model cannot be had, is no video model, lacks weights, or does not fit ``size`` or ``pooling``.
+        InputError: the model cannot be loaded, is not a video model, lacks weights, or does not take ``size`` or
+            ``pooling``.
     """
 
     rate: float = 15.0
@@ -66,7 +67,7 @@ class HuggingFaceBackbone:
         config = _read_config(source)
         self._kind = config.model_type
         if pooling == "cls" and not HAS_CLS[self._kind]:
-            found, fix = f"{self._kind}, which has none", "use the pooling mean"
+            found, fix = f"{self._kind}, which has no such token", "use --pooling mean"
             raise InputError("--pooling", expected="a model with a CLS token", found=found, fix=fix)
         size = _fitted_size(config, size)
         self.frame_size = FrameSize(short=size, crop=size)
@@ -85,12 +86,12 @@ class HuggingFaceBackbone:
         """RGB frames ``(B, 3, L, H, W)`` uint8 → features ``(B, C)`` float32 on the CPU.
 
         Raises:
-            InputError: the number of frames is none that the model takes.
+            InputError: the model does not take this number of frames.
         """
         length = frames.shape[2]
         if length != (self.fixed_window or length) or length % self._tubelet:
             expected = f"{self.fixed_window} frames" if self.fixed_window else f"a multiple of {self._tubelet} frames"
-            raise InputError("--window", expected=f"{expected} for {self.source}", found=str(length), fix="set it so")
+            raise InputError("--window", expected=f"{expected} for {self.source}", found=str(length), fix="change it")
         videos = frames.transpose(1, 2).to(self.device).float() * self._scale + self._shift  # (B, L, 3, H, W)
         if self._kind == "vjepa2":
             tokens = self._model(pixel_values_videos=videos, skip_predictor=True).last_hidden_state
@@ -105,18 +106,22 @@ def _read_config(source: str) -> PretrainedConfig:
         from transformers import AutoConfig
     except ImportError:
         fix = 'run pip install "rcl-tad[video]"'
-        raise InputError(f"hf:{source}", expected="transformers for it", found="no such package", fix=fix) from None
+        raise InputError(
+            f"hf:{source}", expected="the package transformers to read it", found="no such package", fix=fix
+        ) from None
     expected = f"a video model ({', '.join(HAS_CLS)})"
     local = os.path.isdir(source)
     try:
         with _quiet():
             config = AutoConfig.from_pretrained(source, local_files_only=local, trust_remote_code=False)
     except Exception as error:  # damaged files make transformers raise anything
-        nothing = "no such model in this folder" if local else "neither a folder nor a model that can be fetched"
+        nothing = "no such model in this folder" if local else "neither a folder nor a model on the hub"
         fix = "give a folder that save_pretrained wrote" if local else "check the name and the network"
-        raise InputError(f"hf:{source}", expected=expected, found=f"{nothing} ({_told(error)})", fix=fix) from None
+        raise InputError(
+            f"hf:{source}", expected=expected, found=f"{nothing} ({describe_error(error)})", fix=fix
+        ) from None
     space_only = getattr(config, "attention_type", None) == "space_only"
-    config._attn_implementation = None  # the file may name a kernel, which is a program from the hub
+    config._attn_implementation = None  # the file may name a kernel, a program that would be downloaded
     if config.model_type not in HAS_CLS or space_only:
         found = f"{config.model_type}{' without attention over time' if space_only else ''}"
         raise InputError(f"hf:{source}", expected=expected, found=found, fix="choose another model")
@@ -124,7 +129,7 @@ def _read_config(source: str) -> PretrainedConfig:
 
 
 def _fitted_size(config: PretrainedConfig, size: int | None) -> int:
-    """Side of the frames; what depends on it in V-JEPA 2, its positions, is set in ``config``."""
+    """The side of the frames; ``config`` is changed if a V-JEPA 2 model should take another one than in training."""
     rotary = config.model_type == "vjepa2"
     native = config.crop_size if rotary else config.image_size
     if not isinstance(native, int):
@@ -135,8 +140,8 @@ def _fitted_size(config: PretrainedConfig, size: int | None) -> int:
     if size is None or size == native:
         return native
     if not rotary or size % config.patch_size:
-        expected = f"a multiple of {config.patch_size}" if rotary else f"{native}, as the model fixes it"
-        raise InputError("--size", expected=expected, found=str(size), fix="change it or leave it out")
+        expected = f"a multiple of {config.patch_size}" if rotary else f"{native}, the size of the model"
+        raise InputError("--size", expected=expected, found=str(size), fix="change or omit it")
     config.crop_size = size
     return size
 
@@ -155,25 +160,27 @@ def _load_model(source: str, config: PretrainedConfig) -> torch.nn.Module:
                 output_loading_info=True,
             )
     except Exception as error:  # damaged files make transformers raise anything
-        fix = "get the files again"
-        raise InputError(f"hf:{source}", expected="the weights of a model", found=_told(error), fix=fix) from None
+        fix = "download the files again"
+        raise InputError(
+            f"hf:{source}", expected="the weights of a model", found=describe_error(error), fix=fix
+        ) from None
     missing = sorted(name for name in info["missing_keys"] if not name.startswith(UNUSED))
     if missing:
-        found, fix = f"none for {listed(missing)}", "get the files again or choose another model"
+        found, fix = f"no weights for {listed(missing)}", "download the files again or choose another model"
         raise InputError(f"hf:{source}", expected="weights for the whole model", found=found, fix=fix)
     return model.eval().requires_grad_(False)
 
 
 def _read_normalization(source: str, kind: str) -> tuple[Tensor, Tensor]:
-    """Factor and summand of pixel values, each ``(3, 1, 1)``, of the model's preprocessor file."""
+    """Scale and shift of pixel values, each ``(3, 1, 1)``, from the model's preprocessor file."""
     path = next(filter(None, (_fetched(source, name) for name in PROCESSORS)), None)
     defaults = VIVIT_DEFAULTS if path and kind == "vivit" else DEFAULTS
-    says = {**defaults, **(read_json(path) if path else {})}
-    mean, std = (says.get("image_mean"), says.get("image_std")) if says["do_normalize"] else (0.0, 1.0)
+    options = {**defaults, **(read_json(path) if path else {})}
+    mean, std = (options.get("image_mean"), options.get("image_std")) if options["do_normalize"] else (0.0, 1.0)
     if mean is None or std is None:
-        log.warning("hf:%s: no preprocessor file with mean and std; those of ImageNet are used", source)
+        log.warning("hf:%s: no preprocessor file with mean and std; using those of ImageNet", source)
         mean, std = IMAGENET_MEAN, IMAGENET_STD
-    factor, offset = (says["rescale_factor"], bool(says["offset"])) if says["do_rescale"] else (1.0, False)
+    factor, offset = (options["rescale_factor"], bool(options["offset"])) if options["do_rescale"] else (1.0, False)
     try:
         means, stds = (torch.tensor(value, dtype=torch.float64).expand(3).view(3, 1, 1) for value in (mean, std))
         scale, shift = factor / stds, -(offset + means) / stds
@@ -204,7 +211,7 @@ def _fetched(source: str, name: str) -> Path | None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """No progress bars, reports and warnings of the libraries; what matters in them we say ourselves."""
+    """Context without progress bars, reports and warnings of the libraries; errors are still raised."""
     from huggingface_hub.utils import logging as hub_logging
     from transformers.utils import logging as model_logging
 
@@ -224,12 +231,8 @@ def _quiet() -> Iterator[None]:
             model_logging.enable_progress_bar()
 
 
-def _told(error: Exception) -> str:
-    return " ".join(str(error).split())[:160] or type(error).__name__
-
-
 def _digest(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 of what the features depend on, wherever it was read from."""
+    """SHA-256 of all tensors that the features depend on; it does not depend on where they were read from."""
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(name.encode())

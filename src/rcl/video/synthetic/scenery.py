@@ -1,4 +1,4 @@
-"""What is drawn into a video: places, things that move in them, and the figure."""
+"""Drawing of scenes: rooms and parks, moving objects, and the figure."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import cv2
 import numpy as np
 
 WIDTH, HEIGHT = 320, 240  # of a frame, pixels
-MARGIN = 40  # pixels around it that the camera may see when it moves
-GROUND = 202  # where the figure stands, pixels from above
+MARGIN = 40  # pixels around the frame that a moving camera may see
+GROUND = 202  # height of the ground, in pixels from the top
 
 Colour = tuple[float, float, float]  # blue, green, red
 
 
 class Brush(NamedTuple):
-    """Draws into ``frame`` what is given in the coordinates of the scene; ``camera (2, 3)`` brings one to the other."""
+    """Draws into ``frame`` in scene coordinates, which ``camera (2, 3)`` maps to pixels."""
 
     frame: np.ndarray
     camera: np.ndarray
 
     def _pixels(self, points: np.ndarray) -> np.ndarray:
-        """In sixteenths of a pixel, as OpenCV takes them."""
+        """Positions in sixteenths of a pixel, as OpenCV expects them."""
         points = np.asarray(points, dtype=np.float64) @ self.camera[:, :2].T + self.camera[:, 2]
         return np.rint(16 * points).astype(np.int32)
 
@@ -43,7 +43,7 @@ class Brush(NamedTuple):
         cv2.circle(self.frame, (x, y), round(16 * zoom * radius), colour, -1, cv2.LINE_AA, 4)
 
 
-Thing = Callable[[Brush, float], None]  # draws itself as it is at a time in seconds
+Thing = Callable[[Brush, float], None]  # draws an object at a time in seconds
 
 
 def _colour(random: np.random.Generator, low: int = 50, high: int = 220, *, vivid: float = 1.0) -> Colour:
@@ -60,7 +60,7 @@ def _shade(colour: Colour, factor: float) -> Colour:
 
 
 def paint_background(random: np.random.Generator, *, indoors: bool) -> np.ndarray:
-    """``(HEIGHT + 2 MARGIN, WIDTH + 2 MARGIN, 3)`` uint8: a room or a park."""
+    """Paint a room or a park: ``(HEIGHT + 2 MARGIN, WIDTH + 2 MARGIN, 3)`` uint8."""
     height, width = HEIGHT + 2 * MARGIN, WIDTH + 2 * MARGIN
     sky = _shade((235, 190, 140), random.uniform(0.7, 1.05))
     top = _colour(random, 110, 230, vivid=0.4) if indoors else sky
@@ -131,7 +131,7 @@ def _ball(random: np.random.Generator) -> Thing:
 
 
 def _passing(random: np.random.Generator, y: float, draw_at: Callable[[Brush, float, float], None]) -> Thing:
-    """Something that crosses the scene every now and then."""
+    """An object that crosses the scene from time to time."""
     speed, first = random.choice((-1, 1)) * random.uniform(15, 60), random.uniform(0, 600)
     return lambda brush, time: draw_at(brush, (first + speed * time) % 600 - 140, y)
 
@@ -194,7 +194,7 @@ def _post(random: np.random.Generator) -> Thing:
 
 
 def draw_things(random: np.random.Generator, *, indoors: bool) -> tuple[list[Thing], list[Thing]]:
-    """What moves behind the figure, and what stands before it."""
+    """Choose moving objects at random: those behind the figure, and those in front of it."""
     kinds = [_ball, _lamp, _curtain] if indoors else [_ball, _car, _cloud]
     behind = [kinds[kind](random) for kind in random.permutation(3)[: random.integers(0, 3)]]
     return behind, [_post(random)] if random.random() < 0.3 else []
@@ -204,7 +204,7 @@ def draw_things(random: np.random.Generator, *, indoors: bool) -> tuple[list[Thi
 
 
 class Clothes(NamedTuple):
-    """The colours of a figure."""
+    """The colours of a figure's clothes."""
 
     shirt: Colour
     trousers: Colour
@@ -213,7 +213,7 @@ class Clothes(NamedTuple):
 
 
 def choose_clothes(random: np.random.Generator) -> Clothes:
-    """Colours of a figure, at random."""
+    """Choose the colours of a figure at random."""
     skin = _shade((150, 180, 225), random.uniform(0.45, 0.9))
     return Clothes(_colour(random, 0, 255), _colour(random, 0, 160), skin, _colour(random, 10, 90))
 

@@ -1,4 +1,4 @@
-"""Confidence maps: what the continuous function says of all segments of a video, start against length."""
+"""Confidence maps: the confidence of all segments of a video, by start and length."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ import cv2
 import numpy as np
 import torch
 
-from rcl.detector.localizer import EncodedVideo, Localizer
+from rcl.detector.encoded_video import EncodedVideo
+from rcl.detector.localizer import Localizer
 
 OVERVIEW = (160, 80)  # columns (starts), rows (lengths)
 CLOSE_UP = (72, 48)
 CLOSE_UPS = 10
 PATHS = 100
-_REACH = 0.6  # a close-up shows starts up to so many lengths away from that of its detection
-_OCTAVES = 0.8  # and lengths up to so many octaves from its
-_SAME_SNIPPETS = 1e-2  # a path ends at a detection where both ends are nearer than this; files may be rounded
+_REACH = 0.6  # a close-up shows starts within this many lengths of its detection
+_OCTAVES = 0.8  # and lengths within this many octaves
+_SAME_SNIPPETS = 1e-2  # how near both ends of a path must be to those of its detection, which may be rounded
 
 
 class Tile(NamedTuple):
-    """A rectangle of the map: starts grow evenly from column to column, lengths by a factor, the longest on top.
+    """A rectangle of the map: starts are spaced evenly, lengths logarithmically, with the longest in the first row.
 
     Args:
         start_seconds: first and last edge.
         length_seconds: shortest and longest edge.
-        confidence: ``(H, W)`` uint8, 255 for a confidence of 1, of the segment in the centre of each cell; 0 where that
-            would end after the video.
+        confidence: ``(H, W)`` uint8 of the segment in the centre of each cell, 255 for a confidence of 1; 0 if the
+            segment would end after the video.
     """
 
     start_seconds: tuple[float, float]
@@ -35,7 +36,7 @@ class Tile(NamedTuple):
     confidence: np.ndarray
 
     def to_json(self) -> dict[str, Any]:
-        """For the page: edges, and the values as a PNG in base64."""
+        """The edges, and the values as a PNG in base64."""
         written, png = cv2.imencode(".png", self.confidence, [cv2.IMWRITE_PNG_COMPRESSION, 9])
         assert written
         edges = [round(float(edge), 4) for edge in (*self.start_seconds, *self.length_seconds)]
@@ -48,7 +49,7 @@ class ConfidenceMap(NamedTuple):
     Args:
         tiles: an overview, then close-ups of the best detections.
         paths_seconds: ``K`` entries, one per detection: ``(M + 1, 2)``, from anchor to detection, or ``None``.
-        end_seconds: of the features, or of the video where that is earlier.
+        end_seconds: of the features or of the video, whichever is earlier.
     """
 
     tiles: tuple[Tile, ...]
@@ -56,7 +57,7 @@ class ConfidenceMap(NamedTuple):
     end_seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """For the page."""
+        """The map as JSON, as the page reads it."""
         paths = [None if path is None else path.round(3).ravel().tolist() for path in self.paths_seconds]
         return {
             "tiles": [tile.to_json() for tile in self.tiles],
@@ -66,7 +67,7 @@ class ConfidenceMap(NamedTuple):
 
 
 def draw_map(localizer: Localizer, video: EncodedVideo, segments_seconds: np.ndarray) -> ConfidenceMap:
-    """Ask the continuous function.
+    """Compute the map of a video.
 
     Args:
         localizer: the detector.
@@ -75,10 +76,11 @@ def draw_map(localizer: Localizer, video: EncodedVideo, segments_seconds: np.nda
     """
     rate, snippets = video.timeline.snippets_per_second, video.features.shape[1]
     end = min(float(video.timeline.to_seconds(torch.tensor(float(snippets)))), video.timeline.end_seconds)
-    longest = end if localizer.window is None else min(end, localizer.window / rate)
+    window = localizer.search.window
+    longest = end if window is None else min(end, window / rate)
     shortest = min(1 / rate, longest / 2)
     limits = (shortest, longest)
-    tiles = [_ask(localizer, video, (0.0, end), limits, OVERVIEW, end)]
+    tiles = [_score(localizer, video, (0.0, end), limits, OVERVIEW, end)]
     for segment in segments_seconds:
         if len(tiles) > CLOSE_UPS:
             break
@@ -87,14 +89,14 @@ def draw_map(localizer: Localizer, video: EncodedVideo, segments_seconds: np.nda
             continue
         starts = max(start - _REACH * length, 0.0), min(start + _REACH * length, end)
         lengths = max(length / 2**_OCTAVES, shortest), min(length * 2**_OCTAVES, longest)
-        tiles.append(_ask(localizer, video, starts, lengths, CLOSE_UP, end))
+        tiles.append(_score(localizer, video, starts, lengths, CLOSE_UP, end))
     return ConfidenceMap(tuple(tiles), _paths(localizer, video, segments_seconds), end)
 
 
 def cell_segments(
     start_seconds: tuple[float, float], length_seconds: tuple[float, float], size: tuple[int, int]
 ) -> np.ndarray:
-    """The segments in the centres of the cells of a tile of ``size (W, H)``: ``(H, W, 2)``."""
+    """The segments ``(H, W, 2)`` in the centres of the cells of a tile of ``size (W, H)``."""
     width, height = size
     columns, rows = (np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height
     start = start_seconds[0] + columns * (start_seconds[1] - start_seconds[0])  # (W,)
@@ -102,7 +104,7 @@ def cell_segments(
     return np.stack(np.broadcast_arrays(start, start + length[:, None]), axis=-1)
 
 
-def _ask(
+def _score(
     localizer: Localizer,
     video: EncodedVideo,
     start_seconds: tuple[float, float],
@@ -119,7 +121,7 @@ def _ask(
 
 
 def _shows(tile: Tile, start: float, length: float) -> bool:
-    """Whether a segment lies well inside of a tile."""
+    """Whether a segment lies well inside a tile."""
     centre = sum(tile.start_seconds) / 2
     reach = (tile.start_seconds[1] - tile.start_seconds[0]) / 4
     shortest, longest = (2 ** (_OCTAVES / 2) * tile.length_seconds[0], 2 ** (-_OCTAVES / 2) * tile.length_seconds[1])
@@ -127,7 +129,7 @@ def _shows(tile: Tile, start: float, length: float) -> bool:
 
 
 def _paths(localizer: Localizer, video: EncodedVideo, segments_seconds: np.ndarray) -> tuple[np.ndarray | None, ...]:
-    """The path of each of the best detections: the one that ends there, if there is one."""
+    """For each of the best detections, the path that ends at it, if any."""
     paths = localizer.paths(video)  # (M + 1, K, 2)
     tolerance = _SAME_SNIPPETS / video.timeline.snippets_per_second
     found: list[np.ndarray | None] = []

@@ -1,11 +1,9 @@
-"""One HTML file that shows how good detections are, why they are wrong, and each of them beside its video."""
+"""A report: one HTML file with the quality of detections, their errors, and every detection next to its video."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,21 +14,22 @@ from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
 from rcl.data.features import Features
 from rcl.data.segments import Timeline
-from rcl.detector.localizer import EncodedVideo, Localizer
+from rcl.detector.encoded_video import EncodedVideo
+from rcl.detector.localizer import Localizer
 from rcl.evaluation.characteristics import BucketScheme, Fields
-from rcl.evaluation.diagnosis import KINDS
-from rcl.system.errors import InputError, listed
+from rcl.system.errors import InputError, counted, listed
 from rcl.system.paths import PathLike, is_remote
 from rcl.system.text_files import write_text
-from rcl.web.report.charts import Chart, error_charts, summary_charts
+from rcl.web.report.charts import error_charts, summary_charts
 from rcl.web.report.confidence_maps import draw_map
-from rcl.web.report.matches import Matches, VideoMatches, match_videos
-from rcl.web.report.summary import Summary, summarize
+from rcl.web.report.matches import Matches, match_videos
+from rcl.web.report.page_data import index_json, video_json
+from rcl.web.report.rendering import render_page
+from rcl.web.report.summary import summarize
 
 PLAYABLE = (".mp4", ".m4v", ".webm", ".mov", ".ogv", ".mkv")
-"""What browsers may play, the likeliest first."""
+"""Extensions of videos that browsers may play, the likeliest first."""
 DEFAULT_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
-_USUAL_TIOU = 0.5  # which the page shows first
 
 FeatureReader = Callable[[], tuple[Features, Timeline]]
 
@@ -50,31 +49,44 @@ def write_report(
     title: str = "Detections",
     progress: Callable[[], None] | None = None,
 ) -> tuple[str, ...]:
-    """Write a report.
+    """Write detections as a page to read in a browser: metrics, error analysis (DETAD), and a timeline per video.
 
-    The file needs no network and nothing beside it but the videos, which it links to by a relative path.
+    The file is complete: it needs no network and no other file, except the videos, which it links to by relative paths.
+    Without annotations it has the timelines and a histogram of the scores.
+
+    >>> write_report(
+    ...     "report.html",
+    ...     detections=load_detections("detections.json"),
+    ...     annotations=load_annotations("annotations.json", clip=False).subset("validation"),
+    ... )  # doctest: +SKIP
+
+    With ``localizer`` and ``features``, each video also gets a map of the confidence of all segments, and the path of
+    each detection through the refinement steps:
+
+    >>> read = lambda: localizer.prepare("features/v1.npy", 5.0, video="v1")
+    >>> write_report("report.html", detections=found, localizer=localizer, features={"v1": read})  # doctest: +SKIP
 
     Args:
         output: the HTML file.
-        detections: of any videos and labels.
-        annotations: their ground truth, not clipped; ``None`` where there is none.
-        tiou_thresholds: ``T`` numbers in (0, 1] at which detections are matched.
-        short_seconds: length up to which an instance is short; the shortest third where it is ``None``.
-        buckets: see :func:`rcl.evaluation.detad.diagnose`.
-        fields: likewise.
-        videos: video files by the name of the video; those beside ``output`` where it is ``None``.
+        detections: in any videos and with any labels.
+        annotations: the ground truth of these videos, loaded with ``clip=False``.
+        tiou_thresholds: ``T`` numbers in (0, 1]; detections are matched at each of them.
+        short_seconds: the length up to which an instance counts as short; by default the shortest third is short.
+        buckets: how DETAD groups the instances; see :func:`rcl.evaluation.detad.diagnose`.
+        fields: further characteristics of the instances for DETAD; see :func:`rcl.evaluation.detad.diagnose`.
+        videos: the video files by the name of the video; by default those in the folder of ``output``.
         localizer: the detector, for confidence maps.
-        features: what reads the features of a video for it, ``() → (features (C, T), timeline)`` by name, as
-            :meth:`Localizer.prepare` returns them.
+        features: by the name of the video, a function that returns its features ``(C, T)`` and their timeline, as
+            :meth:`Localizer.prepare` does.
         title: of the page.
         progress: called after every video.
 
     Returns:
-        Notes on what is left out or counts as wrong, one sentence each, as they stand in the page.
+        The notes in the page, one sentence each: what was left out, and what counts as wrong.
 
     Raises:
-        InputError: there is nothing to show, no detection is in an annotated video, none has a known label, there is no
-            ground truth, or the place cannot be written to.
+        InputError: there are no detections, no detection is in an annotated video or has an annotated label, there is
+            no ground truth, or the file cannot be written.
     """
     _check(detections, annotations)
     if annotations is not None and detections.labels == ("",):
@@ -89,43 +101,53 @@ def write_report(
         fields=fields,
     )
     found = find_files(matches, Path(output).parent) if videos is None else videos
+    links = [link_to(found.get(video.name), Path(output)) for video in matches.videos]
+    blocks, problems = _video_blocks(matches, links, localizer, features or {}, progress or (lambda: None))
     notes = list(summary.notes)
-    blocks: dict[str, Any] = {}
-    unread: list[str] = []
-    for number, video in enumerate(matches.videos):
-        blocks[f"video-{number}"] = _video_json(video, link_to(found.get(video.name), Path(output)))
-        reader = (features or {}).get(video.name)
-        if localizer is not None and reader is not None:
-            try:
-                drawn = draw_map(localizer, EncodedVideo(*reader()), video.segments_seconds)
-                blocks[f"map-{number}"] = drawn.to_json()
-            except InputError as error:
-                unread.append(str(error))
-        if progress:
-            progress()
-    if unread:
-        more = f" ({len(unread) - 1} more such videos)" if len(unread) > 1 else ""
-        notes.append(f"No confidence map: {unread[0]}{more}.")
+    if problems:
+        notes.append(f"No confidence map for {counted(len(problems), 'video')}: {problems[0]}")
     charts = summary_charts(summary), error_charts(summary.diagnosis) if summary.diagnosis else []
-    blocks["report"] = _index_json(matches, charts, has_maps=localizer is not None)
-    write_text(output, _render(title, summary, matches, charts, blocks, notes))
+    blocks["report"] = index_json(matches, [*charts[0], *charts[1]], has_maps=localizer is not None)
+    page = render_page(title, summary=summary, matches=matches, charts=charts, blocks=blocks, notes=notes)
+    write_text(output, page)
     return tuple(notes)
 
 
+def _video_blocks(
+    matches: Matches,
+    links: Sequence[str | None],
+    localizer: Localizer | None,
+    features: Mapping[str, FeatureReader],
+    progress: Callable[[], None],
+) -> tuple[dict[str, Any], list[InputError]]:
+    """The JSON of every video and of its confidence map, and the errors of features that could not be read."""
+    blocks: dict[str, Any] = {}
+    problems: list[InputError] = []
+    for number, (video, link) in enumerate(zip(matches.videos, links, strict=True)):
+        blocks[f"video-{number}"] = video_json(video, link)
+        if localizer is not None and (read := features.get(video.name)):
+            try:
+                blocks[f"map-{number}"] = draw_map(localizer, EncodedVideo(*read()), video.segments_seconds).to_json()
+            except InputError as error:
+                problems.append(error)
+        progress()
+    return blocks, problems
+
+
 def find_files(matches: Matches, folder: Path) -> dict[str, Path]:
-    """The files of a folder that are called like a video of the report and that browsers may play, by its name."""
-    beside = {file.name: file for file in sorted(folder.iterdir())} if folder.is_dir() else {}
+    """The files in a folder that have the name of a video, with or without extension, and that browsers may play."""
+    in_folder = {file.name: file for file in sorted(folder.iterdir())} if folder.is_dir() else {}
     names = {video.name for video in matches.videos}
-    found = {name: beside[name] for name in names & beside.keys() if Path(name).suffix.lower() in PLAYABLE}
+    found = {name: in_folder[name] for name in names & in_folder.keys() if Path(name).suffix.lower() in PLAYABLE}
     for extension in reversed(PLAYABLE):
-        for file in beside.values():
+        for file in in_folder.values():
             if file.suffix.lower() == extension and file.stem in names:
                 found[file.stem] = file
     return found
 
 
 def link_to(file: Path | None, output: Path) -> str | None:
-    """What the page writes to play a video: a relative path where there is one; nothing for an object store."""
+    """The address of a video in the page, relative if possible; ``None`` for a file in an object store."""
     if file is None or is_remote(file):
         return None
     try:
@@ -133,12 +155,6 @@ def link_to(file: Path | None, output: Path) -> str | None:
     except ValueError:  # on another drive
         return file.resolve().as_uri()
     return quote(Path(relative).as_posix().encode("utf-8", "surrogateescape"))
-
-
-def to_block(data: object) -> str:
-    """JSON that stands in a script element: no ``<``, which could end it, and never a NaN."""
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c")
 
 
 def _check(detections: Detections, annotations: Annotations | None) -> None:
@@ -162,97 +178,3 @@ def _check(detections: Detections, annotations: Annotations | None) -> None:
             found=listed(annotations.labels),
             fix="give the annotations of these labels",
         )
-
-
-def _video_json(video: VideoMatches, link: str | None) -> dict[str, Any]:
-    """Columns, since there may be thousands of rows; times to the millisecond."""
-    return {
-        "duration": round(video.duration_seconds, 3),
-        "annotated": video.annotated,
-        "file": link,
-        "truths": video.truths_seconds.round(3).ravel().tolist(),
-        "truthLabels": video.truth_labels.tolist(),
-        "segments": video.segments_seconds.round(3).ravel().tolist(),
-        "labels": video.labels.tolist(),
-        "scores": video.scores.tolist(),
-        "taken": video.taken.tolist() if video.annotated else [],
-        "kinds": ["".join(map(str, row)) for row in video.kinds.tolist()],
-    }
-
-
-def _index_json(matches: Matches, charts: tuple[list[Chart], list[Chart]], *, has_maps: bool) -> dict[str, Any]:
-    """What the page needs before a video is opened."""
-    thresholds = matches.tiou_thresholds
-    row = int(np.abs(thresholds - _USUAL_TIOU).argmin())
-    scores = np.concatenate([np.empty(0), *(video.scores for video in matches.videos)])
-    return {
-        "labels": list(matches.labels),
-        "kinds": list(KINDS),
-        "thresholds": [round(float(threshold), 4) for threshold in thresholds],
-        "tiou": row,
-        "threshold": matches.threshold,
-        "scores": [float(scores.min(initial=0.0)), float(scores.max(initial=0.0))],
-        "maps": has_maps,
-        "videos": [
-            {
-                "name": video.name,
-                "annotated": video.annotated,
-                "errors": video.errors(matches.threshold, row) if video.annotated else None,
-                "best": float(video.scores[0]) if len(video.scores) else None,
-                "truths": len(video.truths_seconds),
-                "detections": len(video.scores),
-            }
-            for video in matches.videos
-        ],
-        "charts": {chart.key: chart.figure for part in charts for chart in part},
-    }
-
-
-def _render(
-    title: str,
-    summary: Summary,
-    matches: Matches,
-    charts: tuple[list[Chart], list[Chart]],
-    blocks: Mapping[str, Any],
-    notes: Sequence[str],
-) -> str:
-    from jinja2 import Environment  # takes its time, and so does the next one
-    from plotly.offline import get_plotlyjs
-
-    folders = (files("rcl.web") / "static", files("rcl.web.report") / "static")
-    texts = {file.name: file.read_text(encoding="utf-8") for folder in folders for file in folder.iterdir()}
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["percent"] = lambda value: "–" if value is None else f"{100 * value:.1f}"
-    return environment.from_string(texts["report.html.j2"]).render(
-        title=title,
-        summary=summary,
-        evaluation=summary.evaluation,
-        classes=_classes(summary, matches),
-        charts=charts,
-        notes=notes,
-        css=[texts["report.css"], texts["timeline.css"]],
-        scripts=[texts[f"{name}.js"] for name in ("timeline", "map", "summary", "report")],
-        plotly=get_plotlyjs(),
-        blocks={key: to_block(data) for key, data in blocks.items()},
-    )
-
-
-def _classes(summary: Summary, matches: Matches) -> list[dict[str, Any]]:
-    """The rows of the table of classes."""
-    evaluation = summary.evaluation
-    if evaluation is None:
-        return []
-    truths, found = (
-        np.bincount(np.concatenate(parts), minlength=len(matches.labels))
-        for parts in zip(*((v.truth_labels, v.labels) for v in matches.videos), strict=True)
-    )
-    return [
-        {
-            "label": label or "(any action)",
-            "truths": int(truths[index]),
-            "detections": int(found[index]),
-            "ap": evaluation.ap[:, index].tolist(),
-            "average": float(evaluation.ap[:, index].mean()),
-        }
-        for index, label in enumerate(evaluation.labels)
-    ]

@@ -15,7 +15,7 @@ from rcl.evaluation.characteristics import BucketScheme, Fields
 from rcl.evaluation.detad import diagnose
 from rcl.evaluation.diagnosis import Diagnosis
 from rcl.evaluation.ground_truths import ground_truths, index_detections
-from rcl.system.errors import InputError
+from rcl.system.errors import InputError, counted
 
 CALIBRATION_TIOU = 0.5
 _BINS = 10
@@ -23,7 +23,7 @@ _HISTOGRAM_BINS = 40
 
 
 class Calibration(NamedTuple):
-    """How often detections are right, by their score, at a tIoU of ``CALIBRATION_TIOU``.
+    """How often detections are right, by score, at a tIoU of ``CALIBRATION_TIOU``.
 
     Args:
         edges: ``(B + 1,)`` of the bins of scores; a score on an edge is in the bin above.
@@ -44,7 +44,7 @@ class Calibration(NamedTuple):
 
     @property
     def error(self) -> float | None:
-        """Expected calibration error: by how much scores are off from precision; ``None`` where they are no share."""
+        """Expected calibration error: the mean difference of score and precision; ``None`` for scores beyond [0, 1]."""
         if not self.counts.any() or self.edges[0] < 0 or self.edges[-1] > 1:
             return None
         precision = self.right / np.maximum(self.counts, 1)
@@ -53,15 +53,15 @@ class Calibration(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """What a report says of all videos together.
+    """The numbers of a report for all videos together.
 
     Args:
         counts: of videos, detections, ground truths and labels, in the order of the page.
         histogram: edges ``(B + 1,)`` and counts ``(B,)`` of the scores.
-        evaluation: ``None`` without annotations, like all that follows.
+        evaluation: ``None`` without annotations, as are the following fields.
         calibration: of the scores.
-        diagnosis: ``None`` also where it cannot be made.
-        notes: sentences on what is left out or counts as wrong.
+        diagnosis: ``None`` also if it is impossible.
+        notes: one sentence for each thing that is left out or counts as wrong.
     """
 
     counts: dict[str, int]
@@ -81,18 +81,18 @@ def summarize(
     buckets: BucketScheme = "data",
     fields: Fields | None = None,
 ) -> Summary:
-    """Measure detections.
+    """Evaluate, calibrate and diagnose detections.
 
     Args:
         detections: of any videos and labels.
-        annotations: ground truth, not clipped; ``None`` where there is none.
+        annotations: ground truth, not clipped, if there is any.
         tiou_thresholds: ``T`` numbers in (0, 1].
-        short_seconds: length up to which an instance is short; the shortest third where it is ``None``.
+        short_seconds: length up to which an instance counts as short; by default the shortest third is short.
         buckets: see :func:`rcl.evaluation.detad.diagnose`.
-        fields: likewise.
+        fields: see :func:`rcl.evaluation.detad.diagnose`.
 
     Raises:
-        InputError: a threshold makes no sense, or there is no ground truth.
+        InputError: a threshold is not in (0, 1], or there is no ground truth.
     """
     histogram = np.histogram(detections.scores, bins=_score_edges(detections.scores, _HISTOGRAM_BINS))[::-1]
     counts = {"videos": len(detections.videos), "labels": len(detections.labels), "detections": len(detections)}
@@ -101,7 +101,7 @@ def summarize(
     truth = ground_truths(annotations)
     if short_seconds is None:
         positive = truth.lengths[truth.lengths > 0]
-        # Rounded up, so that the limit that the page shows is the one that counts.
+        # Rounded up, so that the page shows exactly the limit that is used.
         short_seconds = float(np.ceil(10 * np.quantile(positive, 1 / 3, method="lower")) / 10) if len(positive) else 1.0
     evaluation = evaluate(detections, annotations, tiou_thresholds=tiou_thresholds, short_seconds=short_seconds)
     notes = _notes(detections, annotations, evaluation)
@@ -109,7 +109,7 @@ def summarize(
     try:
         diagnosis = diagnose(detections, annotations, tiou_thresholds=tiou_thresholds, buckets=buckets, fields=fields)
     except InputError as error:
-        notes.append(f"No diagnosis: {error}.")
+        notes.append(f"No diagnosis: {error}")
     counts = {
         "videos": len(truth.videos),
         "ground truths": len(truth),
@@ -137,7 +137,7 @@ def calibrate(detections: Detections, annotations: Annotations) -> Calibration:
 
 
 def _score_edges(scores: np.ndarray, bins: int) -> np.ndarray:
-    """Bins of [0, 1] where all scores are in it, as ours are; else of what there is."""
+    """Edges of bins from 0 to 1 if all scores are in this range, else from the lowest to the highest score."""
     if not len(scores) or (scores.min() >= 0 and scores.max() <= 1):
         return np.linspace(0, 1, bins + 1)
     low, high = float(scores.min()), float(scores.max())
@@ -148,12 +148,13 @@ def _notes(detections: Detections, annotations: Annotations, evaluation: Evaluat
     counts, notes = evaluation.counts, []
     if counts["in_other_videos"]:
         used = {detections.videos[index] for index in np.unique(detections.video_index)}
-        places = f"{len(used - set(annotations.videos))} videos that are not annotated"
-        notes.append(f"{counts['in_other_videos']} detections are in {places}: they count as wrong.")
+        where = f"in {counted(len(used - set(annotations.videos)), 'video')} without annotations"
+        notes.append(f"{counted(counts['in_other_videos'], 'detection')} {where}: counted as wrong.")
     if counts["of_other_labels"]:
-        labels = "labels that no ground truth has"
-        notes.append(f"{counts['of_other_labels']} detections have {labels}: they are left out of every AP.")
-    silent = len(set(annotations.videos) - set(detections.videos))
-    if silent:
-        notes.append(f"{silent} annotated videos are not in the detections: all their ground truths are missed.")
+        number = counted(counts["of_other_labels"], "detection")
+        notes.append(f"{number} with labels that no ground truth has: not part of any AP.")
+    missing = len(set(annotations.videos) - set(detections.videos))
+    if missing:
+        number = counted(missing, "annotated video")
+        notes.append(f"{number} without detections in the results: all their ground truths are missed.")
     return notes

@@ -1,4 +1,4 @@
-"""The file that corrected segments go into: one video is replaced, everything else in it stays as it was."""
+"""The file of corrected segments: saving replaces one video and leaves the rest of the file unchanged."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from rcl.system.errors import InputError
 from rcl.system.text_files import check_place, extension_of, read_json, read_text, write_json, write_text
 from rcl.video.finding import EXTENSIONS
 
-NEW = "new"  # revision of a video that the file does not name
+NEW = "new"  # revision of a video that is not in the file
 COLUMNS = ("video", "start", "end", "label")
-OF_VIDEO = ("subset", "duration", "fps")  # columns that say something of the video, not of a segment
+OF_VIDEO = ("subset", "duration", "fps")  # columns that describe the video, not a segment
 
 
 class Segment(NamedTuple):
@@ -33,21 +33,21 @@ class Segment(NamedTuple):
 
 
 class OutdatedError(InputError):
-    """The video was saved by someone else in the meantime."""
+    """Another page or program has saved the video in the meantime."""
 
 
 class AnnotationFile:
     """Annotations as ``rcl train`` and ``rcl fit`` read them: ActivityNet's JSON or a CSV table, by extension.
 
-    The file is read again for every question, since it may be changed in an editor meanwhile. A table or JSON may call
-    a video by its file name; it keeps the name that it has there.
+    The file is read again each time, because it may change on disk. Where it names a video by its file name, such as
+    ``clip.mp4``, that name stays.
 
     Args:
         path: the file; it need not exist.
         videos: names of the videos.
 
     Raises:
-        InputError: the file is damaged, is of a format that is only read, or cannot be written.
+        InputError: the file is damaged, cannot be written, or is of a format that RCL only reads.
     """
 
     def __init__(self, path: Path, videos: Collection[str]) -> None:
@@ -57,14 +57,14 @@ class AnnotationFile:
         self._lock = threading.Lock()
         if path.exists():
             self.read()
-            if is_thumos14(path) if self._is_table else is_bmn(read_json(path)):
-                fix = "name another file, which will be made"
-                found = "a format of public code, which is only read"
+            if is_thumos14(read_text(path)) if self._is_table else is_bmn(read_json(path)):
+                found = "a format that RCL only reads"
+                fix = "name another file; it is created if it does not exist"
                 raise InputError(path, expected="ActivityNet's JSON or a table", found=found, fix=fix)
         check_place(path)
 
     def read(self) -> dict[str, VideoAnnotation]:
-        """What the file says, by the name of the video.
+        """The annotations in the file, by the name of the video.
 
         Raises:
             InputError: the file is damaged.
@@ -77,15 +77,15 @@ class AnnotationFile:
     def save(
         self, name: str, segments: Sequence[Segment], *, revision: str | None, known: VideoAnnotation | None = None
     ) -> str:
-        """Replace the segments of one video, and return their revision. The file is written whole or not at all.
+        """Replace the segments of one video, atomically, and return their revision.
 
-        A testing video without segments, of which nothing was known, becomes a training video as soon as it has some.
+        A testing video that had no segments becomes a training video.
 
         Args:
-            name: the video.
-            segments: all of them.
-            revision: that the segments were derived from; ``None`` overwrites whatever is there.
-            known: what is known of a video that the file does not name.
+            name: of the video.
+            segments: all its segments.
+            revision: of the segments that the page began with; ``None`` overwrites any.
+            known: the annotation of a video that is not in the file yet.
 
         Raises:
             OutdatedError: the file holds another revision.
@@ -95,10 +95,12 @@ class AnnotationFile:
         with self._lock:
             before = self.read().get(name)
             if revision is not None and revision != revision_of(before):
-                found = "others, saved by another page or program"
-                expected = "the segments that this page began with"
-                fix = "load them, or save again to overwrite them"
-                raise OutdatedError(f"{self.path}, video {name!r}", expected=expected, found=found, fix=fix)
+                raise OutdatedError(
+                    f"{self.path}, video {name!r}",
+                    expected="the segments that this page began with",
+                    found="others, saved by another page or program",
+                    fix="load them, or save again to overwrite them",
+                )
             if self._is_table:
                 write_text(self.path, self._table_with(name, segments, before or known))
             else:
@@ -106,7 +108,7 @@ class AnnotationFile:
             return revision_of(self.read()[name])
 
     def _name_of(self, key: str) -> str:
-        """The video that a name in the file means: a table may say ``clip.mp4`` where the video is called ``clip``."""
+        """The video that a name in the file means: ``clip.mp4`` may mean the video ``clip``."""
         return key if key in self._videos or Path(key).suffix.lower() not in EXTENSIONS else Path(key).stem
 
     def _database_with(self, name: str, segments: Sequence[Segment], video: VideoAnnotation | None) -> dict[str, Any]:
@@ -115,7 +117,7 @@ class AnnotationFile:
         database = data["database"]
         key = next((key for key in database if self._name_of(key) == name), name)
         entry = database.get(key) or {k: v for k, v in zip(OF_VIDEO, _facts(video), strict=True) if v is not None}
-        kept = {_as_segment(item): item for item in entry.get("annotations") or []}  # which may say more than we know
+        kept = {_as_segment(item): item for item in entry.get("annotations") or []}  # with keys that RCL does not read
         entry = {**entry, "subset": _subset_with(segments, video)}
         items = [kept.get(s) or {"segment": [s.start, s.end], "label": s.label} for s in segments]
         return {**data, "database": {**database, key: {**entry, "annotations": items}}}
@@ -140,7 +142,7 @@ class AnnotationFile:
         return text.getvalue()
 
     def _table(self, video: VideoAnnotation | None) -> tuple[list[str], list[list[str]]]:
-        """Header and rows of the file, or of a new one, which has the columns that are needed."""
+        """The header and rows of the file, or of a new one with the columns that the video needs."""
         if not self.path.exists():
             return [*COLUMNS, *(OF_VIDEO if video else ())], []
         lines = [row for row in csv.reader(io.StringIO(read_text(self.path), newline="")) if "".join(row).strip()]
@@ -148,7 +150,7 @@ class AnnotationFile:
 
 
 def revision_of(video: VideoAnnotation | None) -> str:
-    """What tells whether the segments of a video have changed."""
+    """A digest of the segments of a video, which changes when they do."""
     if video is None:
         return NEW
     content = json.dumps([video.segments_seconds.tolist(), video.labels])

@@ -1,4 +1,4 @@
-"""The web application: routes that hand over to a session."""
+"""The web application: its routes call the methods of a session."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import mimetypes
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -17,20 +18,18 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from rcl.detector.localizer import SegmentScores
 from rcl.system.errors import InputError
 from rcl.web.serve.annotation_file import OutdatedError
 from rcl.web.serve.guard import Guard
 from rcl.web.serve.session import NotReadyError, Session
 
 MAX_BODY = 4 * 2**20
-MODULES = ("serve.js", "dom.js", "keys.js", "review.js", "scores.js", "server.js")
-STATIC = {  # the only files that are served beside the videos
-    "serve.css": ("rcl.web.serve", "text/css"),
-    "icon.svg": ("rcl.web.serve", "image/svg+xml"),
-    **dict.fromkeys(MODULES, ("rcl.web.serve", "text/javascript")),
-    "timeline.css": ("rcl.web", "text/css"),
-    "timeline.js": ("rcl.web", "text/javascript"),
+MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+STATIC = {  # the only files that are served besides the videos and the page itself
+    file.name: file
+    for package in ("rcl.web", "rcl.web.serve")
+    for file in (files(package) / "static").iterdir()
+    if Path(file.name).suffix in MEDIA_TYPES
 }
 
 
@@ -42,48 +41,76 @@ def build_app(session: Session, *, host: str = "127.0.0.1") -> Starlette:
         yield
         session.close()
 
-    def of_video(answer: Callable[[str], Any]) -> Callable[[Request], Response]:
-        return lambda request: JSONResponse(answer(request.path_params["key"]))
-
-    async def score(request: Request) -> Response:
-        asked = await _json_of(request)
-        scores = await run_in_threadpool(session.score, request.path_params["key"], asked.get("segments"))
-        return JSONResponse(_plain(scores))
-
-    async def save(request: Request) -> Response:
-        sent = await _json_of(request)
-        revision = sent.get("revision")
-        if revision is not None and not isinstance(revision, str):
-            raise HTTPException(400, "revision: expected text or null")
-        saved = await run_in_threadpool(session.save, request.path_params["key"], sent.get("segments"), revision)
-        return JSONResponse({"revision": saved, "file": str(session.annotations.path)})
-
-    def media(request: Request) -> Response:
-        key = request.path_params["key"]
-        path = session.catalogue.file(key) if key in session.catalogue.videos else None
-        if path is None:
-            raise HTTPException(404, "There is no such video to play.")
-        kind = mimetypes.guess_type(path.name)[0] or ""
-        return FileResponse(path, media_type=kind if kind.startswith("video/") else "application/octet-stream")
-
     video = "/api/videos/{key:str}"
-    return Starlette(
+    app = Starlette(
         routes=[
-            Route("/", lambda request: _static("rcl.web.serve", "index.html", "text/html")),
-            Route("/static/{name:str}", _static_of),
+            Route("/", _page),
+            Route("/static/{name:str}", _static),
+            Route("/media/{key:str}", _media),
             Route("/api/session", lambda request: JSONResponse(session.overview())),
-            Route(video, of_video(session.video)),
-            Route(f"{video}/job", of_video(session.job)),
-            Route(f"{video}/job", of_video(session.detect), methods=["POST"]),
-            Route(f"{video}/job", of_video(session.cancel), methods=["DELETE"]),
-            Route(f"{video}/scores", score, methods=["POST"]),
-            Route(f"{video}/annotations", save, methods=["PUT"]),
-            Route("/media/{key:str}", media),
+            Route(video, _answer(session.video)),
+            Route(f"{video}/job", _answer(session.job)),
+            Route(f"{video}/job", _answer(session.detect), methods=["POST"]),
+            Route(f"{video}/job", _answer(session.cancel), methods=["DELETE"]),
+            Route(f"{video}/scores", _score, methods=["POST"]),
+            Route(f"{video}/annotations", _save, methods=["PUT"]),
         ],
         middleware=[Middleware(Guard, host=host)],
         exception_handlers={InputError: _input_error, HTTPException: _http_error},
         lifespan=lifespan,
     )
+    app.state.session = session
+    return app
+
+
+def _page(request: Request) -> Response:
+    page = files("rcl.web.serve") / "static" / "index.html"
+    return Response(page.read_bytes(), media_type="text/html")
+
+
+def _static(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in STATIC:
+        raise HTTPException(404, "There is no such file.")
+    return Response(STATIC[name].read_bytes(), media_type=MEDIA_TYPES[Path(name).suffix])
+
+
+def _media(request: Request) -> Response:
+    session: Session = request.app.state.session
+    video = session.videos.get(request.path_params["key"])
+    path = video.playable(session.folder) if video else None
+    if path is None:
+        raise HTTPException(404, "There is no such video to play.")
+    kind = mimetypes.guess_type(path.name)[0] or ""
+    return FileResponse(path, media_type=kind if kind.startswith("video/") else "application/octet-stream")
+
+
+def _answer(method: Callable[[str], Any]) -> Callable[[Request], Response]:
+    return lambda request: JSONResponse(method(request.path_params["key"]))
+
+
+async def _score(request: Request) -> Response:
+    session: Session = request.app.state.session
+    sent = await _json_of(request)
+    scores = await run_in_threadpool(session.score, request.path_params["key"], sent.get("segments"))
+    return JSONResponse(
+        {
+            "confidence": scores.confidence.tolist(),
+            "labels": scores.labels.tolist(),
+            "names": list(scores.names),
+            "refined": scores.refined_seconds.round(3).tolist(),
+        }
+    )
+
+
+async def _save(request: Request) -> Response:
+    session: Session = request.app.state.session
+    sent = await _json_of(request)
+    revision = sent.get("revision")
+    if revision is not None and not isinstance(revision, str):
+        raise HTTPException(400, "revision: expected text or null.")
+    saved = await run_in_threadpool(session.save, request.path_params["key"], sent.get("segments"), revision)
+    return JSONResponse({"revision": saved, "file": str(session.annotations.path)})
 
 
 async def _json_of(request: Request) -> dict[str, Any]:
@@ -91,34 +118,14 @@ async def _json_of(request: Request) -> dict[str, Any]:
     async for part in request.stream():
         body += part
         if len(body) > MAX_BODY:
-            raise HTTPException(413, "This is more than one video can have.")
+            raise HTTPException(413, "The request is too large.")
     try:
         content = json.loads(bytes(body))
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
-        raise HTTPException(400, "expected a JSON object")
+        raise HTTPException(400, "Expected a JSON object.")
     return content
-
-
-def _plain(scores: SegmentScores) -> dict[str, Any]:
-    return {
-        "confidence": scores.confidence.tolist(),
-        "labels": scores.labels.tolist(),
-        "names": list(scores.names),
-        "refined": scores.refined_seconds.round(3).tolist(),
-    }
-
-
-def _static_of(request: Request) -> Response:
-    name = request.path_params["name"]
-    if name not in STATIC:
-        raise HTTPException(404, "There is no such file.")
-    return _static(STATIC[name][0], name, STATIC[name][1])
-
-
-def _static(package: str, name: str, media_type: str) -> Response:
-    return Response((files(package) / "static" / name).read_bytes(), media_type=media_type)
 
 
 def _input_error(request: Request, error: Exception) -> Response:

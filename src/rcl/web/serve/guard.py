@@ -1,4 +1,4 @@
-"""Keeps other pages away: who may ask, and what a browser may do with the answer."""
+"""Protection from other web pages: which requests are answered, and what a browser may do with the answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-TOKEN_HEADER = "x-rcl"  # a form or an image of another page cannot send it, and a script may not
+TOKEN_HEADER = "x-rcl"  # forms and images of other pages cannot send it, and their scripts are not allowed to
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
 HEADERS = {
     "content-security-policy": POLICY,
@@ -29,15 +29,15 @@ def is_loopback(host: str) -> bool:
 
 
 class Guard:
-    """Refuses requests that do not come from the page itself.
+    """Middleware that refuses requests that do not come from the page itself.
 
-    *Host*: a page of an attacker may have its name point at this machine (DNS rebinding), but the browser then sends
-    that name. So only addresses and the names that the server was given pass; on loopback, only those of loopback.
-    *Sites*: other pages may neither write nor embed. Writing needs JSON and a header of its own, which a browser
-    sends across sites only after asking, which is never granted.
+    *Host*: an attacker's domain may point at this machine (DNS rebinding), but then the browser sends that domain as
+    the host. Only IP addresses and the server's own name pass; a server on loopback accepts only names of loopback.
+    *Origin*: other pages may neither write nor embed. Writing needs JSON and a header of its own. A browser sends these
+    to another site only after a preflight request, which is always refused.
 
     Args:
-        app: what is guarded.
+        app: the application to protect.
         host: the address that the server is bound to.
     """
 
@@ -45,7 +45,7 @@ class Guard:
         self.app, self.host = app, host.lower()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse a request, or pass it on and complete the headers of the answer."""
+        """Refuse a request, or pass it on and add security headers to the response."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -64,14 +64,14 @@ class Guard:
     def _refusal(self, method: str, path: str, headers: Headers) -> str | None:
         host = headers.get("host", "")
         if len(headers.getlist("host")) != 1 or not self._is_ours(host):
-            return "This name is not one of this server; open the address that rcl serve printed."
+            return "This server does not have this name; open the address that rcl serve printed."
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-            return "Other pages may not ask this server."
+            return "Other pages may not send requests to this server."
         site = headers.get("sec-fetch-site", "same-origin")
         opens_page = method == "GET" and path == "/" and headers.get("sec-fetch-dest", "document") == "document"
         if site not in ("same-origin", "none") and not opens_page:
-            return "Other pages may not ask this server."
+            return "Other pages may not send requests to this server."
         if method in ("GET", "HEAD"):
             return None
         if headers.get(TOKEN_HEADER) != "1" or headers.get("content-type", "").split(";")[0] != "application/json":

@@ -1,4 +1,4 @@
-"""Work that takes a while: done one after the other in a thread of its own, watched and cancelled from others."""
+"""A queue of long jobs that run one after the other in a thread of their own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from rcl.system.errors import InputError
+from rcl.system.errors import InputError, describe_error
 
 log = logging.getLogger("rcl")
 
@@ -17,18 +17,18 @@ Report: TypeAlias = Callable[[str, "float | None"], None]
 
 
 class Cancelled(Exception):
-    """Nobody wants the result any more."""
+    """The job was cancelled while it ran."""
 
 
 @dataclass
 class Job:
-    """One piece of work.
+    """One job.
 
     Args:
-        key: what it is about.
+        key: what it works on.
         state: waiting, running, done, failed or cancelled.
-        stage: what is being done, in a word.
-        share: how much of the stage is done, in [0, 1]; ``None`` where nobody knows.
+        stage: what it is doing, in a word.
+        share: how much of the stage is done, in [0, 1]; ``None`` if unknown.
         message: why it failed, in a sentence.
     """
 
@@ -37,33 +37,30 @@ class Job:
     stage: str = ""
     share: float | None = None
     message: str = ""
-    _unwanted: threading.Event = field(default_factory=threading.Event, repr=False)
+    cancelled: threading.Event = field(default_factory=threading.Event, repr=False)
 
     def report(self, stage: str, share: float | None) -> None:
-        """Say how far the work is.
+        """Record the progress of the job.
 
         Raises:
-            Cancelled: nobody wants it any more.
+            Cancelled: the job was cancelled.
         """
-        if self._unwanted.is_set():
+        if self.cancelled.is_set():
             raise Cancelled
         self.stage, self.share = stage, None if share is None else min(max(share, 0.0), 1.0)
 
-    def cancel(self) -> None:
-        """Have the work end at its next report."""
-        self._unwanted.set()
 
-
-class Jobs:
-    """A queue and the one thread that works it off.
+class JobQueue:
+    """A queue and the one thread that works through it.
 
     Args:
-        work: ``(key, report)``; is to call ``report(stage, share)`` often, which raises where the job is cancelled.
+        work: ``(key, report)``. It should call ``report(stage, share)`` often, which raises ``Cancelled`` once the job
+            is cancelled.
     """
 
     def __init__(self, work: Callable[[str, Report], None]) -> None:
         self._work = work
-        self._jobs: dict[str, Job] = {}  # the latest of every key
+        self._latest: dict[str, Job] = {}  # by key
         self._queue: list[Job] = []
         self._changed = threading.Condition()
         self._closed = False
@@ -71,43 +68,44 @@ class Jobs:
         self._thread.start()
 
     def submit(self, key: str) -> Job:
-        """Begin or queue the work on ``key``; where it waits or runs already, that job."""
+        """Queue the work on ``key``, unless it already waits or runs."""
         with self._changed:
-            job = self._jobs.get(key)
-            if job is None or job.state not in (WAITING, RUNNING) or job._unwanted.is_set():
-                job = self._jobs[key] = Job(key)
+            job = self._latest.get(key)
+            if job is None or job.state not in (WAITING, RUNNING) or job.cancelled.is_set():
+                job = self._latest[key] = Job(key)
                 self._queue.append(job)
                 self._changed.notify()
             return job
 
     def get(self, key: str) -> Job | None:
         """The latest job of ``key``."""
-        return self._jobs.get(key)
+        return self._latest.get(key)
 
     def ahead(self, job: Job) -> int:
-        """How many jobs come before a waiting one, with the one that runs."""
+        """The number of jobs before a waiting one, including the one that runs."""
         with self._changed:
-            before = self._queue.index(job) if job in self._queue else 0
-            return before + any(other.state == RUNNING for other in self._jobs.values()) if job.state == WAITING else 0
+            if job not in self._queue:
+                return 0
+            return self._queue.index(job) + any(other.state == RUNNING for other in self._latest.values())
 
     def cancel(self, key: str) -> None:
-        """Take the job of ``key`` from the queue, or end it where it runs. Nothing where there is none."""
+        """Cancel the latest job of ``key``, if any: one that runs ends at its next report."""
         with self._changed:
-            job = self._jobs.get(key)
+            job = self._latest.get(key)
             if job is None:
                 return
-            job.cancel()
+            job.cancelled.set()
             if job in self._queue:
                 self._queue.remove(job)
                 job.state = CANCELLED
 
     def close(self) -> None:
-        """End all work; waits for what runs to notice."""
+        """Cancel all jobs and wait for the one that runs."""
         with self._changed:
             self._closed = True
             self._queue.clear()
-            for job in self._jobs.values():
-                job.cancel()
+            for job in self._latest.values():
+                job.cancelled.set()
             self._changed.notify()
         self._thread.join(timeout=10)
 
@@ -131,6 +129,6 @@ class Jobs:
             return CANCELLED, ""
         except InputError as error:
             return FAILED, str(error)
-        except Exception as error:  # a format that nobody thought of, no memory: the others go on
+        except Exception as error:  # a decoder's bug or lack of memory must not stop the other jobs
             log.exception("video %r", job.key)
-            return FAILED, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            return FAILED, describe_error(error, 200)

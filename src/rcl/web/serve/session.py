@@ -1,4 +1,4 @@
-"""What the page works on: videos, running detections, encoded videos and annotations. Nothing of the web is in here."""
+"""The state of the server: videos, running detections, features in memory and annotations. Independent of HTTP."""
 
 from __future__ import annotations
 
@@ -6,30 +6,33 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rcl.data.formats.subtitles import MIN_SCORE
 from rcl.data.formats.values import to_label, to_number
-from rcl.detector.localizer import EncodedVideo, Localizer, SegmentScores
-from rcl.system.errors import Defect, InputError
+from rcl.detector.encoded_video import EncodedVideo
+from rcl.detector.localizer import Localizer
+from rcl.detector.scoring import SegmentScores
+from rcl.system.errors import Defect, InputError, located
 from rcl.web.serve.annotation_file import AnnotationFile, Segment, revision_of, segments_of
-from rcl.web.serve.job_queue import DONE, Jobs, Report
-from rcl.web.serve.videos import Catalogue, Video, duration_of
+from rcl.web.serve.job_queue import DONE, JobQueue, Report
+from rcl.web.serve.videos import Video, folder_of, list_videos
 
 ANNOTATIONS = "rcl-annotations.csv"
-ENCODED_KEPT, BYTES_KEPT = 8, 2**30  # of encoded videos, in memory
-BYTES_PER_SNIPPET = 12 * 2**10  # that an encoding takes beside the features
+ENCODED_KEPT, BYTES_KEPT = 8, 2**30  # limits of the encoded videos in memory
+BYTES_PER_SNIPPET = 12 * 2**10  # of an encoding, in addition to the features
 MAX_SEGMENTS, MAX_LABEL = 20_000, 200
-MAX_QUESTIONS = 2000
+MAX_SCORED = 2000  # segments in one request
 
 
 class NotReadyError(InputError):
     """The features of the video are not in memory."""
 
 
-class Found(NamedTuple):
-    """What a detection found out about a video."""
+class Result(NamedTuple):
+    """The result of detecting in a video."""
 
     duration_seconds: float
     snippet_seconds: float
@@ -43,7 +46,7 @@ class Session:
     Args:
         localizer: the detector.
         root: a folder of videos, a video, or a pack of features.
-        annotations: where corrected segments are kept; ``rcl-annotations.csv`` in the folder by default.
+        annotations: the file of corrected segments; by default ``rcl-annotations.csv`` in the folder.
 
     Raises:
         InputError: there is no video, or the annotations cannot be read or written.
@@ -51,43 +54,44 @@ class Session:
 
     def __init__(self, localizer: Localizer, root: Path, annotations: Path | None = None) -> None:
         self.localizer = localizer
-        self.catalogue = Catalogue(root, localizer)
-        names = [video.name for video in self.catalogue.videos.values()]
-        self.annotations = AnnotationFile(annotations or self.catalogue.folder / ANNOTATIONS, names)
-        self.found: dict[str, Found] = {}
-        self._encoded: OrderedDict[str, EncodedVideo] = OrderedDict()
+        self.folder = folder_of(root)
+        self.videos = list_videos(root, localizer)
+        names = [video.name for video in self.videos.values()]
+        self.annotations = AnnotationFile(annotations or self.folder / ANNOTATIONS, names)
+        self._results: dict[str, Result] = {}
+        self._encoded: OrderedDict[str, EncodedVideo] = OrderedDict()  # the one used last is last
         self._lock = threading.Lock()
-        self.jobs = Jobs(self._detect)
+        self._jobs = JobQueue(self._detect)
 
     def close(self) -> None:
-        """End what runs."""
-        self.jobs.close()
+        """Cancel all detections."""
+        self._jobs.close()
 
-    # -- what there is ------------------------------------------------------------------------------------------------
+    # -- what the page shows ------------------------------------------------------------------------------------------
 
     def overview(self) -> dict[str, Any]:
-        """The videos and the labels."""
+        """The videos and labels of the whole session."""
         saved = self.annotations.read()
-        named = {label for video in saved.values() for label in video.labels}
-        known = {label for video in self.catalogue.videos.values() if video.known for label in video.known.labels}
+        used = {label for video in saved.values() for label in video.labels}
+        used |= {label for video in self.videos.values() if video.known for label in video.known.labels}
         return {
-            "folder": str(self.catalogue.folder),
+            "folder": str(self.folder),
             "annotations": str(self.annotations.path),
             "min_score": MIN_SCORE,
-            "labels": [*self.localizer.labels, *sorted((named | known) - set(self.localizer.labels))],
+            "labels": [*self.localizer.labels, *sorted(used - set(self.localizer.labels))],
             "videos": [
                 {
                     "key": video.key,
                     "name": video.name,
                     "saved": len(saved[video.name].labels) if video.name in saved else None,
-                    "detected": video.key in self.found,
+                    "detected": video.key in self._results,
                 }
-                for video in self.catalogue.videos.values()
+                for video in self.videos.values()
             ],
         }
 
     def video(self, key: str) -> dict[str, Any]:
-        """All that is known of a video."""
+        """The annotations, detections and job of one video."""
         video = self._video(key)
         saved = self.annotations.read().get(video.name)
         return {
@@ -101,51 +105,52 @@ class Session:
         }
 
     def job(self, key: str) -> dict[str, Any] | None:
-        """How far the detection in a video is; ``None`` where none was asked for."""
-        job = self.jobs.get(self._video(key).key)
+        """The progress of detecting in a video; ``None`` before the first request."""
+        job = self._jobs.get(self._video(key).key)
         if job is None:
             return None
         fields = {"state": job.state, "stage": job.stage, "share": job.share, "message": job.message}
-        return {**fields, "ahead": self.jobs.ahead(job)}
+        return {**fields, "ahead": self._jobs.ahead(job)}
 
     def _result(self, key: str) -> dict[str, Any]:
-        found = self.found.get(key)
-        known = self.catalogue.videos[key].known
+        result = self._results.get(key)
+        known = self.videos[key].known
         stated = known.duration_seconds if known else None
         return {
-            "duration": found.duration_seconds if found else stated,
-            "snippet": found.snippet_seconds if found else None,
-            "problems": list(found.problems) if found else [],
-            "detections": found.detections if found else None,
+            "duration": result.duration_seconds if result else stated,
+            "snippet": result.snippet_seconds if result else None,
+            "problems": list(result.problems) if result else [],
+            "detections": result.detections if result else None,
             "scored": key in self._encoded,
         }
 
     # -- detection ----------------------------------------------------------------------------------------------------
 
     def detect(self, key: str) -> dict[str, Any] | None:
-        """Have the actions of a video found; see :meth:`job`. What is in memory is not done again."""
-        job = self.jobs.get(self._video(key).key)
+        """Queue the detection in a video, unless its result and features are in memory; return :meth:`job`."""
+        job = self._jobs.get(self._video(key).key)
         if not (job and job.state == DONE and key in self._encoded):
-            self.jobs.submit(key)
+            self._jobs.submit(key)
         return self.job(key)
 
     def cancel(self, key: str) -> dict[str, Any] | None:
-        """End the detection in a video, or take it from the queue."""
-        self.jobs.cancel(self._video(key).key)
+        """Cancel the detection in a video; return :meth:`job`."""
+        self._jobs.cancel(self._video(key).key)
         return self.job(key)
 
     def _detect(self, key: str, report: Report) -> None:
-        video = self.catalogue.videos[key]
+        video = self.videos[key]
         prepared = video.read(report)
         report("detecting", None)
-        detections = self.localizer.detect_prepared(prepared.features, prepared.timeline, video=video.name)
-        report("detecting", 1.0)
+        detections = self.localizer.detect_prepared(
+            prepared.features, prepared.timeline, video=video.name, progress=partial(report, "detecting")
+        )
         rows = [
             {"start": round(d.start_seconds, 3), "end": round(d.end_seconds, 3), "label": d.label, "score": d.score}
             for d in detections
         ]
         snippet_seconds = 1 / prepared.timeline.snippets_per_second
-        self.found[key] = Found(duration_of(prepared), snippet_seconds, prepared.problems, rows)
+        self._results[key] = Result(prepared.duration_seconds, snippet_seconds, prepared.problems, rows)
         self._keep(key, EncodedVideo(prepared.features, prepared.timeline))
 
     def _keep(self, key: str, encoded: EncodedVideo) -> None:
@@ -157,44 +162,41 @@ class Session:
             ):
                 self._encoded.popitem(last=False)
 
-    # -- questions ----------------------------------------------------------------------------------------------------
+    # -- scores and annotations ---------------------------------------------------------------------------------------
 
     def score(self, key: str, segments_seconds: Any) -> SegmentScores:
-        """What the continuous function says of segments, ``K`` pairs in seconds.
+        """The scores of segments, ``K`` pairs in seconds.
 
         Raises:
-            NotReadyError: the video was not searched yet, or so many others since that it is out of memory.
+            NotReadyError: the features of the video are not in memory, or no longer.
             InputError: see :meth:`rcl.detector.localizer.Localizer.score`.
         """
         video = self._video(key)
-        if not isinstance(segments_seconds, list) or len(segments_seconds) > MAX_QUESTIONS:
-            expected = f"a list of at most {MAX_QUESTIONS} segments"
-            raise InputError("segments", expected=expected, found="something else", fix="ask about fewer")
+        _check_list(segments_seconds, MAX_SCORED, "segments")
         with self._lock:
             encoded = self._encoded.get(key)
             if encoded is None:
-                expected = "features in memory"
-                found = "none, or those of videos that were searched since"
-                raise NotReadyError(f"video {video.name!r}", expected=expected, found=found, fix="detect in it (again)")
+                fix = "find its actions (again)"
+                raise NotReadyError(f"video {video.name!r}", expected="features in memory", found="none", fix=fix)
             self._encoded.move_to_end(key)
             return self.localizer.score_encoded(encoded, segments_seconds)
 
     def save(self, key: str, segments: Any, revision: str | None) -> str:
-        """Replace the segments of one video in the file of annotations, and return their revision.
+        """Replace the segments of one video in the annotation file and return their revision.
 
         Raises:
             InputError: a segment is not ``{"start", "end", "label"}`` in seconds; or see :meth:`AnnotationFile.save`.
         """
         video = self._video(key)
-        there = segments_of(self.annotations.read().get(video.name) or video.known)
-        checked = _checked(segments, f"video {video.name!r}", set(there))
+        stored = segments_of(self.annotations.read().get(video.name) or video.known)
+        checked = _checked(segments, f"video {video.name!r}", set(stored))
         return self.annotations.save(video.name, checked, revision=revision, known=video.known)
 
     def _video(self, key: str) -> Video:
-        if key not in self.catalogue.videos:
+        if key not in self.videos:
             fix = "load the page again"
-            raise InputError("videos", expected="one of the list", found=f"{key[:40]!r}", fix=fix)
-        return self.catalogue.videos[key]
+            raise InputError("videos", expected="the key of a listed video", found=f"{key[:40]!r}", fix=fix)
+        return self.videos[key]
 
 
 def _bytes_of(encoded: EncodedVideo) -> int:
@@ -202,27 +204,29 @@ def _bytes_of(encoded: EncodedVideo) -> int:
     return features.nbytes + BYTES_PER_SNIPPET * features.shape[1]
 
 
-def _checked(segments: Any, where: str, there: Collection[Segment]) -> list[Segment]:
-    """What a page sent. A segment that the file has may stay, whatever it is like."""
-    if not isinstance(segments, list) or len(segments) > MAX_SEGMENTS:
-        expected = f"a list of at most {MAX_SEGMENTS} segments"
-        raise InputError(where, expected=expected, found="something else", fix="send less")
+def _check_list(segments: Any, most: int, where: str) -> None:
+    if not isinstance(segments, list) or len(segments) > most:
+        found = f"{len(segments):,}" if isinstance(segments, list) else type(segments).__name__
+        raise InputError(where, expected=f"a list of at most {most:,} segments", found=found, fix="send fewer")
+
+
+def _checked(segments: Any, where: str, stored: Collection[Segment]) -> list[Segment]:
+    """Segments that a page sent. Those that the file already has are accepted as they are."""
+    _check_list(segments, MAX_SEGMENTS, where)
     checked = []
     for number, item in enumerate(segments, 1):
-        try:
-            checked.append(_segment(item if isinstance(item, dict) else {}, there))
-        except Defect as defect:
-            raise defect.at(f"{where}, segment {number} of {len(segments)}") from None
+        with located(f"{where}, segment {number} of {len(segments)}"):
+            checked.append(_segment(item if isinstance(item, dict) else {}, stored))
     return checked
 
 
-def _segment(item: dict[str, Any], there: Collection[Segment]) -> Segment:
+def _segment(item: dict[str, Any], stored: Collection[Segment]) -> Segment:
     start, end = to_number(item.get("start"), "start"), to_number(item.get("end"), "end")
     label = to_label(item.get("label"))
-    if (kept := Segment(start, end, label)) in there:
-        return kept
+    if (segment := Segment(start, end, label)) in stored:
+        return segment
     if not 0 <= start < end < math.inf:
-        expected = "a start of 0 or more before its end"
+        expected = "a start of 0 or later, before the end"
         raise Defect(expected=expected, found=f"{start:g} to {end:g}", fix="correct the times")
     label = label.strip()
     if len(label) > MAX_LABEL or not label.isprintable():

@@ -1,11 +1,11 @@
-"""The videos of a folder or a pack, and how the features of each are had."""
+"""The videos of a folder or a pack, and how to read the features of each."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -18,7 +18,7 @@ from rcl.data.formats.load import load_annotations
 from rcl.data.pack import find_annotations, find_features, is_pack
 from rcl.data.segments import Timeline
 from rcl.detector.localizer import Localizer
-from rcl.system.errors import InputError
+from rcl.system.errors import InputError, counted
 from rcl.video.extraction import extract_features, stated_seconds
 from rcl.video.finding import find_videos
 from rcl.web.serve.job_queue import Report
@@ -27,21 +27,38 @@ log = logging.getLogger("rcl")
 
 
 class Prepared(NamedTuple):
-    """Features ``(C, T)`` as the network takes them, where they lie in time, and what was wrong with the file."""
+    """Features of one video.
+
+    Args:
+        features: ``(C, T)``, as the network takes them.
+        timeline: of the features.
+        problems: defects of the video file, each a clause such as ``"ends early"``.
+    """
 
     features: Features
     timeline: Timeline
     problems: tuple[str, ...] = ()
+
+    @property
+    def duration_seconds(self) -> float:
+        """The end of the video, or of its features where the video's is not known."""
+        end = self.timeline.end_seconds
+        return end if math.isfinite(end) else self.features.shape[1] / self.timeline.snippets_per_second
 
 
 Reader: TypeAlias = Callable[[Report], Prepared]
 
 
 class Video(NamedTuple):
-    """A video that can be chosen.
+    """A video that the page lists.
 
-    ``key`` stands for it in addresses: it follows from the name, so that a page that outlives the program means the
-    same video. ``path`` is the file to play, ``None`` where there are features only; ``known`` is what the pack says.
+    Args:
+        key: identifies the video in addresses. It is derived from the name, so a page that stays open while the server
+            restarts still means the same video.
+        name: of the video.
+        path: the file to play; ``None`` for a video of a pack.
+        read: reads or extracts the features.
+        known: the annotation in the pack.
     """
 
     key: str
@@ -50,54 +67,56 @@ class Video(NamedTuple):
     read: Reader
     known: VideoAnnotation | None = None
 
+    def playable(self, folder: Path) -> Path | None:
+        """The file to play, if it exists and, links resolved, lies in ``folder``."""
+        path = self.path
+        return path.resolve() if path and _is_inside(path, folder) and path.is_file() else None
 
-class Catalogue:
-    """All videos, in order.
+
+def list_videos(root: Path, localizer: Localizer) -> dict[str, Video]:
+    """The videos of ``root`` by key, in order.
 
     Args:
         root: a folder of videos, a video, or a pack of features.
-        localizer: whose features are needed.
+        localizer: the detector that needs the features.
 
     Raises:
-        InputError: there is no video, or the features of videos cannot be made.
+        InputError: there is no video, or the checkpoint cannot extract features from videos.
     """
+    videos = _of_pack(root, localizer) if is_pack(root) else _of_folder(root, localizer)
+    return {video.key: video for video in videos}
 
-    def __init__(self, root: Path, localizer: Localizer) -> None:
-        self.folder = (root if root.is_dir() else root.parent).resolve()
-        videos = _of_pack(root, localizer) if is_pack(root) else _of_folder(root, self.folder, localizer)
-        self.videos: Mapping[str, Video] = {video.key: video for video in videos}
 
-    def file(self, key: str) -> Path | None:
-        """The file to play: one that lies in the folder, wherever its name leads by now."""
-        path = self.videos[key].path
-        return path.resolve() if path and _inside(path, self.folder) and path.is_file() else None
+def folder_of(root: Path) -> Path:
+    """The folder of a root that may be a single video."""
+    return (root if root.is_dir() else root.parent).resolve()
 
 
 def key_of(name: str) -> str:
-    """What stands for a video in addresses."""
+    """The key of a video in addresses."""
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _inside(path: Path, folder: Path) -> bool:
+def _is_inside(path: Path, folder: Path) -> bool:
     try:
         return path.resolve().is_relative_to(folder)
     except (OSError, RuntimeError):  # links in a circle
         return False
 
 
-def _of_folder(root: Path, folder: Path, localizer: Localizer) -> list[Video]:
+def _of_folder(root: Path, localizer: Localizer) -> list[Video]:
     if localizer.extractor is None:
-        expected = "a pack of features, as nobody told this checkpoint how to make features"
-        fix = "extract the features of training with rcl extract, or give a pack"
-        raise InputError(root, expected=expected, found="videos", fix=fix)
-    localizer.extractor.backbone()  # if it cannot be had, no video can be used
+        expected = "a pack of features, because this checkpoint does not say how its features were extracted"
+        raise InputError(root, expected=expected, found="videos", fix="make a pack with rcl extract and give that")
+    localizer.extractor.backbone()  # fails now and not at the first video
+    folder = folder_of(root)
     found, _ = find_videos([root])
-    kept = {name: path for name, path in found.items() if _inside(path, folder)}
+    kept = {name: path for name, path in found.items() if _is_inside(path, folder)}
     if len(kept) < len(found):
-        log.warning("%s: %d links lead out of the folder and are left out", root, len(found) - len(kept))
+        log.warning("%s: skipped %s to files outside the folder", root, counted(len(found) - len(kept), "link"))
     if not kept:
-        found_instead = "only links that lead out of it"
-        raise InputError(root, expected="videos in the folder", found=found_instead, fix="copy the videos into it")
+        links = "only links to files outside it"
+        raise InputError(root, expected="videos in the folder", found=links, fix="copy the videos into it")
     return [Video(key_of(name), name, path, partial(_extract, localizer, name, path)) for name, path in kept.items()]
 
 
@@ -105,12 +124,9 @@ def _of_pack(root: Path, localizer: Localizer) -> list[Video]:
     annotations = load_annotations(find_annotations(root), clip=False)
     dataset = VideoDataset(
         annotations,
-        FeatureStore(find_features(root), layout=localizer.layout, channels=localizer.in_channels),
+        FeatureStore(find_features(root), layout=localizer.preparation.layout, channels=localizer.in_channels),
         labels=(),
-        snippets_per_second=localizer.declared_rate,
-        resize=localizer.resize,
-        resize_method=localizer.resize_method,
-        scale=localizer.scale,
+        preparation=localizer.preparation,
     )
     return [
         Video(key_of(video.name), video.name, None, partial(_read, dataset, index), video)
@@ -125,7 +141,7 @@ def _read(dataset: VideoDataset, index: int, report: Report) -> Prepared:
 
 def _extract(localizer: Localizer, name: str, path: Path, report: Report) -> Prepared:
     report("extracting", None)
-    assert localizer.extractor is not None  # or this would be a pack
+    assert localizer.extractor is not None  # checked by _of_folder
     whole = stated_seconds(path)
     extracted = extract_features(
         path,
@@ -135,10 +151,3 @@ def _extract(localizer: Localizer, name: str, path: Path, report: Report) -> Pre
     )
     features, timeline = localizer.prepare(extracted.features, extracted.snippets_per_second, video=name)
     return Prepared(features, timeline._replace(end_seconds=extracted.duration_seconds), extracted.problems)
-
-
-def duration_of(prepared: Prepared) -> float:
-    """The end of a video in seconds: as it was read, or else that of its features."""
-    timeline = prepared.timeline
-    end = timeline.end_seconds
-    return end if math.isfinite(end) else prepared.features.shape[1] / timeline.snippets_per_second

@@ -1,12 +1,7 @@
 /* The page before a video is opened: its theme, charts that are drawn when they come into view, the table of classes. */
-"use strict";
 
-const byId = (id) => document.getElementById(id);
-const blockOf = (id) => {
-  const block = byId(id);
-  return block ? JSON.parse(block.textContent) : null;
-};
-const index = blockOf("report");
+import {byId} from "./dom.js";
+import {index} from "./page_state.js";
 
 // -- theme -------------------------------------------------------------------------------------------------------
 
@@ -26,13 +21,13 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", themeChang
 
 function themeChanged() {
   for (const chart of document.querySelectorAll(".chart.drawn")) drawChart(chart);
-  map?.draw();
+  document.dispatchEvent(new Event("themechange"));
 }
 
 // -- charts ------------------------------------------------------------------------------------------------------
 
 /** The program of the charts stands in the page as text; it is run when the first chart is in sight. */
-function plotly() {
+export function plotly() {
   if (!window.Plotly) {
     const script = document.createElement("script");
     script.textContent = byId("plotly").textContent;

@@ -1,7 +1,7 @@
-// Which keys belong to the page, and which to the place where the focus is.
+// The keys of the page, unless the focused element needs them.
 
-/** Whether the place where the focus is needs the key itself. */
-function takes(target, key) {
+/** Whether the focused element needs the key itself. */
+function needs(target, key) {
   if (target.matches("input:not([type=range]), textarea, select")) return key !== "Escape" || Boolean(target.value && target.type === "search");
   if (target.matches("input[type=range]")) return key.startsWith("Arrow");
   if (target.matches("video")) return key === " " || key.startsWith("Arrow");
@@ -11,22 +11,22 @@ function takes(target, key) {
 }
 
 /**
- * Call what a key stands for.
+ * Call the action of each key.
  *
- * keys: key → action; withControl: the same with Ctrl or Cmd; isReady(key): whether there is something to act on.
+ * keys: key → action; withControl: the same with Ctrl or Cmd; isReady(key): whether the key has something to act on.
  */
 export function listenToKeys(keys, withControl, isReady) {
   const pressed = (event) => {
     if (document.querySelector("dialog[open]")) return;
-    const types = event.getModifierState("AltGraph"); // by which brackets are typed on many keyboards
+    const types = event.getModifierState("AltGraph"); // many keyboards need it for brackets
     const control = (event.ctrlKey || event.metaKey) && !types;
     const typing = event.target.matches?.("input:not([type=range])");
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (control && key in withControl && !(typing && key !== "s")) {
       event.preventDefault();
-      if (typing) event.target.blur(); // what was typed counts
+      if (typing) event.target.blur(); // the typed text counts
       withControl[key](event);
-    } else if (!control && key in keys && isReady(key) && !takes(event.target, event.key)) {
+    } else if (!control && key in keys && isReady(key) && !needs(event.target, event.key)) {
       if (event.altKey && !types && !key.startsWith("Arrow")) return;
       event.preventDefault();
       event.stopPropagation();
@@ -34,5 +34,5 @@ export function listenToKeys(keys, withControl, isReady) {
       else keys[key](event);
     }
   };
-  document.addEventListener("keydown", pressed, true); // before the timeline, whose arrow keys move the focus
+  document.addEventListener("keydown", pressed, true); // before the timeline, which uses the arrow keys itself
 }

@@ -1,6 +1,8 @@
-// The segments of one video while they are reviewed: what is accepted, what is proposed, and how to go back.
+// The segments of one video under review: accepted ones, proposals, and the history for undo and redo.
 
-const SAME = 0.5; // tIoU from which a detection of the same label is the segment that is there already
+import { tiou } from "./segments.js";
+
+const SAME = 0.5; // tIoU from which a proposal counts as an accepted segment of the same label
 const ONE_CHANGE_MS = 800; // repeated changes of one segment within this time are undone together
 
 export const toMilliseconds = (seconds) => Math.round(seconds * 1000) / 1000;
@@ -14,7 +16,7 @@ export class Review {
     this.load(video.annotations, video.revision);
   }
 
-  /** Take over what is in the file. */
+  /** Begin with the segments of the file. */
   load(annotations, revision) {
     this.accepted = annotations.map((segment) => ({ id: this.#newId(), ...segment }));
     this.past = [];
@@ -22,7 +24,7 @@ export class Review {
     this.markSaved(revision);
   }
 
-  /** Take over detections; what was decided about those that were there before stays. */
+  /** Replace the proposals by detections; decisions about equal ones stay. */
   propose(detections) {
     const name = ({ start, end, label }) => JSON.stringify([start, end, label]);
     const before = new Map(this.proposals.map((proposal) => [name(proposal), proposal.id]));
@@ -38,20 +40,20 @@ export class Review {
     this.revision = revision;
   }
 
-  /** What would be saved, as text. */
+  /** The segments to save, as text. */
   content() {
     const segments = this.accepted.map(({ start, end, label }) => ({ start, end, label }));
     segments.sort((a, b) => a.start - b.start || a.end - b.end || (a.label < b.label ? -1 : 1));
     return JSON.stringify(segments);
   }
 
-  /** Proposals that are neither decided nor there already. */
+  /** Proposals that are not decided and not the same as an accepted segment. */
   open(threshold) {
     const decided = new Set([...this.rejected, ...this.accepted.map((segment) => segment.id)]);
-    const isThere = (proposal) =>
+    const isAccepted = (proposal) =>
       this.accepted.some((segment) => segment.label === proposal.label && tiou(segment, proposal) >= SAME);
     return this.proposals.filter(
-      (proposal) => proposal.score >= threshold && !decided.has(proposal.id) && !isThere(proposal),
+      (proposal) => proposal.score >= threshold && !decided.has(proposal.id) && !isAccepted(proposal),
     );
   }
 
@@ -81,7 +83,7 @@ export class Review {
     return added.id;
   }
 
-  /** Change a segment; whoever corrects a proposal accepts it. */
+  /** Change a segment. A proposal that is corrected is thereby accepted. */
   edit(id, values) {
     const before = bare(this.find(id));
     const after = { ...before, ...values };
@@ -109,8 +111,8 @@ export class Review {
 
   #change(accepted, rejected, what = null) {
     const now = performance.now();
-    const goesOn = what !== null && this.last?.what === what && now - this.last.at < ONE_CHANGE_MS;
-    if (!goesOn) this.past.push({ accepted: this.accepted, rejected: this.rejected });
+    const continues = what !== null && this.last?.what === what && now - this.last.at < ONE_CHANGE_MS;
+    if (!continues) this.past.push({ accepted: this.accepted, rejected: this.rejected });
     this.last = { what, at: now };
     this.future = [];
     Object.assign(this, { accepted, rejected });
@@ -125,8 +127,3 @@ export class Review {
 const bare = ({ id, start, end, label }) => ({ id, start, end, label });
 
 const same = (a, b) => a.start === b.start && a.end === b.end && a.label === b.label;
-
-function tiou(a, b) {
-  const common = Math.min(a.end, b.end) - Math.max(a.start, b.start);
-  return common > 0 ? common / (a.end - a.start + b.end - b.start - common) : 0;
-}

@@ -1,8 +1,8 @@
-// What the model says of the segments of one video: asked once for each, and never about more than is shown.
+// The scores of the segments of one video, requested once for each.
 
-import { server } from "/static/server.js";
+import { server } from "./server.js";
 
-const AT_ONCE = 500;
+const AT_ONCE = 500; // segments in one request
 
 const keyOf = ({ start, end }) => `${start} ${end}`;
 
@@ -10,15 +10,15 @@ export class Scores {
   #answers = new Map();
   #video = null;
   #atOnce = AT_ONCE;
-  #asking = false;
+  #isRequesting = false;
   #wanted = [];
 
-  /** onAnswer() is called when there is more to show, onFailure(error) when there will be no more. */
+  /** onAnswer() is called when scores have arrived, onFailure(error) when no more will arrive. */
   constructor(onAnswer, onFailure) {
     Object.assign(this, { onAnswer, onFailure });
   }
 
-  /** Forget everything: from now on it is about another video. */
+  /** Drop all scores and begin with another video. */
   begin(video) {
     this.#answers.clear();
     this.#video = video;
@@ -26,38 +26,38 @@ export class Scores {
     this.#wanted = [];
   }
 
-  /** {confidence, labels, names, refined}, or {refusal} where there is no answer, or undefined as yet. */
+  /** {confidence, labels, names, refined}; {refusal} if the model cannot score the segment; undefined until it arrives. */
   of(segment) {
     return this.#answers.get(keyOf(segment));
   }
 
-  /** Ask about segments. While an answer is awaited only the latest question is kept. */
-  async ask(segments) {
+  /** Request the scores of segments. While a request runs, only the latest list is kept. */
+  async request(segments) {
     this.#wanted = segments;
-    if (this.#asking) return;
-    this.#asking = true;
+    if (this.#isRequesting) return;
+    this.#isRequesting = true;
     try {
-      while (await this.#askSome());
+      while (await this.#requestSome());
     } finally {
-      this.#asking = false;
+      this.#isRequesting = false;
     }
   }
 
-  async #askSome() {
+  async #requestSome() {
     const missing = new Map(this.#wanted.filter((one) => !this.of(one)).map((one) => [keyOf(one), one]));
     const segments = [...missing.values()].slice(0, this.#atOnce);
     if (!segments.length) return false;
     const video = this.#video;
     try {
       const answer = await server.scores(video, segments.map(({ start, end }) => [start, end]));
-      if (video === this.#video) this.#take(segments, answer);
+      if (video === this.#video) this.#keep(segments, answer);
     } catch (error) {
-      if (video === this.#video) return this.#give(segments, error);
+      if (video === this.#video) return this.#isolate(segments, error);
     }
     return true;
   }
 
-  #take(segments, { confidence, labels, names, refined }) {
+  #keep(segments, { confidence, labels, names, refined }) {
     segments.forEach((segment, index) => {
       const answer = { confidence: confidence[index], labels: labels[index], names, refined: refined[index] };
       this.#answers.set(keyOf(segment), answer);
@@ -65,12 +65,12 @@ export class Scores {
     this.onAnswer();
   }
 
-  #give(segments, error) {
+  /** Request one segment at a time after an error, to find the one that cannot be scored; return whether to go on. */
+  #isolate(segments, error) {
     if (error.status !== 400) {
       this.onFailure(error);
       return false;
     }
-    // One of them has no answer, such as one that is longer than the windows of the model: it is found by asking singly.
     if (segments.length > 1) this.#atOnce = 1;
     else this.#answers.set(keyOf(segments[0]), { refusal: error.message });
     this.onAnswer();

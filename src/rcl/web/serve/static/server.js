@@ -1,4 +1,4 @@
-// Questions to the server.
+// Requests to the server.
 
 export class Refused extends Error {
   constructor(message, status) {
@@ -7,7 +7,7 @@ export class Refused extends Error {
   }
 }
 
-async function ask(method, address, body) {
+async function request(method, address, body) {
   const options = { method, headers: { "X-RCL": "1" } };
   if (method !== "GET") {
     options.headers["Content-Type"] = "application/json";
@@ -17,7 +17,7 @@ async function ask(method, address, body) {
   try {
     response = await fetch(address, options);
   } catch {
-    throw new Refused("The server does not answer. Start rcl serve again; your changes are kept in this page.", 0);
+    throw new Refused("The server does not respond. Start rcl serve again; this page keeps your changes.", 0);
   }
   const content = await response.json().catch(() => ({}));
   if (!response.ok) throw new Refused(content.error ?? `The server answered ${response.status}.`, response.status);
@@ -27,12 +27,12 @@ async function ask(method, address, body) {
 const of = (key) => `/api/videos/${encodeURIComponent(key)}`;
 
 export const server = {
-  overview: () => ask("GET", "/api/session"),
-  video: (key) => ask("GET", of(key)),
-  job: (key) => ask("GET", `${of(key)}/job`),
-  detect: (key) => ask("POST", `${of(key)}/job`),
-  cancel: (key) => ask("DELETE", `${of(key)}/job`),
-  scores: (key, segments) => ask("POST", `${of(key)}/scores`, { segments }),
-  save: (key, segments, revision) => ask("PUT", `${of(key)}/annotations`, { segments, revision }),
+  overview: () => request("GET", "/api/session"),
+  video: (key) => request("GET", of(key)),
+  job: (key) => request("GET", `${of(key)}/job`),
+  detect: (key) => request("POST", `${of(key)}/job`),
+  cancel: (key) => request("DELETE", `${of(key)}/job`),
+  scores: (key, segments) => request("POST", `${of(key)}/scores`, { segments }),
+  save: (key, segments, revision) => request("PUT", `${of(key)}/annotations`, { segments, revision }),
   media: (key) => `/media/${encodeURIComponent(key)}`,
 };

@@ -1,0 +1,116 @@
+"""How stored features become the input of a network: their rate, their length and their scale."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rcl.data.features import Features, FeatureSequence, StoredFeatures
+from rcl.data.resizing import METHODS
+from rcl.data.segments import Timeline
+from rcl.system.errors import Defect
+
+LENGTH_TOLERANCE = 0.1  # share by which a feature file may be longer or shorter than its video
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is done to the features of every video, in training and in detection.
+
+    >>> preparation = Preparation(resize=4, scale=2.0)
+    >>> preparation.apply(torch.ones(8, 3)).shape  # (T, C) → (C, T)
+    torch.Size([3, 4])
+    >>> preparation.annotated_timeline(8, rate=2.0)
+    Timeline(snippets_per_second=1.0, start_seconds=0.0, end_seconds=4.0)
+
+    Args:
+        layout: of feature files: ``TC``, or ``CT`` for the transpose.
+        snippets_per_second: rate of the features, in place of the one in annotation files.
+        resize: number of snippets that every video is resized to; ``None`` keeps its length.
+        resize_method: a name in ``rcl.data.resizing.METHODS``.
+        scale: features are divided by this.
+    """
+
+    layout: str = "TC"
+    snippets_per_second: float | None = None
+    resize: int | None = None
+    resize_method: str = "linear"
+    scale: float = 1.0
+
+    def snippets(self, stored: int) -> int:
+        """Length of a video after resizing, from the number of its stored snippets."""
+        return self.resize or stored
+
+    def apply(self, features: Tensor) -> Tensor:
+        """Stored features ``(T, C)``, scaled and resized: ``(C, T)``."""
+        scaled = features.T / self.scale
+        return METHODS[self.resize_method](scaled, self.resize) if self.resize else scaled
+
+    def read(self, stored: StoredFeatures, first: int = 0, last: int | None = None) -> Tensor:
+        """Features ``(C, T)`` of the snippets from ``first`` to before ``last``, contiguous.
+
+        Without resizing, only these snippets are read.
+
+        Raises:
+            InputError: see :meth:`rcl.data.features.StoredFeatures.read`.
+        """
+        if self.resize:
+            return self.apply(torch.from_numpy(stored.read()))[:, first:last].contiguous()
+        return self.apply(torch.from_numpy(stored.read(first, last))).contiguous()
+
+    def open(self, stored: StoredFeatures, *, at_once: int) -> Features:
+        """Features ``(C, T)``, read now if a video has at most ``at_once`` snippets or is resized, else slice by slice.
+
+        Raises:
+            InputError: see :meth:`rcl.data.features.StoredFeatures.read`.
+        """
+        if len(stored) > at_once and not self.resize:
+            return FeatureSequence(stored, scale=self.scale)
+        return self.read(stored)
+
+    def timeline(self, snippets: int, rate: float, *, end_seconds: float = math.inf) -> Timeline:
+        """Timeline of a video with ``snippets`` stored snippets at a known ``rate``."""
+        return Timeline(rate * self.snippets(snippets) / snippets, end_seconds=end_seconds)
+
+    def annotated_timeline(
+        self, snippets: int, *, rate: float | None = None, duration_seconds: float | None = None
+    ) -> Timeline:
+        """Timeline of a video with ``snippets`` stored snippets, from the rate or the duration in its annotations.
+
+        Raises:
+            Defect: both are unknown, or they contradict the number of snippets.
+        """
+        rate = self.snippets_per_second or rate
+        if self.resize:
+            duration_seconds = duration_seconds or (snippets / rate if rate else None)
+            rate = self.resize / duration_seconds if duration_seconds else None
+        elif not rate and duration_seconds:
+            rate = snippets / duration_seconds
+        if not rate:
+            raise Defect(
+                expected="its snippets per second or its duration",
+                found="neither in the annotation file",
+                fix="add 'fps' or 'duration' to the annotations, or set data.snippets_per_second",
+            )
+        if not math.isfinite(rate):
+            found = f"{duration_seconds:g} s for {snippets} snippets"
+            raise Defect(
+                expected="the duration of its features", found=found, fix="correct the duration in the annotations"
+            )
+        if duration_seconds and not self.resize:
+            _check_length(snippets, rate, duration_seconds)
+        return Timeline(rate, end_seconds=duration_seconds or math.inf)
+
+
+def _check_length(snippets: int, rate: float, duration: float) -> None:
+    # If 'fps' is the rate of the video's frames, every action would silently get a wrong time.
+    if abs(snippets - rate * duration) > max(LENGTH_TOLERANCE * rate * duration, 2 * max(rate, 1.0)):
+        raise Defect(
+            expected=f"about {rate * duration:.0f} snippets ({duration:g} s at {rate:g} snippets per second)",
+            found=f"{snippets} in its feature file",
+            fix="give the rate of the features: correct 'fps' in the annotations, or set data.snippets_per_second "
+            "(in detect: --snippets-per-second)",
+        )

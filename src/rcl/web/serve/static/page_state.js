@@ -1,0 +1,60 @@
+// What the page shows: the videos, the current one with its review, the selected segment and the playhead.
+// Modules that draw a part of the page listen to the signals; those that change the state emit them.
+
+import { byId } from "./dom.js";
+
+function signal() {
+  const listeners = [];
+  return { on: (listener) => listeners.push(listener), emit: (...values) => listeners.forEach((one) => one(...values)) };
+}
+
+export const segmentsChanged = signal(); // ({ keepView }) of the current video, or another video was opened
+export const selectionChanged = signal();
+export const playheadMoved = signal(); // ({ follow }): whether the timeline follows it
+export const scoresChanged = signal(); // the live scores
+export const jobsChanged = signal();
+
+export const page = {
+  minScore: 0.4,
+  labels: [],
+  videos: [], // [{ key, name, saved, detected }]
+  current: null, // of opened
+  proposals: [], // detections to decide, in the order of the timeline
+  selected: null, // id of a segment
+  dragged: null, // { id, start, end } while an end is dragged
+  playhead: 0,
+};
+/** key → { video, review, threshold } of every video that was opened; changes are kept when another one is chosen. */
+export const opened = new Map();
+
+export const isBusy = (job) => ["waiting", "running"].includes(job?.state);
+
+/** The seconds of a video, also as its file says; 0 if unknown. */
+export function durationOf({ video }) {
+  const { duration } = byId("player");
+  return video.duration || (Number.isFinite(duration) ? duration : 0);
+}
+
+/** Update everything that depends on the segments of the current video. */
+export function showSegments({ keepView = true } = {}) {
+  const { review, threshold } = page.current;
+  page.proposals = review.open(threshold);
+  const used = [...review.accepted, ...page.proposals].map((segment) => segment.label);
+  page.labels = [...new Set([...page.labels, ...used])];
+  segmentsChanged.emit({ keepView });
+}
+
+/** Accepted segments and detections to decide, by time. */
+export const listedSegments = () =>
+  [...page.current.review.accepted, ...page.proposals].sort((a, b) => a.start - b.start || a.end - b.end);
+
+/** The selected segment as it is shown: while an end is dragged, where it is now. */
+export function shownSegment() {
+  const segment = page.current?.review.find(page.selected);
+  return segment && page.dragged?.id === page.selected ? { ...segment, ...page.dragged } : segment;
+}
+
+export function movePlayhead(seconds, { follow = false } = {}) {
+  page.playhead = seconds;
+  playheadMoved.emit({ follow });
+}

@@ -1,0 +1,77 @@
+// The table of segments, and the lowest score of the detections in it.
+
+import { byId, element } from "./dom.js";
+import { scores } from "./live_scores.js";
+import { listedSegments, page, scoresChanged, segmentsChanged, selectionChanged, showSegments } from "./page_state.js";
+import { formatTime } from "./segments.js";
+import { select } from "./selection.js";
+
+function showRows() {
+  const focused = document.activeElement?.closest?.("tr")?.dataset.id;
+  byId("rows").replaceChildren(...listedSegments().map(rowOf));
+  if (focused) byId("rows").querySelector(`tr[data-id="${focused}"] button`)?.focus();
+  byId("count").textContent = `${page.current.review.accepted.length} accepted, ${page.proposals.length} to decide`;
+  byId("accept-all").disabled = !page.proposals.length;
+  showFits();
+}
+
+function rowOf(segment) {
+  const accepted = page.current.review.isAccepted(segment.id);
+  const choose = element("button", { className: "link", textContent: formatTime(segment.start) });
+  choose.setAttribute("aria-label", `Select ${segment.label || "segment"} from ${formatTime(segment.start)}`);
+  const row = element(
+    "tr",
+    { className: accepted ? "accepted" : "open" },
+    element("td", {}, choose),
+    element("td", { textContent: formatTime(segment.end) }),
+    element("td", { className: "name", textContent: segment.label || "(no label)" }),
+    element("td", { className: "fit" }),
+    element("td", { className: "what", textContent: accepted ? "accepted" : `score ${segment.score.toFixed(2)}` }),
+  );
+  row.dataset.id = segment.id;
+  if (segment.id === page.selected) row.setAttribute("aria-selected", "true");
+  row.addEventListener("click", () => select(segment.id, { reveal: true }));
+  return row;
+}
+
+function showFits() {
+  for (const cell of byId("rows").querySelectorAll(".fit")) {
+    const segment = page.current.review.find(cell.closest("tr").dataset.id);
+    cell.textContent = (segment && scores.of(segment)?.confidence?.toFixed(2)) ?? "";
+  }
+}
+
+function showSelected() {
+  for (const row of byId("rows").children) {
+    if (row.dataset.id !== page.selected) row.removeAttribute("aria-selected");
+    else {
+      row.setAttribute("aria-selected", "true");
+      bringIntoBox(row);
+    }
+  }
+}
+
+/** Scroll the table, but not the page, which would move the video out of sight. */
+function bringIntoBox(row) {
+  const box = byId("table-box");
+  const top = row.offsetTop - box.querySelector("thead").offsetHeight;
+  const bottom = row.offsetTop + row.offsetHeight;
+  if (top < box.scrollTop) box.scrollTop = top;
+  else if (bottom > box.scrollTop + box.clientHeight) box.scrollTop = bottom - box.clientHeight;
+}
+
+function showThreshold() {
+  const { video, review, threshold } = page.current;
+  byId("threshold-box").hidden = !video.detections && !review.proposals.length;
+  byId("threshold").value = threshold;
+  byId("threshold-value").textContent = Number(threshold).toFixed(2);
+}
+
+byId("threshold").addEventListener("input", (event) => {
+  page.current.threshold = event.target.valueAsNumber;
+  showSegments();
+});
+segmentsChanged.on(showRows);
+segmentsChanged.on(showThreshold);
+selectionChanged.on(showSelected);
+scoresChanged.on(showFits);
