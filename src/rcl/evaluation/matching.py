@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rcl.data.overlap import tiou
+
 _PAIRS_AT_ONCE = 1 << 17  # a few MB, which stay in the cache, however many pairs one video has
 
 
@@ -110,7 +112,7 @@ def candidate_pairs(detections: GroupedSegments, ground_truths: GroupedSegments,
     for part in _slices(count, _PAIRS_AT_ONCE):
         owner, position = _ranges(first[part], count[part])  # (P,), (P,)
         owner += part.start
-        overlap = _tiou(detections.segments[owner], sorted_truths.segments[position])  # (P,)
+        overlap = tiou(detections.segments[owner], sorted_truths.segments[position], undefined=np.inf)  # (P,)
         kept = overlap >= minimum_tiou
         parts.append((owner[kept], order[position[kept]], overlap[kept]))
     found = Pairs(*(np.concatenate(column) for column in zip(*parts, strict=True)))
@@ -131,13 +133,6 @@ def _ranges(first: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarra
     owner = np.repeat(np.arange(len(count)), count)
     offset = np.repeat(first - (np.cumsum(count) - count), count)
     return owner, np.arange(len(owner)) + offset
-
-
-def _tiou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Row by row tIoU in the official order of operations, ``(P, 2), (P, 2) → (P,)``, 0/0 as ``inf``."""
-    common = (np.minimum(a[:, 1], b[:, 1]) - np.maximum(a[:, 0], b[:, 0])).clip(0)
-    union = (b[:, 1] - b[:, 0]) + (a[:, 1] - a[:, 0]) - common
-    return np.divide(common, union, out=np.full(len(a), np.inf), where=union != 0)
 
 
 def _deferred_acceptance(pairs: Pairs, detections: int, ground_truths: int, thresholds: np.ndarray) -> np.ndarray:
