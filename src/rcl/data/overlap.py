@@ -8,9 +8,9 @@ import numpy as np
 def tiou(a: np.ndarray, b: np.ndarray, *, undefined: float = 0.0) -> np.ndarray:
     """Temporal intersection over union of each segment of ``a`` with its counterpart in ``b``.
 
-    The operations and their order are those of ActivityNet's evaluation, so that a tIoU that lies on a threshold falls
-    on the same side of it. :func:`rcl.data.segments.tiou` is the one for training: it has gradients and runs on the GPU.
-    This one needs no PyTorch, which takes seconds to import.
+    The operations and their order are those of ActivityNet's evaluation, so that the same pairs reach a threshold.
+    Training uses :func:`rcl.data.segments.tiou`, which has gradients and runs on the GPU. This one lets evaluation
+    work without PyTorch, which takes seconds to import.
 
     Args:
         a: ``(..., 2)``, start and end.
