@@ -21,6 +21,7 @@ from rcl.data.pack import find_annotations
 from rcl.evaluation import detad
 from rcl.evaluation.characteristics import BucketScheme, read_characteristics, recognized_scheme
 from rcl.evaluation.diagnosis import Diagnosis
+from rcl.evaluation.ground_truths import check_comparable
 from rcl.system.errors import InputError, listed
 from rcl.system.paths import is_dir
 from rcl.system.text_files import check_place, write_json
@@ -113,25 +114,10 @@ class _GroundTruth:
         loaded = load_detections(file)
         others = set(self.everything.videos) - set(self.chosen.videos)
         found = leave_aside(loaded, others, self.subset)
-        if not len(loaded):
+        if len(loaded):
+            check_comparable(found, self.chosen, where=file)
+        else:
             notes.print(f"rcl: {file} has no detections.", markup=False)
-            return found
-        videos = {found.videos[index] for index in np.unique(found.video_index)}
-        if not videos & set(self.chosen.videos):
-            raise InputError(
-                file,
-                expected=f"detections in the {self.subset} videos of {self.path}",
-                found=f"none, but in {listed([repr(loaded.videos[i]) for i in np.unique(loaded.video_index)], 3)}",
-                fix="give the annotations of these videos, or another --subset",
-            )
-        labels = {found.labels[index] for index in np.unique(found.label_index)}
-        if labels != {""} and not labels & set(self.chosen.labels):
-            raise InputError(
-                file,
-                expected=f"labels of {self.path} ({listed(self.chosen.labels)})",
-                found=listed(sorted(labels)),
-                fix="give the annotations of these labels",
-            )
         return found
 
     def diagnose(self, found: dict[str, Detections], thresholds: np.ndarray) -> dict[str, Diagnosis]:

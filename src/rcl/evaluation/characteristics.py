@@ -17,7 +17,7 @@ import numpy as np
 from rcl.data.annotations import Annotations
 from rcl.data.formats.values import to_number
 from rcl.evaluation.ground_truths import GroundTruths
-from rcl.system.errors import InputError, located
+from rcl.system.errors import InputError, counted, located
 from rcl.system.paths import PathLike, to_path
 from rcl.system.text_files import read_json
 
@@ -159,7 +159,7 @@ def _rows_of(name: str, field: Mapping[str, np.ndarray], annotations: Annotation
         if len(values) != len(video.labels):
             raise InputError(
                 f"{annotations.source}, video {video.name!r}",
-                expected=f"one value of {name} per instance ({len(video.labels)})",
+                expected=f"{counted(len(video.labels), 'value')} of {name}, one per instance",
                 found=str(len(values)),
                 fix="read the characteristics from the file of the annotations",
             )

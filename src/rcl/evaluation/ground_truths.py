@@ -11,7 +11,7 @@ import numpy as np
 from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
 from rcl.evaluation.matching import GroupedSegments
-from rcl.system.errors import InputError, counted
+from rcl.system.errors import InputError, counted, listed
 
 Policy = Literal["official", "deduplicated"]
 
@@ -121,6 +121,38 @@ def _without_duplicates(rows: list[tuple[int, list[float], str]]) -> list[tuple[
             earlier.append([start, end])
             result.append((index, [start, end], label))
     return result
+
+
+def check_comparable(detections: Detections, annotations: Annotations, *, where: object = "detections") -> None:
+    """Check that some detections are in annotated videos, and that some have labels of the ground truth.
+
+    Evaluation itself counts other detections as wrong. If none can be right, the files do not belong together.
+
+    Args:
+        detections: without labels if their only label is empty.
+        annotations: the ground truth, with at least one instance if labels are to be checked.
+        where: the place that the error names, for instance the file of the detections.
+
+    Raises:
+        InputError: no detection is in an annotated video, or none has a label of the ground truth.
+    """
+    videos = {detections.videos[index] for index in np.unique(detections.video_index)}
+    if not videos & annotations.videos.keys():
+        subsets = {video.subset for video in annotations.videos.values()}
+        raise InputError(
+            where,
+            expected=f"detections in the {' and '.join(sorted(subsets))} videos of {annotations.source}",
+            found=f"detections only in {listed([repr(name) for name in sorted(videos)], 3)}" if videos else "none",
+            fix="give the annotations of the same videos, or choose another subset",
+        )
+    labels = {detections.labels[index] for index in np.unique(detections.label_index)}
+    if labels != {""} and annotations.labels and not labels & set(annotations.labels):
+        raise InputError(
+            where,
+            expected=f"labels of {annotations.source} ({listed(annotations.labels)})",
+            found=listed(sorted(labels)),
+            fix="give annotations with the same labels",
+        )
 
 
 def index_detections(detections: Detections, truth: GroundTruths) -> IndexedDetections:
