@@ -111,7 +111,7 @@ TABLES: dict[str, list[Row]] = {
         for part, overrides, steps in (("grid", GRID, None), ("CAR", RRM, 1), ("CAR + RRM", RRM, None))
     ]
     + [
-        # BMN's encoder has no dropout and sees seven snippets. The recipe of 50 Salads adds noise, that of GTEA does not.
+        # BMN's encoder has no dropout and sees seven snippets. Only the recipe of 50 Salads adds noise.
         Row(f"BMN, {name}: {part}", (*ENCODERS["BMN"], *changed, *overrides), steps, pack="gtea-fold1")
         for name, changed in (("noise", NOISE), ("noise, wide look-up", (*NOISE, "model.context=1.0")))
         for part, overrides, steps in (("grid", GRID, None), ("CAR", RRM, 1), ("CAR + RRM", RRM, None))
