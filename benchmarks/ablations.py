@@ -1,15 +1,15 @@
-"""Fill the paper's Tables 3 to 6, its Figure 2 and its Figure 1 with numbers of our own, on the two real packs.
+"""Tables 3 to 6 and Figures 1 and 2 of the paper, with our own numbers on the two real packs.
 
     python benchmarks/ablations.py PACKS --output RUNS [--seeds 0 1] [--only components ...] [--jobs 2] [--write DOC.md]
 
 PACKS is a folder with the packs ``50salads-mid-fold1`` and ``gtea-fold1``. A row of a table is a recipe of ``configs/``
-with some keys changed; per seed it is what a user would do: ``rcl train``, ``rcl detect --subset validation`` and ``rcl
-evaluate``. What is finished is not repeated, what was interrupted goes on, and rows that are the same run once. A row
-that differs from another in the number of steps alone is detected with ``--steps 1`` by the checkpoint of that one:
-refinement leaves the rest of the network as it would be without it (a test checks it weight for weight).
+with some keys changed. For each seed it runs the commands of a user: ``rcl train``, ``rcl detect --subset validation``
+and ``rcl evaluate``. Finished runs are not repeated, interrupted runs continue, and equal runs of several rows run
+once. A row that differs from another one only in the number of steps uses its checkpoint with ``--steps 1``: refinement
+does not change the training of the rest of the network (a test compares the weights).
 
-Parameters and FLOPs are those of one video, asked about all of its anchors, counted by torch's FLOP counter, to
-which we say what a weighted sum of table rows costs: 2 operations per weight and channel.
+Parameters and FLOPs are those of one video with all its anchors, counted by torch's FLOP counter. It does not know
+weighted sums of table rows, so this script gives their cost: 2 operations per weight and channel.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from measuring import argument_parser, replace_block, write_json
 from segments import THRESHOLDS, figure, overlaps, positives, save
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -39,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Pack(NamedTuple):
-    """A data set, its recipe, and how long a short action is at most."""
+    """A data set, its recipe, and the longest action that counts as short."""
 
     name: str
     recipe: str
@@ -47,10 +48,7 @@ class Pack(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What a table calls a variant, the keys that its training changes, and the steps that it is detected in.
-
-    ``pack`` is the only one that it is for.
-    """
+    """A variant: its name, the keys that its training changes, the steps of detection, and its only pack, if any."""
 
     name: str
     overrides: tuple[str, ...]
@@ -59,7 +57,7 @@ class Row(NamedTuple):
 
     @property
     def described(self) -> tuple[str, ...]:
-        """The keys of the network that detects."""
+        """The keys of the network for detection."""
         return (*self.overrides, f"model.steps={self.steps}") if self.steps else self.overrides
 
 
@@ -75,7 +73,7 @@ GRID = (
     "model.channels=256",
     "model.map_channels=64",
     "model.steps=1",
-    "training.epochs=60",  # it learns more slowly
+    "training.epochs=60",  # it learns slowly
 )
 RRM = RESIZED
 ON_GRID = (*RESIZED, *CELLS, "sampling.scale_invariant=0", "model.steps=1")
@@ -117,7 +115,7 @@ TABLES: dict[str, list[Row]] = {
         for part, overrides, steps in (("grid", GRID, None), ("CAR", RRM, 1), ("CAR + RRM", RRM, None))
     ]
     + [
-        # BMN's encoder has no dropout and sees seven snippets; the recipe of 50 Salads has noise, that of GTEA has not.
+        # BMN's encoder has no dropout and sees seven snippets. Only the recipe of 50 Salads adds noise.
         Row(f"BMN, {name}: {part}", (*ENCODERS["BMN"], *changed, *overrides), steps, pack="gtea-fold1")
         for name, changed in (("noise", NOISE), ("noise, wide look-up", (*NOISE, "model.context=1.0")))
         for part, overrides, steps in (("grid", GRID, None), ("CAR", RRM, 1), ("CAR + RRM", RRM, None))
@@ -166,7 +164,7 @@ SAMPLERS = {
 
 
 def folder_name(overrides: tuple[str, ...]) -> str:
-    """A folder for a set of keys, which ``config.yaml`` in it tells."""
+    """The folder of the runs with these keys."""
     return hashlib.sha256("\n".join(overrides).encode()).hexdigest()[:12] if overrides else "recipe"
 
 
@@ -181,7 +179,7 @@ def rcl(*arguments: object) -> None:
 
 
 class Run(NamedTuple):
-    """One training of one row."""
+    """One training of a row."""
 
     pack: Pack
     root: Path
@@ -191,18 +189,18 @@ class Run(NamedTuple):
 
     @property
     def finished(self) -> bool:
-        """Whether it is trained."""
+        """Whether the training is complete."""
         return (self.folder / "trained").exists()
 
     def train(self) -> None:
-        """Train what is not trained."""
+        """Train, or continue an interrupted training; does nothing for a finished one."""
         if not self.finished:
             keys = (f"data.root={self.root}", "training.validate_every=1000", f"training.seed={self.seed}")
             rcl("train", self.pack.recipe, *keys, *self.overrides, "--output", self.folder, "--resume")
             (self.folder / "trained").touch()
 
     def measure(self, steps: int | None) -> dict[str, Any]:
-        """The evaluation of the last checkpoint, detected in so many steps."""
+        """The evaluation of the last checkpoint with ``steps`` steps of refinement; ``None`` for all."""
         name = f"{steps or 'all'}"
         detections, evaluation = self.folder / f"detections-{name}.json", self.folder / f"evaluation-{name}.json"
         if not evaluation.exists():
@@ -214,7 +212,7 @@ class Run(NamedTuple):
 
 
 def costs(pack: Pack, root: Path, overrides: tuple[str, ...]) -> dict[str, float]:
-    """Parameters, anchors and FLOPs of a network that is asked about one video of the usual length."""
+    """Parameters, anchors and FLOPs of a network for one video of median length."""
     config = load_config(ROOT / pack.recipe, [f"data.root={root}", *overrides])
     data = load_training_data(config)
     model = build_model(config.model, in_channels=data.facts.in_channels, num_labels=len(data.facts.labels)).eval()
@@ -239,23 +237,23 @@ def _sums_of_rows(table: tuple[int, ...], rows: tuple[int, ...], *_: Any, **__: 
 
 
 def runs(options: argparse.Namespace) -> Iterator[Run]:
-    """All trainings that the chosen tables need, each once."""
+    """The trainings of the chosen tables, without repetitions."""
     rows = [row for name in options.only for row in TABLES[name]]
     wanted = dict.fromkeys((row.overrides, pack) for row in rows for pack in PACKS if row.pack in (None, pack.name))
     every = [(*one, seed) for seed in options.seeds for one in wanted]
-    for overrides, pack, seed in sorted(every, key=lambda one: _cost(one[0])):  # what takes long comes last
+    for overrides, pack, seed in sorted(every, key=lambda one: _cost(one[0])):  # long trainings last
         folder = options.output / pack.name / folder_name(overrides) / f"seed-{seed}"
         yield Run(pack, options.packs / pack.name, overrides, seed, folder)
 
 
 def _cost(overrides: tuple[str, ...]) -> int:
-    """A rough order: long inputs cost more, and in grids their square."""
+    """A rough order of the costs: long inputs cost more, and grids grow with their square."""
     is_long = "data.resize=300" in overrides or "data.resize=200" in overrides
     return is_long + (is_long and "model.head=grid" in overrides)
 
 
 def result(row: Row, pack: Pack, options: argparse.Namespace, trained: list[Run]) -> dict[str, Any]:
-    """Mean and spread of a row on a pack, and what it costs."""
+    """The measures of a row on a pack for every seed, and its costs."""
     mine = [run for run in trained if run.overrides == row.overrides and run.pack == pack]
     evaluations = [run.measure(row.steps) for run in mine]
     values = {
@@ -273,7 +271,7 @@ def result(row: Row, pack: Pack, options: argparse.Namespace, trained: list[Run]
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
-    """A table of one pack."""
+    """The table of one pack in Markdown."""
     lines = [
         "| | mAP@0.5 | mAP@0.7 | average mAP | short | anchors | parameters | GFLOPs |",
         "|---|---|---|---|---|---|---|---|",
@@ -300,7 +298,7 @@ def _spread(values: list[float]) -> float:
 
 
 def commands(names: list[str]) -> str:
-    """The keys of every row, to be put after ``rcl train CONFIG data.root=PACK training.seed=SEED``."""
+    """The keys of every row, which follow ``rcl train CONFIG data.root=PACK training.seed=SEED``."""
     lines = []
     for name in names:
         lines.append(f"\n# {name}")
@@ -328,25 +326,15 @@ def sampler_table(options: argparse.Namespace, pack: Pack, picture: Path | None)
     return "\n".join(lines)
 
 
-def write_block(document: Path, name: str, text: str) -> None:
-    """Replace what stands between ``<!-- name -->`` and ``<!-- end -->``."""
-    before, _, rest = document.read_text(encoding="utf-8").partition(f"<!-- {name} -->\n")
-    if not rest:
-        raise SystemExit(f"{document}: there is no line <!-- {name} -->")
-    after = rest.partition("<!-- end -->")[2]
-    document.write_text(f"{before}<!-- {name} -->\n{text}\n<!-- end -->{after}", encoding="utf-8")
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argument_parser(__doc__)
     parser.add_argument("packs", type=Path, help="folder of the two packs")
     parser.add_argument("--output", type=Path, required=True, help="folder for the runs")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--only", nargs="+", choices=TABLES, default=list(TABLES), help="tables to fill")
-    parser.add_argument("--jobs", type=int, default=2, help="trainings at a time, a thread each (default 2)")
-    parser.add_argument("--finished", action="store_true", help="train nothing, show the rows that are there")
-    parser.add_argument("--write", type=Path, help="put the tables between the markers of this document")
-    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    parser.add_argument("--jobs", type=int, default=2, help="trainings at a time, one thread each (default 2)")
+    parser.add_argument("--finished", action="store_true", help="train nothing, show the finished rows")
+    parser.add_argument("--write", type=Path, help="write the tables between the markers of this document")
     options = parser.parse_args()
     options.packs, options.output = options.packs.resolve(), options.output.resolve()
 
@@ -372,9 +360,8 @@ def main() -> None:
     for name, text in blocks.items():
         print(f"\n{name}\n\n{text}")
         if options.write:
-            write_block(options.write, name, text)
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=2) + "\n")
+            replace_block(options.write, f"<!-- {name} -->", "<!-- end -->", text)
+    write_json(options.json, results)
 
 
 if __name__ == "__main__":

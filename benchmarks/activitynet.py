@@ -1,16 +1,15 @@
-"""How long everything around the network takes at the size of ActivityNet-1.3.
+"""Time of everything around the network at the size of ActivityNet-1.3.
 
     python benchmarks/activitynet.py ANNOTATIONS [--videos N] [--json FILE]
 
-ANNOTATIONS is the annotation file of ActivityNet-1.3, of which all training and validation videos are used. What
-else a run reads is made up before: a .npy file of 100 to 200 snippets × 8 channels per video, and class scores in
-CUHK's layout. The recipe is configs/activitynet_tsn_rcl.yaml. In place of the network something answers at random, and
-the time of that is not counted. Everything else is what `rcl train`, `rcl detect` and `rcl evaluate` run; one thread.
+ANNOTATIONS is the annotation file of ActivityNet-1.3; all its training and validation videos are used. The script makes
+up the other inputs: a .npy file of 100 to 200 snippets × 8 channels per video, and class scores in CUHK's layout. The
+recipe is configs/activitynet_tsn_rcl.yaml, with a stand-in for the network that answers at random and whose time is not
+counted. Everything else is the code that `rcl train`, `rcl detect` and `rcl evaluate` run, in one thread.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
 import tempfile
@@ -25,6 +24,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+from measuring import argument_parser, write_json
 from torch import Tensor, nn
 
 from rcl.data.annotations import Annotations
@@ -50,7 +50,7 @@ THRESHOLDS = np.linspace(0.5, 0.95, 10)
 
 
 class Stopwatch:
-    """Seconds of each stage, which may be entered many times."""
+    """Total seconds of each stage over all its runs."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
@@ -63,7 +63,7 @@ class Stopwatch:
 
 
 class RandomModel(nn.Module):
-    """Answers at random, and leaves the segments about where they are."""
+    """A stand-in for the network with random scores and small random offsets."""
 
     def __init__(self, steps: int) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class RandomModel(nn.Module):
 
 
 def make_pack(annotations: Path, root: Path, *, videos: int | None = None) -> None:
-    """A pack of the first ``videos`` of both subsets, or of all, with made features and class scores."""
+    """Write a pack of the first ``videos`` of both subsets, or of all, with made-up features and class scores."""
     random = np.random.default_rng(0)
     data = json.loads(annotations.read_text())
     count: Counter[str] = Counter()
@@ -109,7 +109,7 @@ def make_pack(annotations: Path, root: Path, *, videos: int | None = None) -> No
 
 
 def prepare_training(data: TrainingData, config: Config, localizer: Localizer, watch: Stopwatch) -> dict[str, int]:
-    """Samples, segments and targets of an epoch over both subsets, as in training; how much of it there was."""
+    """Make the samples, segments and targets of an epoch over both subsets, as in training, and count them."""
     segments = training_segments(config.sampling, localizer.search.anchors)
     samples = anchors = 0
     for videos in (data.training, data.validation):
@@ -127,11 +127,11 @@ def prepare_training(data: TrainingData, config: Config, localizer: Localizer, w
 
 
 def cut_windows(root: Path, watch: Stopwatch) -> dict[str, int]:
-    """The windows that hold an instance, of both subsets, as a recipe of THUMOS14 cuts them."""
+    """Cut both subsets into windows with an instance, as a recipe for THUMOS14 does, and count them."""
     windows = 0
     with watch(f"windows of {WINDOW} snippets cut, their instances found"):
         annotations = load_annotations(root / "annotations.json")
-        # Their rate is that of frames; without it the snippets are spread over the duration.
+        # The file gives the rate of frames. Without it, the snippets are spread over the duration.
         videos = {name: replace(video, snippets_per_second=None) for name, video in annotations.videos.items()}
         labels = annotations.labels
         dataset = WindowDataset(
@@ -145,7 +145,7 @@ def cut_windows(root: Path, watch: Stopwatch) -> dict[str, int]:
 
 
 def detect(root: Path, videos: VideoDataset, localizer: Localizer, watch: Stopwatch) -> Path:
-    """Detections of all ``videos``, as `rcl detect` makes and writes them."""
+    """Detect in all ``videos`` and write the results, as `rcl detect` does."""
     with watch("class scores loaded"):
         scores = load_video_scores(root / "scores.json")
     found = []
@@ -161,7 +161,7 @@ def detect(root: Path, videos: VideoDataset, localizer: Localizer, watch: Stopwa
 
 
 def measure(annotations: Path, root: Path, *, videos: int | None = None) -> dict[str, float | dict[str, float]]:
-    """Run every stage in the folder ``root``; all the numbers that the script prints."""
+    """Run every stage in the folder ``root``, and return the numbers that the script prints."""
     make_pack(annotations, root, videos=videos)
     config = load_config(CONFIG, [f"data.root={root}"])
     before, after = Stopwatch(), Stopwatch()
@@ -203,22 +203,20 @@ def report(numbers: dict) -> None:
 
 
 def show(seconds: dict[str, float]) -> None:
-    for stage, value in chain(seconds.items(), [("together", sum(seconds.values()))]):
+    for stage, value in chain(seconds.items(), [("total", sum(seconds.values()))]):
         print(f"{stage:56}{value:8.2f} s")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argument_parser(__doc__)
     parser.add_argument("annotations", type=Path, help="annotation file of ActivityNet-1.3")
     parser.add_argument("--videos", type=int, metavar="N", help="only the first N of each subset")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there")
     options = parser.parse_args()
-    torch.set_num_threads(1)  # small tensors: threads would rather wait for each other
+    torch.set_num_threads(1)  # the tensors are too small for several
     with tempfile.TemporaryDirectory() as folder:
         numbers = measure(options.annotations, Path(folder) / "pack", videos=options.videos)
     report(numbers)
-    if options.json:
-        options.json.write_text(json.dumps(numbers, indent=2) + "\n")
+    write_json(options.json, numbers)
 
 
 if __name__ == "__main__":

@@ -1,33 +1,30 @@
-"""Projected alignment against sampling first, at BMN's sizes: time, memory and largest difference, from one run.
+"""Projected alignment against the textbook order, at BMN's sizes: time, memory and largest difference.
 
     python benchmarks/alignment.py [--json FILE] [--rounds N]
 
-Four ways to the same ``(512, 5050)`` map of all grid segments of ``T = 100`` snippets, two threads:
+Four ways to the same ``(512, 5050)`` map of all grid segments of ``T = 100`` snippets, with two threads:
 
 projected   ``rcl.models.alignment.SegmentAlignment``: project, then sample.
 plain       ``rcl.models.alignment.sample_then_convolve``: the same function of any segments in the textbook order.
-mask        for this grid alone: multiply with a mask made beforehand (62 MiB), then Conv3d of kernel (32, 1, 1).
-public      the same as the public BMN code does it, on all 100 × 100 cells of the map, half of which are empty.
+mask        for this grid only: multiply with a precomputed mask (62 MiB), then Conv3d of kernel (32, 1, 1).
+public      the same as in the public code of BMN, on all 100 × 100 cells of the map, half of which are empty.
 
-The first two take any real-valued segments and work their sampling positions out anew in every call; the last two have
-that done beforehand, outside the timing.
+The first two take any real-valued segments and compute their sampling positions in every call. The last two compute
+them beforehand, outside the timing.
 
-Time: each round runs the four in turn; we print medians, and the median of the ratios within a round. Backward is with
-respect to the features and the weights. Memory: each way runs once in a fresh process; we print the growth of the
-resident set at its highest (VmHWM, reset after the inputs and the mask are made), so the mask itself does not count.
+Time: each round runs the four in turn. The table has medians, and the median of the ratios within a round. The backward
+pass is with respect to the features and the weights. Memory: each way runs once in a fresh process. The table has the
+largest growth of the resident set (VmHWM, reset after the inputs and the mask are made, so the mask does not count).
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
-from measuring import Run, compare, in_turn, peak_memory
+from measuring import Run, argument_parser, compare, in_turn, peak_memory, write_json
 from torch import Tensor
 from torch.nn import functional
 
@@ -56,7 +53,7 @@ def sampling_mask(segments: Tensor, snippets: int) -> Tensor:
 
 
 def on_the_map(mask: Tensor, snippets: int) -> Tensor:
-    """Spread the mask of the valid cells over the T × T map of the public code: ``(T, P·K) → (T, P·T·T)``."""
+    """The mask of the valid cells on the T × T map of the public code: ``(T, P·K) → (T, P·T·T)``."""
     start, last = torch.triu_indices(snippets, snippets)
     spread = torch.zeros(snippets, POINTS, snippets, snippets)
     spread[:, :, start, last] = mask.view(snippets, POINTS, -1)
@@ -64,7 +61,7 @@ def on_the_map(mask: Tensor, snippets: int) -> Tensor:
 
 
 def build(way: str, snippets: int = SNIPPETS) -> tuple[Callable[[], Tensor], tuple[Tensor, ...]]:
-    """One way as a function without arguments that returns ``(O, K)``, and the tensors that get a gradient."""
+    """One way as a function without arguments that returns ``(O, K)``, and the tensors that need gradients."""
     torch.manual_seed(0)
     layer = SegmentAlignment(CHANNELS, OUTPUTS, points=POINTS, subpoints=SUBPOINTS, context=CONTEXT, convention="bmn")
     features = torch.randn(1, CHANNELS, snippets, requires_grad=True)
@@ -104,7 +101,7 @@ RUNNERS = dict(zip(PASSES, (forward, forward_and_backward), strict=True))
 
 
 def measured(way: str, name: str) -> Run:
-    """A pass of one way, for the measurement of memory: inputs are made, libraries loaded."""
+    """A pass of one way with its inputs made and libraries loaded, to measure its memory."""
     torch.set_num_threads(THREADS)
     small, small_leaves = build(way, snippets=4)
     RUNNERS[name](small, small_leaves, torch.ones_like(small()))
@@ -114,7 +111,7 @@ def measured(way: str, name: str) -> Run:
 
 
 def largest_differences() -> dict[str, float]:
-    """Of the output, and of each gradient relative to its largest entry, projected against plain."""
+    """Largest differences of projected from plain, of the output and of each gradient relative to its largest entry."""
     seed = torch.randn(OUTPUTS, SNIPPETS * (SNIPPETS + 1) // 2, generator=torch.Generator().manual_seed(1))
     ours, theirs = (forward_and_backward(*build(way), seed) for way in ("projected", "plain"))
     gap = {"output": (ours[0] - theirs[0]).abs().max().item()}
@@ -124,8 +121,7 @@ def largest_differences() -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    parser = argument_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=9, help="rounds of the timing (default 9)")
     options = parser.parse_args()
     torch.set_num_threads(THREADS)
@@ -143,8 +139,7 @@ def main() -> None:
     print()
     for name, gap in differences.items():
         print(f"largest difference, {name}: {gap:.1e}")
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=2) + "\n")
+    write_json(options.json, results)
 
 
 if __name__ == "__main__":

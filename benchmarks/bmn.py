@@ -1,31 +1,28 @@
-"""The whole of BMN, projected against the order of the public code, at its size: time, memory, largest difference.
+"""The whole of BMN, projected against the order of the public code: time, memory and largest difference.
 
     python benchmarks/bmn.py [--json FILE] [--rounds N]
 
 Two ways to the same map of ``T = 100`` snippets with 400 channels, batch 1, two threads, forward only:
 
-ours     ``rcl.models.grid.bmn``: project, then sample the cells that stand for a segment; a 1 × 1 convolution of these
-         cells alone; then the map.
-public   the same weights as the public code applies them: multiply with a dense sampling mask (122 MiB, made
+ours     ``rcl.models.published.bmn``: project, then sample the cells that stand for a segment; a 1 × 1 convolution of
+         these cells only; then the map.
+public   the same weights in the order of the public code: multiply with a dense sampling mask (122 MiB, made
          beforehand, outside the timing), Conv3d of kernel (32, 1, 1) and all further layers on all 100 × 100 cells.
 
-Time: each round runs the two in turn; we print medians, and the median of the ratios within a round. Where other
-programs keep the cores busy, set ``OMP_WAIT_POLICY=PASSIVE``: threads that spin while they wait for each other measure
-those programs. Memory: each way runs once in a fresh process; we print the growth of the resident set at its highest
-(Linux), without weights and mask.
+Time: each round runs the two in turn. The table has medians, and the median of the ratios within a round. On a machine
+with other load, set ``OMP_WAIT_POLICY=PASSIVE``, or the threads measure that load while they wait for each other.
+Memory: each way runs once in a fresh process. The table has the largest growth of the resident set (Linux), without
+weights and mask.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
-from measuring import Run, compare, in_turn, peak_memory
+from measuring import Run, argument_parser, compare, in_turn, peak_memory, write_json
 from torch import Tensor
 from torch.nn import functional
 
@@ -39,7 +36,7 @@ WAYS = ("ours", "public")
 
 
 def sampling_mask(model: GridDetector, snippets: int) -> Tensor:
-    """The dense mask of interpolation weights of all cells, zero where a cell is empty: ``(T, P·T·T)``."""
+    """The dense mask of interpolation weights of all cells, zero for an empty cell: ``(T, P·T·T)``."""
     start, duration = model.cells.all(snippets, torch.device("cpu"))  # (N,)
     asked = model.cells.asked(start, duration)[None]
     positions = sampling_positions(asked, POINTS, SUBPOINTS, CONTEXT, "bmn")
@@ -77,7 +74,7 @@ def build(way: str, snippets: int = SNIPPETS) -> Callable[[], Tensor]:
 
 
 def parts() -> dict[str, Callable[[], Any]]:
-    """What ours does, one after another, each on what the one before it made."""
+    """The parts of our way in order, each on the output of the one before."""
     model = bmn(CHANNELS).eval()
     features, exists = torch.randn(1, CHANNELS, SNIPPETS), torch.ones(1, SNIPPETS, dtype=torch.bool)
     encoded = model.encoder(features, exists).features
@@ -95,7 +92,7 @@ def parts() -> dict[str, Callable[[], Any]]:
 
 
 def measured(way: str) -> Run:
-    """One way, for the measurement of memory: inputs are made, libraries loaded."""
+    """One way with its inputs made and libraries loaded, to measure its memory."""
     torch.set_num_threads(THREADS)
     without_gradients = torch.inference_mode()
     without_gradients(build(way, snippets=4))()
@@ -104,8 +101,7 @@ def measured(way: str) -> Run:
 
 @torch.inference_mode()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    parser = argument_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=9, help="rounds of the timing (default 9)")
     options = parser.parse_args()
     torch.set_num_threads(THREADS)
@@ -124,8 +120,7 @@ def main() -> None:
     for name, value in results["parts"].items():
         print(f"{name:26}{value:9.1f}")
     print(f"\nlargest difference of the logits, in their standard deviations: {gap:.1e}")
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=2) + "\n")
+    write_json(options.json, results)
 
 
 if __name__ == "__main__":

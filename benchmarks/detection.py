@@ -1,10 +1,10 @@
-"""Time to detect in one video by its length, and peak memory of training at the size of 50 Salads.
+"""Time of detection by the length of a video, and peak memory of training at the size of 50 Salads.
 
     python benchmarks/detection.py [--json FILE] [--rounds N]
 
-Detection: the network of configs/50salads.yaml with new weights (what it costs does not depend on what it has
-learned), 128 channels, 17 labels, lattice anchors, soft-NMS; two threads; from features in memory to detections. The
-ratio beside each time is that to the shortest video, so that one sees how the cost grows with the length.
+Detection: the network of configs/50salads.yaml with new weights (the cost does not depend on their values), 128
+channels, 17 labels, lattice anchors, soft-NMS, two threads, from features in memory to detections. Each ratio compares
+with the shortest video and shows how the cost grows with the length.
 
 Training: a fresh process trains that configuration for two epochs on a made-up pack of ten videos of 1,600 snippets (50
 Salads has up to 1,655), and reports the peak of its resident set, libraries included.
@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from measuring import argument_parser, write_json
 
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.formats.load import save_annotations
@@ -35,7 +36,7 @@ from rcl.detector.load_config import load_config
 from rcl.detector.localizer import Localizer
 
 THREADS = 2
-CHANNELS, LABELS, LONGEST = 128, 17, 308.0  # 50 Salads: its longest action lasts 308 snippets
+CHANNELS, LABELS, LONGEST = 128, 17, 308.0  # as in 50 Salads, whose longest action has 308 snippets
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "50salads.yaml"
 
 
@@ -92,8 +93,7 @@ def training_peak() -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    parser = argument_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="rounds of the timing (default 5)")
     parser.add_argument("--train-in", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -113,8 +113,7 @@ def main() -> None:
         print(f"{snippets:6} snippets, {anchors:6} anchors: {1e3 * seconds:7.1f} ms  {seconds / shortest:4.1f}×")
     results["training_peak_gib"] = training_peak() / 2**30
     print(f"training, peak memory: {results['training_peak_gib']:.2f} GiB")
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=2) + "\n")
+    write_json(options.json, results)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,19 @@
-"""How long evaluation takes: ours on half a million detections, against a plain loop in the official style.
+"""Time of evaluation with half a million detections, against a plain loop in the style of the official program.
 
     python benchmarks/evaluation.py [--json FILE]
 
-The data are random, in the shape of the ActivityNet validation set. The loop does what the official program does for
-mAP, one detection after the other, but on NumPy arrays that are grouped beforehand; the original does the same steps on
-pandas tables and is slower. The loop runs on a few whole classes and its time is scaled by the number of detections.
-Ours does AR@AN in the same time too. So the ratio is a lower bound. Every time is the best of three runs.
+The data are random, in the shape of the ActivityNet validation set. The loop takes the steps of the official program
+for mAP, one detection after the other, but on NumPy arrays that are grouped beforehand. The official program works on
+pandas tables and is slower, and ours also computes AR@AN, so the ratio is a lower bound. The loop runs on a few whole
+classes, and its time is scaled by the number of detections. Every time is the best of three runs.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import resource
-import time
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
+from measuring import argument_parser, best_seconds, write_json
 
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.detections import Detections
@@ -26,6 +22,7 @@ from rcl.evaluation import evaluate
 VIDEOS, CLASSES, GROUND_TRUTHS, DETECTIONS = 4_728, 200, 7_654, 500_000
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 VIDEO_SECONDS = 200.0
+ROUNDS = 3
 
 REPORT = """\
 {detections:,} detections, {classes} classes, {videos:,} videos, {thresholds} thresholds
@@ -39,7 +36,7 @@ peak memory                     {peak_memory_gib:8.2f} GiB"""
 
 
 def random_annotations(random: np.random.Generator) -> Annotations:
-    """One class per video, at least one instance each."""
+    """Random instances, at least one in each video, all of one class."""
     label = random.permutation(VIDEOS) % CLASSES  # (VIDEOS,)
     video = np.sort(np.concatenate((np.arange(VIDEOS), random.integers(0, VIDEOS, GROUND_TRUTHS - VIDEOS))))
     segments = np.sort(random.uniform(0, VIDEO_SECONDS, (GROUND_TRUTHS, 2)), axis=1)
@@ -59,7 +56,7 @@ def random_annotations(random: np.random.Generator) -> Annotations:
 
 
 def random_detections(random: np.random.Generator, annotations: Annotations) -> Detections:
-    """Half of them are moved copies of a ground truth of their video, half are anywhere and of any class."""
+    """Random detections: half are moved copies of a ground truth of their video, half have any place and class."""
     videos = tuple(annotations.videos)
     truth = np.concatenate([v.segments_seconds for v in annotations.videos.values()])  # (N, 2)
     truth_video = np.repeat(np.arange(VIDEOS), [len(v.labels) for v in annotations.videos.values()])
@@ -81,7 +78,7 @@ def random_detections(random: np.random.Generator, annotations: Annotations) -> 
 
 
 def loop_ap(detections: Detections, annotations: Annotations, label: str) -> np.ndarray:
-    """AP of one class at every threshold, one detection after the other."""
+    """AP of one class at every threshold, computed one detection after the other."""
     truth = {
         name: v.segments_seconds[[n == label for n in v.labels]]
         for name, v in annotations.videos.items()
@@ -112,31 +109,21 @@ def loop_ap(detections: Detections, annotations: Annotations, label: str) -> np.
     return (np.diff(recall, axis=1) * precision[:, 1:]).sum(axis=1)
 
 
-def best_seconds(function: Callable[[], object], repeats: int = 3) -> float:
-    """Shortest wall time of a few runs: the one that other processes disturbed least."""
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
-
-
 def measure(seed: int, sampled_classes: int) -> dict[str, float]:
-    """All the numbers that the script prints."""
+    """The numbers that the script prints."""
     random = np.random.default_rng(seed)
     annotations = random_annotations(random)
     detections = random_detections(random, annotations)
 
     ours = evaluate(detections, annotations, tiou_thresholds=THRESHOLDS)
-    our_seconds = best_seconds(lambda: evaluate(detections, annotations, tiou_thresholds=THRESHOLDS))
+    our_seconds = best_seconds(lambda: evaluate(detections, annotations, tiou_thresholds=THRESHOLDS), ROUNDS)
     short_seconds = best_seconds(
-        lambda: evaluate(detections, annotations, tiou_thresholds=THRESHOLDS, short_seconds=20.0)
+        lambda: evaluate(detections, annotations, tiou_thresholds=THRESHOLDS, short_seconds=20.0), ROUNDS
     )
 
     sample = ours.labels[:sampled_classes]
     loop = np.stack([loop_ap(detections, annotations, label) for label in sample], axis=1)
-    loop_seconds = best_seconds(lambda: [loop_ap(detections, annotations, label) for label in sample])
+    loop_seconds = best_seconds(lambda: [loop_ap(detections, annotations, label) for label in sample], ROUNDS)
     looped = int(np.isin(detections.label_index, [detections.labels.index(label) for label in sample]).sum())
     loop_all = loop_seconds * DETECTIONS / looped
     return {
@@ -156,15 +143,13 @@ def measure(seed: int, sampled_classes: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there")
+    parser = argument_parser(__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sampled-classes", type=int, default=10, help="classes that the loop evaluates")
-    arguments = parser.parse_args()
-    numbers = measure(arguments.seed, arguments.sampled_classes)
+    options = parser.parse_args()
+    numbers = measure(options.seed, options.sampled_classes)
     print(REPORT.format(**numbers))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(numbers, indent=2) + "\n")
+    write_json(options.json, numbers)
 
 
 if __name__ == "__main__":

@@ -1,34 +1,31 @@
-"""G-TAD from features to map, projected alignment against the public order: time, memory, largest difference.
+"""G-TAD from features to map, projected alignment against the public order: time, memory and largest difference.
 
     python benchmarks/gtad.py [--json FILE] [--rounds N]
 
 Two ways through the same network with the same weights, T = 100 snippets of C = 400, batch 1, two threads:
 
-projected   ``rcl.models.grid.GridDetector`` with ``GraphAlignment``: project, then sample, as it is used.
+projected   ``rcl.models.grid.GridDetector`` with ``GraphAlignment``: project, then sample.
 plain       the public order: 1-D RoI alignment of all 100 × 100 cells, concatenation of its 36 (or 32) bins of 256
             channels, a 1×1 convolution to 512 channels.
 
-The RoI alignment of ``plain`` gathers and averages rows of the features, from indices and weights made beforehand,
-outside the timing, and writes them in the layout that the convolution reads; ``projected`` works its sampling positions
-out in every call. Encoder and convolutions over the map are the same modules in both.
+The RoI alignment of ``plain`` gathers and averages rows of the features, with indices and weights made beforehand,
+outside the timing, and writes them in the layout that the convolution reads. ``projected`` computes its sampling
+positions in every call. Encoder and convolutions over the map are the same modules in both.
 
 Two configurations: ``activitynet`` (32 + 4 bins, convolutions of 1×1) and ``thumos`` (16 + 16 bins, 3×3).
 
-Time: each round runs the two in turn; we print medians, the median of the ratios within a round, and the best round,
-which says more on a busy machine. Memory: each way runs once in a fresh process; we print the growth of the resident
-set at its highest, without what is made beforehand.
+Time: each round runs the two in turn. The table has medians, the median of the ratios within a round, and the best
+round, which is more reliable on a busy machine. Memory: each way runs once in a fresh process. The table has the
+largest growth of the resident set, without the precomputed tensors.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
-from pathlib import Path
 from typing import Any
 
 import torch
-from measuring import Run, compare, in_turn, peak_memory
+from measuring import Run, argument_parser, compare, in_turn, peak_memory, write_json
 from torch import Tensor
 from torch.nn import functional
 
@@ -53,7 +50,7 @@ def network(inner_bins: int, context_bins: int, kernel: int) -> GridDetector:
 
 
 def public_windows(snippets: int) -> list[tuple[float, float]]:
-    """The window of each cell ``(d, s)`` of the public map, and of those beyond the video."""
+    """The window of each cell ``(d, s)`` of the public map, also of cells beyond the video."""
     windows = []
     for duration in range(snippets):
         reach = 0.5 * (duration + 1)
@@ -64,7 +61,7 @@ def public_windows(snippets: int) -> list[tuple[float, float]]:
 
 
 def roi_rows(snippets: int, bins: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows of the features, their weights, and where each of ``T · T · bins`` bins begins, for ``embedding_bag``."""
+    """Rows of the features, their weights, and the first row of each of ``T · T · bins`` bins for ``embedding_bag``."""
     rows, weights, ends = [], [], [0]
     for low, high in public_windows(snippets):
         length = max(high - low, 1.0)
@@ -111,7 +108,7 @@ def build(way: str, configuration: str, snippets: int = SNIPPETS) -> Run:
 
 
 def measured(way: str, configuration: str) -> Run:
-    """One way, for the measurement of memory: inputs are made, libraries loaded."""
+    """One way with its inputs made and libraries loaded, to measure its memory."""
     torch.set_num_threads(THREADS)
     torch.no_grad()(build(way, configuration, snippets=8))()
     return torch.no_grad()(build(way, configuration))
@@ -119,14 +116,13 @@ def measured(way: str, configuration: str) -> Run:
 
 @torch.no_grad()
 def largest_difference(runs: dict[str, Run]) -> float:
-    """Between the logits of the two maps, in standard deviations of a map."""
+    """Largest difference between the logits of the two maps, in standard deviations of a map."""
     ours, theirs = (runs[way]()[0] for way in WAYS)  # (1, 2, T, T)
     return ((ours - theirs).abs() / theirs.std(dim=(2, 3), keepdim=True)).max().item()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    parser = argument_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=9, help="rounds of the timing (default 9)")
     options = parser.parse_args()
     torch.set_num_threads(THREADS)
@@ -143,8 +139,7 @@ def main() -> None:
         rows = compare(configuration, seconds, peaks)
         results[configuration] = {"parameters": parameters, "largest_difference": difference, **rows}
         print(f"largest difference: {difference:.1e} standard deviations of a map ({parameters:,} parameters)")
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=2) + "\n")
+    write_json(options.json, results)
 
 
 if __name__ == "__main__":

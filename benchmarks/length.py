@@ -1,22 +1,22 @@
-"""Time and memory of detection in one video by its length: in chunks, and with the grid head.
+"""Time and memory of detection by the length of a video: in chunks, and with the grid head.
 
     python benchmarks/length.py [--json FILE] [--hours H] [--thousands N ...] [--without-grid]
     python benchmarks/length.py --stored --channels 2048 [--folder FOLDER] …
 
-The network of configs/50salads.yaml with new weights (128 channels, 17 labels, M = 3), lattice anchors, soft-NMS; from
+The network of configs/50salads.yaml with new weights (128 channels, 17 labels, M = 3), lattice anchors, soft-NMS, from
 features in memory to detections, or with ``--stored`` from a ``.npy`` file of float16. Each length runs in a fresh
-process. ``resident`` is by how much its resident set grows at its highest beyond libraries and features in memory,
-mapped files included; ``anonymous`` is the same without these, looked at every few milliseconds. ``CPU`` are seconds of
-all threads, which other load on the machine changes less than those on the clock. New weights move no segment, so small
-random ones take the place of the zeros that training starts from. A length should cost at most 2.2 times its half, and
-no more memory. Beside it the grid head, whose map has all starts and durations up to the longest action; it runs at
-lengths where that fits. ``--hours 10`` adds such a video at 15 snippets per second.
+process. ``resident`` is the largest growth of its resident set beyond libraries and features in memory, mapped files
+included; ``anonymous`` excludes mapped files and is sampled every few milliseconds. ``CPU`` is the time of all threads,
+which depends less on other load than the wall-clock time. New weights move no segment, so small random ones replace the
+zeros at which training starts. Doubling the length should cost at most 2.2 times the time, and no more memory.
+
+The grid head is measured for comparison. Its map has all starts and durations up to the longest action, so it runs at
+short lengths only. ``--hours 10`` adds a video of that length at 15 snippets per second.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import multiprocessing
 import tempfile
@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from measuring import resident
+from measuring import argument_parser, resident, write_json
 from torch import nn
 
 from rcl.data.segments import Timeline
@@ -123,14 +123,15 @@ def measure(head: str, options: argparse.Namespace, snippets: int, before: dict[
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, help="write the numbers to this file")
-    parser.add_argument("--hours", type=float, help="add a video of so many hours")
-    parser.add_argument("--thousands", type=int, nargs="*", default=[10, 20, 40, 80, 160], help="lengths")
+    parser = argument_parser(__doc__)
+    parser.add_argument("--hours", type=float, help="add a video of this many hours")
+    parser.add_argument(
+        "--thousands", type=int, nargs="*", default=[10, 20, 40, 80, 160], help="lengths in thousand snippets"
+    )
     parser.add_argument("--without-grid", action="store_true")
-    parser.add_argument("--channels", type=int, default=128, help="of the features")
-    parser.add_argument("--stored", action="store_true", help="from a feature file instead of memory")
-    parser.add_argument("--folder", type=Path, help="for that file; the one for temporary files by default")
+    parser.add_argument("--channels", type=int, default=128, help="channels of the features")
+    parser.add_argument("--stored", action="store_true", help="read the features from a file")
+    parser.add_argument("--folder", type=Path, help="folder for that file (default: the system's temporary folder)")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     lengths = [1000 * length for length in options.thousands]
@@ -145,9 +146,8 @@ def main() -> None:
         rows = results.setdefault(head, [])
         for snippets in sizes:
             rows.append(measure(head, options, snippets, rows[-1] if rows else None))
-            if options.json:
-                content = {"threads": options.threads, "channels": options.channels, "stored": options.stored}
-                options.json.write_text(json.dumps({**content, "heads": results}, indent=2) + "\n")
+            facts = {"threads": options.threads, "channels": options.channels, "stored": options.stored}
+            write_json(options.json, {**facts, "heads": results})
 
 
 if __name__ == "__main__":

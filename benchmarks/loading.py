@@ -1,18 +1,16 @@
-"""How long training waits for data, and how much of its batches is padding.
+"""Time that training waits for data, and the share of padding in its batches.
 
     python benchmarks/loading.py CONFIG PACK [key=value ...] [--steps N] [--workers W ...] [--json FILE]
 
-A training as `rcl train` runs it, without validation, over N steps for each number of loading processes, the network
-on one core. It waits from the end of a step, or the beginning of an epoch, to the beginning of the next step: that is
-what batches take to load beyond what is loaded ahead; its share in the whole is printed. The first step is left out,
-and with it the start of the loading processes. The padded share is that of the snippets in the batches of ten epochs,
-with buckets and without.
+Trains as `rcl train` does, without validation, for N steps with each number of loading processes and the network on one
+core. The waiting time is from the end of a step, or the start of an epoch, to the start of the next step: the time to
+load batches beyond those that are loaded ahead. The script prints its share of the total. The first step, and with it
+the start of the loading processes, is left out. The padded share is that of the snippets in the batches of ten epochs,
+with and without buckets.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import logging
 import tempfile
 import time
@@ -24,6 +22,7 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
+from measuring import argument_parser, write_json
 
 from rcl.data.batches import EpochBatches
 from rcl.detector.config import Config
@@ -35,7 +34,7 @@ EPOCHS = 10  # of the padded share
 
 
 class Waiting(Callback):
-    """Seconds between steps and in steps, of the first ``steps`` after one to warm up."""
+    """Records the seconds between and in steps, and stops the training after ``steps`` steps and one to warm up."""
 
     def __init__(self, steps: int) -> None:
         self.steps = steps
@@ -63,7 +62,7 @@ class Waiting(Callback):
             trainer.should_stop = True
 
     def seconds(self) -> tuple[float, float]:
-        """Waited and worked, of a step."""
+        """Mean waiting and working time of a step."""
         return float(np.mean(self.waited[1:])), float(np.mean(self.worked[1:]))
 
 
@@ -76,7 +75,7 @@ def measure(config: Config, steps: int) -> dict[str, float]:
 
 
 def loading(config: Config, samples: int = 100) -> float:
-    """Seconds on the processor that a sample takes to load."""
+    """CPU seconds to load a sample."""
     dataset = training_dataset(config, load_training_data(config))
     dataset[0]
     begin = time.process_time()
@@ -102,17 +101,16 @@ def padding(config: Config, batch_size: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argument_parser(__doc__)
     parser.add_argument("config", type=Path)
     parser.add_argument("pack", type=Path)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--workers", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there")
     options = parser.parse_args()
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
-    torch.set_num_threads(1)  # a core for the network, the others for loading
+    torch.set_num_threads(1)  # leave the other cores to loading
     given = [f"data.root={options.pack}", "data.validation_subset=null", "data.training_subset=training"]
     config = load_config(options.config, [*given, *options.overrides])
     numbers: dict[str, Any] = {"sample_ms": 1e3 * loading(config)}
@@ -131,8 +129,7 @@ def main() -> None:
         shares = numbers[f"padding of {batch_size}"] = padding(config, batch_size)
         parts = ", ".join(f"{100 * share:.1f} % {name}" for name, share in shares.items())
         print(f"padding of batches of {batch_size}: {parts}")
-    if options.json:
-        options.json.write_text(json.dumps(numbers, indent=2) + "\n")
+    write_json(options.json, numbers)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""Time and memory of several ways to one result, measured in one run: what the benchmarks of networks share."""
+"""Time and memory of functions, and the command line and files that all benchmarks share."""
 
 from __future__ import annotations
 
+import argparse
+import json
 import multiprocessing
 import multiprocessing.connection
 import statistics
@@ -13,8 +15,35 @@ from typing import Any
 Run = Callable[[], Any]
 
 
+def argument_parser(docstring: str | None) -> argparse.ArgumentParser:
+    """The parser of a benchmark: its first line as description, and ``--json``."""
+    parser = argparse.ArgumentParser(description=(docstring or "").splitlines()[0])
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to this file")
+    return parser
+
+
+def write_json(path: Path | None, numbers: Any) -> None:
+    """Write the numbers that a benchmark printed to the file of ``--json``, if it is given."""
+    if path:
+        path.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+
+
+def replace_block(document: Path, begin: str, end: str, text: str) -> None:
+    """Replace what is between the first line ``begin`` of a document and the next ``end``."""
+    before, _, rest = document.read_text(encoding="utf-8").partition(f"{begin}\n")
+    if not rest:
+        raise SystemExit(f"{document}: expected a line {begin}, found none; add it")
+    after = rest.partition(end)[2]
+    document.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+
+
+def best_seconds(run: Run, rounds: int) -> float:
+    """Shortest time of some rounds, the one that other processes disturbed least, after a round to warm up."""
+    return min(in_turn({"": run}, rounds)[""])
+
+
 def in_turn(runs: Mapping[str, Run], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each way, one number per round, the ways taken in turn, after a round to warm up."""
+    """Seconds of each way in every round. A round runs all ways in turn; the first round is not counted."""
     seconds: dict[str, list[float]] = {way: [] for way in runs}
     for _ in range(rounds + 1):
         for way, run in runs.items():
@@ -25,9 +54,9 @@ def in_turn(runs: Mapping[str, Run], rounds: int) -> dict[str, list[float]]:
 
 
 def peak_memory(prepare: Callable[..., Run], *arguments: Any) -> int:
-    """Bytes by which the resident set of a fresh process grows at its highest in what ``prepare`` returns (Linux).
+    """Largest growth of the resident set of a fresh process, in bytes, while it runs what ``prepare`` returns (Linux).
 
-    ``prepare`` makes the inputs, and loads the libraries by a small run.
+    ``prepare`` makes the inputs, and loads the libraries with a small run.
     """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
@@ -48,6 +77,7 @@ def _send_growth(sender: multiprocessing.connection.Connection, prepare: Callabl
 
 
 def resident(field: str) -> int:
+    """A field of ``/proc/self/status``, such as ``VmRSS``, in bytes (Linux)."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
     return int(line.split()[1]) * 1024
 
@@ -55,7 +85,7 @@ def resident(field: str) -> int:
 def compare(
     title: str, seconds: Mapping[str, Sequence[float]], peaks: Mapping[str, int]
 ) -> dict[str, dict[str, float]]:
-    """Print the ways below each other, against the first one, and return the numbers."""
+    """Print a row per way, compared with the first one, and return the numbers."""
     ours = next(iter(seconds))
     print(f"\n{title:26}{'ms':>9}{'best':>9}{'slower':>9}{'MiB':>9}{'more':>9}")
     rows = {}

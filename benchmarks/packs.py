@@ -1,18 +1,16 @@
-"""How long a pack of many videos takes to open, for training and for detection, and how much memory.
+"""Time and memory to open a pack of many videos, for training and for detection.
 
     python benchmarks/packs.py [--videos N] [--json FILE]
 
-A pack of 20,000 videos is made up: 18 to 22 snippets × 32 channels of 16 bits each, five segments per video, a fifth
-of the videos for validation; once as a folder of .npy files, once as one HDF5 file. Everything is measured in a fresh
-process with one thread, after the libraries are loaded: seconds, those of them on the processor, and by how much the
-resident set grows at its highest. Training is what `rcl train` reads before it starts, detection what `rcl detect`
+The script makes a pack of 20,000 videos: 18 to 22 snippets × 32 channels of 16 bits each, five segments per video, a
+fifth of the videos for validation; once as a folder of .npy files, once as one HDF5 file. Each measurement runs in a
+fresh process with one thread, after the libraries are loaded: wall-clock and CPU seconds, and the largest growth of the
+resident set. For training, it opens what `rcl train` reads before its first step; for detection, what `rcl detect`
 does.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import multiprocessing
 import tempfile
 import time
@@ -24,7 +22,7 @@ from typing import Any
 import h5py
 import numpy as np
 import torch
-from measuring import peak_memory
+from measuring import argument_parser, peak_memory, write_json
 
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.batches import EpochBatches
@@ -40,7 +38,7 @@ WINDOW = 8
 
 
 def make_packs(root: Path, videos: int) -> dict[str, Path]:
-    """The same pack twice: features in a folder, and in one file."""
+    """Write the same pack twice: with features in a folder, and in one file."""
     random = np.random.default_rng(0)
     packs = {"a folder": root / "folder", "one HDF5 file": root / "hdf5"}
     (packs["a folder"] / "features").mkdir(parents=True)
@@ -103,9 +101,8 @@ def prepare(what: str, pack: Path, seconds: Any) -> Callable[[], None]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argument_parser(__doc__)
     parser.add_argument("--videos", type=int, default=20_000, metavar="N")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there")
     options = parser.parse_args()
     numbers: dict[str, dict[str, dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -118,8 +115,7 @@ def main() -> None:
                 wall, cpu = seconds[:]
                 rows[what] = {"seconds": wall, "cpu_seconds": cpu, "peak_mib": peak}
                 print(f"{what:32}{wall:7.2f} s{cpu:7.2f} s CPU{peak:6.0f} MiB", flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(numbers, indent=2) + "\n")
+    write_json(options.json, numbers)
 
 
 if __name__ == "__main__":

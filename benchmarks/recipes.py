@@ -1,17 +1,15 @@
-"""Train a recipe with several seeds, with and without scale-invariant samples; evaluate with and without refinement.
+"""Accuracy of a recipe over several seeds: with and without scale-invariant samples, with and without refinement.
 
     python benchmarks/recipes.py configs/50salads.yaml PACK --short 8 --output RUNS [--seeds 0 1 2] [--json FILE]
 
-Every number in README.md's table of real data comes from this script. Per seed and variant it runs the commands that a
-user would: ``rcl train`` (last.ckpt, the averaged weights of the last epoch), ``rcl detect --subset validation`` and
-``rcl evaluate``. M = 1 is the same checkpoint asked for one step: refinement leaves the rest of the network as it would
-be without (``tests/test_training.py`` checks it weight for weight). Runs that are finished are not repeated; a run that
-was interrupted goes on.
+Every number in README.md's table of real data comes from this script. For each seed and variant it runs the commands of
+a user: ``rcl train`` (last.ckpt, the averaged weights of the last epoch), ``rcl detect --subset validation`` and ``rcl
+evaluate``. M = 1 is the same checkpoint with one step: refinement does not change the training of the rest of the
+network (a test compares the weights). Finished runs are not repeated; interrupted runs continue.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import subprocess
@@ -19,6 +17,8 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from measuring import argument_parser, write_json
 
 VARIANTS = {"all samples": [], "no scale-invariant samples": ["sampling.scale_invariant=0"]}
 STEPS = (3, 1)
@@ -29,7 +29,7 @@ def rcl(*arguments: object) -> None:
 
 
 def train(run: Path, config: Path, overrides: list[str]) -> float:
-    """Seconds of the training; they are kept beside the run, for when it is finished already."""
+    """Train, and return the seconds; they are stored in the run, so that a finished one is not repeated."""
     clock = run / "seconds"
     if not clock.exists():
         begin = time.perf_counter()
@@ -48,13 +48,12 @@ def measure(run: Path, pack: Path, steps: int, short: float) -> dict[str, float]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argument_parser(__doc__)
     parser.add_argument("config", type=Path)
     parser.add_argument("pack", type=Path)
-    parser.add_argument("--short", type=float, required=True, help="limit of a short instance, seconds")
+    parser.add_argument("--short", type=float, required=True, help="longest instance that counts as short, in seconds")
     parser.add_argument("--output", type=Path, required=True, help="folder for the runs")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--json", type=Path, help="write the numbers to this file")
     options = parser.parse_args()
 
     rows: list[dict[str, Any]] = []
@@ -76,8 +75,7 @@ def main() -> None:
             mean = {key: statistics.mean(row[key] for row in group) for key in ("average_mAP", "short_mAP")}
             means.append({"variant": variant, "steps": steps, **mean})
             print(f"{variant:28} M = {steps}  {100 * mean['average_mAP']:5.1f} ({100 * mean['short_mAP']:4.1f})")
-    if options.json:
-        options.json.write_text(json.dumps({"rows": rows, "means": means}, indent=2) + "\n")
+    write_json(options.json, {"rows": rows, "means": means})
 
 
 if __name__ == "__main__":

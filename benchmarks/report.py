@@ -1,16 +1,14 @@
-"""A large report: how big it is, how long it takes to write, to open, and to show a video.
+"""Size of a large report, and time to write it, to open it, and to show a video.
 
     python benchmarks/report.py [--videos 200] [--detections 200] [--json FILE]
 
-Made videos of 500 snippets with twelve actions each, detections around them, and the confidence maps of an untrained
-network of the usual size. The page is opened from disk in headless Chromium, three times, each in a fresh browser; we
-print medians. The size is that of the HTML file, in which everything but the videos is.
+Made-up videos of 500 snippets with twelve actions each, detections around them, and the confidence maps of an untrained
+network of the usual size. Headless Chromium opens the page from disk three times, each time in a fresh browser; the
+numbers are medians. The size is that of the HTML file, which contains everything but the videos.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
 import statistics
 import tempfile
@@ -20,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from measuring import argument_parser, write_json
 from playwright.sync_api import sync_playwright
 from torch import Tensor
 
@@ -78,13 +77,13 @@ def make_localizer() -> Localizer:
 
 
 def features(number: int) -> tuple[Tensor, Timeline]:
-    """Made features ``(C, T)`` of a video."""
+    """Made-up features ``(C, T)`` of a video."""
     values = torch.randn(CHANNELS, SNIPPETS, generator=torch.Generator().manual_seed(number))
     return values, Timeline(RATE, end_seconds=SNIPPETS / RATE)
 
 
 def open_page(path: Path) -> dict[str, float]:
-    """Seconds until the page can be used and until its first chart is drawn; milliseconds to open a video."""
+    """Seconds until the page is loaded and until its first chart is drawn; milliseconds to open a video."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport=VIEW)
@@ -99,10 +98,9 @@ def open_page(path: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argument_parser(__doc__)
     parser.add_argument("--videos", type=int, default=200)
     parser.add_argument("--detections", type=int, default=200, help="per video")
-    parser.add_argument("--json", type=Path, help="write the numbers to this file")
     options = parser.parse_args()
     random = np.random.default_rng(0)
     torch.manual_seed(0)
@@ -120,8 +118,7 @@ def main() -> None:
     print(f"{options.videos} videos, {options.detections} detections each, with maps")
     for name, value in results.items():
         print(f"{name.replace('_', ' '):26}{value:8.2f}")
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=2) + "\n")
+    write_json(options.json, results)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,19 @@
-"""The paper's Figure 1 for any sampler: how well training segments overlap short, middling and long actions.
+"""Figure 1 of the paper for any sampler: overlap of training segments with short, medium and long actions.
 
     python benchmarks/segments.py CONFIG PACK [key=value ...] [--epochs 1] [--figure FILE.svg] [--json FILE]
 
-Every training segment belongs to the ground truth that it overlaps most. Per length of the ground truth (four groups of
-equal size) we print how many segments a ground truth has above a tIoU, and the histogram as a picture.
+Every training segment belongs to the ground truth with which it overlaps most. For four groups of ground truths by
+length, of equal size, the script prints the number of segments per ground truth above a tIoU, and draws the histogram.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
+from measuring import argument_parser, write_json
 
 from rcl.data.batches import EpochBatches
 from rcl.data.segments import length
@@ -29,9 +28,12 @@ GROUPS = 4
 
 
 class Overlaps(NamedTuple):
-    """Of all training segments: ``tiou (K,)`` and the length of the ground truth that each belongs to, in seconds.
+    """Overlap of training segments with their ground truths.
 
-    ``lengths_seconds (N,)`` are those of all ground truths that were seen.
+    Args:
+        tiou: ``(K,)`` of each segment with its ground truth.
+        length_seconds: ``(K,)``, length of that ground truth.
+        lengths_seconds: ``(N,)``, lengths of all ground truths.
     """
 
     tiou: np.ndarray
@@ -39,12 +41,12 @@ class Overlaps(NamedTuple):
     lengths_seconds: np.ndarray
 
     def groups(self) -> list[tuple[float, float]]:
-        """Limits of the lengths: groups of as many ground truths each."""
+        """Limits of the lengths of groups with equal numbers of ground truths."""
         edges = np.quantile(self.lengths_seconds, np.linspace(0, 1, GROUPS + 1))
         return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
 
     def group(self, group: tuple[float, float]) -> tuple[np.ndarray, int]:
-        """tIoU of the segments of a group, and how many ground truths it has."""
+        """tIoU of the segments of a group, and its number of ground truths."""
         low, high = group
         first = low == self.lengths_seconds.min()
         counted, members = (
@@ -54,7 +56,7 @@ class Overlaps(NamedTuple):
 
 
 def overlaps(config: Config, *, epochs: int = 1) -> Overlaps:
-    """Draw the training segments of a configuration for all videos, and compare them with the ground truth."""
+    """Sample the training segments of a configuration for all videos, and compare them with the ground truth."""
     dataset = training_dataset(config, load_training_data(config))
     batches = EpochBatches(np.ones(len(dataset)), 1, seed=config.training.seed)
     columns: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
@@ -76,7 +78,7 @@ def overlaps(config: Config, *, epochs: int = 1) -> Overlaps:
 
 
 def positives(found: Overlaps) -> list[dict[str, Any]]:
-    """Per group: its limits, its ground truths, and segments per ground truth above each threshold."""
+    """Limits, number of ground truths, and segments per ground truth above each threshold, for each group."""
     rows = []
     for limits in found.groups():
         tiou, count = found.group(limits)
@@ -109,7 +111,7 @@ def figure(samplers: dict[str, Overlaps]) -> Figure:
 
 
 def save(drawing: Figure, path: Path) -> None:
-    """Write a figure, the same bytes for the same numbers."""
+    """Write a figure; the same numbers give the same bytes."""
     import matplotlib
 
     with matplotlib.rc_context({"svg.hashsalt": "rcl"}):
@@ -117,13 +119,12 @@ def save(drawing: Figure, path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argument_parser(__doc__)
     parser.add_argument("config", type=Path)
     parser.add_argument("pack", type=Path)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     parser.add_argument("--epochs", type=int, default=1, help="draws of every video (default 1)")
     parser.add_argument("--figure", type=Path, help="draw the histograms to this .svg or .png")
-    parser.add_argument("--json", type=Path, help="write the numbers to this file")
     options = parser.parse_args()
     config = load_config(options.config, [f"data.root={options.pack}", *options.overrides])
     found = overlaps(config, epochs=options.epochs)
@@ -136,8 +137,7 @@ def main() -> None:
         print(f"{low:7.1f} to {high:5.1f}{row['ground_truths']:9}{values}")
     if options.figure:
         save(figure({"": found}), options.figure)
-    if options.json:
-        options.json.write_text(json.dumps({"groups": rows}, indent=2) + "\n")
+    write_json(options.json, {"groups": rows})
 
 
 if __name__ == "__main__":

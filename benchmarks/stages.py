@@ -1,32 +1,30 @@
-"""Where the time of detection, of training and of evaluation goes, stage by stage, and what bounds each stage.
+"""Time of each stage of detection, training and evaluation, and the limit that bounds it.
 
     python benchmarks/stages.py [--write benchmarks/README.md] [--json FILE] [--threads 2] [--rounds 5]
 
 Two workloads with made-up features: videos of 1,000 snippets and 2,048 channels with the network of
 configs/50salads.yaml (lattice anchors, M = 3, 17 labels), and of 100 snippets and 2,048 channels with that of
-configs/activitynet_i3d_rcl.yaml (BMN's encoder, all 5,050 segments, M = 10, proposals). New weights move nothing and
-like nothing, so their readouts are drawn.
+configs/activitynet_i3d_rcl.yaml (BMN's encoder, all 5,050 segments, M = 10, proposals). New weights give no offsets and
+low scores, so the weights of the readouts are random.
 
-Beside the best time of a stage stand its arithmetic (multiplications and additions of convolutions, matrix products
-and weighted sums) and its traffic (every operation reads its inputs and writes its outputs, wherever they lie), as
-shares of what this machine reaches in the same process: a matrix product of 2,048² and a copy of 256 MiB. A stage that
-reaches a quarter of either is bound by the higher of the two, any other by calls: many small operations, or Python.
+The table has the best time of each stage, its arithmetic (multiplications and additions of convolutions, matrix
+products and weighted sums) and its traffic (every operation reads its inputs and writes its outputs). Both are
+fractions of what this machine reaches in the same process in a matrix product of 2,048² and in a copy of 256 MiB. A
+stage that reaches a quarter of either is bound by the higher one, any other by calls: many small operations, or Python.
 Traffic above the limit comes from caches.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import platform
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from measuring import argument_parser, best_seconds, replace_block, write_json
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -46,26 +44,26 @@ from rcl.training.data import TrainingData, load_training_data, training_dataset
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 CHANNELS, VIDEOS, BATCH, RATE = 2048, 4, 4, 2.5
 WORKLOADS = {"50salads": 1000, "activitynet_i3d_rcl": 100}  # snippets of a video
-BOUND = 0.25  # share of a limit from which on it bounds
+BOUND = 0.25  # the fraction of a limit at which it bounds a stage
 MARKERS = "<!-- stages -->", "<!-- /stages -->"
 
 
 class Limits(NamedTuple):
-    """What the machine reaches: operations and bytes per second."""
+    """Operations and bytes per second that the machine reaches."""
 
     arithmetic: float
     traffic: float
 
 
 class Work(NamedTuple):
-    """What a stage does: arithmetic operations and bytes of traffic."""
+    """Arithmetic operations and bytes of traffic of a stage."""
 
     operations: float
     bytes: float
 
 
 class Stage(NamedTuple):
-    """A stage: its best seconds for a video (or batch), and its work."""
+    """A stage, its best time for a video or batch, and its work."""
 
     name: str
     seconds: float
@@ -75,26 +73,16 @@ class Stage(NamedTuple):
 # -- measuring ---------------------------------------------------------------------------------------------------
 
 
-def seconds_of(run: Callable[[], Any], rounds: int) -> float:
-    run()
-    times = []
-    for _ in range(rounds):
-        begin = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - begin)
-    return min(times)
-
-
 def machine_limits(rounds: int) -> Limits:
     a, b = torch.randn(2, 2048, 2048).unbind()
     source, target = torch.ones(2, 2**26).unbind()
     return Limits(
-        2 * 2048**3 / seconds_of(lambda: a @ b, rounds), 2**29 / seconds_of(lambda: target.copy_(source), rounds)
+        2 * 2048**3 / best_seconds(lambda: a @ b, rounds), 2**29 / best_seconds(lambda: target.copy_(source), rounds)
     )
 
 
 class Traffic(TorchDispatchMode):
-    """Counts the bytes that operations read and write, and the arithmetic of weighted sums, which torch leaves out."""
+    """Counts the bytes that operations read and write, and the arithmetic of weighted sums, which torch omits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -106,7 +94,7 @@ class Traffic(TorchDispatchMode):
             return result
         inputs = [item for item in tree_leaves((args, kwargs)) if isinstance(item, Tensor)]
         if "embedding_bag" in str(operation) and "backward" not in str(operation):
-            table, positions = inputs[:2]  # of the table, the rows that are asked for
+            table, positions = inputs[:2]  # only the rows that are looked up
             self.operations += 2 * positions.numel() * table.shape[1]
             self.bytes += positions.numel() * table.shape[1] * table.element_size() - table.nbytes
         outputs = [item for item in tree_leaves(result) if isinstance(item, Tensor)]
@@ -157,12 +145,12 @@ def build(config: Config, data: TrainingData) -> nn.Module:
 
 
 def detection(localizer: Localizer, data: TrainingData, rounds: int) -> tuple[list[Stage], float]:
-    """The stages of detection in a video of the validation subset, and what the whole of it takes."""
+    """The stages of detection in a video of the validation subset, and the seconds of the whole."""
     assert data.validation is not None
     model, decoder, stages = localizer.model, localizer.search.decoder, list[Stage]()
 
     def stage(name: str, run: Callable[[], Any], *, without: Stage | None = None) -> Any:
-        spent, work = seconds_of(run, rounds), work_of(run)
+        spent, work = best_seconds(run, rounds), work_of(run)
         if without:
             spent, work = spent - without.seconds, Work(*(a - b for a, b in zip(work, without.work, strict=True)))
         stages.append(Stage(name, spent, work))
@@ -170,8 +158,8 @@ def detection(localizer: Localizer, data: TrainingData, rounds: int) -> tuple[li
 
     with torch.inference_mode():
         features, _ = data.validation.read(0)
-        loaded = Work(0, 3 * features.nbytes)  # out of the file, and once more to scale
-        stages.append(Stage("load", seconds_of(lambda: data.validation.read(0), rounds), loaded))
+        loaded = Work(0, 3 * features.nbytes)  # from the file, and once more to scale
+        stages.append(Stage("load", best_seconds(lambda: data.validation.read(0), rounds), loaded))
         anchors = stage("anchors", lambda: localizer.search.anchors(features.shape[1]).segments)
         mask = torch.ones(1, features.shape[1], dtype=torch.bool)
         encoding = stage("encode", lambda: model.encode(features[None], mask))
@@ -180,7 +168,7 @@ def detection(localizer: Localizer, data: TrainingData, rounds: int) -> tuple[li
         end = float(features.shape[1])
         candidates = stage("decode", lambda: decoder.select(predictions, end=end, minimum_length=1.0))
         stage("NMS", lambda: decoder.suppress(candidates))
-        whole = seconds_of(
+        whole = best_seconds(
             lambda: localizer.detect_prepared(*data.validation.read(0), video="video"),  # type: ignore[union-attr]
             rounds,
         )
@@ -196,7 +184,7 @@ def evaluation(localizer: Localizer, data: TrainingData, rounds: int) -> Stage:
     ]
     detections = Detections.concatenate(found)
     truth = data.annotations
-    spent = seconds_of(lambda: evaluate(detections, truth, tiou_thresholds=np.linspace(0.3, 0.7, 5)), rounds)
+    spent = best_seconds(lambda: evaluate(detections, truth, tiou_thresholds=np.linspace(0.3, 0.7, 5)), rounds)
     pairs = sum(len(part) * len(truth.videos[part.videos[0]].labels) for part in found)
     return Stage("evaluate", spent / len(found), Work(0, 8 * 8 * pairs / len(found)))
 
@@ -212,7 +200,7 @@ def training(config: Config, data: TrainingData, rounds: int) -> list[Stage]:
         return collate([dataset[index] for index in range(size)])
 
     batch = load()
-    stages = [Stage("load", seconds_of(load, rounds), Work(0, 3 * batch.features.nbytes))]
+    stages = [Stage("load", best_seconds(load, rounds), Work(0, 3 * batch.features.nbytes))]
 
     def encode() -> Any:
         return model.encode(batch.features, batch.mask)
@@ -241,11 +229,11 @@ def training(config: Config, data: TrainingData, rounds: int) -> list[Stage]:
         "backward": whole,
     }
     spent, done = 0.0, Work(0, 0)
-    for name, run in ways.items():  # each does what those before it do, and more
-        seconds, work = seconds_of(run, rounds), work_of(run)
+    for name, run in ways.items():  # each includes the ones before it
+        seconds, work = best_seconds(run, rounds), work_of(run)
         stages.append(Stage(name, seconds - spent, Work(*(a - b for a, b in zip(work, done, strict=True)))))
         spent, done = seconds, work
-    return [*stages, Stage("update", seconds_of(update, rounds), work_of(update))]
+    return [*stages, Stage("update", best_seconds(update, rounds), work_of(update))]
 
 
 # -- the tables --------------------------------------------------------------------------------------------------
@@ -290,21 +278,17 @@ def measure(rounds: int) -> tuple[list[str], dict[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--write", type=Path, help="put the tables between the marks of this file")
-    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    parser = argument_parser(__doc__)
+    parser.add_argument("--write", type=Path, help="write the tables between the markers of this file")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     lines, numbers = measure(options.rounds)
     print("\n".join(lines))
-    if options.json:
-        options.json.write_text(json.dumps(numbers, indent=2) + "\n")
+    write_json(options.json, numbers)
     if options.write:
-        before, _, rest = options.write.read_text().partition(MARKERS[0])
-        after = rest.partition(MARKERS[1])[2]
-        options.write.write_text("\n".join([before + MARKERS[0], "", *lines]) + MARKERS[1] + after)
+        replace_block(options.write, *MARKERS, "\n" + "\n".join(lines).rstrip())
 
 
 if __name__ == "__main__":

@@ -46,16 +46,18 @@ def test_costs_count_what_torch_does_not(ablations: ModuleType, pack: Path) -> N
     assert few["gflops"] < many["gflops"] < 10
 
 
-def test_a_block_of_a_document_is_replaced_and_the_rest_stays(ablations: ModuleType, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("ablations")
+def test_a_block_of_a_document_is_replaced_and_the_rest_stays(tmp_path: Path) -> None:
+    measuring = importlib.import_module("measuring")
     document = tmp_path / "page.md"
     document.write_text("a\n<!-- one -->\nold\n<!-- end -->\nb\n<!-- two -->\n<!-- end -->\nc\n")
     for text in ("new", "newer"):
-        ablations.write_block(document, "one", text)
-    ablations.write_block(document, "two", "2")
+        measuring.replace_block(document, "<!-- one -->", "<!-- end -->", text)
+    measuring.replace_block(document, "<!-- two -->", "<!-- end -->", "2")
     expected = "a\n<!-- one -->\nnewer\n<!-- end -->\nb\n<!-- two -->\n2\n<!-- end -->\nc\n"
     assert document.read_text() == expected
-    with pytest.raises(SystemExit, match="there is no line <!-- three -->"):
-        ablations.write_block(document, "three", "")
+    with pytest.raises(SystemExit, match="expected a line <!-- three -->"):
+        measuring.replace_block(document, "<!-- three -->", "<!-- end -->", "")
 
 
 def test_the_page_has_a_place_for_every_table(ablations: ModuleType) -> None:

@@ -242,7 +242,7 @@ def test_no_detections(rcl_: Rcl, pack: Path, tmp_path: Path) -> None:
     [
         ({"label": "clap", "score": "high"}, "a finite number as score, found 'high'"),
         ({"label": "clap", "score": float("nan")}, "a finite number as score, found nan"),
-        ({"label": "sing", "score": 0.5}, "found sing; give the annotations of these labels"),
+        ({"label": "sing", "score": 0.5}, "found sing; give annotations with the same labels"),
     ],
 )
 def test_wrong_values(rcl_: Rcl, pack: Path, tmp_path: Path, entry: dict[str, Any], said: str) -> None:
@@ -266,7 +266,7 @@ def test_wrong_arguments(rcl_: Rcl, pack: Path, results: Path, tmp_path: Path) -
         ((ours, pack, *output, "--subset", "testing"), "expected videos in the subset testing"),
         ((ours, tmp_path / "nowhere.json", *output), "no such file"),
         ((pack / "annotations.json", ours, *output), "found a results file (detections)"),
-        ((stranger, pack, *output), "none, but in 'stranger'"),
+        ((stranger, pack, *output), "found detections only in 'stranger'"),
         ((ours, pack, *output, "--subset", "training"), "expected detections in the training videos"),
         ((ours, pack, "--output", tmp_path / "a file"), "expected a file that can be written"),
     ]:

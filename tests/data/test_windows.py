@@ -19,7 +19,7 @@ from rcl.data.windows import (
 GOLDEN = SHARED / "golden" / "gtad"
 
 
-# -- where they are ----------------------------------------------------------------------------------------------
+# -- starts -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("window", [64, 128, 256])
@@ -47,7 +47,7 @@ def test_windows_that_would_leave_gaps_are_refused(snippets: int, window: int, s
         window_starts(snippets, window, stride)
 
 
-def test_half_a_window_is_the_stride_where_none_is_given() -> None:
+def test_the_default_stride_is_half_a_window() -> None:
     assert window_starts(40, 16).tolist() == [0, 8, 16, 24]
     assert window_starts(3, 1).tolist() == [0, 1, 2]
 
@@ -103,7 +103,7 @@ def test_members_are_those_of_a_loop(pairs: list, snippets: int, share: float, w
     st.sampled_from([0.0, 0.5, 0.75]),
     st.integers(1, 3),
 )
-def test_many_sequences_are_looked_at_as_one_by_one(sequences: list, share: float, at_a_time: int) -> None:
+def test_many_sequences_give_the_members_of_each_alone(sequences: list, share: float, at_a_time: int) -> None:
     starts = [window_starts(snippets, 16, 8) for snippets, _ in sequences]
     segments = [torch.tensor([(s, s + n) for s, n in pairs]).reshape(-1, 2) for _, pairs in sequences]
     members = [
@@ -111,7 +111,7 @@ def test_many_sequences_are_looked_at_as_one_by_one(sequences: list, share: floa
     ]  # of every sequence (W, N)
     number = torch.arange(len(segments)).repeat_interleave(torch.tensor([len(part) for part in segments]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rcl.data.windows._INSTANCES", at_a_time)
+        patch.setattr("rcl.data.windows.INSTANCES_AT_ONCE", at_a_time)
         holds, held = windows_with_instances(torch.cat(segments), number, starts, 16, minimum_share=share)
     assert holds.tolist() == torch.cat([part.any(dim=1) for part in members]).tolist()
     assert held.tolist() == torch.cat([part.any(dim=0) for part in members]).tolist()

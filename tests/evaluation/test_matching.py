@@ -53,7 +53,7 @@ def test_equals_the_official_loop(detections, truths, data, pairs_at_once):
         data.draw(st.lists(st.sampled_from([0.1, 0.2, 0.9]), min_size=len(detections), max_size=len(detections)))
     )
     detections, truths = grouped(detections), grouped(truths)
-    with mock.patch.object(matching, "_PAIRS_AT_ONCE", pairs_at_once):
+    with mock.patch.object(matching, "PAIRS_AT_ONCE", pairs_at_once):
         matched = match(detections, scores, truths, THRESHOLDS)
     assert matched.dtype == np.int64
     np.testing.assert_array_equal(matched, naive_match(detections, scores, truths, THRESHOLDS))

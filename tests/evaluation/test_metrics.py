@@ -10,6 +10,7 @@ from made import make_annotations, make_detections
 
 from places import SHARED
 from rcl.evaluation import average_precision, average_recall, evaluate
+from rcl.evaluation.ground_truths import check_comparable
 from rcl.system.errors import InputError
 
 GOLDEN = SHARED / "golden"
@@ -350,6 +351,21 @@ def test_senseless_options(options, named):
     truth, found = make_annotations({"v": [(0, 1, "a")]}), make_detections([("v", 0, 1, "a", 1.0)])
     with pytest.raises(InputError, match=named):
         evaluate(found, truth, **{"tiou_thresholds": [0.5], **options})
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (("w", 0, 1, "a", 0.5), r"r\.json: expected detections in the validation videos of .*, found .* only in 'w'"),
+        (("v", 0, 1, "b", 0.5), r"r\.json: expected labels of annotations \(a\), found b"),
+    ],
+)
+def test_files_that_do_not_belong_together(row, message):
+    truth = make_annotations({"v": [(0, 1, "a")]})
+    with pytest.raises(InputError, match=message):
+        check_comparable(make_detections([row]), truth, where="r.json")
+    check_comparable(make_detections([row, ("v", 0, 1, "a", 0.5)]), truth)  # one that can match is enough
+    check_comparable(make_detections([("v", 0, 1, "", 0.5)]), truth)  # a proposal
 
 
 @pytest.mark.parametrize(

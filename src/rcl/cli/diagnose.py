@@ -109,31 +109,15 @@ def _load(file: Path, truth: GroundTruth) -> Detections:
     Raises:
         InputError: none of them is in an annotated video, or none has a known label.
     """
-    import numpy as np
-
     from rcl.data.formats.results import load_detections
+    from rcl.evaluation.ground_truths import check_comparable
 
     loaded = load_detections(file)
     found = truth.without_other_subsets(loaded)
-    if not len(loaded):
+    if len(loaded):
+        check_comparable(found, truth.chosen, where=file)
+    else:
         warn(f"{file} has no detections.")
-        return found
-    videos = {found.videos[index] for index in np.unique(found.video_index)}
-    if not videos & set(truth.chosen.videos):
-        raise InputError(
-            file,
-            expected=f"detections in the {truth.subset} videos of {truth.path}",
-            found=f"none, but in {listed([repr(loaded.videos[i]) for i in np.unique(loaded.video_index)], 3)}",
-            fix="give the annotations of these videos, or another --subset",
-        )
-    labels = {found.labels[index] for index in np.unique(found.label_index)}
-    if labels != {""} and not labels & set(truth.chosen.labels):
-        raise InputError(
-            file,
-            expected=f"labels of {truth.path} ({listed(truth.chosen.labels)})",
-            found=listed(sorted(labels)),
-            fix="give the annotations of these labels",
-        )
     return found
 
 

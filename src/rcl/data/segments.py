@@ -1,4 +1,4 @@
-"""Segment geometry, and the conversion between snippet time and seconds.
+"""Geometry of segments as tensors, and the conversion between snippet time and seconds.
 
 Segments are float tensors ``(..., 2)`` of ``(start, end)``. Snippet ``i`` covers ``[i, i + 1)`` in snippet time.
 """
@@ -13,7 +13,11 @@ from torch import Tensor
 
 
 def length(segments: Tensor) -> Tensor:
-    """Length of each segment: ``(..., 2) → (...)``, in the unit of the input."""
+    """Length of each segment: ``(..., 2) → (...)``, in the unit of the input.
+
+    >>> length(torch.tensor([[0.0, 4.0], [3.0, 3.5]]))
+    tensor([4.0000, 0.5000])
+    """
     return segments[..., 1] - segments[..., 0]
 
 
@@ -25,7 +29,7 @@ def intersection(a: Tensor, b: Tensor) -> Tensor:
         b: ``(..., N, 2)``, in the unit of ``a``.
 
     Returns:
-        ``(..., K, N)``, zero where two segments do not meet.
+        ``(..., K, N)``, 0 for segments that do not overlap.
     """
     start = torch.maximum(a[..., :, None, 0], b[..., None, :, 0])  # (..., K, N)
     end = torch.minimum(a[..., :, None, 1], b[..., None, :, 1])  # (..., K, N)
@@ -43,7 +47,11 @@ def tiou(a: Tensor, b: Tensor) -> Tensor:
         b: ``(..., N, 2)``, in the unit of ``a``.
 
     Returns:
-        ``(..., K, N)`` in [0, 1]; two segments without length have 0.
+        ``(..., K, N)`` in [0, 1]; 0 for two segments of length 0.
+
+    >>> tiou(torch.tensor([[0.0, 4.0], [2.0, 6.0]]), torch.tensor([[2.0, 6.0]]))
+    tensor([[0.3333],
+            [1.0000]])
     """
     common = intersection(a, b)  # (..., K, N)
     union = length(a)[..., :, None] + length(b)[..., None, :] - common  # (..., K, N)
@@ -56,7 +64,7 @@ def tiou_pairs(a: Tensor, b: Tensor) -> Tensor:
 
 
 def coverage(a: Tensor, b: Tensor) -> Tensor:
-    """Share of every segment of ``a`` that lies inside each segment of ``b``: intersection over ``a``.
+    """Fraction of every segment of ``a`` that lies inside each segment of ``b``: intersection over ``a``.
 
     >>> coverage(torch.tensor([[0.0, 4.0]]), torch.tensor([[3.0, 9.0]]))
     tensor([[0.2500]])
@@ -66,7 +74,10 @@ def coverage(a: Tensor, b: Tensor) -> Tensor:
         b: ``(..., N, 2)``, in the unit of ``a``.
 
     Returns:
-        ``(..., K, N)`` in [0, 1]; a segment without length has 0.
+        ``(..., K, N)`` in [0, 1]; 0 for a segment of length 0.
+
+    >>> coverage(torch.tensor([[0.0, 4.0]]), torch.tensor([[3.0, 9.0], [0.0, 4.0]]))
+    tensor([[0.2500, 1.0000]])
     """
     own = length(a)[..., :, None]  # (..., K, 1)
     return torch.where(own > 0, intersection(a, b) / own.clamp(min=torch.finfo(a.dtype).tiny), 0.0)
@@ -75,8 +86,8 @@ def coverage(a: Tensor, b: Tensor) -> Tensor:
 def clip(segments: Tensor, end: Tensor | float, *, minimum_length: float = 0.0) -> Tensor:
     """Clip segments to ``[0, end]`` and keep each at least ``minimum_length`` long (paper 3.3, SPF).
 
-    A segment that is too short grows about its centre, then moves inside ``[0, end]``. Where ``end`` itself is shorter
-    than ``minimum_length`` the whole of ``[0, end]`` is returned.
+    A segment that is too short grows about its centre, then moves inside ``[0, end]``. If ``end`` is less than
+    ``minimum_length``, the result is ``[0, end]``.
 
     >>> clip(torch.tensor([[-1.0, 5.0], [8.0, 8.0]]), 10.0, minimum_length=1.0)
     tensor([[0.0000, 5.0000],
@@ -89,6 +100,11 @@ def clip(segments: Tensor, end: Tensor | float, *, minimum_length: float = 0.0) 
 
     Returns:
         ``(..., 2)`` with ``0 ≤ start ≤ end``.
+
+    >>> clip(torch.tensor([[-3.0, 4.0], [5.0, 5.0], [9.5, 30.0]]), 10, minimum_length=2)
+    tensor([[ 0.,  4.],
+            [ 4.,  6.],
+            [ 8., 10.]])
     """
     limit = torch.as_tensor(end, dtype=segments.dtype, device=segments.device)
     start = torch.minimum(segments[..., 0].clamp(min=0), limit)
@@ -101,15 +117,15 @@ def clip(segments: Tensor, end: Tensor | float, *, minimum_length: float = 0.0) 
 
 
 class Timeline(NamedTuple):
-    """Where the snippets of a video lie on its clock: snippet ``i`` covers ``[i, i + 1) / snippets_per_second``.
-
-    >>> Timeline(snippets_per_second=2.0).to_seconds(torch.tensor([3.0, 8.0]))
-    tensor([1.5000, 4.0000])
+    """The times of a video's snippets: snippet ``i`` covers ``start_seconds + [i, i + 1) / snippets_per_second``.
 
     Args:
         snippets_per_second: snippet rate of the features.
         start_seconds: time at which snippet 0 begins.
-        end_seconds: end of the video, infinite if not known; features may reach a little beyond it.
+        end_seconds: end of the video, infinite if unknown. Features may reach slightly beyond it.
+
+    >>> Timeline(2.5, start_seconds=3.0).to_seconds(torch.tensor([0.0, 5.0]))
+    tensor([3., 5.])
     """
 
     snippets_per_second: float

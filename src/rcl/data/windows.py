@@ -1,6 +1,6 @@
-"""Sliding windows: long sequences are cut into windows of one length, and the detections of windows merged.
+"""Sliding windows: cut long sequences into pieces of one length, and merge the detections of the pieces.
 
-As everywhere, snippet ``i`` covers ``[i, i + 1)`` in snippet time.
+Snippet ``i`` covers ``[i, i + 1)`` in snippet time.
 """
 
 from __future__ import annotations
@@ -12,23 +12,28 @@ from torch import Tensor
 
 from rcl.data.segments import coverage, length
 
-_INSTANCES = 512  # at a time: each is compared with all windows of its sequence, which may be thousands
+INSTANCES_AT_ONCE = 512  # bounds the memory: a long sequence has thousands of windows
 
 
 def window_starts(snippets: int, window: int, stride: int | None = None) -> Tensor:
-    """Where the windows of a sequence start: ``(W,)`` int64.
+    """Starts of the windows of a sequence: ``(W,)`` int64.
 
-    Every snippet lies in a window. The last window ends where the sequence ends. A sequence shorter than a window has
-    one, as long as itself. (Public code loses tails: G-TAD's up to a fifth of a window, OpenTAD's where windows overlap
-    by less than a half.)
+    Every snippet lies in a window, and the last window ends with the sequence. A sequence that is shorter than a window
+    has one window, which starts at 0. (Public code loses the ends of sequences: G-TAD up to a fifth of a window,
+    OpenTAD if windows overlap by less than a half.)
 
     Args:
         snippets: length of the sequence, at least 1.
         window: length of a window, T.
-        stride: from one window to the next, 1 to ``window``; by default half a window.
+        stride: from one window to the next, 1 to ``window``; ``None`` is half a window.
 
     Raises:
         ValueError: an argument is outside its range.
+
+    >>> window_starts(10, 4)
+    tensor([0, 2, 4, 6])
+    >>> window_starts(10, 4, stride=4), window_starts(3, 4)
+    (tensor([0, 4, 6]), tensor([0]))
     """
     stride = max(window // 2, 1) if stride is None else stride
     if snippets < 1:
@@ -40,7 +45,7 @@ def window_starts(snippets: int, window: int, stride: int | None = None) -> Tens
 
 
 def centred_starts(segments: Tensor, snippets: int, window: int) -> Tensor:
-    """For each segment, the start of the window inside the sequence whose middle is closest to that of the segment.
+    """Start of the window, inside the sequence, whose centre is closest to the centre of each segment.
 
     Args:
         segments: ``(K, 2)``, in snippets of the sequence.
@@ -56,16 +61,14 @@ def centred_starts(segments: Tensor, snippets: int, window: int) -> Tensor:
 def window_members(
     segments: Tensor, starts: Tensor, window: int, *, minimum_share: float = 0.75, with_partial: bool = False
 ) -> Tensor:
-    """Which instances are the ground truth of which window: ``(W, N)`` bool.
+    """Membership of instances in windows, ``(W, N)`` bool: the ground truth that each window is trained on.
 
-    Windows without any are not used in training.
+    An instance is *complete* in a window if more than ``minimum_share`` of it lies inside. The members of a window are
 
-    An instance is *complete* in a window if more than ``minimum_share`` of it lies inside. Its members are
+    - its complete instances (OpenTAD; share 0.75, and 0.9 in its BMN and G-TAD for THUMOS14), or
+    - with ``with_partial``, all instances that overlap it, if at least one is complete (G-TAD; share 0.9).
 
-    - the complete ones (OpenTAD; share 0.75, and 0.9 in its BMN and G-TAD for THUMOS14), or
-    - ``with_partial``: if one is complete, all that reach into the window at all (G-TAD; share 0.9).
-
-    Instances that are much longer than a window are complete nowhere, those without length belong nowhere.
+    An instance that is much longer than a window is complete in none. An instance of length 0 is a member of none.
 
     Args:
         segments: ``(N, 2)``, in snippets of the sequence.
@@ -76,6 +79,11 @@ def window_members(
 
     Raises:
         ValueError: the share is outside its range.
+
+    >>> segments = torch.tensor([[1.0, 3.0], [3.0, 7.0]])
+    >>> window_members(segments, torch.tensor([0, 4]), 4)
+    tensor([[ True, False],
+            [False, False]])
     """
     if not 0 <= minimum_share < 1:
         raise ValueError(f"minimum_share must be at least 0 and less than 1, not {minimum_share}")
@@ -88,25 +96,25 @@ def window_members(
 def windows_with_instances(
     segments: Tensor, sequence: Tensor, starts: Sequence[Tensor], window: int, *, minimum_share: float = 0.75
 ) -> tuple[Tensor, Tensor]:
-    """Which windows of many sequences hold a complete instance, as in :func:`window_members`, at once.
+    """The windows of many sequences that have a complete instance (see :func:`window_members`), and these instances.
 
     Args:
         segments: ``(I, 2)``, each in snippets of its sequence.
-        sequence: ``(I,)`` int64, the sequence of each.
-        starts: ``(W_s,)`` of every sequence; see :func:`window_starts`.
+        sequence: ``(I,)`` int64, the sequence of each instance.
+        starts: ``(W_s,)`` of every sequence, see :func:`window_starts`.
         window: T.
         minimum_share: as in :func:`window_members`.
 
     Returns:
-        For each window, sequence by sequence, whether it holds one: ``(W,)`` bool; and for each instance whether some
-        window holds it: ``(I,)`` bool.
+        ``(W,)`` bool, whether a window has a complete instance, for the windows of one sequence after the other; and
+        ``(I,)`` bool, whether an instance is complete in some window.
     """
     counts = torch.tensor([len(part) for part in starts], dtype=torch.long)
     offsets, all_starts = counts.cumsum(0) - counts, torch.cat(list(starts))
     windows = torch.stack((all_starts, all_starts + window), dim=-1).to(segments)  # (W, 2)
     holds, held = (torch.zeros(count, dtype=torch.bool) for count in (len(windows), len(segments)))
-    for chunk in torch.arange(len(segments)).split(_INSTANCES):
-        own = counts[sequence[chunk]]  # windows of its sequence
+    for chunk in torch.arange(len(segments)).split(INSTANCES_AT_ONCE):
+        own = counts[sequence[chunk]]  # number of windows of each instance's sequence
         instance = chunk.repeat_interleave(own)  # (pairs,)
         within = torch.arange(len(instance)) - (own.cumsum(0) - own).repeat_interleave(own)
         at = offsets[sequence[instance]] + within
@@ -118,7 +126,7 @@ def windows_with_instances(
 
 
 def window_segments(segments: Tensor, starts: Tensor, window: int) -> Tensor:
-    """Segments in snippets of each window, cut off at its ends: ``(N, 2)``, ``(W,)`` → ``(W, N, 2)``."""
+    """Segments in snippets of each window, clipped to it: ``(N, 2)``, ``(W,)`` → ``(W, N, 2)``."""
     return (segments - starts[:, None, None].to(segments)).clamp(0, window)
 
 
@@ -130,21 +138,21 @@ def merge_windows(
     *,
     end: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Detections of windows as detections of their sequence, ready for NMS.
+    """Merge the detections of windows into detections of their sequence, before NMS.
 
-    Detections of one action in several windows are all kept, since NMS follows. Those wholly beyond the end are left
-    out.
+    An action that was found in several windows keeps all its detections: NMS chooses among them. Detections that lie
+    wholly outside the sequence are left out.
 
     Args:
         starts: of ``W`` windows, in snippets of the sequence.
-        segments: per window ``(Q_w, 2)``, in snippets of the window.
-        labels: per window ``(Q_w,)``.
-        scores: per window ``(Q_w,)``.
-        end: of the sequence, in snippets.
+        segments: ``(Q_w, 2)`` of each window, in snippets of the window.
+        labels: ``(Q_w,)`` of each window.
+        scores: ``(Q_w,)`` of each window.
+        end: end of the sequence, in snippets.
 
     Returns:
-        Segments ``(Q, 2)`` in snippets of the sequence and inside it, labels ``(Q,)``, scores ``(Q,)``; higher score
-        first, then the order of the windows.
+        Segments ``(Q, 2)`` in snippets of the sequence and clipped to it, labels ``(Q,)``, scores ``(Q,)``; higher
+        score first, then the order of the windows.
     """
     counts = torch.tensor([len(part) for part in segments])
     joined = torch.cat([part.reshape(-1, 2) for part in segments])  # (Q, 2)

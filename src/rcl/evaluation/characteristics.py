@@ -1,4 +1,4 @@
-"""What a ground truth instance is like, in buckets: coverage, length, number of instances, context, agreement.
+"""Characteristics of ground truths, in buckets: coverage, length, number of instances, context, agreement.
 
 Source: Alwassel, Caba Heilbron, Escorcia and Ghanem, "Diagnosing Error in Temporal Action Detectors" (ECCV 2018), and
 its public code.
@@ -17,7 +17,7 @@ import numpy as np
 from rcl.data.annotations import Annotations
 from rcl.data.formats.values import to_number
 from rcl.evaluation.ground_truths import GroundTruths
-from rcl.system.errors import Defect, InputError
+from rcl.system.errors import InputError, counted, located
 from rcl.system.paths import PathLike, to_path
 from rcl.system.text_files import read_json
 
@@ -28,7 +28,7 @@ _Buckets: TypeAlias = tuple[list[float], tuple[str, ...]]  # edges and the names
 _SIZES = ("XS", "S", "M", "L", "XL")
 _NAMES_BY_COUNT = {1: ("all",), 2: ("S", "L"), 3: ("S", "M", "L"), 4: ("XS", "S", "M", "L"), 5: _SIZES}
 _UNIT = np.linspace(0.0, 1.0, 6).tolist()
-# The last three of the paper are read off the video by people: known only where the annotation file has them.
+# Three characteristics of the paper are judged by people, so they are known only if the annotation file has them.
 _OBSERVED: dict[str, _Buckets] = {
     "context-size": ([-1, 0, 1, 2, 3, 4, 5, 6], ("0", "1", "2", "3", "4", "5", "6")),
     "context-distance": ([-1, 0, 1, 2, 3], ("Inf", "N", "M", "F")),
@@ -47,7 +47,7 @@ _MEASURED: dict[str, dict[str, _Buckets]] = {
     },
 }
 _MOST_BUCKETS = {"coverage": 5, "length": 5, "num-instances": 4}
-CHARACTERISTICS = {  # and how people read them
+CHARACTERISTICS = {  # with their titles
     "context-size": "context size",
     "context-distance": "context distance",
     "agreement": "agreement",
@@ -59,14 +59,14 @@ CHARACTERISTICS = {  # and how people read them
 
 @dataclass(frozen=True, eq=False)
 class Characteristic:
-    """The ground truths by one characteristic.
+    """The ground truths in buckets of one characteristic.
 
     Args:
         name: one of ``CHARACTERISTICS``.
-        edges: ``(B + 1,)`` float64, growing. Bucket ``b`` is ``edges[b] < value ≤ edges[b + 1]``, the first one
-            with its lower edge. Length is in seconds, coverage a share of the video.
+        edges: ``(B + 1,)`` float64, ascending. Bucket ``b`` is ``edges[b] < value ≤ edges[b + 1]``; the first one
+            includes its lower edge. Length is in seconds, coverage is a fraction of the video.
         buckets: ``B`` names.
-        bucket_index: ``(N,)`` int64, −1 where the value is unknown or outside of all buckets.
+        bucket_index: ``(N,)`` int64, −1 if the value is unknown or outside all buckets.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Characteristic:
 
     @property
     def limits(self) -> tuple[str, ...]:
-        """``B`` texts such as ``≤ 30`` and, where the end is open, ``> 180``; coverage in percent."""
+        """``B`` texts such as ``≤ 30`` or, for an open end, ``> 180``; coverage in percent."""
         edges = self.edges * (100 if self.name == "coverage" else 1)
         return tuple(
             f"≤ {upper:.3g}" if np.isfinite(upper) else f"> {lower:.3g}" for lower, upper in pairwise(edges.tolist())
@@ -84,7 +84,7 @@ class Characteristic:
 
     @property
     def counts(self) -> np.ndarray:
-        """``(B,)`` int64, how many ground truths each bucket has."""
+        """``(B,)`` int64, number of ground truths in each bucket."""
         return np.bincount(self.bucket_index[self.bucket_index >= 0], minlength=len(self.buckets))
 
     def to_json(self) -> dict[str, Any]:
@@ -97,11 +97,11 @@ class Characteristic:
 
 
 def read_characteristics(path: PathLike) -> Fields:
-    """Read what DETAD's annotation files say of every instance: ``"coverage"``, ``"context-size"`` and so on.
+    """Read the characteristics that DETAD's annotation files give for each instance, such as ``"context-size"``.
 
     Args:
-        path: an annotation file that ``load_annotations`` reads. Only ActivityNet's JSON can have such fields;
-            those that no instance has are left out.
+        path: an annotation file that ``load_annotations`` reads. Only ActivityNet's JSON can have such fields. Fields
+            that no instance has are left out.
 
     Raises:
         InputError: a value is not a number.
@@ -115,27 +115,25 @@ def read_characteristics(path: PathLike) -> Fields:
         listed = entry.get("annotations") if isinstance(entry, dict) else None
         items = [item if isinstance(item, dict) else {} for item in (listed if isinstance(listed, list) else [])]
         for name in CHARACTERISTICS:
-            try:
+            with located(f"{path}, video {video!r}"):
                 values = [np.nan if item.get(name) is None else to_number(item[name], name) for item in items]
-            except Defect as defect:
-                raise defect.at(f"{path}, video {video!r}") from None
             found[name][video] = np.array(values, dtype=np.float64)
     known = [name for name in CHARACTERISTICS if any(np.isfinite(values).any() for values in found[name].values())]
     return {name: found[name] for name in known}
 
 
 def measure(truth: GroundTruths, annotations: Annotations, fields: Fields) -> dict[str, np.ndarray]:
-    """The value of every characteristic that is known of some instance, ``(N,)`` float64 each, NaN where unknown.
+    """The value of every known characteristic: ``(N,)`` float64 each, NaN if unknown.
 
-    What the fields say is taken as it is, as the original does; the rest follows from the segments.
+    The fields are used as they are, as in the original; other values follow from the segments.
 
     Args:
         truth: all instances of ``annotations``, in its order.
-        annotations: of the subset, with the durations of the videos.
-        fields: as of :func:`read_characteristics`; may cover more videos.
+        annotations: the subset, with the durations of its videos.
+        fields: as :func:`read_characteristics` returns them; they may cover more videos.
 
     Raises:
-        InputError: a field has not one value per instance of a video.
+        InputError: the number of a field's values is not the number of instances of a video.
     """
     durations = [video.duration_seconds or np.nan for video in annotations.videos.values()]
     measured = {
@@ -154,14 +152,16 @@ def measure(truth: GroundTruths, annotations: Annotations, fields: Fields) -> di
 
 
 def _rows_of(name: str, field: Mapping[str, np.ndarray], annotations: Annotations) -> np.ndarray:
-    """One field in the order of the instances: ``(N,)`` float64."""
+    """The values of one field in the order of the instances: ``(N,)`` float64."""
     parts = []
     for video in annotations.videos.values():
         values = field.get(video.name, np.full(len(video.labels), np.nan))
         if len(values) != len(video.labels):
-            expected, found = f"{len(video.labels)} values of {name}, one per instance", f"{len(values)}"
             raise InputError(
-                f"{annotations.source}, video {video.name!r}", expected=expected, found=found, fix="read the same file"
+                f"{annotations.source}, video {video.name!r}",
+                expected=f"{counted(len(video.labels), 'value')} of {name}, one per instance",
+                found=str(len(values)),
+                fix="read the characteristics from the file of the annotations",
             )
         parts.append(values)
     return np.concatenate(parts)
@@ -171,10 +171,10 @@ def cut(values: Mapping[str, np.ndarray], scheme: BucketScheme) -> tuple[Charact
     """Sort the instances into buckets.
 
     Args:
-        values: characteristic to ``(N,)`` values, as of :func:`measure`.
+        values: characteristic to ``(N,)`` values, as :func:`measure` returns them.
         scheme: ``activitynet`` and ``thumos14`` are the original's. ``data`` takes quantiles: up to five buckets of
-            coverage and length and up to four of the number of instances, with about as many ground truths each, and
-            fewer where many values are equal. None of them is empty, and together they hold every known value.
+            coverage and length and up to four of the number of instances, with about the same number of ground truths
+            each, and fewer buckets if many values are equal. No bucket is empty, and every known value is in one.
 
     Raises:
         InputError: the scheme is unknown.
@@ -195,24 +195,24 @@ def cut(values: Mapping[str, np.ndarray], scheme: BucketScheme) -> tuple[Charact
 
 
 def _quantiles(values: np.ndarray, most: int) -> _Buckets:
-    """Edges from 0 over values that occur, so that every bucket holds at least its upper edge."""
+    """Edges that start at 0 and are values that occur, so that every bucket holds at least its upper edge."""
     known = values[np.isfinite(values)]
     upper = np.quantile(known, np.arange(1, most + 1) / most, method="inverted_cdf") if len(known) else []
     edges = np.unique([0.0, *upper])
-    if len(edges) == 1:  # all values are 0, or none is known
+    if len(edges) == 1:  # all values are 0 or unknown
         edges = np.array([0.0, np.finfo(np.float64).tiny])
     return edges.tolist(), _NAMES_BY_COUNT[len(edges) - 1]
 
 
 def _bucket_of(values: np.ndarray, edges: list[float]) -> np.ndarray:
-    """Bucket of each value, −1 for none: ``(N,)`` int64."""
-    position = np.searchsorted(edges, values, side="left")  # NaN comes after the last edge
+    """Bucket of each value, −1 for a value outside all buckets: ``(N,)`` int64."""
+    position = np.searchsorted(edges, values, side="left")  # NaN sorts after the last edge
     position[values == edges[0]] = 1
     return np.where((position > 0) & (position < len(edges)), position - 1, -1)
 
 
 def recognized_scheme(annotations: Annotations) -> BucketScheme:
-    """The buckets that fit a file: those of a benchmark that its videos and labels are known from, or of the data."""
+    """The scheme of buckets for a file: that of the benchmark whose videos and labels it has, or else ``data``."""
     names = annotations.videos
     if all(re.fullmatch(r"video_(test|validation)_\d{7}", name) for name in names):
         return "thumos14"

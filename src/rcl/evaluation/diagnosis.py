@@ -1,4 +1,4 @@
-"""What a diagnosis says: sensitivity, false negatives, false positives, and all of it as JSON."""
+"""The results of a diagnosis: sensitivity, false negatives, false positives, and their JSON."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from rcl.evaluation.characteristics import Characteristic
 KINDS = ("true_positive", "double_detection", "wrong_label", "localization", "confusion", "background")
 BANDS = 10
 
-Rates: TypeAlias = dict[str, float | None]  # by bucket; None where it has no ground truth
+Rates: TypeAlias = dict[str, float | None]  # by bucket; None for an empty one
 
 
 @dataclass(frozen=True, eq=False)
 class Sensitivity:
-    """How much one characteristic matters.
+    """How much results depend on one characteristic.
 
     Args:
-        average_mAP_N: by bucket, as if only its ground truths existed; None for a bucket without.
+        average_mAP_N: by bucket, as if only its ground truths existed; ``None`` for an empty bucket.
         base: average mAP_N of all ground truths.
     """
 
@@ -30,36 +30,36 @@ class Sensitivity:
 
     @property
     def relative(self) -> tuple[float, float] | None:
-        """The worst and the best bucket relative to the base; None where that is 0 or there is no bucket."""
+        """The worst and the best bucket relative to the base; ``None`` if all buckets are empty or the base is 0."""
         known = [value for value in self.average_mAP_N.values() if value is not None]
         return (min(known) / self.base, max(known) / self.base) if known and self.base > 0 else None
 
     @property
     def impact(self) -> float | None:
-        """The best bucket minus the base: what could be gained by doing as well in all of them."""
+        """The best bucket minus the base: the gain if all buckets were as good."""
         known = [value for value in self.average_mAP_N.values() if value is not None]
         return max(known) - self.base if known else None
 
 
 @dataclass(frozen=True, eq=False)
 class FalseNegatives:
-    """Ground truths that are found nowhere in the ranking where the normalized precision is above 0.05.
+    """Ground truths that no detection finds at a normalized precision above 0.05.
 
     Args:
         missed: ``(T, N)`` bool.
-        average_mAP_N: where detections at a lower precision count as wrong.
+        average_mAP_N: of the ranking in which detections at a lower precision count as wrong.
     """
 
     missed: np.ndarray
     average_mAP_N: float
 
     def rates(self, characteristic: Characteristic) -> Rates:
-        """The share of missed ground truths by bucket, mean over the thresholds."""
+        """Fraction of missed ground truths by bucket, mean over the thresholds."""
         missed = _means(self.missed.mean(axis=0), characteristic.bucket_index, len(characteristic.buckets))
         return dict(zip(characteristic.buckets, missed, strict=True))
 
     def pair_rates(self, first: Characteristic, second: Characteristic) -> dict[str, Rates]:
-        """The same by a bucket of the first and a bucket of the second."""
+        """Fraction of missed ground truths by bucket of the first and then of the second characteristic."""
         width = len(second.buckets)
         both = (first.bucket_index >= 0) & (second.bucket_index >= 0)  # (N,)
         index = np.where(both, first.bucket_index * width + second.bucket_index, -1)
@@ -72,13 +72,13 @@ class FalseNegatives:
 
 @dataclass(frozen=True, eq=False)
 class FalsePositives:
-    """What the best ``10·G`` detections of every class are, ``G`` being its number of ground truths.
+    """The kinds of the best ``10·G`` detections of every class, ``G`` being its number of ground truths.
 
     Args:
         counts: ``(T, 10, 6)`` int64, detections by band (the first holds the ranks 1 to ``G`` of each class) and by
             kind, in the order of ``KINDS``.
         mAP_N: ``(T,)`` of these detections alone.
-        gains: kind of error → average mAP_N without its detections, minus that with them.
+        gains: kind of error → average mAP_N without the detections of this kind, minus that with them.
     """
 
     counts: np.ndarray
@@ -92,18 +92,18 @@ class FalsePositives:
 
     @property
     def fractions(self) -> Rates:
-        """Share of each kind in all bands together, mean over the thresholds; None where nothing is detected."""
+        """Fraction of each kind over all bands, mean over the thresholds; ``None`` without detections."""
         return _shares(self.counts.sum(axis=1))
 
     @property
     def band_fractions(self) -> list[Rates]:
-        """Share of each kind in each band, mean over the thresholds; None in an empty band."""
+        """Fraction of each kind in each band, mean over the thresholds; ``None`` in an empty band."""
         return [_shares(self.counts[:, band]) for band in range(BANDS)]
 
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """What :func:`rcl.evaluation.detad.diagnose` found. All measures are fractions in [0, 1].
+    """The result of :func:`rcl.evaluation.detad.diagnose`. All measures are fractions in [0, 1].
 
     Args:
         tiou_thresholds: ``(T,)``.
@@ -112,12 +112,12 @@ class Diagnosis:
         ap_N: ``(T, L)`` normalized average precision.
         recall: ``(T, L)`` of all detections.
         precision_N: ``(T, L)`` normalized precision of all detections.
-        scheme: where the buckets are from.
-        characteristics: the ground truths in buckets, those characteristics that are known.
+        scheme: source of the buckets' edges.
+        characteristics: the ground truths in buckets of every known characteristic.
         sensitivity: by characteristic.
-        false_negatives: also by pairs of characteristics.
+        false_negatives: of all ground truths.
         false_positives: of the best ``10·G`` detections.
-        counts: numbers of ``ground_truths``, ``ground_truths_left_out`` (of no length, or longer than their video),
+        counts: numbers of ``ground_truths``, ``ground_truths_left_out`` (of length 0, or longer than their video),
             ``videos``, ``detections``, and of the detections ``in_other_videos`` (they count as wrong) and
             ``of_other_labels`` (left out).
     """
@@ -146,7 +146,7 @@ class Diagnosis:
         return float(self.mAP_N.mean())
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but single instances, in plain Python types; ``None`` for what an empty bucket or band has not."""
+        """All numbers but those of single instances, in plain Python types; ``None`` for an empty bucket or band."""
         positives, negatives = self.false_positives, self.false_negatives
         bands = zip(positives.band_sizes.tolist(), positives.band_fractions, strict=True)
         return {
@@ -180,7 +180,7 @@ class Diagnosis:
 
 
 def _means(values: np.ndarray, index: np.ndarray, count: int) -> list[float | None]:
-    """Mean of the values ``(N,)`` of each ``index (N,)`` from 0 to ``count − 1``, ``None`` where there is none."""
+    """Mean of ``values (N,)`` for each ``index (N,)`` from 0 to ``count − 1``; ``None`` for an index without values."""
     known = index >= 0
     sums = np.bincount(index[known], weights=values[known], minlength=count)
     sizes = np.bincount(index[known], minlength=count)
@@ -188,6 +188,6 @@ def _means(values: np.ndarray, index: np.ndarray, count: int) -> list[float | No
 
 
 def _shares(counts: np.ndarray) -> Rates:
-    """Shares of the kinds from ``(T, 6)`` counts, mean over the thresholds."""
+    """Fractions of the kinds from ``(T, 6)`` counts, mean over the thresholds."""
     size = counts[0].sum()
     return {kind: float(mean / size) if size else None for kind, mean in zip(KINDS, counts.mean(axis=0), strict=True)}

@@ -1,4 +1,4 @@
-"""Ground truth and detections as columns over one set of videos and labels: where all evaluation starts."""
+"""Ground truth and detections as columns that number videos and labels alike: the input of every measure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
 from rcl.evaluation.matching import GroupedSegments
-from rcl.system.errors import InputError
+from rcl.system.errors import InputError, counted, listed
 
 Policy = Literal["official", "deduplicated"]
 
@@ -23,10 +23,10 @@ class GroundTruths:
     """The instances of a set of videos, as columns.
 
     Args:
-        videos: every annotated video, also those without an instance.
+        videos: every annotated video, with or without instances.
         video_index: ``(N,)`` int64, position in ``videos``.
         segments_seconds: ``(N, 2)`` float64.
-        labels: ``L`` labels that occur, in the order of their first instance.
+        labels: the ``L`` labels of the instances, in the order of their first one.
         label_index: ``(N,)`` int64, position in ``labels``.
     """
 
@@ -49,16 +49,21 @@ class GroundTruths:
         """The segments, one group per video and label."""
         return GroupedSegments(self.segments_seconds, self.video_index * len(self.labels) + self.label_index)
 
+    @property
+    def by_video(self) -> GroupedSegments:
+        """The segments, one group per video."""
+        return GroupedSegments(self.segments_seconds, self.video_index)
+
 
 class IndexedDetections(NamedTuple):
     """Detections in the numbering of a :class:`GroundTruths`.
 
     Args:
-        grouped: ``K`` segments in seconds and the groups of ``GroundTruths.grouped``, −1 where nothing can
-            match.
+        grouped: ``K`` segments in seconds, in the groups of ``GroundTruths.grouped``; −1 if the video or label has no
+            ground truth.
         scores: ``(K,)`` float64.
-        video_index: ``(K,)`` int64, −1 where the video is not annotated.
-        label_index: ``(K,)`` int64, −1 where no ground truth has the label.
+        video_index: ``(K,)`` int64, −1 for a video that is not annotated.
+        label_index: ``(K,)`` int64, −1 for a label that no ground truth has.
     """
 
     grouped: GroupedSegments
@@ -72,9 +77,9 @@ def ground_truths(annotations: Annotations, *, policy: Policy = "official") -> G
 
     Args:
         annotations: at least one instance.
-        policy: ``official`` takes every instance. ``deduplicated`` drops, as ActionFormer and OpenTAD do, an
-            instance shorter than 1 ms, and one whose ends are both within 1 ms of an earlier one of its label
-            and video.
+        policy: ``official`` takes every instance. ``deduplicated`` drops, as ActionFormer and OpenTAD do, an instance
+            shorter than 1 ms, and one whose start and end are both within 1 ms of those of an earlier instance with the
+            same label in the same video.
 
     Raises:
         InputError: the policy is unknown or no instance is left.
@@ -92,7 +97,7 @@ def ground_truths(annotations: Annotations, *, policy: Policy = "official") -> G
         raise InputError(
             annotations.source,
             expected="at least one ground truth instance",
-            found=f"none in {len(annotations.videos)} videos",
+            found=f"none in {counted(len(annotations.videos), 'video')}",
             fix="choose a subset whose videos are annotated",
         )
     position = {label: i for i, label in enumerate(dict.fromkeys(label for _, _, label in rows))}
@@ -106,7 +111,7 @@ def ground_truths(annotations: Annotations, *, policy: Policy = "official") -> G
 
 
 def _without_duplicates(rows: list[tuple[int, list[float], str]]) -> list[tuple[int, list[float], str]]:
-    """The rows of the policy ``deduplicated``; as in its source, only rows that were kept count as earlier."""
+    """The rows that the policy ``deduplicated`` keeps. As in its source, a row is compared with kept rows only."""
     kept: dict[tuple[int, str], list[list[float]]] = {}
     result = []
     for index, (start, end), label in rows:
@@ -118,8 +123,40 @@ def _without_duplicates(rows: list[tuple[int, list[float], str]]) -> list[tuple[
     return result
 
 
+def check_comparable(detections: Detections, annotations: Annotations, *, where: object = "detections") -> None:
+    """Check that some detections are in annotated videos, and that some have labels of the ground truth.
+
+    Evaluation itself counts other detections as wrong. If none can be right, the files do not belong together.
+
+    Args:
+        detections: without labels if their only label is empty.
+        annotations: the ground truth, with at least one instance if labels are to be checked.
+        where: the place that the error names, for instance the file of the detections.
+
+    Raises:
+        InputError: no detection is in an annotated video, or none has a label of the ground truth.
+    """
+    videos = {detections.videos[index] for index in np.unique(detections.video_index)}
+    if not videos & annotations.videos.keys():
+        subsets = {video.subset for video in annotations.videos.values()}
+        raise InputError(
+            where,
+            expected=f"detections in the {' and '.join(sorted(subsets))} videos of {annotations.source}",
+            found=f"detections only in {listed([repr(name) for name in sorted(videos)], 3)}" if videos else "none",
+            fix="give the annotations of the same videos, or choose another subset",
+        )
+    labels = {detections.labels[index] for index in np.unique(detections.label_index)}
+    if labels != {""} and annotations.labels and not labels & set(annotations.labels):
+        raise InputError(
+            where,
+            expected=f"labels of {annotations.source} ({listed(annotations.labels)})",
+            found=listed(sorted(labels)),
+            fix="give annotations with the same labels",
+        )
+
+
 def index_detections(detections: Detections, truth: GroundTruths) -> IndexedDetections:
-    """Renumber the videos and labels of detections as those of the ground truth, in input order."""
+    """Number the videos and labels of detections like those of the ground truth, in input order."""
     video = _positions(detections.videos, truth.videos)[detections.video_index]
     label = _positions(detections.labels, truth.labels)[detections.label_index]
     groups = np.where((video >= 0) & (label >= 0), video * len(truth.labels) + label, -1)
@@ -127,7 +164,7 @@ def index_detections(detections: Detections, truth: GroundTruths) -> IndexedDete
 
 
 def _positions(names: Sequence[str], reference: Sequence[str]) -> np.ndarray:
-    """Position of each name in ``reference``, −1 where it is missing: ``(len(names),)`` int64."""
+    """Position of each name in ``reference``, −1 if it is missing: ``(len(names),)`` int64."""
     position = {name: i for i, name in enumerate(reference)}
     return np.array([position.get(name, -1) for name in names], dtype=np.int64)
 
@@ -136,7 +173,7 @@ def checked_thresholds(tiou_thresholds: Sequence[float] | np.ndarray) -> np.ndar
     """The thresholds as ``(T,)`` float64.
 
     Raises:
-        InputError: there are none, or one is not in (0, 1].
+        InputError: the list is empty, or a threshold is not in (0, 1].
     """
     thresholds = np.asarray(tiou_thresholds, dtype=np.float64).reshape(-1)
     if not thresholds.size or not ((thresholds > 0) & (thresholds <= 1)).all():

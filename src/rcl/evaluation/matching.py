@@ -1,10 +1,10 @@
-"""Which detection gets which ground truth: the greedy rule of the official evaluators, without its loops.
+"""Matching of detections and ground truths: the greedy rule of the official evaluators, without its loops.
 
-The official rule lets the detections choose in order of score, each the best ground truth that is still free.
-That is a serial dictatorship, and its result is the one stable matching between detections that prefer a
-larger tIoU and ground truths that prefer a higher score. Deferred acceptance (Gale and Shapley 1962) finds it
-with a few array operations per round, for all thresholds at once. Everything is float64 and in the order of
-operations of the official program, so that a tIoU on a threshold falls on the same side.
+The official rule goes through the detections in order of score and gives each the best ground truth that is still free.
+The result is the one stable matching between detections that prefer a larger tIoU and ground truths that prefer a
+higher score. Deferred acceptance (Gale and Shapley, 1962) finds it with a few array operations per round, for all
+thresholds at once. Everything is float64 and in the order of operations of the official program, so that the same pairs
+reach a threshold.
 """
 
 from __future__ import annotations
@@ -14,32 +14,35 @@ from typing import NamedTuple
 
 import numpy as np
 
-_PAIRS_AT_ONCE = 1 << 17  # a few MB, which stay in the cache, however many pairs one video has
+from rcl.data.overlap import tiou
+
+PAIRS_AT_ONCE = 1 << 17  # bounds the memory to a few MB, which fit the cache
 
 
 class GroupedSegments(NamedTuple):
-    """Segments, and the group inside which each may match.
+    """Segments and their groups. Only segments of the same group may match.
 
     Args:
         segments: ``(K, 2)`` float64, start and end, in any unit.
-        groups: ``(K,)`` int64, usually one number per video and class; a negative one matches nothing.
+        groups: ``(K,)`` int64, usually one number per video and class. A negative number matches nothing.
     """
 
     segments: np.ndarray
     groups: np.ndarray
 
     def take(self, rows: np.ndarray) -> GroupedSegments:
-        """Some of the segments: ``rows`` is an index or a mask ``(K,)``."""
+        """The segments that ``rows`` selects, an index or a mask ``(K,)``."""
         return GroupedSegments(self.segments[rows], self.groups[rows])
 
 
 class Pairs(NamedTuple):
-    """Detections and the ground truths that they may take, sorted by detection, then by falling tIoU.
+    """Pairs of a detection and a ground truth that may match, sorted by detection, then by falling tIoU.
 
     Args:
-        detection: ``(P,)`` int64.
-        ground_truth: ``(P,)`` int64; of equal tIoUs the first in input order comes first.
-        tiou: ``(P,)`` float64; ``inf`` where the official 0/0 is NaN, which passes every threshold there.
+        detection: ``(P,)`` int64, position of the detection.
+        ground_truth: ``(P,)`` int64, position of the ground truth. Equal tIoUs keep the input order.
+        tiou: ``(P,)`` float64. For two segments of length 0 it is ``inf``: the official program computes NaN there,
+            which passes its every threshold.
     """
 
     detection: np.ndarray
@@ -48,7 +51,7 @@ class Pairs(NamedTuple):
 
 
 def by_score(scores: np.ndarray) -> np.ndarray:
-    """Order of evaluation, ``(K,) → (K,)``: higher score first, then input order."""
+    """Positions in the order of evaluation, ``(K,) → (K,)``: higher score first, then input order."""
     return np.argsort(-scores, kind="stable")
 
 
@@ -58,20 +61,26 @@ def match(
     ground_truths: GroupedSegments,
     tiou_thresholds: Sequence[float] | np.ndarray,
 ) -> np.ndarray:
-    """Give every ground truth to at most one detection, as ``eval_detection.py`` of ActivityNet does.
+    """Match every ground truth with at most one detection, as ``eval_detection.py`` of ActivityNet does.
 
-    By falling score, each detection takes the free ground truth of its group with the largest tIoU, if that
-    is at least the threshold. A detection without length has tIoU 0/0 with a ground truth without length,
-    wherever the two lie, and takes it at every threshold.
+    By falling score, each detection takes the free ground truth of its group with the largest tIoU, if that is at least
+    the threshold. A detection of length 0 takes a ground truth of length 0 at every threshold, wherever the two lie:
+    their tIoU is 0/0.
 
     Args:
-        detections: ``K`` of them.
-        scores: ``(K,)`` float64; ties go to the earlier detection.
-        ground_truths: ``N`` of them, in the unit of the detections, no group negative.
+        detections: ``K`` segments.
+        scores: ``(K,)`` float64. Of equal scores the earlier detection goes first.
+        ground_truths: ``N`` segments, in the unit of the detections, no group negative.
         tiou_thresholds: ``T ≥ 1`` numbers above 0.
 
     Returns:
-        ``(T, K)`` int64, the index of the ground truth that each detection took, −1 where it took none.
+        ``(T, K)`` int64, the position of the ground truth that each detection took, −1 if it took none.
+
+    >>> detections = GroupedSegments(np.array([[0.0, 4.0], [0.0, 3.0], [8.0, 9.0]]), np.array([0, 0, 0]))
+    >>> truth = GroupedSegments(np.array([[0.0, 4.0]]), np.array([0]))
+    >>> match(detections, np.array([0.7, 0.9, 0.8]), truth, [0.5, 0.8])
+    array([[-1,  0, -1],
+           [ 0, -1, -1]])
     """
     thresholds = np.asarray(tiou_thresholds, dtype=np.float64)  # (T,)
     order = by_score(scores)  # (K,)
@@ -83,10 +92,10 @@ def match(
 
 
 def best_tiou(detections: GroupedSegments, ground_truths: GroupedSegments, minimum_tiou: float) -> np.ndarray:
-    """Largest tIoU of each detection with a ground truth of its group, taken or not.
+    """Largest tIoU of each detection with any ground truth of its group.
 
     Args:
-        detections: ``K`` of them.
+        detections: ``K`` segments.
         ground_truths: as for :func:`match`.
         minimum_tiou: smaller values are returned as 0.
 
@@ -101,16 +110,16 @@ def best_tiou(detections: GroupedSegments, ground_truths: GroupedSegments, minim
 
 
 def candidate_pairs(detections: GroupedSegments, ground_truths: GroupedSegments, minimum_tiou: float) -> Pairs:
-    """All pairs of one group whose tIoU is at least ``minimum_tiou``, arguments as for :func:`match`."""
+    """All pairs within a group whose tIoU is at least ``minimum_tiou``; arguments as for :func:`match`."""
     order = np.argsort(ground_truths.groups, kind="stable")  # (N,)
     sorted_truths = ground_truths.take(order)
     first = np.searchsorted(sorted_truths.groups, detections.groups, side="left")  # (K,)
     count = np.searchsorted(sorted_truths.groups, detections.groups, side="right") - first  # (K,)
     parts = []
-    for part in _slices(count, _PAIRS_AT_ONCE):
+    for part in _slices(count, PAIRS_AT_ONCE):
         owner, position = _ranges(first[part], count[part])  # (P,), (P,)
         owner += part.start
-        overlap = _tiou(detections.segments[owner], sorted_truths.segments[position])  # (P,)
+        overlap = tiou(detections.segments[owner], sorted_truths.segments[position], undefined=np.inf)  # (P,)
         kept = overlap >= minimum_tiou
         parts.append((owner[kept], order[position[kept]], overlap[kept]))
     found = Pairs(*(np.concatenate(column) for column in zip(*parts, strict=True)))
@@ -119,7 +128,7 @@ def candidate_pairs(detections: GroupedSegments, ground_truths: GroupedSegments,
 
 
 def _slices(count: np.ndarray, limit: int) -> Iterator[slice]:
-    """Cut the detections where their pairs add up to about ``limit``: at least one slice, also of nothing."""
+    """Slices of the detections with about ``limit`` pairs each; one empty slice if there are no detections."""
     total = np.cumsum(count)
     cuts = np.searchsorted(total, np.arange(limit, count.sum(), limit))
     edges = np.unique([0, *cuts, len(count)])
@@ -127,50 +136,42 @@ def _slices(count: np.ndarray, limit: int) -> Iterator[slice]:
 
 
 def _ranges(first: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All ``i``, each ``count[i]`` times, and next to them ``first[i], first[i] + 1, …``: two ``(P,)``."""
+    """Every ``i`` repeated ``count[i]`` times, and the positions ``first[i], first[i] + 1, …``: two ``(P,)``."""
     owner = np.repeat(np.arange(len(count)), count)
     offset = np.repeat(first - (np.cumsum(count) - count), count)
     return owner, np.arange(len(owner)) + offset
 
 
-def _tiou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Row by row tIoU in the official order of operations, ``(P, 2), (P, 2) → (P,)``, 0/0 as ``inf``."""
-    common = (np.minimum(a[:, 1], b[:, 1]) - np.maximum(a[:, 0], b[:, 0])).clip(0)
-    union = (b[:, 1] - b[:, 0]) + (a[:, 1] - a[:, 0]) - common
-    return np.divide(common, union, out=np.full(len(a), np.inf), where=union != 0)
-
-
 def _deferred_acceptance(pairs: Pairs, detections: int, ground_truths: int, thresholds: np.ndarray) -> np.ndarray:
     """The stable matching at each threshold, for detections that are sorted by score.
 
-    Detections ask their ground truths from the best down; each ground truth holds on to the best-scored one
-    that ever asked; whoever is turned down or pushed out asks the next. Every pair is tried at most once per
-    threshold.
+    Every detection proposes to its ground truths, the largest tIoU first. A ground truth keeps the proposal with the
+    highest score; a detection that is rejected or displaced proposes to its next one. No pair is tried twice.
 
     Returns:
         ``(T, K)`` int64, ground truth or −1.
     """
     allowed = [np.bincount(pairs.detection[pairs.tiou >= t], minlength=detections) for t in thresholds]
     first = np.searchsorted(pairs.detection, np.arange(detections))  # (K,)
-    asking = np.tile(first, len(thresholds))  # (T·K,) position in pairs
-    end = asking + np.concatenate(allowed)  # (T·K,)
-    nobody = detections
-    holder = np.full(len(thresholds) * ground_truths, nobody)  # (T·N,) rank of a detection
+    proposal = np.tile(first, len(thresholds))  # (T·K,) position in pairs
+    end = proposal + np.concatenate(allowed)  # (T·K,)
+    unmatched = detections
+    holder = np.full(len(thresholds) * ground_truths, unmatched)  # (T·N,) rank of a detection
 
-    active = np.flatnonzero(asking < end)  # threshold · K + rank
+    active = np.flatnonzero(proposal < end)  # threshold · K + rank
     while active.size:
         threshold, rank = np.divmod(active, detections)
-        target = threshold * ground_truths + pairs.ground_truth[asking[active]]
-        before = holder[target]
+        target = threshold * ground_truths + pairs.ground_truth[proposal[active]]
+        previous = holder[target]
         np.minimum.at(holder, target, rank)
         won = holder[target] == rank
-        pushed_out = (active - rank + before)[won & (before != nobody)]
-        refused = np.concatenate((active[~won], pushed_out))
-        asking[refused] += 1
-        active = refused[asking[refused] < end[refused]]
+        displaced = (active - rank + previous)[won & (previous != unmatched)]
+        rejected = np.concatenate((active[~won], displaced))
+        proposal[rejected] += 1
+        active = rejected[proposal[rejected] < end[rejected]]
 
     matched = np.full((len(thresholds), detections), -1)
-    taken = np.flatnonzero(holder != nobody)  # threshold · N + ground truth
+    taken = np.flatnonzero(holder != unmatched)  # threshold · N + ground truth
     threshold, ground_truth = np.divmod(taken, ground_truths)
     matched[threshold, holder[taken]] = ground_truth
     return matched

@@ -1,7 +1,6 @@
-"""Average precision on the detections of a subset, number for number the official ActivityNet one.
+"""Mean average precision (mAP), equal to the official ActivityNet evaluation.
 
-Source: ``eval_detection.py`` of https://github.com/activitynet/ActivityNet (2017 and later: all-point
-    interpolation,
+Source: ``eval_detection.py`` of https://github.com/activitynet/ActivityNet (2017 and later: all-point interpolation,
 every threshold matched on its own).
 """
 
@@ -35,20 +34,19 @@ _REPORTED_NUMBERS = (1, 5, 10, 50, 100)
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What :func:`evaluate` measured. All measures are fractions in [0, 1].
+    """The result of :func:`evaluate`. All measures are fractions in [0, 1].
 
     Args:
         tiou_thresholds: ``(T,)``.
         labels: the ``L`` classes of the ground truth.
         ap: ``(T, L)`` average precision; 0 for a class without detections.
-        short_seconds: limit of a short instance, ``None`` where it was not asked for.
-        short_map_per_tiou: ``(T,)`` mAP on short instances over the classes that have one; ``None`` where it
-            was not asked for or no instance is short.
+        short_seconds: the longest instance that counts as short; ``None`` if short instances were not evaluated.
+        short_map_per_tiou: ``(T,)`` mAP on short instances over the classes that have one; ``None`` if there are no
+            short instances or they were not evaluated.
         recall_at: AR@AN, class-agnostic.
         policy: which ground truths count.
         counts: numbers of ``ground_truths``, ``short_ground_truths``, ``videos``, ``detections``, and of the
-            detections ``in_other_videos`` (they count as wrong) and ``of_other_labels`` (left out of every
-            AP).
+            detections ``in_other_videos`` (they count as wrong) and ``of_other_labels`` (left out of every AP).
     """
 
     tiou_thresholds: np.ndarray
@@ -81,7 +79,7 @@ class Evaluation:
         return self.recall_at.auc
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, in plain Python types: the content of ``rcl evaluate --json``."""
+        """All numbers in plain Python types: the content of ``rcl evaluate --json``."""
         keys = [_threshold_key(t) for t in self.tiou_thresholds]
         average, last = self.recall_at.average, round(float(self.recall_at.numbers[-1]))
         points = {n: n * len(average) / last - 1 for n in (*_REPORTED_NUMBERS, last) if 0 < n <= last}
@@ -115,29 +113,37 @@ def evaluate(
 ) -> Evaluation:
     """Compare detections with the ground truth of a subset.
 
-    As in the official program the classes are those of the ground truth, a detection in a video without
-    ground truth counts as wrong even if ``annotations`` does not name the video, and every detection counts
-    as a proposal of the class-agnostic recall. The official program stops at a label that the ground truth
-    lacks; such a detection is left out of every AP here, as in G-TAD and OpenTAD. Equal scores keep the input
-    order.
+    As in the official program, the classes are those of the ground truth, a detection in a video without ground truth
+    counts as wrong even if ``annotations`` does not name the video, and every detection counts as a proposal of the
+    class-agnostic recall. A detection whose label no ground truth has is left out of every AP, as in G-TAD and OpenTAD;
+    the official program stops there. Equal scores keep the input order.
 
-    On short instances, ground truths longer than ``short_seconds`` are ignored: they are not missed, and a
-    detection that finds no free short instance but reaches the threshold with an ignored one is neither right
-    nor wrong. This is COCO's order (regular ground truths first) with its rule for crowds (one ignored ground
-    truth absorbs any number of detections). Unlike COCO, a detection that matches nothing is wrong however
-    long it is.
+    For short instances, ground truths longer than ``short_seconds`` are ignored: they are not missed, and a detection
+    that finds no free short instance but reaches the threshold with an ignored one is neither right nor wrong. This is
+    COCO's order (regular ground truths first) with its rule for crowds (one ignored ground truth absorbs any number of
+    detections). Unlike in COCO, a detection that matches nothing is wrong, whatever its length.
 
     Args:
-        detections: with or without labels that matter.
+        detections: of any videos and labels.
         annotations: ground truth of the subset, not clipped.
         tiou_thresholds: ``T`` numbers in (0, 1], for instance ``np.linspace(0.5, 0.95, 10)``.
         short_seconds: also measure the mAP on instances of at most this length.
         average_numbers: average number of proposals per video at which the AR curve ends.
-        policy: ``official`` uses every ground truth; ``deduplicated`` drops those under a millisecond and
-            repetitions, see :func:`ground_truths`.
+        policy: ``official`` uses every ground truth. ``deduplicated`` drops repeated ones and those shorter than a
+            millisecond, see :func:`~rcl.evaluation.ground_truths.ground_truths`.
 
     Raises:
-        InputError: a threshold, limit or policy makes no sense, or there is no ground truth.
+        InputError: a threshold, limit or policy is outside its range, or there is no ground truth.
+
+    >>> from rcl.data.annotations import VideoAnnotation
+    >>> segments = np.array([[0.0, 4.0], [10.0, 12.0]])
+    >>> video = VideoAnnotation("v", "validation", 20.0, None, segments, ("jump", "jump"))
+    >>> found = np.array([[0.0, 3.0], [14.0, 16.0], [10.0, 12.0]])
+    >>> zeros = np.zeros(3, dtype=np.int64)
+    >>> detections = Detections(("v",), zeros, found, ("jump",), zeros, np.array([0.9, 0.8, 0.7]))
+    >>> evaluation = evaluate(detections, Annotations({"v": video}), tiou_thresholds=[0.5, 0.8])
+    >>> evaluation.map_per_tiou  # at 0.8 only the worst-scored detection is right
+    array([0.83333333, 0.16666667])
     """
     thresholds = checked_thresholds(tiou_thresholds)
     if short_seconds is not None and not short_seconds > 0:
@@ -173,12 +179,16 @@ def average_precision(hit: np.ndarray, counted: np.ndarray, positives: int) -> n
     """Area under the interpolated precision-recall curve (Pascal VOC 2011, all points).
 
     Args:
-        hit: ``(..., K)`` bool, right detections, in order of falling score.
-        counted: ``(..., K)`` bool, detections that are right or wrong; the others are passed over.
+        hit: ``(..., K)`` bool, the right detections, by falling score.
+        counted: ``(..., K)`` bool, the right and the wrong detections. The others are ignored.
         positives: number of ground truths, above 0.
 
     Returns:
-        ``(...)`` float64; 0 where nothing is detected.
+        ``(...)`` float64; 0 without detections.
+
+    >>> hit = np.array([True, False, True])
+    >>> round(float(average_precision(hit, np.ones(3, dtype=bool), positives=2)), 4)
+    0.8333
     """
     precision = hit.cumsum(axis=-1) / np.maximum(counted.cumsum(axis=-1), 1)  # (..., K)
     envelope = np.maximum.accumulate(precision[..., ::-1], axis=-1)[..., ::-1]
@@ -195,7 +205,7 @@ def _ap(found: IndexedDetections, truth: GroundTruths, thresholds: np.ndarray) -
 def _short_map(
     found: IndexedDetections, truth: GroundTruths, thresholds: np.ndarray, short: np.ndarray
 ) -> np.ndarray | None:
-    """``(T,)`` mAP where only the ``short (N,)`` ground truths count, ``None`` where no one is."""
+    """``(T,)`` mAP on the ``short (N,)`` ground truths, ``None`` if there are none."""
     positives = np.bincount(truth.label_index[short], minlength=len(truth.labels))  # (L,)
     if not positives.any():
         return None
@@ -206,8 +216,7 @@ def _short_map(
 
 
 def _ap_per_class(found: IndexedDetections, hit: np.ndarray, counted: np.ndarray, positives: np.ndarray) -> np.ndarray:
-    """``(T, L)`` AP of each class from ``hit`` and ``counted (T, K)`` and ``positives (L,)``; 0 without
-    positives."""
+    """``(T, L)`` AP of each class from ``hit`` and ``counted (T, K)`` and ``positives (L,)``; 0 without positives."""
     order = np.lexsort((-found.scores, found.label_index))  # (K,) stable
     edges = np.searchsorted(found.label_index[order], np.arange(len(positives) + 1))  # (L + 1,)
     classes = [order[start:end] for start, end in pairwise(edges)]
@@ -221,5 +230,5 @@ def _ap_per_class(found: IndexedDetections, hit: np.ndarray, counted: np.ndarray
 
 
 def _threshold_key(threshold: float) -> str:
-    """A threshold as the key of a JSON object: two decimals as everyone writes it, more where it has more."""
+    """A threshold as a key of a JSON object, with two decimals or as many as it needs."""
     return f"{threshold:.2f}" if abs(round(threshold, 2) - threshold) < 1e-9 else f"{threshold:.6g}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,14 +14,15 @@ from rcl.evaluation.matching import match
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Detections of known labels, by class and then by falling score, and what each of them took.
+    """Detections by class and then by falling score, with the ground truths that they took.
 
     Args:
-        video_index: ``(K,)`` int64, −1 where the video is not annotated.
-        label_index: ``(K,)`` int64, growing.
+        video_index: ``(K,)`` int64, −1 for a video that is not annotated.
+        label_index: ``(K,)`` int64, ascending.
         segments_seconds: ``(K, 2)`` float64.
         rank: ``(K,)`` int64, 0 for the best of each class.
-        taken: ``(T, K)`` int64, the ground truth that each has at each threshold, −1 for none.
+        taken: ``(T, K)`` int64, the ground truth that each detection took at each threshold, −1 for none.
+        positives: ``(L,)`` int64, number of ground truths of each class, above 0.
     """
 
     video_index: np.ndarray
@@ -29,32 +30,41 @@ class Ranking:
     segments_seconds: np.ndarray
     rank: np.ndarray
     taken: np.ndarray
+    positives: np.ndarray
 
     def __len__(self) -> int:
         return len(self.rank)
 
     @property
     def right(self) -> np.ndarray:
-        """``(T, K)`` bool, whether a detection has a ground truth."""
+        """``(T, K)`` bool, whether a detection took a ground truth."""
         return self.taken >= 0
 
-    def take(self, rows: np.ndarray) -> Ranking:
-        """Some of the detections, a mask ``(K,)`` that keeps the best of each class."""
-        return Ranking(
-            self.video_index[rows],
-            self.label_index[rows],
-            self.segments_seconds[rows],
-            self.rank[rows],
-            self.taken[:, rows],
+    @property
+    def instances_per_class(self) -> float:
+        """Mean number of ground truths of a class: N of the normalized precision."""
+        return float(self.positives.sum() / len(self.positives))
+
+    def best(self, multiple: int) -> Ranking:
+        """The best ``multiple · G`` detections of each class, G being its number of ground truths."""
+        rows = self.rank < multiple * self.positives[self.label_index]  # (K,)
+        return replace(
+            self,
+            video_index=self.video_index[rows],
+            label_index=self.label_index[rows],
+            segments_seconds=self.segments_seconds[rows],
+            rank=self.rank[rows],
+            taken=self.taken[:, rows],
         )
 
-    def classes(self, count: int) -> Iterator[slice]:
-        """Where each of ``count`` classes stands."""
-        yield from (slice(*edges) for edges in pairwise(np.searchsorted(self.label_index, np.arange(count + 1))))
+    def classes(self) -> Iterator[slice]:
+        """The detections of each class."""
+        edges = np.searchsorted(self.label_index, np.arange(len(self.positives) + 1))
+        yield from (slice(*pair) for pair in pairwise(edges))
 
 
 def rank(found: IndexedDetections, truth: GroundTruths, thresholds: np.ndarray) -> Ranking:
-    """Match detections by the official rule and order them; those of labels without ground truth are left out."""
+    """Match detections by the official rule and rank them; those whose label no ground truth has are left out."""
     taken = match(found.grouped, found.scores, truth.grouped, thresholds)  # (T, K)
     order = np.lexsort((-found.scores, found.label_index))  # stable
     order = order[found.label_index[order] >= 0]
@@ -66,6 +76,7 @@ def rank(found: IndexedDetections, truth: GroundTruths, thresholds: np.ndarray) 
         found.grouped.segments[order],
         np.arange(len(order)) - first[label_index],
         taken[:, order],
+        np.bincount(truth.label_index),
     )
 
 
@@ -73,13 +84,17 @@ def normalized_precision(right: np.ndarray, counted: np.ndarray, positives: int,
     """Precision at every rank as if the class had ``instances`` ground truths: ``r·N / (r·N + FP)`` with recall ``r``.
 
     Args:
-        right: ``(..., K)`` bool, in order of falling score.
-        counted: ``(..., K)`` bool, detections that are right or wrong; the others are passed over.
-        positives: ground truths of the class, above 0.
+        right: ``(..., K)`` bool, by falling score.
+        counted: ``(..., K)`` bool, the right and the wrong detections. The others are ignored.
+        positives: number of ground truths of the class, above 0.
         instances: N.
 
     Returns:
         ``(..., K)`` float64, 0 before the first counted detection.
+
+    >>> right = np.array([True, False, True])
+    >>> normalized_precision(right, np.ones(3, dtype=bool), positives=2, instances=4.0)
+    array([1.        , 0.66666667, 0.8       ])
     """
     scaled = right.cumsum(axis=-1) / positives * instances  # (..., K)
     total = scaled + (counted & ~right).cumsum(axis=-1)
@@ -87,27 +102,38 @@ def normalized_precision(right: np.ndarray, counted: np.ndarray, positives: int,
 
 
 def average_precision_n(right: np.ndarray, counted: np.ndarray, positives: int, instances: float) -> np.ndarray:
-    """AP_N: area under the interpolated curve of :func:`normalized_precision`, arguments as there: ``(...)``."""
+    """AP_N, ``(...)``: area under the interpolated curve of :func:`normalized_precision`, with its arguments.
+
+    >>> right = np.array([True, False, True])
+    >>> float(average_precision_n(right, np.ones(3, dtype=bool), positives=2, instances=4.0))
+    0.9
+    """
     precision = normalized_precision(right, counted, positives, instances)
     envelope = np.maximum.accumulate(precision[..., ::-1], axis=-1)[..., ::-1]
     return (envelope * right).sum(axis=-1) / positives
 
 
 def normalized_ap(
-    ranking: Ranking, right: np.ndarray, counted: np.ndarray, positives: np.ndarray, instances: float
+    ranking: Ranking,
+    *,
+    right: np.ndarray | None = None,
+    counted: np.ndarray | None = None,
+    positives: np.ndarray | None = None,
 ) -> np.ndarray:
     """AP_N of every class, ``(T, L)`` float64; 0 for a class without detections, NaN for one without ground truth.
 
     Args:
         ranking: ``K`` detections.
-        right: ``(T, K)`` bool.
-        counted: ``(T, K)`` bool.
-        positives: ``(L,)`` int64, ground truths of every class.
-        instances: N.
+        right: ``(T, K)`` bool; ``None`` for the detections that took a ground truth.
+        counted: ``(T, K)`` or ``(K,)`` bool; ``None`` for all detections.
+        positives: ``(L,)`` int64, ground truths of every class; ``None`` for all ground truths. N stays that of all.
     """
+    right = ranking.right if right is None else right
+    counted = np.broadcast_to(True if counted is None else counted, right.shape)
+    positives = ranking.positives if positives is None else positives
     result = np.full((len(right), len(positives)), np.nan)
-    for label, rows in enumerate(ranking.classes(len(positives))):
+    for label, rows in enumerate(ranking.classes()):
         if positives[label]:
-            here = right[:, rows], counted[:, rows]
-            result[:, label] = average_precision_n(*here, int(positives[label]), instances)
+            columns = right[:, rows], counted[:, rows]
+            result[:, label] = average_precision_n(*columns, int(positives[label]), ranking.instances_per_class)
     return result

@@ -1,4 +1,4 @@
-"""Average recall at an average number of proposals (AR@AN), number for number the official ActivityNet one.
+"""Average recall at an average number of proposals (AR@AN), equal to the official ActivityNet evaluation.
 
 Source: ``eval_proposal.py`` of https://github.com/activitynet/ActivityNet.
 """
@@ -24,7 +24,7 @@ from rcl.evaluation.matching import GroupedSegments, candidate_pairs
 from rcl.system.errors import InputError
 
 RECALL_TIOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-"""Thresholds of average recall, fixed by the ActivityNet proposal task whatever thresholds the mAP uses."""
+"""tIoU thresholds of average recall in the ActivityNet proposal task, whatever thresholds the mAP uses."""
 
 _CURVE_POINTS = 100
 
@@ -48,7 +48,7 @@ class RecallCurve:
 
     @property
     def auc(self) -> float:
-        """Area under AR over AN in [0, 1], the official percentage over 100; perfect recall is just under 1."""
+        """Area under AR over AN, the official percentage divided by 100. It stays just below 1 for perfect recall."""
         width, average = np.diff(self.numbers), self.average
         area = (width * (average[1:] + average[:-1]) / 2).sum()
         return float(area / self.numbers[-1]) if self.numbers[-1] > 0 else 0.0
@@ -64,19 +64,28 @@ def average_recall(
 ) -> RecallCurve:
     """Class-agnostic AR@AN, as ``eval_proposal.py`` computes it.
 
-    Each video keeps the same share of its best-scored proposals, so that they are ``average_numbers`` per
-    video over the videos with ground truth; the curve grows that share in 100 steps. Labels play no part. A
-    ground truth without length is never found. Without detections the curve is 0.
+    Each video keeps the same share of its best-scored proposals, so that there are ``average_numbers`` per video with
+    ground truth on average. The curve grows that share in 100 steps. Labels are ignored. A ground truth of length 0 is
+    never found. Without detections the curve is 0.
 
     Args:
-        detections: the proposals; those in videos without ground truth count in the average number.
+        detections: the proposals. Those in videos without ground truth count in the average number.
         annotations: ground truth of the subset, not clipped.
         average_numbers: where the curve ends; ``None`` uses all proposals.
         tiou_thresholds: numbers in (0, 1].
-        policy: see :func:`ground_truths`.
+        policy: see :func:`~rcl.evaluation.ground_truths.ground_truths`.
 
     Raises:
-        InputError: as :func:`evaluate`.
+        InputError: a threshold, number or policy is outside its range, or there is no ground truth.
+
+    >>> from rcl.data.annotations import VideoAnnotation
+    >>> segments = np.array([[0.0, 4.0], [10.0, 12.0]])
+    >>> video = VideoAnnotation("v", "validation", 20.0, None, segments, ("jump", "run"))
+    >>> zeros, found = np.zeros(2, dtype=np.int64), np.array([[0.0, 3.0], [10.0, 12.0]])
+    >>> proposals = Detections(("v",), zeros, found, ("",), zeros, np.array([0.9, 0.8]))
+    >>> curve = average_recall(proposals, Annotations({"v": video}), average_numbers=2, tiou_thresholds=[0.5, 0.8])
+    >>> curve.numbers[[49, 99]], curve.average[[49, 99]]
+    (array([1., 2.]), array([0.25, 0.75]))
     """
     thresholds = checked_thresholds(tiou_thresholds)
     truth = ground_truths(annotations, policy=policy)
@@ -86,7 +95,7 @@ def average_recall(
 def recall_curve(
     proposals: IndexedDetections, truth: GroundTruths, average_numbers: int | None, thresholds: np.ndarray
 ) -> RecallCurve:
-    """:func:`average_recall` of what is indexed already, in the official order of operations."""
+    """:func:`average_recall` of indexed detections, in the official order of operations."""
     if average_numbers is not None and average_numbers < 1:
         raise InputError(
             "average_numbers",
@@ -112,20 +121,20 @@ def recall_curve(
 
 
 def _first_ranks(proposals: IndexedDetections, truth: GroundTruths, thresholds: np.ndarray) -> np.ndarray:
-    """Rank within its video of the best-scored proposal that finds each ground truth.
+    """Rank, within its video, of the best-scored proposal that finds each ground truth.
 
     Returns:
-        ``(T, N)`` int64, 0 for the best of the video; the number of all proposals where none does.
+        ``(T, N)`` int64, 0 for the best proposal of the video, the number of all proposals for a missed ground truth.
     """
     order = np.lexsort((-proposals.scores, proposals.video_index))  # (K,) stable
     video = proposals.video_index[order]
     ranks = np.arange(len(video)) - np.searchsorted(video, video)  # (K,)
     ranked = GroupedSegments(proposals.grouped.segments[order], video)  # any label may match
-    truths = GroupedSegments(truth.segments_seconds, truth.video_index)
+    truths = truth.by_video
     pairs = candidate_pairs(ranked, truths, float(thresholds.min()))
     first = np.full((len(thresholds), len(truth)), len(video))  # (T, N)
     for row, threshold in zip(first, thresholds, strict=True):
-        # The official NaN (here: infinite) tIoU of two segments without length compares as a miss in recall.
+        # In recall the official tIoU of two segments of length 0, NaN there and infinite here, counts as a miss.
         hit = (pairs.tiou >= threshold) & np.isfinite(pairs.tiou)
         np.minimum.at(row, pairs.ground_truth[hit], ranks[pairs.detection[hit]])
     return first

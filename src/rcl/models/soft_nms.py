@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rcl.data.overlap import tiou
+
 SoftNMSMethod = Literal["linear", "gaussian", "hard"]
 
 _BLOCK = 64  # segments of a label that start one after the other, whose highest score and whose reach are kept
@@ -66,7 +68,7 @@ class _Blocks(NamedTuple):
     """Segments of L labels in N blocks of S that start one after the other, so that few blocks overlap a segment.
 
     Args:
-        places: start, end, length and the tIoU up to which an overlap is free, ``(4, N, S)``.
+        places: start, end and the tIoU up to which an overlap is free, ``(3, N, S)``.
         left: ``(N, S)`` scores of what is not selected yet.
         positions: ``(N, S)`` in the input.
         label: ``(N,)``, ascending.
@@ -88,10 +90,9 @@ def _blocks(segments: np.ndarray, scores: np.ndarray, labels: np.ndarray, free: 
     start = number.cumsum() - number
     slot = np.arange(len(order)) + (start * _BLOCK - (sizes.cumsum() - sizes))[group]  # (K,)
     shape = int(number.sum()), _BLOCK
-    places = np.empty((4, *shape), dtype=segments.dtype)
-    places[:] = np.array([np.inf, -np.inf, 0, 0])[:, None, None]
-    given = segments[:, 0], segments[:, 1], segments[:, 1] - segments[:, 0], free
-    places.reshape(4, -1)[:, slot] = np.stack(given)[:, order]
+    places = np.empty((3, *shape), dtype=segments.dtype)
+    places[:] = np.array([np.inf, -np.inf, 0])[:, None, None]
+    places.reshape(3, -1)[:, slot] = np.stack((*segments.T, free))[:, order]
     left, positions = np.full(shape, -np.inf, dtype=scores.dtype), np.full(shape, -1)
     left.reshape(-1)[slot], positions.reshape(-1)[slot] = scores[order], order
     return _Blocks(places, left, positions, np.arange(len(number)).repeat(number), start)
@@ -116,19 +117,17 @@ def _select(
         block, column = _first_of_each(blocks, peak, best, active)  # (A,), for as many labels
         positions = np.concatenate((positions, blocks.positions[block, column]))
         lowered = np.concatenate((lowered, left[block, column]))
-        selected = np.full((4, len(best), 1), np.nan, dtype=places.dtype)  # what overlaps nothing, for the others
+        selected = np.full((3, len(best), 1), np.nan, dtype=places.dtype)  # what overlaps nothing, for the others
         selected[:, label[block], 0] = places[:, block, column]
         left[block, column] = -np.inf
         start, end = selected[:2, label, 0]  # (N,)
         near = (first < end) & (last > start)  # (N,)
         near[block] = True
         part = slice(None) if near.all() else near  # without a copy
-        starts, ends, lengths = places[:3, part]  # (n, S)
-        start, end, length, free = selected[:, label[part]]  # (n, 1)
-        common = np.maximum(np.minimum(ends, end) - np.maximum(starts, start), 0)
-        overlap = common / np.maximum(lengths + length - common, np.finfo(places.dtype).tiny)  # tIoU
+        chosen = selected[:, label[part]]  # (3, n, 1)
+        overlap = tiou(np.moveaxis(places[:2, part], 0, -1), np.moveaxis(chosen[:2], 0, -1))  # (n, S)
         scores = left[part]
-        factor = np.where(overlap > free, decay(overlap), 1).astype(left.dtype, copy=False)
+        factor = np.where(overlap > chosen[2], decay(overlap), 1).astype(left.dtype, copy=False)
         np.multiply(scores, factor, out=scores, where=scores > min_score)  # 0 · −∞ is not a number
         left[part], peak[part] = scores, np.fmax.reduce(scores, axis=1)
     return positions, lowered

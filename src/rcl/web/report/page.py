@@ -17,7 +17,8 @@ from rcl.data.segments import Timeline
 from rcl.detector.encoded_video import EncodedVideo
 from rcl.detector.localizer import Localizer
 from rcl.evaluation.characteristics import BucketScheme, Fields
-from rcl.system.errors import InputError, counted, listed
+from rcl.evaluation.ground_truths import check_comparable
+from rcl.system.errors import InputError, counted
 from rcl.system.paths import PathLike, is_remote
 from rcl.system.text_files import write_text
 from rcl.web.report.charts import error_charts, summary_charts
@@ -160,21 +161,5 @@ def link_to(file: Path | None, output: Path) -> str | None:
 def _check(detections: Detections, annotations: Annotations | None) -> None:
     if not detections.videos and annotations is None:
         raise InputError("detections", expected="detections of a video", found="none", fix="detect in some first")
-    if annotations is None or not len(detections):
-        return
-    videos = {detections.videos[index] for index in np.unique(detections.video_index)}
-    if not videos & set(annotations.videos):
-        raise InputError(
-            annotations.source,
-            expected=f"ground truth of the videos of the detections ({listed([repr(v) for v in sorted(videos)], 3)})",
-            found=f"that of others ({listed([repr(v) for v in annotations.videos], 3)})",
-            fix="give the annotations of these videos, or choose another subset",
-        )
-    labels = {detections.labels[index] for index in np.unique(detections.label_index)}
-    if labels != {""} and not labels & set(annotations.labels) and annotations.labels:
-        raise InputError(
-            annotations.source,
-            expected=f"the labels of the detections ({listed(sorted(labels))})",
-            found=listed(annotations.labels),
-            fix="give the annotations of these labels",
-        )
+    if annotations is not None and len(detections):
+        check_comparable(detections, annotations)

@@ -1,4 +1,4 @@
-/* The page before a video is opened: its theme, charts that are drawn when they come into view, the table of classes. */
+/* The summary of the page: its theme, the charts, which are drawn when they come into view, and the table of classes. */
 
 import {byId} from "./dom.js";
 import {index} from "./page_state.js";
@@ -6,8 +6,8 @@ import {index} from "./page_state.js";
 // -- theme -------------------------------------------------------------------------------------------------------
 
 const stored = {
-  get: () => { try { return localStorage.getItem("rcl-theme"); } catch { return null; } }, // files may have no storage
-  set: (value) => { try { localStorage.setItem("rcl-theme", value); } catch { /* it holds until the page is left */ } },
+  get: () => { try { return localStorage.getItem("rcl-theme"); } catch { return null; } }, // a page from the disk may have no storage
+  set: (value) => { try { localStorage.setItem("rcl-theme", value); } catch { /* then the choice is not kept */ } },
 };
 const isDark = () => (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
 if (stored.get()) document.documentElement.dataset.theme = stored.get();
@@ -26,8 +26,8 @@ function themeChanged() {
 
 // -- charts ------------------------------------------------------------------------------------------------------
 
-/** The program of the charts stands in the page as text; it is run when the first chart is in sight. */
-export function plotly() {
+/** Plotly, which is in the page as text and runs when the first chart comes into view, so that the page opens fast. */
+function plotly() {
   if (!window.Plotly) {
     const script = document.createElement("script");
     script.textContent = byId("plotly").textContent;
@@ -64,7 +64,7 @@ const inView = new IntersectionObserver((entries) => {
   for (const entry of entries) {
     if (!entry.isIntersecting) continue;
     inView.unobserve(entry.target);
-    // After the page itself: the first chart takes a moment.
+    // Let the page appear first: the first chart takes a moment.
     setTimeout(() => drawChart(entry.target), 30);
   }
 });
