@@ -40,11 +40,12 @@ def tiou(a: Tensor, b: Tensor) -> Tensor:
         b: ``(..., N, 2)``, in the unit of ``a``.
 
     Returns:
-        ``(..., K, N)`` in [0, 1]; two segments without length have 0.
+        ``(..., K, N)`` in [0, 1]; two segments without length (or with a subnormal one) have 0.
     """
     common = intersection(a, b)  # (..., K, N)
     union = length(a)[..., :, None] + length(b)[..., None, :] - common  # (..., K, N)
-    return torch.where(union > 0, common / union.clamp(min=torch.finfo(common.dtype).tiny), 0.0)
+    tiny = torch.finfo(common.dtype).tiny
+    return torch.where(union >= tiny, common / union.clamp(min=tiny), 0.0)
 
 
 def tiou_pairs(a: Tensor, b: Tensor) -> Tensor:
@@ -60,10 +61,11 @@ def coverage(a: Tensor, b: Tensor) -> Tensor:
         b: ``(..., N, 2)``, in the unit of ``a``.
 
     Returns:
-        ``(..., K, N)`` in [0, 1]; a segment without length has 0.
+        ``(..., K, N)`` in [0, 1]; a segment without length (or with a subnormal one) has 0.
     """
     own = length(a)[..., :, None]  # (..., K, 1)
-    return torch.where(own > 0, intersection(a, b) / own.clamp(min=torch.finfo(a.dtype).tiny), 0.0)
+    tiny = torch.finfo(a.dtype).tiny
+    return torch.where(own >= tiny, intersection(a, b) / own.clamp(min=tiny), 0.0)
 
 
 def clip(segments: Tensor, end: Tensor | float, *, minimum_length: float = 0.0) -> Tensor:
