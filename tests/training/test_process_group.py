@@ -22,7 +22,7 @@ from rcl.detector.load_config import parse_config
 from rcl.system.distributed import gathered, over_processes, processes
 from rcl.training.module import in_turn
 from rcl.training.run import train
-from together import Steps, free_port, steps_of, train_together
+from together import Steps, first_steps_of, free_port, steps_of, train_together
 
 STEADY = {"dropout": 0.0, "jitter": 0.0}  # what each process would draw by itself
 KINDS: dict[str, dict[str, Any]] = {
@@ -69,11 +69,22 @@ def run_alone(job: dict[str, Any]) -> None:
 
 
 STILL = {"learning_rate": 1e-30, "epochs": 1, "validate_every": 1}  # leaves the weights as they are
+SLOW = {"learning_rate": 1e-5}  # moves them without magnifying rounding
 
 
 def test_two_processes_with_half_the_batch_each_train_as_one(uneven: Path, tmp_path: Path) -> None:
+    """What docs/design.md promises: gradients, losses and averages, and not the weights that 20 steps of rounding give.
+
+    Sums over two processes round otherwise than sums in one. Where a rounded value crosses a kink of the network or of
+    the losses, later steps magnify the difference by orders of magnitude, on one processor and not on another.
+    """
     single = single_validation(uneven, tmp_path)
-    kinds = {**KINDS, "still": {"model": STEADY, "training": STILL}, "single": {"model": STEADY, "training": STILL}}
+    kinds = {
+        **KINDS,
+        "slow": {"model": {**STEADY, "steps": 1}, "training": SLOW},
+        "still": {"model": STEADY, "training": STILL},
+        "single": {"model": STEADY, "training": STILL},
+    }
 
     def jobs(devices: int) -> list[dict[str, Any]]:
         return [
@@ -86,6 +97,7 @@ def test_two_processes_with_half_the_batch_each_train_as_one(uneven: Path, tmp_p
     train_together(jobs(2), tmp_path, replicas=2)
     for name in KINDS:
         check_equal(tmp_path / f"{name}-1", tmp_path / f"{name}-2")
+    check_averages(tmp_path / "slow-1", tmp_path / "slow-2")
     for name in ("still", "single"):  # with the very same weights, what two find is evaluated as what one finds
         alone, *both = steps_of(tmp_path / f"{name}-1", 1) + steps_of(tmp_path / f"{name}-2", 2)
         assert alone["validation_mAP"] > 0
@@ -113,13 +125,41 @@ def check_equal(one: Path, two: Path) -> None:
     assert len(losses) == 20
     np.testing.assert_allclose(losses, whole["losses"], rtol=0, atol=1e-4)
     assert not np.allclose(shares[0]["losses"], shares[1]["losses"], rtol=1e-2)
-    weights = [weights_of(folder) for folder in (one, two)]
-    for name, weight in weights[0].items():
-        assert (weights[1][name] - weight).norm() <= 1e-3 * weight.norm().clamp(min=1e-3), name
+    check_gradients(one, two)
     for alone, together in zip(rows_of(one), rows_of(two), strict=True):
         assert together.keys() == alone.keys()
-        assert together == pytest.approx(alone, abs=1e-3)
+        for name in ("epoch", "step", "learning_rate"):
+            assert together[name] == alone[name]
+        for name in (name for name in alone if name.startswith("loss")):
+            assert together[name] == pytest.approx(alone[name], abs=1e-4), name
     assert shares[0]["validation_mAP"] == shares[1]["validation_mAP"]
+
+
+def check_gradients(one: Path, two: Path) -> None:
+    """Gradients of the first two steps (refinement starts to learn in the second), from the same initial weights."""
+    start, whole = first_steps_of(one, 0)
+    for rank in range(2):
+        own_start, own = first_steps_of(two, rank)
+        assert all(torch.equal(own_start[name], weight) for name, weight in start.items())
+        for expected, found in zip(whole, own, strict=True):
+            assert found.keys() == expected.keys()
+            for name in expected:
+                assert relative_error({name: found[name]}, {name: expected[name]}) <= 1e-4, name
+            assert relative_error(found, expected) <= 1e-5
+
+
+def check_averages(one: Path, two: Path) -> None:
+    """The averaged weights have moved the same way from the same start, to 1e-2 of the distance."""
+    start, _ = first_steps_of(one, 0)
+    moved = [{name: weights_of(folder)[name] - weight for name, weight in start.items()} for folder in (one, two)]
+    assert relative_error(moved[1], moved[0]) <= 1e-2
+
+
+def relative_error(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> float:
+    """Norm of the difference over the norm of what is expected, over all tensors together."""
+    difference = torch.cat([(found[name] - value).flatten() for name, value in expected.items()])
+    size = torch.cat([value.flatten() for value in expected.values()]).norm()
+    return float(difference.norm() / size.clamp(min=1e-6))  # a layer may have no gradient yet
 
 
 @pytest.mark.parametrize(("videos", "replicas"), [(5, 2), (4, 2), (7, 3), (2, 3), (3, 1)])
