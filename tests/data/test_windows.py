@@ -111,7 +111,7 @@ def test_many_sequences_are_looked_at_as_one_by_one(sequences: list, share: floa
     ]  # of every sequence (W, N)
     number = torch.arange(len(segments)).repeat_interleave(torch.tensor([len(part) for part in segments]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rcl.data.windows._INSTANCES", at_a_time)
+        patch.setattr("rcl.data.windows.INSTANCES_AT_A_TIME", at_a_time)
         holds, held = windows_with_instances(torch.cat(segments), number, starts, 16, minimum_share=share)
     assert holds.tolist() == torch.cat([part.any(dim=1) for part in members]).tolist()
     assert held.tolist() == torch.cat([part.any(dim=0) for part in members]).tolist()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rcl.data.segments import coverage, length
 
-_INSTANCES = 512  # whose windows are looked at at a time: a long sequence has thousands
+INSTANCES_AT_A_TIME = 512  # whose windows are looked at at a time: a long sequence has thousands
 
 
 def window_starts(snippets: int, window: int, stride: int | None = None) -> Tensor:
@@ -103,7 +103,7 @@ def windows_with_instances(
     offsets, all_starts = counts.cumsum(0) - counts, torch.cat(list(starts))
     windows = torch.stack((all_starts, all_starts + window), dim=-1).to(segments)  # (W, 2)
     holds, held = (torch.zeros(count, dtype=torch.bool) for count in (len(windows), len(segments)))
-    for chunk in torch.arange(len(segments)).split(_INSTANCES):
+    for chunk in torch.arange(len(segments)).split(INSTANCES_AT_A_TIME):
         own = counts[sequence[chunk]]  # windows of its sequence
         instance = chunk.repeat_interleave(own)  # (pairs,)
         within = torch.arange(len(instance)) - (own.cumsum(0) - own).repeat_interleave(own)

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from rcl.models.encoding import Encoding
 
-_QUERIES = 1024  # snippets whose distances to all others are in memory at a time
+QUERIES_AT_A_TIME = 1024  # snippets whose distances to all others are in memory at a time
 
 
 class Graph(NamedTuple):
@@ -42,7 +42,7 @@ def nearest(features: Tensor, mask: Tensor, count: int) -> Graph:
         penalty = torch.where(mask, nodes.square().sum(dim=1), math.inf)[:, None]  # (B, 1, T)
         found = [
             (2 * queries.mT @ nodes - penalty).topk(min(count, features.shape[2]), dim=-1)
-            for queries in nodes.split(_QUERIES, dim=2)
+            for queries in nodes.split(QUERIES_AT_A_TIME, dim=2)
         ]
         closeness, index = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))  # (B, T, k)
         exists = closeness > -math.inf
