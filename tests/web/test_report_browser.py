@@ -55,7 +55,7 @@ def opened(browser, report):
         options = {"viewport": {"width": 1300, "height": 900}, **options}
         contexts.append(browser.new_context(offline=True, **options))
         page = contexts[-1].new_page()
-        page.set_default_timeout(8000)
+        page.set_default_timeout(60_000)
         page.on(
             "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
         )
