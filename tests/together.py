@@ -20,6 +20,7 @@ from torch import Tensor
 
 from rcl.detector.load_config import parse_config
 from rcl.training.run import train
+from waiting import PATIENCE_SECONDS
 
 
 class Steps(Callback):
@@ -71,7 +72,7 @@ def train_together(jobs: list[dict[str, Any]], folder: Path, *, replicas: int) -
         )
         for rank in range(replicas)
     ]
-    notes = [process.communicate(timeout=200)[1] for process in processes]
+    notes = [process.communicate(timeout=PATIENCE_SECONDS)[1] for process in processes]
     assert [process.returncode for process in processes] == [0] * replicas, notes
 
 

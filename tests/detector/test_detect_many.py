@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from rcl.detector.inputs import Job, jobs_of
 from rcl.detector.localizer import Localizer
 from typed import Rcl
 from untrained import save_untrained
+from waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -157,11 +157,7 @@ def test_a_run_that_is_killed_is_gone_on_with(checkpoint: Path, pack: Path, whol
     stop = "import os, signal, rcl.cli, rcl.detector.detect_many as d; keep = d.Unfinished.keep; "
     stop += "d.Unfinished.keep = lambda *a: (keep(*a), os.kill(os.getpid(), signal.SIGSTOP)); rcl.cli.main()"
     first = subprocess.Popen([sys.executable, "-c", stop, *command[3:]], env=environment)
-    deadline = time.monotonic() + 60
-    while not (parts.exists() and any(part.suffix == ".json" for part in parts.iterdir())):
-        assert first.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: parts.exists() and any(part.suffix == ".json" for part in parts.iterdir()), first)
     first.send_signal(signal.SIGKILL)
     first.wait()
     assert not output.exists()
