@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-import torch
 
 from places import ROOT
 from rcl.data.formats.results import load_detections
@@ -27,6 +26,7 @@ from rcl.video.extraction import choose_extraction
 from rcl.video.finding import find_videos
 from rcl.video.packs import Outcome, PackWriter
 from rendered import render
+from threads import threads_of_torch
 from typed import Rcl
 from untrained import save_untrained
 from waiting import PATIENCE_SECONDS, wait_until
@@ -73,10 +73,9 @@ def features(pack: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def expected(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What this process makes of the videos, with one thread, as workers have: sums of several round otherwise."""
-    pack, threads = tmp_path_factory.mktemp("expected"), torch.get_num_threads()
-    torch.set_num_threads(1)
-    list(extract_many(writer(pack), find_videos([videos])[0]))
-    torch.set_num_threads(threads)
+    pack = tmp_path_factory.mktemp("expected")
+    with threads_of_torch(1):
+        list(extract_many(writer(pack), find_videos([videos])[0]))
     return features(pack)
 
 
