@@ -6,10 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from made_pack import make_pack
 from rcl.cli import main
 from typed import Rcl, Result
+
+# The speed of an example says nothing on a busy machine. A test may still set limits of its own.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

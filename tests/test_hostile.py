@@ -24,6 +24,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import memory
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.detections import Detections
 from rcl.data.feature_store import FeatureStore
@@ -56,14 +57,19 @@ few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthChec
 
 def refusal(act: Callable[[], object]) -> str:
     """The sentence with which something is refused, without much memory having been taken for it."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(InputError) as caught:
+    with memory.at_most(300_000), pytest.raises(InputError) as caught:
         act()
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # KB
     message = str(caught.value)
     assert "\n" not in message
     assert len(message) < 2000
     return message
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak is that of the process's life")
+def test_the_bound_on_memory_holds_after_a_large_test() -> None:
+    np.ones(10**8)  # 800 MB, freed at once
+    with pytest.raises(AssertionError), memory.at_most(300_000):
+        np.ones(5 * 10**7)
 
 
 def done_or_refused(act: Callable[[], object]) -> None:

@@ -1,4 +1,4 @@
-"""Imports point one way, from floor to floor (docs/design.md). Imports inside functions count too."""
+"""Imports point one way, from floor to floor (docs/design.md), also those inside functions; files are short."""
 
 import ast
 from graphlib import CycleError, TopologicalSorter
@@ -107,3 +107,42 @@ def test_no_circle_between_files():
 )
 def test_the_check_itself(module, source, found):
     assert len(violations(set(imports(source, module)), module)) == found
+
+
+# -- sizes -------------------------------------------------------------------------------------------------------
+
+LONGEST_FILE, LONGEST_FUNCTION, MOST_ENTRIES = 300, 40, 10  # lines, lines without the docstring, files and folders
+SCRIPTS = [path for path in sorted(PACKAGE.rglob("*.js")) if not path.name.endswith(".min.js")]
+
+
+def lengths_of_functions(source):
+    """Every function with its first line and its number of lines, without decorators and docstring."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0]
+            documented = ast.get_docstring(node) is not None
+            docstring = first.end_lineno - first.lineno + 1 if documented else 0
+            yield node.name, node.lineno, node.end_lineno - node.lineno + 1 - docstring
+
+
+def test_the_root_has_few_entries():
+    entries = sorted(path.name for path in PACKAGE.iterdir() if path.name != "__pycache__")
+    assert len(entries) <= MOST_ENTRIES, entries
+
+
+@pytest.mark.parametrize("path", [*MODULES.values(), *SCRIPTS], ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_file_is_long(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_function_is_long(module):
+    functions = lengths_of_functions(MODULES[module].read_text(encoding="utf-8"))
+    assert [each for each in functions if each[2] > LONGEST_FUNCTION] == []
+
+
+def test_a_docstring_does_not_count():
+    assert [*lengths_of_functions('@cache\ndef f():\n    """One.\n\n    Two.\n    """\n    return 1\n')] == [
+        ("f", 2, 2)
+    ]
+    assert [*lengths_of_functions("class A:\n    def f():\n        return 1\n")] == [("f", 2, 2)]

@@ -3,12 +3,12 @@
 from collections import Counter
 from itertools import combinations
 
+import lightning
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lightning.fabric.utilities.data import _set_sampler_epoch
 from torch.utils.data import DataLoader
 
 from rcl.data.annotations import Annotations, VideoAnnotation
@@ -123,9 +123,18 @@ def test_every_epoch_has_an_order_of_its_own():
 
 
 def test_lightning_finds_the_sampler_to_say_which_epoch_it_is():
-    sampler = EpochBatches([3, 4, 5], 2, seed=0)
-    _set_sampler_epoch(DataLoader([0], batch_sampler=sampler), 5)
-    assert sampler.epoch == 5
+    class Idle(lightning.LightningModule):
+        def training_step(self, batch, batch_idx):
+            drawn.append((self.current_epoch, batch // len(sampler.lengths)))
+
+        def configure_optimizers(self):
+            return None
+
+    drawn, sampler = [], EpochBatches([3, 4, 5], 3, seed=0)
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
+    trainer = lightning.Trainer(max_epochs=3, enable_checkpointing=False, **quiet)
+    trainer.fit(Idle(), DataLoader(range(9), batch_sampler=sampler))
+    assert [(epoch, set(own.tolist())) for epoch, own in drawn] == [(0, {0}), (1, {1}), (2, {2})]
 
 
 def test_neighbouring_draws_are_independent():

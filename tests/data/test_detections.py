@@ -280,8 +280,10 @@ def test_large_results_load_quickly(tmp_path: Path) -> None:
     text = ", ".join(f'"v{i}": [{", ".join([row] * 100)}]' for i in range(1000))
     (tmp_path / "large.json").write_text(f'{{"results": {{{text}}}}}')
     began = time.process_time()
+    json.loads((tmp_path / "large.json").read_text())
+    parsed = time.process_time()
     assert len(load_detections(tmp_path / "large.json")) == 100_000
-    assert time.process_time() - began < 2  # 500,000 in a few seconds
+    assert time.process_time() - parsed < 5 * (parsed - began)  # parsing is most of it
 
 
 # -- defects -----------------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from rcl.detector.localizer import Localizer
 from rcl.detector.partial_results import PartialResults
 from typed import Rcl
 from untrained import save_untrained
+from waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -158,11 +158,7 @@ def test_a_killed_run_is_continued(checkpoint: Path, pack: Path, whole: Detectio
     stop = "import os, signal, rcl.cli, rcl.detector.partial_results as p; keep = p.PartialResults.keep; "
     stop += "p.PartialResults.keep = lambda *a: (keep(*a), os.kill(os.getpid(), signal.SIGSTOP)); rcl.cli.main()"
     first = subprocess.Popen([sys.executable, "-c", stop, *command[3:]], env=environment)
-    deadline = time.monotonic() + 60
-    while not (parts.exists() and any(part.suffix == ".json" for part in parts.iterdir())):
-        assert first.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: parts.exists() and any(part.suffix == ".json" for part in parts.iterdir()), first)
     first.send_signal(signal.SIGKILL)
     first.wait()
     assert not output.exists()

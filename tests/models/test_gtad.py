@@ -219,7 +219,7 @@ def test_neighbours_found_block_by_block_are_the_same(monkeypatch: pytest.Monkey
     torch.manual_seed(0)
     features, mask = torch.randn(2, 5, 40), torch.arange(40) < torch.tensor([[40], [23]])
     whole = nearest(features, mask, 3)
-    monkeypatch.setattr(gtad, "_QUERIES", 7)
+    monkeypatch.setattr(gtad, "QUERIES_AT_A_TIME", 7)
     for part, expected in zip(nearest(features, mask, 3), whole, strict=True):
         assert torch.equal(part, expected)
 

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,8 @@ from rcl.detector.load_config import parse_config
 from rcl.system.distributed import gathered, over_processes, processes
 from rcl.training.module import in_turn
 from rcl.training.run import train
-from together import Steps, free_port, steps_of, train_together
+from together import Steps, first_steps_of, free_port, steps_of, train_together
+from waiting import PATIENCE_SECONDS, wait_until
 
 STEADY = {"dropout": 0.0, "jitter": 0.0}  # what each process would draw by itself
 SMALL_HEAD = {**HEAD, **STEADY}
@@ -44,6 +44,7 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 LOST = "rcl: a process of the training has ended"
 EPOCHS = 16
+ENDS_WITHIN_SECONDS = 60  # seconds on an idle machine; gloo alone would wait for half an hour
 RESUME = "the same command with --resume goes on from the last epoch.\n"
 
 
@@ -76,12 +77,19 @@ def run_alone(job: dict[str, Any]) -> None:
 
 
 STILL = {"learning_rate": 1e-30, "epochs": 1, "validate_every": 1}  # leaves the weights as they are
+SLOW = {"learning_rate": 1e-5}  # moves them without magnifying rounding
 
 
 def test_two_processes_with_half_the_batch_each_train_as_one(uneven: Path, tmp_path: Path) -> None:
+    """What docs/design.md promises: gradients, losses and averages, and not the weights that 20 steps of rounding give.
+
+    Sums over two processes round otherwise than sums in one. Where a rounded value crosses a kink of the network or of
+    the losses, later steps magnify the difference by orders of magnitude, on one processor and not on another.
+    """
     single = single_validation(uneven, tmp_path)
     kinds = {
         **KINDS,
+        "slow": {"model": {"head": {**SMALL_HEAD, "steps": 1}}, "training": SLOW},
         "still": {"model": {"head": SMALL_HEAD}, "training": STILL},
         "single": {"model": {"head": SMALL_HEAD}, "training": STILL},
     }
@@ -97,6 +105,7 @@ def test_two_processes_with_half_the_batch_each_train_as_one(uneven: Path, tmp_p
     train_together(jobs(2), tmp_path, replicas=2)
     for name in KINDS:
         check_equal(tmp_path / f"{name}-1", tmp_path / f"{name}-2")
+    check_averages(tmp_path / "slow-1", tmp_path / "slow-2")
     for name in ("still", "single"):  # with the very same weights, what two find is evaluated as what one finds
         alone, *both = steps_of(tmp_path / f"{name}-1", 1) + steps_of(tmp_path / f"{name}-2", 2)
         assert alone["validation_mAP"] > 0
@@ -124,13 +133,41 @@ def check_equal(one: Path, two: Path) -> None:
     assert len(losses) == 20
     np.testing.assert_allclose(losses, whole["losses"], rtol=0, atol=1e-4)
     assert not np.allclose(shares[0]["losses"], shares[1]["losses"], rtol=1e-2)
-    weights = [weights_of(folder) for folder in (one, two)]
-    for name, weight in weights[0].items():
-        assert (weights[1][name] - weight).norm() <= 1e-3 * weight.norm().clamp(min=1e-3), name
+    check_gradients(one, two)
     for alone, together in zip(rows_of(one), rows_of(two), strict=True):
         assert together.keys() == alone.keys()
-        assert together == pytest.approx(alone, abs=1e-3)
+        for name in ("epoch", "step", "learning_rate"):
+            assert together[name] == alone[name]
+        for name in (name for name in alone if name.startswith("loss")):
+            assert together[name] == pytest.approx(alone[name], abs=1e-4), name
     assert shares[0]["validation_mAP"] == shares[1]["validation_mAP"]
+
+
+def check_gradients(one: Path, two: Path) -> None:
+    """Gradients of the first two steps (refinement starts to learn in the second), from the same initial weights."""
+    start, whole = first_steps_of(one, 0)
+    for rank in range(2):
+        own_start, own = first_steps_of(two, rank)
+        assert all(torch.equal(own_start[name], weight) for name, weight in start.items())
+        for expected, found in zip(whole, own, strict=True):
+            assert found.keys() == expected.keys()
+            for name in expected:
+                assert relative_error({name: found[name]}, {name: expected[name]}) <= 1e-4, name
+            assert relative_error(found, expected) <= 1e-5
+
+
+def check_averages(one: Path, two: Path) -> None:
+    """The averaged weights have moved the same way from the same start, to 1e-2 of the distance."""
+    start, _ = first_steps_of(one, 0)
+    moved = [{name: weights_of(folder)[name] - weight for name, weight in start.items()} for folder in (one, two)]
+    assert relative_error(moved[1], moved[0]) <= 1e-2
+
+
+def relative_error(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> float:
+    """Norm of the difference over the norm of what is expected, over all tensors together."""
+    difference = torch.cat([(found[name] - value).flatten() for name, value in expected.items()])
+    size = torch.cat([value.flatten() for value in expected.values()]).norm()
+    return float(difference.norm() / size.clamp(min=1e-6))  # a layer may have no gradient yet
 
 
 @pytest.mark.parametrize(("videos", "replicas"), [(5, 2), (4, 2), (7, 3), (2, 3), (3, 1)])
@@ -166,7 +203,7 @@ def start(arguments: list[str], **environment: str) -> subprocess.Popen:
 
 def run(arguments: list[str], **environment: str) -> tuple[int, str, str]:
     process = start(arguments, **environment)
-    output, notes = process.communicate(timeout=120)
+    output, notes = process.communicate(timeout=PATIENCE_SECONDS)
     return process.returncode, output, notes
 
 
@@ -177,12 +214,6 @@ def children(pid: int) -> list[int]:
 def is_alive(pid: int) -> bool:
     status = Path(f"/proc/{pid}/status")
     return status.exists() and "State:\tZ" not in status.read_text()  # nobody may have collected it yet
-
-
-def wait_for(path: Path, process: subprocess.Popen) -> None:
-    while not path.exists():
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.02)
 
 
 linux = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for processes in /proc")
@@ -212,21 +243,16 @@ def test_a_killed_process_ends_the_job_and_resume_goes_on_as_if_nothing_had_been
     for victim in ("child", "first"):
         process = start(parts)
         before = len(rows_of(tmp_path / "parts")) if victim == "first" else 0
-        wait_for(tmp_path / "parts" / "metrics.csv", process)
-        while len(rows_of(tmp_path / "parts")) <= before + 1:
-            assert process.poll() is None, process.communicate()[1]
-            time.sleep(0.02)
+        wait_until((tmp_path / "parts" / "metrics.csv").exists, process)
+        wait_until(lambda before=before: len(rows_of(tmp_path / "parts")) > before + 1, process)
         (child,) = children(process.pid)
         os.kill(child if victim == "child" else process.pid, signal.SIGKILL)
-        began = time.monotonic()
-        _, notes = process.communicate(timeout=60)  # until both have closed their streams
-        assert time.monotonic() - began < 20
+        _, notes = process.communicate(timeout=ENDS_WITHIN_SECONDS)  # until both have closed their streams
         assert process.returncode == (1 if victim == "child" else -signal.SIGKILL)
         assert notes.startswith(LOST)
         assert notes.endswith(RESUME)
         assert notes.count("\n") == 1
-        while is_alive(child):
-            assert time.monotonic() - began < 20
+        wait_until(lambda child=child: not is_alive(child))
         assert len(rows_of(tmp_path / "parts")) < EPOCHS
     assert run(parts)[0] == 0
     assert same(whole, tmp_path / "parts")
@@ -272,7 +298,7 @@ def test_two_nodes_train_together_and_end_together(pack: Path, whole: Path, tmp_
     world = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     nodes = command(tmp_path, pack, "two", "--devices", "1", "--nodes", "2")
     started = [start(nodes, **world, NODE_RANK=str(rank)) for rank in range(2)]
-    outputs = [process.communicate(timeout=120) for process in started]
+    outputs = [process.communicate(timeout=PATIENCE_SECONDS) for process in started]
     assert [process.returncode for process in started] == [0, 0], outputs
     assert [len(output) > 0 for output, _ in outputs] == [True, False]  # the first has the word
     assert same(whole, tmp_path / "two")
@@ -280,9 +306,9 @@ def test_two_nodes_train_together_and_end_together(pack: Path, whole: Path, tmp_
     world["MASTER_PORT"] = str(free_port())
     nodes = command(tmp_path, pack, "three", "--devices", "1", "--nodes", "2", epochs=1000)
     started = [start(nodes, **world, NODE_RANK=str(rank)) for rank in range(2)]
-    wait_for(tmp_path / "three" / "last.ckpt", started[0])
+    wait_until((tmp_path / "three" / "last.ckpt").exists, started[0])
     started[1].kill()
-    _, notes = started[0].communicate(timeout=60)
+    _, notes = started[0].communicate(timeout=ENDS_WITHIN_SECONDS)
     started[1].communicate()
     assert started[0].returncode == 1
     assert notes.startswith(LOST)

@@ -31,6 +31,7 @@ from rcl.evaluation.metrics import evaluate
 from rcl.system.errors import InputError
 from rcl.training.callbacks import averaging_decay
 from rcl.training.run import train
+from waiting import PATIENCE_SECONDS, wait_until
 
 HEAD = {"channels": 32, "points": 8}
 SMALL: dict[str, Any] = {
@@ -116,9 +117,7 @@ def test_a_killed_process_leaves_a_run_that_resumes(pack: Path, tmp_path: Path) 
     command = [sys.executable, "-m", "rcl.cli", "train", str(tmp_path / "config.yaml")]
     command += ["training.epochs=40", "--output", str(tmp_path / "run"), "--resume"]
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "run" / "last.ckpt").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until((tmp_path / "run" / "last.ckpt").exists, process)
     time.sleep(0.5)  # somewhere in an epoch, or while a checkpoint is written
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -135,7 +134,11 @@ def test_two_processes_train_a_model_with_an_unused_layer(pack: Path, tmp_path: 
     command = [sys.executable, "-m", "rcl.cli", "train", str(tmp_path / "config.yaml"), "--devices", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [*command, "--output", str(tmp_path / "run")], env=environment, capture_output=True, text=True, timeout=200
+        [*command, "--output", str(tmp_path / "run")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert [row["epoch"] for row in rows_of(tmp_path / "run")] == [0, 1]
@@ -148,11 +151,9 @@ def test_an_interruption_says_how_to_continue(pack: Path, tmp_path: Path) -> Non
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     output = ["--output", str(tmp_path / "run")]
     process = subprocess.Popen([*command, *output], env=environment, stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "run" / "last.ckpt").exists():
-        assert process.poll() is None
-        time.sleep(0.05)
+    wait_until((tmp_path / "run" / "last.ckpt").exists, process)
     process.send_signal(signal.SIGINT)
-    _, notes = process.communicate(timeout=60)
+    _, notes = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130
     assert notes == "rcl: interrupted; add --resume to the same command to continue from the last epoch.\n"
 

@@ -71,7 +71,7 @@ def client(session: Session) -> TestClient:
 PROBE, BROKEN, SECOND = (f"/api/videos/{key_of(name)}" for name in ("probe", "broken", "second"))
 
 
-def wait(condition: Callable[[], Any], seconds: float = 20) -> Any:
+def wait(condition: Callable[[], Any], seconds: float = 120) -> Any:
     """The first true value of a condition."""
     end = time.monotonic() + seconds
     while not (value := condition()):

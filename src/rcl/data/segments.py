@@ -47,7 +47,7 @@ def tiou(a: Tensor, b: Tensor) -> Tensor:
         b: ``(..., N, 2)``, in the unit of ``a``.
 
     Returns:
-        ``(..., K, N)`` in [0, 1]; 0 for two segments of length 0.
+        ``(..., K, N)`` in [0, 1]; 0 for two segments without length, or with a subnormal one.
 
     >>> tiou(torch.tensor([[0.0, 4.0], [2.0, 6.0]]), torch.tensor([[2.0, 6.0]]))
     tensor([[0.3333],
@@ -55,7 +55,8 @@ def tiou(a: Tensor, b: Tensor) -> Tensor:
     """
     common = intersection(a, b)  # (..., K, N)
     union = length(a)[..., :, None] + length(b)[..., None, :] - common  # (..., K, N)
-    return torch.where(union > 0, common / union.clamp(min=torch.finfo(common.dtype).tiny), 0.0)
+    tiny = torch.finfo(common.dtype).tiny
+    return torch.where(union >= tiny, common / union.clamp(min=tiny), 0.0)
 
 
 def tiou_pairs(a: Tensor, b: Tensor) -> Tensor:
@@ -74,13 +75,14 @@ def coverage(a: Tensor, b: Tensor) -> Tensor:
         b: ``(..., N, 2)``, in the unit of ``a``.
 
     Returns:
-        ``(..., K, N)`` in [0, 1]; 0 for a segment of length 0.
+        ``(..., K, N)`` in [0, 1]; 0 for a segment without length, or with a subnormal one.
 
     >>> coverage(torch.tensor([[0.0, 4.0]]), torch.tensor([[3.0, 9.0], [0.0, 4.0]]))
     tensor([[0.2500, 1.0000]])
     """
     own = length(a)[..., :, None]  # (..., K, 1)
-    return torch.where(own > 0, intersection(a, b) / own.clamp(min=torch.finfo(a.dtype).tiny), 0.0)
+    tiny = torch.finfo(a.dtype).tiny
+    return torch.where(own >= tiny, intersection(a, b) / own.clamp(min=tiny), 0.0)
 
 
 def clip(segments: Tensor, end: Tensor | float, *, minimum_length: float = 0.0) -> Tensor:

@@ -15,7 +15,7 @@ from rcl.models.encoders import Encoder, check_groups
 from rcl.models.encoding import Encoding
 from rcl.models.graph_alignment import GraphAlignment
 
-_QUERIES = 1024  # snippets whose distances to all others are in memory at a time
+QUERIES_AT_A_TIME = 1024  # snippets whose distances to all others are in memory at a time
 
 
 class Graph(NamedTuple):
@@ -46,7 +46,7 @@ def nearest(features: Tensor, mask: Tensor, count: int) -> Graph:
         penalty = torch.where(mask, nodes.square().sum(dim=1), math.inf)[:, None]  # (B, 1, T)
         found = [
             (2 * queries.mT @ nodes - penalty).topk(min(count, features.shape[2]), dim=-1)
-            for queries in nodes.split(_QUERIES, dim=2)
+            for queries in nodes.split(QUERIES_AT_A_TIME, dim=2)
         ]
         closeness, index = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))  # (B, T, k)
         exists = closeness > -math.inf

@@ -14,7 +14,7 @@ from rcl.data.overlap import tiou
 
 SoftNMSMethod = Literal["linear", "gaussian", "hard"]
 
-_BLOCK = 64  # segments of a label that start one after the other, whose highest score and whose reach are kept
+BLOCK = 64  # segments of a label that start one after the other, whose highest score and whose reach are kept
 
 
 @torch.no_grad()
@@ -86,10 +86,10 @@ def _blocks(segments: np.ndarray, scores: np.ndarray, labels: np.ndarray, free: 
     """Blocks of ``segments (K, 2)``; the places that remain free in the last block of a label overlap nothing."""
     order = np.lexsort((segments[:, 0], labels))  # (K,)
     _, group, sizes = np.unique(labels[order], return_inverse=True, return_counts=True)
-    number = -(-sizes // _BLOCK)  # (L,), of blocks
+    number = -(-sizes // BLOCK)  # (L,), of blocks
     start = number.cumsum() - number
-    slot = np.arange(len(order)) + (start * _BLOCK - (sizes.cumsum() - sizes))[group]  # (K,)
-    shape = int(number.sum()), _BLOCK
+    slot = np.arange(len(order)) + (start * BLOCK - (sizes.cumsum() - sizes))[group]  # (K,)
+    shape = int(number.sum()), BLOCK
     places = np.empty((3, *shape), dtype=segments.dtype)
     places[:] = np.array([np.inf, -np.inf, 0])[:, None, None]
     places.reshape(3, -1)[:, slot] = np.stack((*segments.T, free))[:, order]

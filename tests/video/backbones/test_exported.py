@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from rcl.system.errors import InputError
 from rcl.video.backbones.exported import ONNXBackbone, TorchScriptBackbone
 
 onnx = pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
+onnxruntime = pytest.importorskip("onnxruntime")
 
 node, value, FLOAT = onnx.helper.make_node, onnx.helper.make_tensor_value_info, onnx.TensorProto.FLOAT
 
@@ -74,9 +75,17 @@ def test_onnx_outputs_of_more_axes_are_averaged(tmp_path: Path) -> None:
     assert torch.allclose(ONNXBackbone(path, mean=MEAN, std=STD)(frames), expected_of(frames), atol=1e-5)
 
 
-def test_onnx_threads_are_those_of_torch(tmp_path: Path) -> None:
+def test_onnx_threads_are_those_of_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_onnx(tmp_path / "x.onnx", ["B", 3, "L", "H", "W"])
-    assert ONNXBackbone(path)._session.get_session_options().intra_op_num_threads == torch.get_num_threads()
+    threads, session = [], onnxruntime.InferenceSession
+
+    def opened(path: Path, options: Any, **others: Any) -> Any:
+        threads.append(options.intra_op_num_threads)
+        return session(path, options, **others)
+
+    monkeypatch.setattr("onnxruntime.InferenceSession", opened)
+    ONNXBackbone(path)
+    assert threads == [torch.get_num_threads()]
 
 
 @pytest.mark.parametrize(
