@@ -1,9 +1,12 @@
-"""Write docs/api.md, the page of the public Python interface, from the docstrings of ``rcl.__all__``.
+"""Write the parts of the documents that come from the code.
 
-    python docs/make_api.py            # write the page
-    python docs/make_api.py --check    # exit with status 1 if the page is out of date
+    python docs/make_api.py            # write them
+    python docs/make_api.py --check    # exit with status 1 if one is out of date
 
-The source is parsed, not imported. Classes that public functions return are described after the public names.
+docs/api.md describes the public Python interface from the docstrings of ``rcl.__all__``. The source is parsed, not
+imported. Classes that public functions return are described after the public names.
+
+docs/extending.md shows the files that its comments ``<!-- code: PATH -->`` name.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from pathlib import Path
 import griffe
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "api.md"
+API, EXTENDING = ROOT / "docs" / "api.md", ROOT / "docs" / "extending.md"
 HEAD = """# Python interface
 
 <!-- Written by `python docs/make_api.py` from the docstrings; do not edit. -->
@@ -29,8 +32,8 @@ TITLES = {"parameters": "Arguments", "attributes": "Attributes", "returns": "Ret
 WIDTH = 100
 
 
-def page() -> str:
-    """The content of the page."""
+def api() -> str:
+    """The content of docs/api.md."""
     package = griffe.load("rcl", search_paths=[ROOT / "src"], docstring_parser="google")
     names = [str(name) for name in package.exports or [] if name in package.members]
     public = [package[name].final_target if package[name].is_alias else package[name] for name in names]
@@ -108,13 +111,25 @@ def _markdown(text: str) -> str:
     return "".join(blocks)
 
 
+def extending() -> str:
+    """The content of docs/extending.md, with the files that it shows."""
+
+    def with_code(block: re.Match[str]) -> str:
+        file = ROOT / block[2]
+        code = file.read_text(encoding="utf-8") if file.exists() else ""  # tests/test_documents.py names a missing file
+        return f"{block[1]}\n```python\n{code}```\n<!-- end -->"
+
+    pattern = r"(<!-- code: (\S+) -->)\n.*?<!-- end -->"
+    return re.sub(pattern, with_code, EXTENDING.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
 def main() -> None:
-    """Write the page, or check it."""
-    text = page()
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(text, encoding="utf-8")
-    elif PAGE.read_text(encoding="utf-8") != text:
-        sys.exit(f"{PAGE} is out of date: run python docs/make_api.py")
+    """Write the pages, or check them."""
+    for path, text in ((API, api()), (EXTENDING, extending())):
+        if "--check" not in sys.argv[1:]:
+            path.write_text(text, encoding="utf-8")
+        elif path.read_text(encoding="utf-8") != text:
+            sys.exit(f"{path} is out of date: run python docs/make_api.py")
 
 
 if __name__ == "__main__":
