@@ -1,9 +1,8 @@
-"""What the README tells people to type works: its ``sh`` and ``python`` blocks run in order in an empty folder.
+"""The commands and examples of the README work: its ``sh`` and ``python`` blocks run in order in an empty folder.
 
-A ``csv`` block is what the file ``labels.csv`` holds. ``PACK`` stands for a pack and is replaced by a small one;
-trainings are cut to one epoch, and the demo to a few short videos. In ``python``, a string that names a checkpoint or a
-feature file which no earlier command has made is replaced by one that exists. A block whose info string has ``no-test``
-is skipped (``sh no-test``).
+A ``csv`` block is the content of ``labels.csv``. ``PACK`` is replaced by a small pack. A training has one epoch, the
+demo a few short videos. In ``python``, the name of a checkpoint or feature file that no earlier command has made is
+replaced by the name of one that exists. A block with ``no-test`` in its info string (``sh no-test``) is skipped.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class Block(NamedTuple):
 
 
 def blocks(markdown: str) -> list[Block]:
-    """The fenced ``sh``, ``python`` and ``csv`` blocks that are to be tested, in order."""
+    """The fenced ``sh``, ``python`` and ``csv`` blocks to test, in order."""
     found = []
     for info, text in re.findall(r"^```([^\n`]*)\n(.*?)^```[ \t]*$", markdown, flags=re.MULTILINE | re.DOTALL):
         language, *options = info.split() or [""]
@@ -50,7 +49,7 @@ def with_pack(text: str, pack: Path) -> str:
 
 
 def with_files(text: str, folder: Path, pack: Path, checkpoint: Path) -> str:
-    """Python in which every checkpoint and feature file that is named exists."""
+    """The text with names of existing checkpoints and feature files."""
 
     def replacement(match: re.Match[str]) -> str:
         name = match[2]
@@ -62,7 +61,7 @@ def with_files(text: str, folder: Path, pack: Path, checkpoint: Path) -> str:
 
 
 class Reader:
-    """Somebody who types what the README says, in an empty folder."""
+    """A reader who runs the blocks of the README in an empty folder."""
 
     def __init__(self, folder: Path, pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.pack, self.monkeypatch = folder / "empty", pack, monkeypatch
@@ -74,7 +73,7 @@ class Reader:
         quick_fit(monkeypatch)
 
     def follow(self, markdown: str) -> list[str]:
-        """Run everything; returns what was run."""
+        """Run all blocks; returns the commands that ran."""
         ran = []
         for block in blocks(markdown):
             if block.language == "csv":
@@ -92,7 +91,7 @@ class Reader:
 
     def type(self, command: list[str]) -> None:
         quick = QUICK if command[0] == "train" and "--help" not in command else []
-        # As a shell does it.
+        # Expand wildcards as a shell does.
         command = [word for part in command for word in (sorted(glob.glob(part)) if "*" in part else [part])]
         self.monkeypatch.setattr("sys.argv", ["rcl", *command, *quick])
         status = 0
@@ -114,7 +113,7 @@ def test_everything_in_the_readme_works(reader: Reader) -> None:
 
 EXAMPLE = """
 ```sh
-pip install rcl-tad   # not ours
+pip install rcl-tad   # another program
 $ rcl train configs.yaml data.root=PACK \\
     --output RUN   # a comment
 rcl evaluate 'a b.json' PACK
