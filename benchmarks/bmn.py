@@ -38,7 +38,7 @@ WAYS = ("ours", "public")
 def sampling_mask(model: GridDetector, snippets: int) -> Tensor:
     """The dense mask of interpolation weights of all cells, zero for an empty cell: ``(T, P·T·T)``."""
     start, duration = model.cells.all(snippets, torch.device("cpu"))  # (N,)
-    asked = model.cells.asked(start, duration)[None]
+    asked = model.cells.looked_up(start, duration)[None]
     positions = sampling_positions(asked, POINTS, SUBPOINTS, CONTEXT, "bmn")
     cells, fractions = (x.view(-1, SUBPOINTS) for x in interpolation(positions, snippets, "bmn"))  # (N·P, S)
     weights = torch.zeros(len(cells), snippets + 2)
@@ -79,7 +79,7 @@ def parts() -> dict[str, Callable[[], Any]]:
     features, exists = torch.randn(1, CHANNELS, SNIPPETS), torch.ones(1, SNIPPETS, dtype=torch.bool)
     encoded = model.encoder(features, exists).features
     projected = model.alignment.project(encoded)
-    asked = model.cells.asked(*model.cells.all(SNIPPETS, exists.device))[None]
+    asked = model.cells.looked_up(*model.cells.all(SNIPPETS, exists.device))[None]
     looked_up = model.alignment.sample(projected, asked)
     filled, inside = torch.randn(1, SNIPPETS, SNIPPETS, 128), torch.ones(1, SNIPPETS, SNIPPETS, dtype=torch.bool)
     return {

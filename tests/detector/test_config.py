@@ -291,7 +291,7 @@ def test_no_section_may_be_a_value(tmp_path, section, value):
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "twice.yaml"
     path.write_text("training:\n  epochs: 3\nmodel:\n  steps: 2\ntraining:\n  seed: 1\n")
-    with pytest.raises(InputError, match=r"'training' stands twice.*line 5"):
+    with pytest.raises(InputError, match=r"'training' occurs twice.*line 5"):
         load_config(path)
 
 

@@ -226,12 +226,12 @@ def test_jitter_is_for_training_only_and_in_lengths_of_the_segment() -> None:
     segments = torch.tensor([[1000.0, 1010.0], [1000.0, 1100.0]]).repeat(1, 4000, 1)
     end = torch.tensor([[3000.0]])
     movement = Movement(arrived=0.6, jitter=0.1)
-    assert torch.equal(movement.eval().beside(segments, end), segments)
-    error = (movement.train().beside(segments, end) - segments) / length(segments)[..., None]
+    assert torch.equal(movement.eval().with_error(segments, end), segments)
+    error = (movement.train().with_error(segments, end) - segments) / length(segments)[..., None]
     for kind in (0, 1):
         assert error[:, kind::2].std().item() == pytest.approx(0.1, rel=0.05)
         assert error[:, kind::2].mean().item() == pytest.approx(0.0, abs=0.005)
-    assert torch.equal(Movement(arrived=0.6, jitter=0.0).train().beside(segments, end), segments)
+    assert torch.equal(Movement(arrived=0.6, jitter=0.0).train().with_error(segments, end), segments)
 
 
 def test_jittered_segments_are_ordered_and_inside_their_video() -> None:
@@ -240,10 +240,10 @@ def test_jittered_segments_are_ordered_and_inside_their_video() -> None:
     end = torch.tensor([[30.0], [20.0]])
     movement = Movement(arrived=0.6, jitter=1.0).train()
     for _ in range(50):
-        beside = movement.beside(segments, end)
-        assert (beside >= 0).all()
-        assert (beside[..., 1] <= end).all()
-        assert (length(beside) >= 1 - 1e-4).all()
+        moved = movement.with_error(segments, end)
+        assert (moved >= 0).all()
+        assert (moved[..., 1] <= end).all()
+        assert (length(moved) >= 1 - 1e-4).all()
 
 
 # -- look-ups ----------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Checkpoints: what they hold beside the weights, and how they are read, as data only."""
+"""Checkpoints: weights, configuration, and facts about the training data."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _TRAINING = {"epoch", "global_step", "loops", "callbacks", "optimizer_states", "
 
 @dataclass(frozen=True)
 class Facts:
-    """What a model has to know of its training data.
+    """Facts about the training data that a model needs.
 
     Args:
         labels: label names, in the order of the label scores.
         in_channels: width of the features.
-        longest: of the training actions, in snippets.
-        snippets_per_second: the rate of the training features, ``None`` where the videos differ.
+        longest: length of the longest training action, in snippets.
+        snippets_per_second: rate of the training features, ``None`` if the videos differ.
         extraction: plain values of ``rcl.video.settings.ExtractionSettings``, by which features like those in
-            training are made from a video; ``None`` where they came from elsewhere.
+            training are made from a video; ``None`` if they came from elsewhere.
     """
 
     labels: tuple[str, ...]
@@ -42,9 +42,9 @@ class Facts:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained model as it is kept in a file: ``weights`` are the averaged ones where training averages.
+    """A trained model in a file. ``weights`` are the averaged ones if training averages.
 
-    ``source`` is the file, for messages. ``resumable``: whether it also holds the state of a training.
+    ``source`` is the file, for messages. ``resumable`` means that it also holds the state of a training.
     """
 
     config: Config
@@ -55,12 +55,14 @@ class Checkpoint:
 
 
 def describe(config: Config, facts: Facts) -> dict[str, Any]:
-    """Plain values that a checkpoint keeps under ``KEY``."""
+    """The plain values that a checkpoint keeps under ``KEY``."""
     return {"format": FORMAT, "config": config.model_dump(mode="json"), "facts": asdict(facts)}
 
 
 def read_checkpoint(path: Path | str) -> Checkpoint:
-    """Read a checkpoint of ``rcl train``. Nothing in the file is executed.
+    """Read a checkpoint of ``rcl train``, as data: no code in the file is executed.
+
+    An encoder or backbone of another package is imported by the name that the file records.
 
     Raises:
         InputError: the file is missing, damaged, holds code, or is another program's.
@@ -106,7 +108,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
 
 
 def _facts_of(kept: dict[str, Any]) -> Facts:
-    """The facts of a checkpoint; anything may stand in a file."""
+    """The facts of a checkpoint, checked, since a file may hold anything."""
     facts = Facts(**{**kept, "labels": tuple(kept["labels"])})
     rate = facts.snippets_per_second
     known = [
@@ -116,5 +118,5 @@ def _facts_of(kept: dict[str, Any]) -> Facts:
         isinstance(facts.extraction, dict | None),
     ]
     if not all(known):
-        raise ValueError("facts that are none")
+        raise ValueError("facts of the wrong type")
     return facts

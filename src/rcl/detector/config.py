@@ -1,4 +1,4 @@
-"""Typed configuration: YAML in, one clear sentence out for whatever is wrong with it, before any work starts."""
+"""The sections of a configuration, with the types and defaults of their options."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from rcl.system.paths import is_address, to_path
 
 
 def _digits_as_text(value: Any) -> Any:
-    """YAML reads ``32`` as a number, also where it is a name."""
+    """YAML reads ``32`` as a number even if it is a name."""
     return str(value) if type(value) is int else value
 
 
 def _here(value: object) -> object:
-    """Refuse an address, of which a path would be made; a training reads the features again in every epoch."""
+    """Refuse the address of an object store: training reads the features again in every epoch."""
     path = to_path(value) if isinstance(value, str) and value.startswith("file://") else value
     if isinstance(path, str) and is_address(path):
         raise PydanticCustomError("address", "a path on this machine: copy the pack here")
@@ -77,7 +77,7 @@ class DataConfig(Section):
 
 
 class AugmentationConfig(Section):
-    """Random changes of the training features; they make up for few videos and for an over-confident backbone."""
+    """Random changes of the training features, against overfitting with few videos or an over-confident backbone."""
 
     noise: Weight = 0.0
     """Standard deviation of Gaussian noise on every (scaled) feature."""
@@ -122,7 +122,7 @@ class LossConfig(Section):
     order: Literal["first", "last"] = Criterion.order
     """Which step weighs most: step m weighs α^m (``first``, as eq. 8 is printed) or α^(M−m+1) (``last``)."""
     scale_invariant: bool = Criterion.scale_invariant
-    """Every action weighs the same, however many anchors are near it: the loss of TSI."""
+    """All actions weigh the same, however many anchors are near them: the loss of TSI."""
 
 
 class TrainingConfig(Section):
@@ -139,7 +139,7 @@ class TrainingConfig(Section):
     weight_decay: Weight = 0.05
     """λ3."""
     schedule: Literal["cosine", "step", "constant"] = "cosine"
-    """What becomes of the learning rate after the warm-up."""
+    """The learning rate after the warm-up."""
     step_epochs: PositiveInt = 5
     """With ``step``: the learning rate falls to a tenth every so many epochs."""
     warmup: Share = 0.1
@@ -153,8 +153,8 @@ class TrainingConfig(Section):
     validate_every: PositiveInt = 1
     """Epochs between two evaluations."""
     buckets: bool = True
-    """Put videos of similar lengths into a batch, so that little of it is padding; with videos of one length it changes
-    nothing."""
+    """Put videos of similar lengths into a batch, so that little of it is padding. It has no effect if all lengths are
+    equal."""
     workers: Count = 0
     """Processes that load data; 0 loads in the training process."""
     precision: Annotated[Literal["auto", "32", "bf16", "16"], BeforeValidator(_digits_as_text)] = "auto"
@@ -162,7 +162,7 @@ class TrainingConfig(Section):
 
 
 class InferenceConfig(Section):
-    """Which segments are asked about, and what becomes of the answers."""
+    """The segments that are scored, and the decoding of their scores."""
 
     anchors: Literal["lattice", "grid", "pairs"] = "lattice"
     """``lattice``: lengths in a geometric series, O(T) of them; ``grid``: all T (T + 1) / 2 of whole snippets;
@@ -183,24 +183,23 @@ class InferenceConfig(Section):
     boundary_power: Weight = Decoder.boundary_power
     """Power of the start and end probabilities, where the encoder has a boundary head."""
     boundary_peaks: bool = Decoder.boundary_peaks
-    """Keep only what starts and ends where these probabilities have a peak."""
+    """Keep only segments that start and end at a peak of these probabilities."""
     nms: Literal["gaussian", "linear", "hard", "none"] = Decoder.method
-    """How a detection lowers the scores of those of its label that overlap it."""
+    """How a detection lowers the scores of overlapping detections of its label."""
     nms_sigma: PositiveFloat = Decoder.sigma
     """Width of the Gaussian."""
     nms_threshold: Share = Decoder.threshold
-    """Overlap up to which a detection leaves another one alone."""
+    """Soft-NMS ignores overlaps up to this."""
     candidates: PositiveInt = Decoder.candidates
-    """How many of the best (segment, label) pairs of a video, or of each of its windows, enter soft-NMS; so many for
-    every 16,384 snippets begun of a longer one."""
+    """The number of best (segment, label) pairs of a video or window that enter soft-NMS, per 16,384 snippets begun."""
     top: PositiveInt = Decoder.top
-    """Q: detections kept per video; so many for every 16,384 snippets begun of a longer one."""
+    """Q: detections kept per video, per 16,384 snippets begun."""
     min_score: Share = Decoder.min_score
     """A detection with a lower score is dropped."""
 
 
 class Config(Section):
-    """Everything that a run depends on."""
+    """All options of a run."""
 
     data: DataConfig = DataConfig()
     augmentation: AugmentationConfig = AugmentationConfig()

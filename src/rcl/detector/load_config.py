@@ -1,4 +1,4 @@
-"""Configuration from YAML and the command line; whatever is wrong becomes one sentence."""
+"""Load a configuration from YAML and overrides; a mistake in it becomes one sentence."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def load_config(path: Path | str, overrides: list[str] | None = None) -> Config:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # ValueError: not UTF-8, or a date such as 2024-13-45.
         found = " ".join(str(error).split())
-        raise InputError(path, expected="YAML", found=found, fix="mend the line it names") from None
+        raise InputError(path, expected="YAML", found=found, fix="correct that line") from None
     values = {} if values is None else values
     if isinstance(values, dict):  # a section whose keys are all commented out is an empty one
         values = {key: {} if value is None else value for key, value in values.items()}
@@ -61,14 +61,14 @@ def load_config(path: Path | str, overrides: list[str] | None = None) -> Config:
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """YAML in which the second ``training:`` is an error, where others would silently forget the first."""
+    """YAML in which a second ``training:`` is an error; by default the first would be lost without a word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for position, key in enumerate(keys):
             if key in keys[:position]:
                 mark = node.value[position][0].start_mark
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", mark)
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} occurs twice", mark)
         return super().construct_mapping(node, deep)
 
 
@@ -101,7 +101,7 @@ _EXPECTED = {
     "model_type": "a section with keys of its own",
     "path_type": "a path (in quotes where it looks like a number)",
 }
-"""What Pydantic says in terms of Python, in ours."""
+"""Our words for what Pydantic says in terms of Python."""
 
 
 def _explain(error: ValidationError, values: dict[str, Any], where: str) -> InputError:

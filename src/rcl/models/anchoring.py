@@ -14,7 +14,7 @@ from rcl.models.predictions import AnchorScores
 
 
 def coordinates(anchors: Tensor, snippets: Tensor) -> Tensor:
-    """The coordinates that condition the function: ``(B, K, 2)``, ``(B,)`` snippets of the video → ``(B, K, 3)``.
+    """Coordinates as an input of the function: ``(B, K, 2)``, ``(B,)`` snippets of the video → ``(B, K, 3)``.
 
     Length on a logarithmic scale, so that a tenth of a second matters to a short action; start and end as shares of
     the video.
@@ -24,16 +24,16 @@ def coordinates(anchors: Tensor, snippets: Tensor) -> Tensor:
 
 
 class AnchorEmbedding(nn.Module):
-    """``[F, x]`` of eq. 4, through the first layers of the network: an anchor becomes a vector.
+    """Embeds anchors: ``[F, x]`` of eq. 4 through the first layers of the network.
 
     A linear layer on a concatenation is the sum of two linear layers, so the alignment (linear in F) and the
-    coordinates are projected apart and added.
+    coordinates are projected separately and added.
 
     Args:
         alignment: the look-up of F.
-        channels: of the vector, and of the look-up.
-        conditioned: on the coordinates x; without them it is the pooling of eq. 1.
-        dropout: inside.
+        channels: width of the vector and of the look-up.
+        conditioned: whether the coordinates x are an input; without them this is the pooling of eq. 1.
+        dropout: between its layers.
     """
 
     def __init__(
@@ -59,22 +59,22 @@ class AnchorEmbedding(nn.Module):
         return self.layers(content)
 
     def project(self, encoding: Encoding) -> ProjectedEncoding:
-        """The part of the look-up that does not depend on the anchors: once per video, for all queries and steps."""
+        """Project an encoding once for all queries: the part of the look-up that does not depend on the anchors."""
         projected = self.alignment.project(encoding.features)._replace(lengths=encoding.mask.sum(dim=1))
         return ProjectedEncoding(projected, encoding.mask, encoding.boundaries)
 
 
 class Readout(nn.Module):
-    """A vector per anchor → two confidences, two offsets and the joint label scores."""
+    """From a vector per anchor to two confidences, two offsets and the joint label scores."""
 
     def __init__(self, channels: int, *, num_labels: int) -> None:
         super().__init__()
         self.confidences = nn.Linear(channels, 2)
         self.offsets = nn.Linear(channels, 2)
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Initializing zero-element tensors")  # where there is no label head
+            warnings.filterwarnings("ignore", "Initializing zero-element tensors")  # without a label head
             self.labels = nn.Linear(channels, num_labels)
-        # Anchors stay where they are and nothing is an action until something is learned (RetinaNet's prior).
+        # An untrained network moves nothing and scores no action (RetinaNet's prior).
         nn.init.zeros_(self.offsets.weight)
         nn.init.zeros_(self.offsets.bias)
         nn.init.constant_(self.labels.bias, -4.0)

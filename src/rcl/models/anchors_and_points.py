@@ -1,7 +1,7 @@
-"""Hypotheses that are fixed beforehand, at every snippet: multi-scale anchors and points (paper 3.2, eq. 2 and 3).
+"""Fixed hypotheses at every snippet: multi-scale anchors and points (paper 3.2, eq. 2 and 3).
 
-Both are used like :class:`rcl.models.rcl.RCL`: a segment that somebody asks about gets the answer of the hypothesis
-next to it. The scores say which hypothesis that was, so the losses compare the right one with the ground truth.
+A queried segment gets the answer of the nearest hypothesis. The scores name that hypothesis as their anchor, so the
+losses compare it with the ground truth.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rcl.models.predictions import AnchorScores, Predictions
 
 
 class LocationEncoding(NamedTuple):
-    """A video whose hypotheses are all scored.
+    """A video and the answers of all its hypotheses.
 
     ``answers (B, S, T, 4 + L)`` of S hypotheses per snippet: two confidences, two coordinates, labels; ``mask (B, T)``
     and ``boundaries (B, 2, T)`` as in :class:`rcl.models.encoding.Encoding`.
@@ -50,7 +50,7 @@ class LocationHead(nn.Module):
         self.convolutions = nn.ModuleList(nn.Conv1d(width, channels, 3, padding=1) for width in (in_channels, channels))
         self.dropout = nn.Dropout(dropout)
         self.answers = nn.Linear(channels, hypotheses * (4 + num_labels))
-        # As in the continuous function: nothing moves and nothing is an action until something is learned.
+        # As in the continuous function, an untrained network moves nothing and scores no action.
         with torch.no_grad():
             weight, bias = self.answers.weight.unflatten(0, (hypotheses, -1)), self.answers.bias.view(hypotheses, -1)
             weight[:, 2:4] = 0.0
@@ -67,7 +67,7 @@ class LocationHead(nn.Module):
 
 
 class LocationDetector(Detector):
-    """What multi-scale anchors and points have in common: one pass over the video, then queries read from it.
+    """The common part of multi-scale anchors and points: one pass over the video, then queries read from it.
 
     Args:
         encoder: ``(features (B, C, T), mask (B, T)) → Encoding``.
@@ -88,7 +88,7 @@ class LocationDetector(Detector):
         return LocationEncoding(self.head(encoding.features, mask), mask, encoding.boundaries)
 
     def query(self, encoding: LocationEncoding, anchors: Tensor, *, steps: int | None = None) -> Predictions:
-        """Read the hypotheses next to ``anchors (B, K, 2)``. There is one step, whatever ``steps`` says."""
+        """Read the hypotheses next to ``anchors (B, K, 2)``. ``steps`` has no effect: there is one."""
         last = encoding.mask.sum(dim=1)[:, None] - 1  # (B, 1)
         snippet = torch.minimum(anchors.mean(dim=-1).floor().clamp(min=0), last).long()  # (B, K)
         octaves = length(anchors).clamp(min=1e-3).log2()[..., None] - self.lengths.log2()  # (B, K, S)
@@ -103,7 +103,7 @@ class LocationDetector(Detector):
         return Predictions((scores,), scores.segments, encoding.boundaries)
 
     def offsets(self, coordinates: Tensor) -> Tensor:
-        """From the two coordinates of the answers, ``(B, K, 2)``, how far both ends move, in lengths."""
+        """Offsets of both ends in lengths, from the two coordinates of the answers: ``(B, K, 2)``."""
         raise NotImplementedError
 
 
@@ -116,7 +116,7 @@ class AnchorDetector(LocationDetector):
 
 
 class PointDetector(LocationDetector):
-    """Points instead of anchors: where is the centre of the action, and how long is it (eq. 3)?
+    """Points instead of anchors: each answers with the centre and the length of its action (eq. 3).
 
     Args:
         encoder: ``(features (B, C, T), mask (B, T)) → Encoding``.
@@ -130,8 +130,8 @@ class PointDetector(LocationDetector):
 
     def offsets(self, coordinates: Tensor) -> Tensor:
         """Eq. 3: ``c* ± l / 2`` with ``c* = Δc + c``, seen from the snippet, which is an anchor of length 1."""
-        # A typical length is the unit of both, so that they are of the order of one.
+        # The typical length is the unit of both, so that they are of the order of one.
         shift, octaves = coordinates.float().unbind(dim=-1)  # (B, K)
-        half = self.typical * torch.exp(octaves.clamp(max=math.log(1e4))) / 2  # whatever comes out, a finite length
+        half = self.typical * torch.exp(octaves.clamp(max=math.log(1e4))) / 2  # finite for any output
         centre = self.typical * shift
         return torch.stack((centre - half + 0.5, centre + half - 0.5), dim=-1)

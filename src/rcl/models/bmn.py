@@ -18,7 +18,7 @@ class BMNEncoder(Encoder, name="bmn"):
         in_channels: width of the snippet features.
         channels: width of every layer; 256 in BMN.
         groups: groups of the base and boundary convolutions; 4 in BMN.
-        proposal_channels: width of the last layer, and so of the encoding, where it is another one; 128 in OpenTAD.
+        proposal_channels: width of the last layer, and so of the encoding, if different; 128 in OpenTAD.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class BMNEncoder(Encoder, name="bmn"):
         exists = mask[:, None].to(features.dtype)  # (B, 1, T)
         x = features * exists
         for layer in self.base:
-            # Biases would leak from the padding into the last snippets, so the padding is silenced after every layer.
+            # Masked after every layer, since biases would leak from the padding into the last snippets.
             x = layer(x) * exists  # (B, C, T)
         boundaries = torch.cat((self.start(x), self.end(x)), dim=1)  # (B, 2, T)
         return Encoding(self.proposal(x) * exists, mask, boundaries)

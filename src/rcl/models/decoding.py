@@ -1,4 +1,4 @@
-"""From what a model says about many segments to a short list of detections: score fusion, decoding, soft-NMS."""
+"""From predictions for many segments to a short list of detections: score fusion, decoding, soft-NMS."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rcl.data.segments import clip
 from rcl.models.predictions import AnchorScores, Predictions
 from rcl.models.soft_nms import SoftNMSMethod, soft_nms
 
-SNIPPETS_PER_COUNT = 16384  # of so many, ``candidates`` enter soft-NMS and ``top`` leave it
+SNIPPETS_PER_COUNT = 16384  # ``candidates`` and ``top`` apply to so many snippets, and multiply for longer videos
 
 
 class Decoded(NamedTuple):
@@ -32,8 +32,8 @@ class Decoder:
     """Score fusion, decoding and soft-NMS.
 
     ``score = p1^a · p2^b · (p_start · p_end)^c · p_label``. A power of 0 leaves a factor out. The confidences p1 and p2
-    are geometric means over the steps. The label scores are those of the first: refinement is about where an action is,
-    and a step that follows a segment finds its label ever more likely, true or not. Where the model has no label head,
+    are geometric means over the steps. The label scores are those of the first step: refinement looks for where an
+    action is, and a step that follows a segment scores its label ever higher, right or wrong. Without a label head,
     every segment is a proposal with the label 0.
 
     Args:
@@ -43,7 +43,7 @@ class Decoder:
         boundary_peaks: only segments that start and end at a peak are candidates; see :func:`peaks`.
         method: of soft-NMS.
         sigma: of Gaussian soft-NMS.
-        threshold: overlap up to which a detection leaves another one alone.
+        threshold: soft-NMS ignores overlaps up to this.
         candidates: how many of the best (segment, label) pairs of a video, or of each of its windows, enter soft-NMS;
             see :meth:`scaled`.
         top: Q, how many detections leave it.
@@ -66,7 +66,7 @@ class Decoder:
         return self.suppress(self.select(predictions, end=end, minimum_length=minimum_length))
 
     def scaled(self, snippets: int) -> Decoder:
-        """The decoder of a video of that length: ``candidates`` and ``top`` count for every 16,384 snippets begun."""
+        """The decoder for a video of ``snippets``: ``candidates`` and ``top`` per 16,384 snippets begun."""
         times = math.ceil(snippets / SNIPPETS_PER_COUNT)
         return self if times <= 1 else replace(self, candidates=times * self.candidates, top=times * self.top)
 
@@ -88,9 +88,9 @@ class Decoder:
     def select_with_anchors(
         self, predictions: Predictions, *, end: float, minimum_length: float, floor: float = -math.inf
     ) -> tuple[Decoded, Tensor]:
-        """The same, and the anchor of each candidate ``(C,)``; of equal scores the first anchor's is first.
+        """The candidates and the anchor of each ``(C,)``. Of equal scores, that of the first anchor comes first.
 
-        What scores lower than ``floor`` is left out.
+        Candidates with scores below ``floor`` are left out.
         """
         segments = clip(predictions.segments[0], end, minimum_length=minimum_length)  # (K, 2)
         scores = self.scores(predictions, segments)  # (K, L)
@@ -101,7 +101,7 @@ class Decoder:
         return Decoded(segments[anchor], label, best), anchor
 
     def merge(self, parts: Sequence[tuple[Decoded, Tensor]]) -> tuple[Decoded, Tensor]:
-        """What :meth:`select_with_anchors` gives for all anchors of a video, from what it gives for groups of them."""
+        """The result of :meth:`select_with_anchors` for all anchors of a video, from its results for groups of them."""
         segments, labels, scores = (torch.cat(field) for field in zip(*(part for part, _ in parts), strict=True))
         anchors = torch.cat([own for _, own in parts])
         order = labels.argsort(stable=True)
@@ -111,7 +111,7 @@ class Decoder:
         return Decoded(segments[order], labels[order], scores[order]), anchors[order]
 
     def suppress(self, candidates: Decoded) -> Decoded:
-        """What soft-NMS leaves of the candidates of a video, best first."""
+        """The detections that remain after soft-NMS, best first."""
         segments, labels, scores = candidates
         if self.method == "none":
             kept = torch.arange(len(scores))[scores > self.min_score][: self.top]
@@ -129,7 +129,7 @@ class Decoder:
         return Decoded(segments[kept], labels[kept], lowered)
 
     def scores(self, predictions: Predictions, segments: Tensor) -> Tensor:
-        """Fused scores of the anchors, which ended up at ``segments (K, 2)``: ``(K, L)``, ``L = 1`` without labels."""
+        """Fused scores of anchors that moved to ``segments (K, 2)``: ``(K, L)``, with ``L = 1`` without labels."""
         logs = torch.stack([self._log_confidence(step) for step in predictions.steps]).mean(dim=0)  # (K,)
         if self.boundary_power and predictions.boundaries is not None:
             logs = logs + self.boundary_power * _log_at_ends(predictions.boundaries[0], segments)
@@ -142,7 +142,7 @@ class Decoder:
 
 
 class Candidates:
-    """The candidates of a video, from groups of its anchors that come one after the other.
+    """Collects the candidates of a video from groups of its anchors.
 
     Args:
         decoder: of the whole video.
@@ -154,13 +154,13 @@ class Candidates:
         self.decoder = decoder
         self._select = partial(decoder.select_with_anchors, end=end, minimum_length=minimum_length)
         self._parts: list[tuple[Decoded, Tensor]] = []
-        self._floor = -math.inf  # score of the last one, once there are as many as there may be
+        self._floor = -math.inf  # lowest score, once the number of candidates is reached
 
     def add(self, predictions: Predictions, anchors: Tensor) -> None:
-        """Take what may be among the best of a group, which are the ``anchors (K,)`` of the video."""
+        """Add the predictions for the ``anchors (K,)`` of the video."""
         found, own = self._select(predictions, floor=self._floor)
         self._parts.append((found, anchors[own]))
-        # Sorted when there are twice as many as needed: not for every group.
+        # Sorts only once twice as many as needed have come, rather than for every group.
         if sum(len(kept.scores) for kept, _ in self._parts) >= 2 * self.decoder.candidates:
             self.best()
 
@@ -174,13 +174,13 @@ class Candidates:
 
 
 def _first_highest(scores: Tensor, count: int, floor: float = -math.inf) -> tuple[Tensor, Tensor]:
-    """The ``count`` highest of ``scores (N,)`` and their places; of equal ones the first (``topk`` takes any)."""
+    """The ``count`` highest ``scores (N,)`` and their places. Of equal ones the first (``topk`` may take any)."""
     if floor > -math.inf:
         above = (scores >= floor).nonzero()[:, 0]  # (A,)
         best, place = _first_highest(scores[above], count)
         return best, above[place]
     best, place = scores.topk(min(count, len(scores)))
-    if len(best) and (scores == best[-1]).sum() > (best == best[-1]).sum():  # some of the equal ones are left out
+    if len(best) and (scores == best[-1]).sum() > (best == best[-1]).sum():  # some equal scores are left out
         equal = best == best[-1]
         place = torch.cat((place[~equal], (scores == best[-1]).nonzero()[: int(equal.sum()), 0]))
     place = place.sort().values
@@ -199,7 +199,7 @@ def _log_at_ends(boundaries: Tensor, segments: Tensor) -> Tensor:
 
 
 def peaks(probability: Tensor) -> Tensor:
-    """Where ``probability (N, T)`` is no less than at both neighbours, or more than half its maximum (BSN 2018)."""
+    """Snippets whose ``probability (N, T)`` is at least their neighbours', or above half the maximum (BSN 2018)."""
     around = functional.max_pool1d(probability, 3, stride=1, padding=1)
     return (probability == around) | (probability > probability.amax(dim=-1, keepdim=True) / 2)
 

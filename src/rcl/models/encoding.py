@@ -1,4 +1,4 @@
-"""A video on its way to the anchors: encoded, then projected for the look-up."""
+"""Encodings of a video: as the encoder makes them, and projected for the look-up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rcl.models.alignment import Projected
 
 
 class Encoding(NamedTuple):
-    """What an encoder makes of a video.
+    """The output of an encoder.
 
     ``features (B, C, T)`` are zero where ``mask (B, T)`` is false, so that padding equals the outside of the video.
     ``boundaries (B, 2, T)`` are the logits of a start and of an end at each snippet, ``None`` without a boundary head.
@@ -23,7 +23,7 @@ class Encoding(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a piece lies in its video: it begins at snippet ``first`` of ``snippets``."""
+    """Position of a piece in its video: it begins at snippet ``first`` of ``snippets``."""
 
     first: int
     snippets: int
@@ -32,8 +32,8 @@ class Place(NamedTuple):
 class ProjectedEncoding(NamedTuple):
     """A video, encoded and projected once, queried anywhere; ``mask`` and ``boundaries`` as in :class:`Encoding`.
 
-    With a ``place`` it is a piece of a longer video. It is asked about segments in the snippet time of that video, and
-    answers as the whole would where it has all that the answer depends on; see :mod:`rcl.detector.chunks`.
+    With a ``place`` it is a piece of a longer video. Queries are in the snippet time of that video, and the answers are
+    those of the whole video if the piece holds all that they depend on; see :mod:`rcl.detector.chunks`.
     """
 
     projected: Projected
@@ -43,7 +43,7 @@ class ProjectedEncoding(NamedTuple):
 
     @property
     def first(self) -> int:
-        """Where it begins in its video, in snippets."""
+        """First snippet of the piece in its video."""
         return self.place.first if self.place else 0
 
     @property

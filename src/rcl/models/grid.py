@@ -13,11 +13,11 @@ from rcl.models.encoders import Encoder
 from rcl.models.grid_cells import Cells
 from rcl.models.predictions import AnchorScores, Predictions
 
-CELLS_PER_LOOKUP = 16384  # bounds the memory of a large map: what is looked up is wider than what is kept
+CELLS_PER_LOOKUP = 16384  # bounds the memory of a large map, since a look-up has more channels than the map
 
 
 class GridEncoding(NamedTuple):
-    """A video whose map is computed.
+    """A video and its map of scores.
 
     ``maps (B, 2 + L, rows, columns)`` are logits of regression, classification and labels; ``mask (B, T)`` and
     ``boundaries (B, 2, T)`` as in :class:`rcl.models.encoding.Encoding`.
@@ -29,13 +29,13 @@ class GridEncoding(NamedTuple):
 
 
 class GridHead(nn.Module):
-    """BMN's and G-TAD's convolutions over the map, the first one (1 × 1) apart, as it sees single cells.
+    """BMN's and G-TAD's convolutions over the map. The first one (1 × 1) is separate, because it sees single cells.
 
     Args:
         in_channels: width of what is looked up at a cell; 512 in both.
         channels: width of the map; 128 in both.
         kernel: of the two convolutions that mix cells; 3 in BMN, and 1 in G-TAD on ActivityNet.
-        num_labels: L, joint label scores beside the two confidences; 0 in both.
+        num_labels: L, joint label scores in addition to the two confidences; 0 in both.
     """
 
     def __init__(self, in_channels: int, *, channels: int = 128, kernel: int = 3, num_labels: int = 0) -> None:
@@ -44,10 +44,10 @@ class GridHead(nn.Module):
         self.convolutions = nn.ModuleList(nn.Conv2d(channels, channels, kernel, padding=kernel // 2) for _ in range(2))
         self.scores = nn.Conv2d(channels, 2 + num_labels, 1)
         with torch.no_grad():
-            self.scores.bias[2:] = -4.0  # type: ignore[index]  # nothing is an action until something is learned
+            self.scores.bias[2:] = -4.0  # type: ignore[index]  # an untrained network scores no action
 
     def embed(self, looked_up: Tensor) -> Tensor:
-        """What is looked up at cells, ``(..., in_channels)``, before activation → ``(..., channels)``."""
+        """Embed look-ups ``(..., in_channels)``, before activation, as ``(..., channels)``."""
         return torch.relu(self.cell(torch.relu(looked_up)))
 
     def forward(self, embedded: Tensor, inside: Tensor) -> Tensor:
@@ -55,7 +55,7 @@ class GridHead(nn.Module):
         exists = inside[:, None].to(embedded.dtype)  # (B, 1, rows, columns)
         x = embedded.permute(0, 3, 1, 2) * exists  # (B, channels, rows, columns)
         for layer in self.convolutions:
-            # Silenced after every layer, so that a video gives in any batch what it gives alone.
+            # Masked after every layer, so that a video gets the same scores in any batch.
             x = torch.relu(layer(x)) * exists
         return self.scores(x)
 
@@ -63,15 +63,14 @@ class GridHead(nn.Module):
 class GridDetector(Detector):
     """BMN (Lin et al., ICCV 2019), and G-TAD (Xu et al., CVPR 2020) with its own encoder and alignment.
 
-    It is used like :class:`rcl.models.rcl.RCL`, of which it is the published predecessor: an anchor gets the scores of
-    the nearest cell and stays where it is.
+    An anchor gets the scores of the nearest cell and stays where it is.
 
     Args:
         encoder: ``(features (B, C, T), mask (B, T)) → Encoding``.
         alignment: the look-up.
-        head: what becomes of the map.
-        cells: which cell stands for which segment.
-        finer: the map of scores is enlarged so many times, by linear interpolation (paper, Table 4).
+        head: the convolutions over the map.
+        cells: the segments of the cells.
+        finer: how many times the map of scores is enlarged, by linear interpolation (paper, Table 4).
     """
 
     def __init__(
@@ -119,7 +118,7 @@ class GridDetector(Detector):
 
         def matrix(size: int, *, of_starts: bool) -> Tensor:
             step = torch.arange(size * self.finer, device=maps.device, dtype=maps.dtype)
-            # Where the same start, or the same end or duration, lies in the coarse map.
+            # The position of the same start, or of the same end or duration, in the coarse map.
             return _interpolation(step / self.finer if of_starts else (step + 1) / self.finer - 1, size)
 
         starts_are_rows = self.cells.rows == "starts"
@@ -127,25 +126,25 @@ class GridDetector(Detector):
         columns = matrix(maps.shape[3], of_starts=not starts_are_rows)
         exists = inside[:, None].to(maps.dtype)
         values, shares = (rows @ x @ columns.T for x in (maps * exists, exists))
-        # Beside the padding, what exists counts alone, as it does at the edge of a map without padding.
+        # Next to padding, only existing cells count, as at the edge of a map without padding.
         return values / shares.clamp(min=torch.finfo(maps.dtype).eps)
 
     def _embed(self, features: Tensor, snippets: Tensor, start: Tensor, duration: Tensor) -> tuple[Tensor, Tensor]:
         """Cells ``(N,)`` of ``features (B, C, T)``: ``(B, N, channels)``; and an empty one: ``(…, 1, channels)``."""
         projected = self.alignment.project(features)._replace(lengths=snippets)
-        asked = self.cells.asked(start, duration).expand(len(features), -1, -1)  # (B, N, 2)
+        segments = self.cells.looked_up(start, duration).expand(len(features), -1, -1)  # (B, N, 2)
         parts = [
-            self.head.embed(self.alignment.sample(projected, part)) for part in asked.split(CELLS_PER_LOOKUP, dim=1)
+            self.head.embed(self.alignment.sample(projected, part)) for part in segments.split(CELLS_PER_LOOKUP, dim=1)
         ]
         if self.alignment.empty_segment is None:
             empty = self.alignment.bias[None, None]  # (1, 1, O)
         else:
-            segment = asked.new_tensor(self.alignment.empty_segment)
+            segment = segments.new_tensor(self.alignment.empty_segment)
             empty = self.alignment.sample(projected, segment.expand(len(features), 1, -1))
         return torch.cat(parts, dim=1), self.head.embed(empty)
 
     def query(self, encoding: GridEncoding, anchors: Tensor, *, steps: int | None = None) -> Predictions:
-        """Read the cells next to ``anchors (B, K, 2)``. There is one step, whatever ``steps`` says."""
+        """Read the cells next to ``anchors (B, K, 2)``. ``steps`` has no effect: there is one."""
         snippets = encoding.mask.sum(dim=1)[:, None]  # (B, 1)
         start, duration = self.cells.nearest(anchors * self.finer, snippets * self.finer, finer=self.finer)  # (B, K)
         place = self.cells.place(start, duration, encoding.maps.shape[3])  # (B, K)
@@ -159,7 +158,7 @@ class GridDetector(Detector):
 
 
 def _interpolation(places: Tensor, size: int) -> Tensor:
-    """The matrix ``(N, size)`` that reads a sequence at real ``places (N,)``, its ends beyond its ends."""
+    """The matrix ``(N, size)`` that interpolates a sequence at real ``places (N,)``, clamped to its ends."""
     places = places.clamp(0, size - 1)
     lower = places.floor().long()
     fraction = (places - lower)[:, None]

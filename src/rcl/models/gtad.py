@@ -34,15 +34,18 @@ def nearest(features: Tensor, mask: Tensor, count: int) -> Graph:
 
     Args:
         features: ``(B, C, T)``.
-        mask: ``(B, T)``, the snippets that exist; others are nobody's neighbours.
+        mask: ``(B, T)``, the snippets that exist; others are never neighbours.
         count: neighbours per snippet, k.
 
     Returns:
         edges to ``min(k, T)`` snippets.
     """
-    with torch.no_grad(), torch.autocast(features.device.type, enabled=False):  # half precision cannot tell distances
+    with (
+        torch.no_grad(),
+        torch.autocast(features.device.type, enabled=False),
+    ):  # half precision cannot resolve the distances
         nodes = features.float() if features.dtype.itemsize < 4 else features
-        # −|a − b|² less what is the same for all b.
+        # −|a − b|² without the term that is the same for all b.
         penalty = torch.where(mask, nodes.square().sum(dim=1), math.inf)[:, None]  # (B, 1, T)
         found = [
             (2 * queries.mT @ nodes - penalty).topk(min(count, features.shape[2]), dim=-1)
@@ -84,7 +87,7 @@ class GCNeXt(nn.Module):
             nn.ReLU(),
             nn.Conv1d(width, channels, 1),
         )
-        self.edges = nn.Conv1d(2 * channels, width, 1)  # of a neighbour and the snippet itself, in this order
+        self.edges = nn.Conv1d(2 * channels, width, 1)  # of a neighbour and of the snippet, in this order
         self.semantic = nn.Sequential(
             nn.ReLU(), nn.Conv2d(width, width, 1, groups=groups), nn.ReLU(), nn.Conv2d(width, channels, 1)
         )

@@ -1,8 +1,8 @@
-"""What the continuous function should have said, and how far it was from it (paper 3.5, eq. 5 to 8).
+"""Losses of the continuous function (paper 3.5, eq. 5 to 8).
 
-Every loss is a sum over anchors, divided by a count of them. Where several processes share a batch, counts are those of
-the whole batch and the sum is a process's own, times the number of processes, so that the mean over the processes (of
-losses, and of gradients) is the loss of the whole batch.
+Every loss is a sum over anchors divided by a count of them. If several processes share a batch, the count is that of
+the whole batch, and each process multiplies its own sum by the number of processes. The mean over the processes, of
+losses and of gradients, is then the loss of the whole batch.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from rcl.system.distributed import over_processes, processes
 def balanced_bce(logits: Tensor, positive: Tensor, mask: Tensor) -> Tensor:
     """Binary cross-entropy in which positives and negatives weigh the same (BSN 2018; ``L_bce`` of eq. 5).
 
-    With ``r = N / N⁺`` positives weigh ``r / 2`` and negatives ``r / (2 (r − 1))``. Where one of the two is absent the
+    With ``r = N / N⁺`` positives weigh ``r / 2`` and negatives ``r / (2 (r − 1))``. If one of the two is absent, the
     other keeps its weight, so there is no NaN.
 
     Args:
         logits: any shape.
         positive: bool, same shape.
-        mask: bool or weights, same shape; what does not count.
+        mask: bool or weights, same shape; 0 for what does not count.
     """
     total, positives = over_processes(mask.sum(), (positive * mask).sum())
     total = total.clamp(min=1)
@@ -102,8 +102,8 @@ class Criterion:
         offset_foreground: an anchor learns offsets if its tIoU is larger.
         alpha: attenuation per step.
         order: ``first``: ``w_m = α^m``, as printed; ``last``: ``w_m = α^(M − m + 1)``, the last step weighs most.
-        scale_invariant: every ground truth weighs the same; see :func:`scale_invariant_weights`.
-        points: the anchors are points, which learn of the action that they lie in; see :func:`assign_points`.
+        scale_invariant: all ground truths weigh the same; see :func:`scale_invariant_weights`.
+        points: the anchors are points, which learn the action that they lie in; see :func:`assign_points`.
     """
 
     classification: float = 1.0
@@ -146,7 +146,7 @@ class Criterion:
         if self.points:
             targets = assign_points(scores, segments, labels)
             near = mask & (targets.truth >= 0)
-            # Offsets in lengths of the action, as a point has none.
+            # Offsets are in lengths of the action, because a point has no length.
             unit = length(scores.anchors) / length(targets.segments).clamp(min=1e-3)  # (B, K)
         else:
             targets = assign(scores.anchors, segments, labels, scores.labels.shape[-1])
@@ -161,7 +161,7 @@ class Criterion:
     def _terms(
         self, scores: AnchorScores, targets: Targets, *, near: Tensor, unit: Tensor, weight: Tensor
     ) -> dict[str, tuple[float, Callable[[], Tensor]]]:
-        """Coefficient and value of every loss, computed where it is wanted."""
+        """Coefficient and value of every loss; the value is computed on demand."""
         return {
             "classification": (
                 self.classification,
@@ -181,7 +181,7 @@ class Criterion:
 
 def boundary_loss(boundaries: Tensor, segments: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     """Balanced cross-entropy of starts and ends, ``boundaries (B, 2, T)`` logits (``L_boundary`` of eq. 7)."""
-    # ± 1.5 snippets are BMN's; an action is never all boundary where it is long compared with the sequence's cells.
+    # BMN's tolerance of 1.5 snippets on either side.
     targets = boundary_targets(segments, labels, boundaries.shape[-1], tolerance=1.5)  # (B, 2, T)
     return sum(
         (balanced_bce(boundaries[:, side], targets[:, side], mask) for side in (0, 1)), start=boundaries.new_zeros(())

@@ -1,4 +1,4 @@
-"""What a model says, by name: the contract between models, losses and post-processing."""
+"""The outputs of a model, by name: the contract between models, losses and decoding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rcl.data.segments import length
 
 
 class AnchorScores(NamedTuple):
-    """What the continuous function says of ``K`` anchors. Confidences and labels are logits.
+    """Scores of ``K`` anchors. Confidences and labels are logits.
 
     ``anchors (B, K, 2)`` in snippet time; ``classification (B, K)``, p1; ``regression (B, K)``, p2; ``offsets
     (B, K, 2)`` in lengths of the anchor; ``labels (B, K, L)``, with ``L = 0`` where the model has no label head.

@@ -23,10 +23,10 @@ def bmn(
     Args:
         in_channels: width of the snippet features.
         channels: of the encoder.
-        proposal_channels: of its proposal branch, where they are others (128 in OpenTAD).
+        proposal_channels: of its proposal branch, if different (128 in OpenTAD).
         groups: of the encoder's convolutions.
         num_labels: L, joint label scores; 0 for proposals.
-        cells: which cell stands for which segment.
+        cells: the segments of the cells.
     """
     encoder = BMNEncoder(in_channels, channels=channels, proposal_channels=proposal_channels, groups=groups)
     alignment = SegmentAlignment(encoder.channels, 512, points=32, subpoints=3, context=0.5, convention="bmn")

@@ -21,7 +21,7 @@ class RCL(Detector):
         embedding: ``(ProjectedEncoding, anchors (B, K, 2)) → (B, K, D)``, the look-up.
         readout: ``(B, K, D) → AnchorScores``.
         refinement: the update operator of steps 2 to M; ``None`` where M is 1.
-        movement: where the segments go between two steps.
+        movement: moves the segments between two steps.
         steps: M; 1 is continuous anchoring alone.
     """
 
@@ -58,7 +58,7 @@ class RCL(Detector):
         return self.embedding.project(self.encoder(features, mask))
 
     def query(self, encoding: ProjectedEncoding, anchors: Tensor, *, steps: int | None = None) -> Predictions:
-        """Ask an encoded video about ``anchors (B, K, 2)``, in M or fewer ``steps``."""
+        """Score ``anchors (B, K, 2)`` of an encoded video, in M or fewer ``steps``."""
         end = encoding.snippets[:, None].to(anchors.dtype)  # (B, 1)
         hidden = self.embedding(encoding, anchors)  # (B, K, D)
         scores = self.readout(hidden, anchors)
@@ -67,7 +67,7 @@ class RCL(Detector):
         hidden, scores = hidden.detach(), AnchorScores(*(field.detach() for field in scores))
         for _ in range(1, steps or self.steps):
             assert self.refinement is not None  # or M is 1
-            place = self.movement.beside(segments, end)
+            place = self.movement.with_error(segments, end)
             with torch.no_grad():
                 looked_up = self.embedding(encoding, place)  # (B, K, D)
             scores, hidden = self.refinement(looked_up, hidden, place, scores)

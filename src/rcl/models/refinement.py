@@ -1,4 +1,4 @@
-"""Recurrent refinement (paper 3.4): look again where the last step pointed."""
+"""Recurrent refinement (paper 3.4): look the features up again at the segments that the last step predicted."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from rcl.models.predictions import AnchorScores
 
 
 class RecurrentRefinement(nn.Module):
-    """The update operator: what is seen at the moved segments, and a hidden state, become updated scores.
+    """The update operator: from look-ups at the moved segments and a hidden state to updated scores.
 
     Confidences are updated, not predicted anew (``G_{m+1} = G_m + ΔG``, as in Figure 6 and in RAFT), by a layer that
-    starts at zero: an untrained refinement returns the scores of continuous anchoring. It learns from look-ups that it
-    takes as given (truncated gradient, paper 3.5), so that continuous anchoring is the same with it and without it.
+    starts at zero: an untrained refinement returns the scores of continuous anchoring. No gradient flows through its
+    look-ups (paper 3.5), so that continuous anchoring is the same with and without it.
 
     Args:
         channels: width of a look-up and of the hidden state.
@@ -36,7 +36,7 @@ class RecurrentRefinement(nn.Module):
         """One step.
 
         Args:
-            looked_up: ``(B, K, channels)``, what is seen at ``anchors``.
+            looked_up: ``(B, K, channels)``, the look-ups at ``anchors``.
             hidden: ``(B, K, channels)``.
             anchors: ``(B, K, 2)``, where the segments are now.
             previous: scores of the last step.
@@ -57,14 +57,14 @@ class RecurrentRefinement(nn.Module):
 
 
 class Movement(nn.Module):
-    """Where the segments go between two steps.
+    """Moves the segments between two steps.
 
-    A segment moves as eq. 4 says, unless it has arrived: a step that would leave it almost where it is only adds noise
-    to boundaries that continuous anchoring has found. In training the segments end up a little beside their aim,
-    because on training videos, which the model knows, it aims far better than it will on others.
+    A segment moves as in eq. 4, unless it has arrived: a very small move only adds noise to the boundaries that
+    continuous anchoring found. In training, a random error is added to the moved segments, because the model predicts
+    far better on training videos than on others.
 
     Args:
-        arrived: tIoU of the present and the next segment from which on the present one stays.
+        arrived: a segment stays if its tIoU with its next place is at least this.
         jitter: standard deviation of the error in training, in lengths of the segment.
     """
 
@@ -81,8 +81,8 @@ class Movement(nn.Module):
         stays = tiou_pairs(present, aim) >= self.arrived  # (B, K)
         return torch.where(stays[..., None], present, aim)
 
-    def beside(self, segments: Tensor, end: Tensor) -> Tensor:
-        """In training, the segments with the error that they would have on unknown videos; else as they are."""
+    def with_error(self, segments: Tensor, end: Tensor) -> Tensor:
+        """In training, the segments with an error as on unseen videos; otherwise unchanged."""
         if not self.training or not self.jitter:
             return segments
         noise = self.jitter * torch.randn_like(segments) * length(segments)[..., None]

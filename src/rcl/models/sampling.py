@@ -1,4 +1,4 @@
-"""Which segments the continuous function is asked about: in training (paper 3.3) and at inference (grid, lattice)."""
+"""The segments that a detector scores: in training (paper 3.3) and at inference (grid, lattice, pairs)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Lattice:
         return Anchors(torch.cat([row.segments(0, row.number) for row in rows]), torch.cat(spacing))
 
     def rows(self, snippets: int) -> list[Row]:
-        """What a lattice of T ``snippets`` has of every length, the shortest first."""
+        """The rows of the lattice of T ``snippets``, one per length, the shortest first."""
         longest = min(max(self.longest, self.shortest), snippets)
         octaves = math.log(longest / self.shortest) / math.log(self.ratio)
         powers = range(1 + max(0, math.ceil(octaves - 1e-9)))
@@ -67,7 +67,7 @@ class Lattice:
         return [Row.of(length, snippets, length * self.stride) for length in sorted(lengths)]
 
     def groups(self, snippets: int, tile: Callable[[float], int]) -> Iterator[tuple[Tensor, Tensor]]:
-        """All segments, those of one tile of the video at a time: no more of them are in memory.
+        """All segments, one tile of the video at a time, which bounds the memory.
 
         Args:
             snippets: T.
@@ -90,7 +90,7 @@ class Lattice:
 
 
 class Row(NamedTuple):
-    """A ``number`` of segments of one ``length`` that start evenly from 0 to ``room``, where the last ends a video."""
+    """A ``number`` of segments of one ``length``, whose starts are evenly spaced from 0 to ``room``, the last start."""
 
     length: float
     number: int
@@ -98,18 +98,18 @@ class Row(NamedTuple):
 
     @classmethod
     def of(cls, length: float, snippets: int, spacing: float) -> Row:
-        """As many as needed to be no more than ``spacing`` apart in a video of ``snippets``."""
+        """The row of fewest segments whose starts are at most ``spacing`` apart, in a video of ``snippets``."""
         room = snippets - length
         return cls(length, 1 + math.ceil(room / spacing - 1e-9), room)
 
     def segments(self, first: int, last: int) -> Tensor:
-        """Those from ``first`` to before ``last``: ``(last − first, 2)``."""
-        # All of them for a part: a millisecond at ten hours, and to the last bit what the whole lattice has.
+        """Segments ``first`` to ``last``, without the last: ``(last − first, 2)``."""
+        # The whole row for any part, so that parts equal the lattice bit for bit. It takes 1 ms for ten hours.
         start = torch.linspace(0, self.room, self.number)[first:last]
         return torch.stack((start, start + self.length), dim=-1)
 
     def before(self, place: float) -> int:
-        """How many have their middle before ``place``."""
+        """The number of segments whose middle lies before ``place``."""
         start = place - self.length / 2
         if start <= 0 or not self.room:
             return self.number * (start > 0)
@@ -121,7 +121,7 @@ def pairs(snippets: int, *, longest: float | None = None) -> Anchors:
     start, end = torch.triu_indices(snippets, snippets, offset=1)
     if longest is not None:
         start, end = torch.stack((start, end))[:, end - start <= longest]
-    if not len(start):  # a single snippet, of which there is one segment
+    if not len(start):  # a video of one snippet has one segment
         return grid(snippets)
     segments = torch.stack((start, end), dim=-1) + 0.5
     return Anchors(segments, torch.ones(len(segments)))
@@ -179,7 +179,7 @@ class TrainingSegments:
         jittered: random segments around the grid.
         scale_invariant: segments around each ground truth.
         spread: standard deviation of these, in lengths of the ground truth.
-        anchors: ``T → (K, 2)``, the grid or lattice that the model is asked about at inference.
+        anchors: ``T → (K, 2)``, the segments that the model scores at inference.
     """
 
     regular: int
@@ -209,7 +209,7 @@ class TrainingSegments:
                 scale_invariant(targets, self.scale_invariant, self.spread, snippets, generator),
             )
         )
-        # Without ground truth and with scale-invariant segments alone, a video would have nothing to say.
+        # A video without ground truth has no scale-invariant segments, but every video needs a segment.
         return drawn if len(drawn) else _choose(anchors, 1, generator).segments
 
 

@@ -1,4 +1,4 @@
-"""Soft non-maximum suppression, in time that grows with the number of segments and not with its square."""
+"""Soft non-maximum suppression in time that is linear in the number of segments, and not quadratic."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rcl.data.overlap import tiou
 
 SoftNMSMethod = Literal["linear", "gaussian", "hard"]
 
-BLOCK = 64  # segments of a label that start one after the other, whose highest score and whose reach are kept
+BLOCK = 64  # neighbouring segments of a label, whose highest score and extent are kept together
 
 
 @torch.no_grad()
@@ -29,7 +29,7 @@ def soft_nms(
     min_score: float = 0.0,
     top: int,
 ) -> tuple[Tensor, Tensor]:
-    """Soft non-maximum suppression: select the best segment, lower the scores of what overlaps it, and repeat.
+    """Soft non-maximum suppression: select the best segment, lower the scores of those that overlap it, and repeat.
 
     A selection lowers the segments of its own label whose tIoU with it is above its threshold, by a factor of
     ``1 − tIoU`` (linear), ``exp(−tIoU² / sigma)`` (gaussian; Bodla et al., 2017) or 0 (hard: classical NMS).
@@ -65,7 +65,7 @@ def soft_nms(
 
 
 class _Blocks(NamedTuple):
-    """Segments of L labels in N blocks of S that start one after the other, so that few blocks overlap a segment.
+    """Segments of L labels in N blocks of S neighbours, so that few blocks overlap a segment.
 
     Args:
         places: start, end and the tIoU up to which an overlap is free, ``(3, N, S)``.
@@ -83,7 +83,7 @@ class _Blocks(NamedTuple):
 
 
 def _blocks(segments: np.ndarray, scores: np.ndarray, labels: np.ndarray, free: np.ndarray) -> _Blocks:
-    """Blocks of ``segments (K, 2)``; the places that remain free in the last block of a label overlap nothing."""
+    """Blocks of ``segments (K, 2)``. Free places in the last block of a label overlap nothing."""
     order = np.lexsort((segments[:, 0], labels))  # (K,)
     _, group, sizes = np.unique(labels[order], return_inverse=True, return_counts=True)
     number = -(-sizes // BLOCK)  # (L,), of blocks
@@ -101,29 +101,29 @@ def _blocks(segments: np.ndarray, scores: np.ndarray, labels: np.ndarray, free: 
 def _select(
     blocks: _Blocks, decay: Callable[[np.ndarray], np.ndarray], min_score: float, top: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Positions and scores of all selections that may be among the ``top``, in no order; works in ``blocks.left``."""
+    """Positions and scores of all selections that may be among the ``top``, unordered. Modifies ``blocks.left``."""
     places, left, label = blocks.places, blocks.left, blocks.label
     peak = np.fmax.reduce(left, axis=1)  # (N,)
-    first, last = np.fmin.reduce(places[0], axis=1), np.fmax.reduce(places[1], axis=1)  # (N,), where a block lies
+    first, last = np.fmin.reduce(places[0], axis=1), np.fmax.reduce(places[1], axis=1)  # (N,), extent of each block
     positions, lowered = blocks.positions.ravel()[:0], left.ravel()[:0]
-    # Labels do not meet, so each makes its next selection in the same step. A hundred small steps, in each of which
-    # calls of PyTorch cost several times what they compute: hence NumPy.
+    # Labels are independent, so each makes its next selection in the same step. These are a hundred small steps, in
+    # which calls of PyTorch take several times as long as their computation: hence NumPy.
     while len(label) and top > 0:
         best = np.fmax.reduceat(peak, blocks.start)  # (L,)
         least = np.partition(lowered, -top)[-top] if len(lowered) >= top else -np.inf
-        active = (best > min_score) & (best >= least)  # nothing that is lower can be among the top
+        active = (best > min_score) & (best >= least)  # lower scores cannot be among the top
         if not active.any():
             break
         block, column = _first_of_each(blocks, peak, best, active)  # (A,), for as many labels
         positions = np.concatenate((positions, blocks.positions[block, column]))
         lowered = np.concatenate((lowered, left[block, column]))
-        selected = np.full((3, len(best), 1), np.nan, dtype=places.dtype)  # what overlaps nothing, for the others
+        selected = np.full((3, len(best), 1), np.nan, dtype=places.dtype)  # overlaps nothing, for the others
         selected[:, label[block], 0] = places[:, block, column]
         left[block, column] = -np.inf
         start, end = selected[:2, label, 0]  # (N,)
         near = (first < end) & (last > start)  # (N,)
         near[block] = True
-        part = slice(None) if near.all() else near  # without a copy
+        part = slice(None) if near.all() else near  # avoids a copy
         chosen = selected[:, label[part]]  # (3, n, 1)
         overlap = tiou(np.moveaxis(places[:2, part], 0, -1), np.moveaxis(chosen[:2], 0, -1))  # (n, S)
         scores = left[part]
@@ -136,7 +136,7 @@ def _select(
 def _first_of_each(
     blocks: _Blocks, peak: np.ndarray, best: np.ndarray, active: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Block and column of the best segment of each active label ``(A,)``; of equal ones the first in the input."""
+    """Block and column of the best segment of each active label ``(A,)``; of equal ones, the first in the input."""
     highest = np.where(active, best, np.nan)[blocks.label]  # (N,)
     rows = (peak == highest).nonzero()[0]
     row, column = (blocks.left[rows] == highest[rows, None]).nonzero()
@@ -153,7 +153,7 @@ def _decay(overlap: np.ndarray, method: SoftNMSMethod, sigma: float) -> np.ndarr
     if method == "linear":
         return 1 - overlap
     if method == "gaussian":
-        return torch.from_numpy(-(overlap**2) / sigma).exp().numpy()  # NumPy's own differs in the last bit
+        return torch.from_numpy(-(overlap**2) / sigma).exp().numpy()  # NumPy's exp differs in the last bit
     return np.zeros_like(overlap)
 
 

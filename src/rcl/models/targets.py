@@ -1,4 +1,4 @@
-"""Training targets: which ground truth an anchor, a point or a snippet is trained on."""
+"""Training targets: the ground truth that an anchor, a point or a snippet is trained on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rcl.system.distributed import over_processes
 
 
 class Targets(NamedTuple):
-    """Ground truth as each anchor sees it.
+    """The ground truth of each anchor.
 
     ``tiou (B, K)`` with the closest ground truth (eq. 5), ``segments (B, K, 2)`` that ground truth, ``labels
     (B, K, L)`` the largest tIoU with a ground truth of each label. All zero where a video has no ground truth.
@@ -43,17 +43,17 @@ def assign(anchors: Tensor, segments: Tensor, labels: Tensor, num_labels: int) -
     overlap = tiou(anchors, segments) * (labels >= 0)[:, None]  # (B, K, N)
     best, index = overlap.max(dim=-1)  # (B, K)
     closest = segments.gather(1, index[..., None].expand(-1, -1, 2))  # (B, K, 2)
-    known = (labels >= 0) & (labels < num_labels)  # none where the model has no label head
+    known = (labels >= 0) & (labels < num_labels)  # none without a label head
     column = labels.where(known, num_labels)[:, None].expand_as(overlap)  # (B, K, N)
     by_label = by_label.scatter_reduce(2, column, overlap, "amax")
     return Targets(best, closest, by_label[..., :num_labels], index.where(best > 0, -1))
 
 
 def assign_points(scores: AnchorScores, segments: Tensor, labels: Tensor) -> Targets:
-    """Compare every point, the centre of an anchor, with the action that it lies in; the shortest of several.
+    """Compare every point, the centre of an anchor, with the shortest action that it lies in.
 
-    How good an answer is shows in the segment that it leads to, as a point has no length: ``tiou`` is that of the
-    answered segment. ``labels`` is 1 for the label of the action.
+    A point has no length, so ``tiou`` is that of the segment that it predicts. ``labels`` is 1 for the label of
+    the action.
 
     Args:
         scores: of the points.
@@ -76,9 +76,9 @@ def assign_points(scores: AnchorScores, segments: Tensor, labels: Tensor) -> Tar
 
 
 def scale_invariant_weights(targets: Targets, near: Tensor, count: int) -> Tensor:
-    """Weights of the anchors by which every ground truth counts the same, however many anchors are near it.
+    """Weights of the anchors that give every ground truth the same weight, however many anchors are near it.
 
-    A long action has hundreds of them where a short one has a few. The loss of TSI (Liu et al., ACCV 2020) divides by
+    A long action has hundreds of anchors nearby, a short one a few. The loss of TSI (Liu et al., ACCV 2020) divides by
     their number; here, they weigh 1 on average.
 
     Args:
@@ -95,7 +95,7 @@ def scale_invariant_weights(targets: Targets, near: Tensor, count: int) -> Tenso
 
 
 def boundary_targets(segments: Tensor, labels: Tensor, snippets: int, *, tolerance: Tensor | float) -> Tensor:
-    """Snippets at a start and at an end of an action: more than half inside the edge ± ``tolerance`` (BMN 2019).
+    """Snippets that lie more than half inside the start or end of an action ± ``tolerance`` (BMN 2019).
 
     Returns:
         ``(B, 2, T)`` bool.

@@ -15,7 +15,7 @@ from rcl.system.options import Share
 class SnippetNorm(nn.LayerNorm):
     """Layer normalization over the channels of each snippet, ``(B, C, T) → (B, C, T)``.
 
-    It never mixes snippets, so a chunk of a video and the whole of it give the same result.
+    It never mixes snippets, so a chunk of a video and the whole video give the same result.
     """
 
     def forward(self, x: Tensor) -> Tensor:
