@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import fields
 from functools import partial
 
+import torch
+
 from rcl.data.batches import Augmentation
+from rcl.detector.checkpoint import Checkpoint
 from rcl.detector.config import AugmentationConfig, InferenceConfig, LossConfig, SamplingConfig
 from rcl.detector.heads import AnchorGenerator
 from rcl.detector.model_config import ModelConfig
@@ -13,6 +16,7 @@ from rcl.models.decoding import Decoder
 from rcl.models.detector import Detector
 from rcl.models.losses import Criterion
 from rcl.models.sampling import Lattice, TrainingSegments, grid, pairs
+from rcl.system.errors import InputError
 
 
 def build_model(config: ModelConfig, *, in_channels: int, num_labels: int) -> Detector:
@@ -28,6 +32,29 @@ def build_model(config: ModelConfig, *, in_channels: int, num_labels: int) -> De
     """
     encoder = config.encoder.build(in_channels)
     return config.head.build(encoder, num_labels if config.labels == "joint" else 0)
+
+
+def load_model(checkpoint: Checkpoint) -> Detector:
+    """The network of a checkpoint.
+
+    Raises:
+        InputError: its weights are not those of the model that its configuration describes.
+    """
+    config, facts = checkpoint.config, checkpoint.facts
+    sizes = {"in_channels": facts.in_channels, "num_labels": len(facts.labels)}
+    try:
+        with torch.device("meta"):  # takes no memory until the sizes are known to fit the weights
+            build_model(config.model, **sizes).load_state_dict(checkpoint.weights, assign=True)
+        model = build_model(config.model, **sizes)
+        model.load_state_dict(checkpoint.weights)
+    except RuntimeError as error:
+        raise InputError(
+            checkpoint.source,
+            expected="weights of the model in its configuration",
+            found=" ".join(str(error).split("\n", 1)[-1].split())[:120],
+            fix="use a whole file that rcl train wrote",
+        ) from None
+    return model
 
 
 def regular_anchors(model: ModelConfig, config: InferenceConfig, *, longest: float) -> AnchorGenerator:

@@ -13,7 +13,7 @@ from rcl.data.detections import Detections
 from rcl.data.features import Features, StoredFeatures
 from rcl.data.preparation import Preparation
 from rcl.data.segments import Timeline
-from rcl.detector.build import build_decoder, build_model, regular_anchors
+from rcl.detector.build import build_decoder, load_model, regular_anchors
 from rcl.detector.checkpoint import Checkpoint, Facts, read_checkpoint
 from rcl.detector.config import Config
 from rcl.detector.encoded_video import EncodedVideo
@@ -22,7 +22,7 @@ from rcl.detector.progress import Progress, no_progress
 from rcl.detector.scoring import Confidence, SegmentScores, learned_confidence, score_segments
 from rcl.detector.search import Search
 from rcl.models.detector import Detector
-from rcl.system.errors import InputError, located
+from rcl.system.errors import located
 from rcl.system.paths import to_path
 from rcl.video.extraction import FeatureExtractor
 from rcl.video.settings import parse_settings
@@ -101,7 +101,7 @@ class Localizer:
         Raises:
             InputError: its weights do not fit the model in its configuration.
         """
-        localizer = cls.from_model(_load_model(checkpoint), checkpoint.config, checkpoint.facts, device=device)
+        localizer = cls.from_model(load_model(checkpoint), checkpoint.config, checkpoint.facts, device=device)
         if (extraction := checkpoint.facts.extraction) is not None:
             settings = parse_settings(extraction, where=checkpoint.source)
             device = localizer.search.device
@@ -254,7 +254,8 @@ class Localizer:
         Stored features longer than a chunk are read and checked later, slice by slice.
 
         Args:
-            features, snippets_per_second: as in :meth:`detect`.
+            features: as in :meth:`detect`.
+            snippets_per_second: as in :meth:`detect`.
             video: name of the video in error messages, and of its array in a file of several.
             progress: called with the share of the work that is done, detection included, for a video file.
 
@@ -281,21 +282,3 @@ class Localizer:
             InputError: see :meth:`detect`.
         """
         return self.preparation.open(stored, at_once=self.search.chunk)
-
-
-def _load_model(checkpoint: Checkpoint) -> Detector:
-    config, facts = checkpoint.config, checkpoint.facts
-    sizes = {"in_channels": facts.in_channels, "num_labels": len(facts.labels)}
-    try:
-        with torch.device("meta"):  # takes no memory until the sizes are known to fit the weights
-            build_model(config.model, **sizes).load_state_dict(checkpoint.weights, assign=True)
-        model = build_model(config.model, **sizes)
-        model.load_state_dict(checkpoint.weights)
-    except RuntimeError as error:
-        raise InputError(
-            checkpoint.source,
-            expected="weights of the model in its configuration",
-            found=" ".join(str(error).split("\n", 1)[-1].split())[:120],
-            fix="use a whole file that rcl train wrote",
-        ) from None
-    return model
