@@ -324,7 +324,11 @@ def test_two_nodes_train_together_and_end_together(pack: Path, whole: Path, tmp_
             {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500", "NODE_RANK": "2"},
             "NODE_RANK: expected a number from 0 to 1",
         ),
-        (["--devices", "3"], {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "2"}, "as processes were started, 2, found 3"),
+        (
+            ["--devices", "3"],
+            {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "2"},
+            "2 devices in total, one per started process, found 3",
+        ),
         (["--devices", "0"], {}, "--devices: expected a positive number"),
     ],
 )
