@@ -31,7 +31,6 @@ from torch.nn import functional
 
 from rcl.models.graph_alignment import GraphAlignment
 from rcl.models.grid import GridDetector, GridHead
-from rcl.models.grid_cells import Cells
 from rcl.models.gtad import GTADEncoder
 
 SNIPPETS, CHANNELS, OUTPUTS, THREADS = 100, 400, 512, 2
@@ -46,7 +45,7 @@ def network(inner_bins: int, context_bins: int, kernel: int) -> GridDetector:
     torch.manual_seed(0)
     encoder = GTADEncoder(CHANNELS)
     alignment = GraphAlignment(encoder.channels, OUTPUTS, inner_bins=inner_bins, context_bins=context_bins)
-    return GridDetector(encoder, alignment, GridHead(OUTPUTS, kernel=kernel), cells=Cells(last=0, empty=(0, -1))).eval()
+    return GridDetector(encoder, alignment, GridHead(OUTPUTS, kernel=kernel)).eval()
 
 
 def public_windows(snippets: int) -> list[tuple[float, float]]:
