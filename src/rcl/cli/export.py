@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rcl.cli.console import warn
+from rcl.cli.read_options import LabelFileOptions, ToolFileOptions
 from rcl.system.errors import InputError, counted, listed
 
 if TYPE_CHECKING:
     from rcl.data.annotations import Annotations
     from rcl.data.detections import Detections
     from rcl.data.formats.exported import Exported
-
-MAX_FPS = 10**6  # frame numbers at a higher rate do not fit into 64 bits
+    from rcl.data.formats.options import ReadOptions
 
 
 def export(
@@ -25,22 +25,21 @@ def export(
     ],
     format_: Annotated[str, typer.Option("--format", help="label-studio, via, elan or csv.")],
     output: Annotated[Path, typer.Option(help=".json for label-studio and via, .csv for csv, a folder for elan.")],
+    reading: LabelFileOptions,
+    tools: ToolFileOptions,
     min_score: Annotated[float | None, typer.Option(help="Leave out detections with a lower score.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Only the K best detections of each video.")] = None,
     videos: Annotated[Path | None, typer.Option(help="Folder of the videos, for their file names and rates.")] = None,
-    fps: Annotated[
-        float | None, typer.Option(help="Frames per second of the videos, for label-studio, which counts in frames.")
-    ] = None,
 ) -> None:
     """Write detections or annotations for an annotation tool, to look at and correct there."""
     from rcl.data.formats.exported import FORMATS, Exported
 
     if format_ not in FORMATS:
         raise InputError("--format", expected=listed(FORMATS), found=format_, fix="correct it")
-    check_fps(fps)
-    content = _read(input_, min_score=min_score, top=top, fps=fps)
+    options = reading.read_options(tools)
+    content = _read(input_, min_score=min_score, top=top, options=options)
     exported = Exported.of(content, _files_of([*content.videos], videos) if videos else {})
-    lost = _write(exported, content, output, format_=format_, videos=videos, fps=fps)
+    lost = _write(exported, content, output, format_=format_, videos=videos, fps=options.fps)
     if lost:
         warn(f"not kept: {'; '.join(lost)}.")
     guessed = [exported.media_of(name) for name in exported.videos if name not in exported.files]
@@ -51,23 +50,12 @@ def export(
     print(f"{count} in {counted(len(exported.videos), 'video')}: {output}")
 
 
-def check_fps(fps: float | None) -> None:
-    """Check the option ``--fps``.
-
-    Raises:
-        InputError: it is not above 0, or too large.
-    """
-    if fps is not None and not 0 < fps <= MAX_FPS:
-        expected = f"frames per second above 0, at most {MAX_FPS:,}"
-        raise InputError("--fps", expected=expected, found=str(fps), fix="correct it")
-
-
-def _read(source: Path, *, min_score: float | None, top: int | None, fps: float | None) -> Annotations | Detections:
+def _read(source: Path, *, min_score: float | None, top: int | None, options: ReadOptions) -> Annotations | Detections:
     from rcl.data.detections import Detections
     from rcl.data.formats.load import load_content
     from rcl.data.pack import find_annotations
 
-    content = load_content(find_annotations(source) if source.is_dir() else source, fps=fps)
+    content = load_content(find_annotations(source) if source.is_dir() else source, options=options)
     if isinstance(content, Detections):
         if min_score is not None:
             content = content[content.scores >= min_score]

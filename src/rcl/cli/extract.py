@@ -10,10 +10,12 @@ import typer
 
 from rcl.cli.console import exit_if_failed, warn, warn_unmatched
 from rcl.cli.options import EngineOptions, ExtractionOptions, Location, location, stdout_kept_for_results
+from rcl.cli.read_options import LabelFileOptions
 from rcl.system.errors import counted, listed
 
 if TYPE_CHECKING:
     from rcl.data.annotations import Annotations
+    from rcl.data.formats.options import ReadOptions
 
 
 def extract(
@@ -25,6 +27,7 @@ def extract(
     ],
     extraction: ExtractionOptions,
     engine: EngineOptions,
+    reading: LabelFileOptions,
     labels: Annotated[
         Location | None,
         typer.Option(help="Table or JSON of labelled segments to put into the pack.", parser=location),
@@ -38,7 +41,7 @@ def extract(
     from rcl.video.packs import PackWriter
 
     settings, cluster = extraction.settings(), engine.cluster(workers=extraction.workers, network=extraction.network)
-    videos, annotations = _find(inputs, labels)
+    videos, annotations = _find(inputs, labels, reading.read_options())
     device = best_device()
     backbone, chosen = choose_extraction(extraction.backbone, **settings, device=device)
     writer = PackWriter(output, chosen, backbone=backbone, device=device)
@@ -54,7 +57,9 @@ def extract(
     exit_if_failed(progress.failed, len(videos))
 
 
-def _find(inputs: Sequence[Path], labels: Path | None) -> tuple[dict[str, Path], Annotations | None]:
+def _find(
+    inputs: Sequence[Path], labels: Path | None, options: ReadOptions
+) -> tuple[dict[str, Path], Annotations | None]:
     """Videos by name, and their labels, with a warning of everything that is left out."""
     from rcl.data.formats.load import load_annotations
     from rcl.video.finding import find_videos, match_videos
@@ -64,6 +69,6 @@ def _find(inputs: Sequence[Path], labels: Path | None) -> tuple[dict[str, Path],
         warn(f"not videos by their names: {listed([path.name for path in others])}.")
     if labels is None:
         return videos, None
-    annotations = match_videos(load_annotations(labels, clip=False), videos)
+    annotations = match_videos(load_annotations(labels, clip=False, options=options), videos)
     warn_unmatched(set(annotations.videos) - set(videos), set(videos) - set(annotations.videos))
     return videos, annotations

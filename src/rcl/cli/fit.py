@@ -9,6 +9,7 @@ import typer
 
 from rcl.cli.console import quiet_lightning
 from rcl.cli.options import EngineOptions, ExtractionOptions, Location, Threads, location
+from rcl.cli.read_options import LabelFileOptions
 
 
 def fit(
@@ -20,6 +21,7 @@ def fit(
     output: Annotated[Path, typer.Option(help="Folder for features, checkpoints and results.")],
     extraction: ExtractionOptions,
     engine: EngineOptions,
+    reading: LabelFileOptions,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the split and of the training.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was stopped.")] = False,
     threads: Threads = None,
@@ -37,6 +39,7 @@ def fit(
         videos,
         labels,
         output,
+        reading=reading.read_options(),
         backbone=extraction.backbone,
         **settings,
         seed=seed,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rcl.cli.console import warn
-from rcl.cli.export import check_fps
+from rcl.cli.read_options import LabelFileOptions, ToolFileOptions
 from rcl.system.errors import counted, located
 
 
@@ -18,11 +18,10 @@ def import_(
         typer.Argument(metavar="FILE...", help="Files of Label Studio or VIA (.json) or ELAN (.eaf), or tables."),
     ],
     output: Annotated[Path, typer.Option(help="The annotations: .json or .csv.")],
+    reading: LabelFileOptions,
+    tools: ToolFileOptions,
     subset: Annotated[
         str | None, typer.Option(help="The subset of all videos; by default what the files say, or training.")
-    ] = None,
-    fps: Annotated[
-        float | None, typer.Option(help="Frames per second of Label Studio's frames; by default what the tasks say.")
     ] = None,
 ) -> None:
     """Read the files of an annotation tool, and write annotations to train and evaluate on."""
@@ -31,9 +30,9 @@ def import_(
     from rcl.data.formats.load import import_annotations, save_annotations
     from rcl.system.text_files import extension_of
 
-    check_fps(fps)
+    options = reading.read_options(tools, subset=subset)
     extension = extension_of(output, (".json", ".csv"))
-    annotations = Annotations.merge([import_annotations(path, fps=fps) for path in inputs])
+    annotations = Annotations.merge([import_annotations(path, options=options) for path in inputs])
     if subset:
         with located("--subset"):
             annotations = annotations.with_subset(to_subset(subset))

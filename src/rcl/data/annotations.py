@@ -106,6 +106,24 @@ class Annotations:
         """The same videos, all in the subset ``training``, ``validation`` or ``testing``."""
         return replace(self, videos={key: replace(video, subset=name) for key, video in self.videos.items()})
 
+    def renamed(self, names: Mapping[str, str]) -> Annotations:
+        """The same videos under other names.
+
+        Args:
+            names: old name to new name; a video that is not in it keeps its name.
+
+        Raises:
+            InputError: two videos would have the same name.
+        """
+        videos, owners = dict[str, VideoAnnotation](), dict[str, str]()
+        for old, video in self.videos.items():
+            new = names.get(old, old)
+            if new in videos:
+                found, fix = f"{owners[new]!r} and {old!r}", "write its name the same everywhere"
+                raise InputError(self.source, expected=f"one name for the video {new!r}", found=found, fix=fix)
+            videos[new], owners[new] = replace(video, name=new), old
+        return replace(self, videos=videos)
+
     @classmethod
     def merge(cls, parts: Sequence[Annotations]) -> Annotations:
         """The videos of several files, in order.

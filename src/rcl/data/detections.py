@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, overload
 
@@ -121,6 +121,17 @@ class Detections:
         )
         for video, (start, end), label, score in zip(*columns, strict=True):
             yield Detection(self.videos[video], start, end, self.labels[label], score)
+
+    def renamed(self, names: Mapping[str, str]) -> Detections:
+        """The same detections, the videos under other names.
+
+        Args:
+            names: old name to new name; a video that is not in it keeps its name.
+
+        Raises:
+            InputError: two videos would have the same name.
+        """
+        return replace(self, videos=tuple(names.get(name, name) for name in self.videos))
 
     @classmethod
     def empty(cls) -> Detections:

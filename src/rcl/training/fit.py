@@ -19,6 +19,7 @@ from rcl.data.datasets import VideoDataset
 from rcl.data.detections import Detections
 from rcl.data.feature_store import FeatureStore
 from rcl.data.formats.load import load_annotations
+from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.results import save_detections
 from rcl.data.segments import Timeline
 from rcl.detector.localizer import Localizer
@@ -96,6 +97,7 @@ def fit(
     labels: PathLike | Annotations,
     output: PathLike,
     *,
+    reading: ReadOptions | None = None,
     backbone: str = "motion",
     options: BackboneOptions | None = None,
     rate: float | None = None,
@@ -122,6 +124,7 @@ def fit(
             annotations. Without subsets, a fifth of the videos is held out for the evaluation.
         output: folder for ``pack`` (features), ``config.yaml``, ``last.ckpt``, ``best.ckpt``, ``metrics.csv``,
             ``detections.json`` and ``evaluation.json``.
+        reading: how to read what the file of labels does not say.
         backbone: ``motion``, ``hf:NAME_OR_FOLDER``, ``i3d:CHECKPOINT``, ``onnx:FILE`` or ``torchscript:FILE``.
         options: options of the backbone.
         rate: frames per second; by default the backbone's usual rate.
@@ -143,7 +146,7 @@ def fit(
     found, _ = find_videos(videos if isinstance(videos, list | tuple) else [cast(PathLike, videos)])
     output = to_path(output)
     resumes = _check_output(output, resume=resume, overwrite=overwrite)
-    labelled = match_labels(labels, found)
+    labelled = match_labels(labels, found, reading=reading)
     given = {"rate": rate, "window": window, "stride": stride}
     if resumes and (kept := read_settings(output / "pack")):  # the new features have to be like the old ones
         given = {name: value or getattr(kept, name) for name, value in given.items()}

@@ -14,6 +14,7 @@ import torch
 from rcl.data.annotations import Annotations
 from rcl.data.feature_store import FeatureStore
 from rcl.data.formats.load import load_annotations
+from rcl.data.formats.options import ReadOptions
 from rcl.detector.config import Config
 from rcl.detector.load_config import load_config, parse_config
 from rcl.system.errors import InputError, listed
@@ -56,13 +57,15 @@ class LabelledVideos:
         return float(np.round(np.quantile(self.lengths_seconds, 0.25), 2))
 
 
-def match_labels(labels: PathLike | Annotations, videos: Mapping[str, Path]) -> LabelledVideos:
+def match_labels(
+    labels: PathLike | Annotations, videos: Mapping[str, Path], *, reading: ReadOptions | None = None
+) -> LabelledVideos:
     """The videos that have labels.
 
     Raises:
         InputError: no video has labels.
     """
-    annotations = labels if isinstance(labels, Annotations) else load_annotations(labels, clip=False)
+    annotations = labels if isinstance(labels, Annotations) else load_annotations(labels, clip=False, options=reading)
     annotations = match_videos(annotations, videos)
     found = {name: video for name, video in annotations.videos.items() if name in videos}
     if not any(video.labels for video in found.values()):

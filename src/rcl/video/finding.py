@@ -8,17 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from rcl.data.annotations import Annotations
+from rcl.data.names import VIDEO_EXTENSIONS
 from rcl.system.errors import InputError, listed
 from rcl.system.paths import PathLike, exists, files_below, is_dir, to_path
-
-# fmt: off
-EXTENSIONS = (
-    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".m2v", ".ts", ".mts",
-    ".m2ts", ".wmv", ".asf", ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".vob", ".mxf", ".divx",
-    ".rm", ".rmvb", ".h264", ".264", ".h265", ".265", ".hevc", ".y4m", ".gif",
-)
-# fmt: on
-"""Extensions of the videos in a folder; a file that is given directly may have any name."""
 
 
 def find_videos(paths: Sequence[PathLike]) -> tuple[dict[str, Path], list[Path]]:
@@ -43,7 +35,7 @@ def find_videos(paths: Sequence[PathLike]) -> tuple[dict[str, Path], list[Path]]
             continue
         for file, below in files_below(place):
             if not any(part.startswith(".") for part in below.parts):
-                (files if file.suffix.lower() in EXTENSIONS and _is_plain(file.name) else others).append(file)
+                (files if file.suffix.lower() in VIDEO_EXTENSIONS and _is_plain(file.name) else others).append(file)
     stems = Counter(path.stem for path in {file.absolute() for file in files})
     videos: dict[str, Path] = {}
     for file in files:
@@ -77,7 +69,7 @@ def match_videos(annotations: Annotations, videos: Mapping[str, Path]) -> Annota
     """
     renamed = {}
     for name, video in annotations.videos.items():
-        stem = name if name in videos or Path(name).suffix.lower() not in EXTENSIONS else Path(name).stem
+        stem = name if name in videos or Path(name).suffix.lower() not in VIDEO_EXTENSIONS else Path(name).stem
         if stem in renamed:
             fix = "write its name the same in all rows"
             found = f"the names {stem!r} and {name!r}" if stem != name else f"{name!r} and its file name"

@@ -22,6 +22,7 @@ from rcl.data.formats import elan, label_studio, table, via
 from rcl.data.formats.exported import UNLABELLED, Exported, file_names
 from rcl.data.formats.label_studio_frames import to_frames, to_seconds
 from rcl.data.formats.load import import_annotations, load_annotations, save_annotations
+from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.results import save_detections
 from rcl.system.errors import InputError
 
@@ -305,7 +306,10 @@ def test_label_studio_json(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
     assert first.segments_seconds.tolist() == [[1.04, 2.0], [0.0, 4.0], [0.0, 4.0]]
     assert second.segments_seconds.tolist() == [[3.1, 8.2]]
     assert "left out 1 result without a segment of time" in caplog.text
-    assert import_annotations(path, fps=50).videos["figure-001"].segments_seconds[0].tolist() == [0.52, 1.0]
+    assert import_annotations(path, options=ReadOptions(fps=50)).videos["figure-001"].segments_seconds[0].tolist() == [
+        0.52,
+        1.0,
+    ]
     assert [*import_annotations(write(tmp_path / "one.json", LABEL_STUDIO[0])).videos] == ["figure-001"]
 
 
@@ -332,7 +336,7 @@ def test_label_studio_json_min(tmp_path: Path) -> None:
             "annotation_id": 2,
         }
     ]
-    video = import_annotations(write(tmp_path / "min.json", rows), fps=10).videos["clip"]
+    video = import_annotations(write(tmp_path / "min.json", rows), options=ReadOptions(fps=10)).videos["clip"]
     assert (video.labels, video.segments_seconds.tolist()) == (("x",), [[0.2, 0.3]])
 
 

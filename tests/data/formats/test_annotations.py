@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from pathlib import Path
 
 import numpy as np
@@ -109,11 +108,7 @@ def test_csv_columns_that_are_not_read_are_named(tmp_path: Path, caplog: pytest.
 )
 def test_real_annotations_load(name: str, videos: int, instances: int, caplog: pytest.LogCaptureFixture) -> None:
     path = SHARED / name if name.endswith(".json") else SHARED / name / "annotations.json"
-    began = time.process_time()
-    json.loads(path.read_text())
-    parsed = time.process_time()
     raw = load_annotations(path, clip=False)
-    assert time.process_time() - parsed < 20 * max(parsed - began, 0.005)
     assert not caplog.records
     assert len(raw.videos) == videos
     assert sum(len(v.labels) for v in raw.videos.values()) == instances

@@ -17,6 +17,7 @@ import numpy as np
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.formats.exported import KEY, Exported, Instance, add_video, instance_of, name_in, stem_of, video_of
 from rcl.data.formats.label_studio_frames import to_frames, to_seconds
+from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.values import to_number, to_segment
 from rcl.system.errors import Defect, Problems, counted, located, shown
 from rcl.system.paths import PathLike
@@ -119,7 +120,7 @@ class _Task(NamedTuple):
     others: int  # results of other kinds
 
 
-def parse(tasks: list[Any], source: str, *, fps: float | None = None) -> Annotations:
+def parse(tasks: list[Any], source: str, *, options: ReadOptions | None = None) -> Annotations:
     """Annotations of tasks that Label Studio exports as JSON or JSON-MIN, or that it can import.
 
     Labels of the timeline are in frames; those of audio and time series, with which videos are labelled too, are in
@@ -130,11 +131,12 @@ def parse(tasks: list[Any], source: str, *, fps: float | None = None) -> Annotat
     Args:
         tasks: the content of the file.
         source: the file, for messages.
-        fps: frames per second; by default what the tasks say.
+        options: ``fps``: frames per second; by default what the tasks say.
 
     Raises:
         InputError: a value is wrong, or the frames per second are not known.
     """
+    fps = options.fps if options else None
     found, problems = list[_Task](), Problems()
     for number, task in enumerate(tasks, 1):
         with problems.located(f"{source}, task {number}"):

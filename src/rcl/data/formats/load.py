@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from rcl.data.annotations import Annotations
 from rcl.data.annotations import clip as clip_annotations
 from rcl.data.detections import Detections
 from rcl.data.formats import activitynet, bmn, elan, label_studio, results, table, thumos14, via
+from rcl.data.formats.options import ReadOptions
 from rcl.system.errors import InputError
 from rcl.system.paths import PathLike, is_file, to_path
 from rcl.system.text_files import extension_of, read_json, read_text, write_json
@@ -19,7 +20,7 @@ from rcl.system.text_formats import check_object, parse_json
 # -- annotations -------------------------------------------------------------------------------------------------
 
 
-def load_annotations(path: PathLike, *, clip: bool = True) -> Annotations:
+def load_annotations(path: PathLike, *, clip: bool = True, options: ReadOptions | None = None) -> Annotations:
     """Read ground truth from ActivityNet's JSON, a CSV table, or a file of public BMN or THUMOS14 code.
 
     JSON: ``{"database": {video: {"subset", "duration", "fps", "annotations": [{"segment": [start, end], "label"}]}}}``,
@@ -43,12 +44,13 @@ def load_annotations(path: PathLike, *, clip: bool = True) -> Annotations:
         path: a ``.json`` or ``.csv`` file.
         clip: shorten segments that reach outside their video and drop those wholly outside, with one warning. Official
             evaluation is defined on the segments as they are, so evaluators pass ``False``.
+        options: how to read what the file does not say.
 
     Raises:
         InputError: the file is missing, damaged or of another kind, or a value is wrong. An end
             equal to its start is legal.
     """
-    file = _open(to_path(path))
+    file = _open(to_path(path), options=options)
     return clip_annotations(file.annotations(extent="features")) if clip else file.annotations()
 
 
@@ -86,27 +88,27 @@ def save_annotations(annotations: Annotations, path: PathLike) -> None:
 # -- files of other tools and code -------------------------------------------------------------------------------
 
 
-def import_annotations(path: PathLike, *, fps: float | None = None) -> Annotations:
+def import_annotations(path: PathLike, *, options: ReadOptions | None = None) -> Annotations:
     """Read ground truth from a file of an annotation tool, or from one that :func:`load_annotations` reads.
 
     Args:
         path: what Label Studio (``.json``), VIA 3 (``.json``) or ELAN (``.eaf``) saved, or annotations. A table of
             detections is read without its scores.
-        fps: frames per second of Label Studio's frames; by default what the file says.
+        options: how to read what the file does not say.
 
     Raises:
         InputError: the file cannot be read, is damaged or of another kind, or a value is wrong.
     """
-    return _open(to_path(path), tools=True, fps=fps).annotations()
+    return _open(to_path(path), tools=True, options=options).annotations()
 
 
-def load_content(path: PathLike, *, fps: float | None = None) -> Annotations | Detections:
+def load_content(path: PathLike, *, options: ReadOptions | None = None) -> Annotations | Detections:
     """Read detections, or annotations as :func:`import_annotations` does.
 
     Raises:
         InputError: see :func:`import_annotations`.
     """
-    file = _open(to_path(path), tools=True, fps=fps)
+    file = _open(to_path(path), tools=True, options=options)
     return file.parse_detections() if file.parse_detections else file.annotations()
 
 
@@ -196,34 +198,49 @@ class _File(NamedTuple):
         return _filled(self.parse(extent=extent) if self.format == "bmn" else self.parse())
 
 
-def _open(path: Path, *, tools: bool = False, fps: float | None = None) -> _File:
+def _open(path: Path, *, tools: bool = False, options: ReadOptions | None = None) -> _File:
     """Read a file and recognize its format by its extension and content, that of annotation tools only if wanted.
 
     Raises:
         InputError: the file cannot be read, is damaged, or has another extension.
     """
+    options = options or ReadOptions()
+    extension = extension_of(path, (*_OPENERS, *_TOOL_OPENERS) if tools else [*_OPENERS])
+    return (_OPENERS | _TOOL_OPENERS)[extension](path, tools, options)
+
+
+def _open_elan(path: Path, tools: bool, options: ReadOptions) -> _File:
+    return _File("elan", partial(elan.parse, read_text(path), str(path), file_name=path.name))
+
+
+def _open_table(path: Path, tools: bool, options: ReadOptions) -> _File:
+    text, source = read_text(path), str(path)
+    scored = partial(results.parse_table, text, source) if results.has_scores(text) else None
+    if thumos14.is_thumos14(text):
+        return _File("thumos14", partial(thumos14.parse, (text, source)), scored)
+    return _File("table", partial(table.parse, text, source), scored)
+
+
+def _open_json(path: Path, tools: bool, options: ReadOptions) -> _File:
     source = str(path)
-    extension = extension_of(path, (".json", ".csv", ".eaf") if tools else (".json", ".csv"))
-    text = read_text(path)
-    if extension == ".eaf":
-        return _File("elan", partial(elan.parse, text, source, file_name=path.name))
-    if extension == ".csv":
-        scored = partial(results.parse_table, text, source) if results.has_scores(text) else None
-        if thumos14.is_thumos14(text):
-            return _File("thumos14", partial(thumos14.parse, (text, source)), scored)
-        return _File("table", partial(table.parse, text, source), scored)
-    data = parse_json(text, source)
+    data = parse_json(read_text(path), source)
     if tools and isinstance(data, list):
-        return _File("label-studio", partial(label_studio.parse, data, source, fps=fps))
+        return _File("label-studio", partial(label_studio.parse, data, source, options=options))
     data = check_object(data, source)
     if tools and via.is_via(data):
         return _File("via", partial(via.parse, data, source))
     if tools and label_studio.is_task(data):
-        return _File("label-studio", partial(label_studio.parse, [data], source, fps=fps))
+        return _File("label-studio", partial(label_studio.parse, [data], source, options=options))
     scored = partial(results.parse, data, source) if isinstance(data.get("results"), dict) else None
     if bmn.is_bmn(data):
         return _File("bmn", partial(bmn.parse, data, source, info=_video_info_for(path)), scored)
     return _File("activitynet", partial(activitynet.parse, data, source), scored)
+
+
+_Opener: TypeAlias = Callable[[Path, bool, ReadOptions], _File]
+_OPENERS: dict[str, _Opener] = {".json": _open_json, ".csv": _open_table}
+_TOOL_OPENERS: dict[str, _Opener] = {".eaf": _open_elan}
+"""By extension: what reads a file of it, and recognizes the format by the content."""
 
 
 def _filled(annotations: Annotations) -> Annotations:

@@ -15,9 +15,9 @@ from rcl.data.annotations import VideoAnnotation
 from rcl.data.formats.bmn import is_bmn
 from rcl.data.formats.load import load_annotations
 from rcl.data.formats.thumos14 import is_thumos14
+from rcl.data.names import VIDEO_EXTENSIONS
 from rcl.system.errors import InputError
 from rcl.system.text_files import check_place, extension_of, read_json, read_text, write_json, write_text
-from rcl.video.finding import EXTENSIONS
 
 NEW = "new"  # revision of a video that is not in the file
 COLUMNS = ("video", "start", "end", "label")
@@ -109,7 +109,7 @@ class AnnotationFile:
 
     def _name_of(self, key: str) -> str:
         """The video that a name in the file means: ``clip.mp4`` may mean the video ``clip``."""
-        return key if key in self._videos or Path(key).suffix.lower() not in EXTENSIONS else Path(key).stem
+        return key if key in self._videos or Path(key).suffix.lower() not in VIDEO_EXTENSIONS else Path(key).stem
 
     def _database_with(self, name: str, segments: Sequence[Segment], video: VideoAnnotation | None) -> dict[str, Any]:
         new: dict[str, Any] = {"version": "RCL", "taxonomy": [], "database": {}}

@@ -1,0 +1,40 @@
+"""How a file is to be read, where it does not say so itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+Times: TypeAlias = Literal["seconds", "milliseconds", "minutes", "frames"]
+"""Units of times."""
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What decides where a file can be read in several ways. Each reader takes what concerns it.
+
+    Args:
+        columns: of a table: our name of a column (``video``, ``start``, ``end``, ``label``, ``subset``, ``duration``,
+            ``fps``) to its name in the file.
+        times: unit of the times; by default what the file says, else seconds.
+        fps: frames per second of times in frames; by default what the file says.
+        point_length: seconds that an event without a length is given, centred on its time; by default it has none.
+        subset: of all videos, in files that need one to be read.
+        tiers: of ELAN: those to read; by default all.
+        tier_as_label: of ELAN: the name of the tier is the label, whatever the annotation says.
+        annotator: of Label Studio and others: whose annotations to read.
+        data_key: of Label Studio: the key of a task's data that names its video.
+        media: name of the video, or which of several media of a file is the video.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    times: Times | None = None
+    fps: float | None = None
+    point_length: float | None = None
+    subset: str | None = None
+    tiers: tuple[str, ...] = ()
+    tier_as_label: bool = False
+    annotator: str | None = None
+    data_key: str | None = None
+    media: str | None = None

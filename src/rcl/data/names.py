@@ -1,0 +1,221 @@
+"""Names of videos and labels: which name in one file means which in another."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from rcl.system.errors import counted, listed
+
+# fmt: off
+VIDEO_EXTENSIONS = (
+    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".m2v", ".ts", ".mts",
+    ".m2ts", ".wmv", ".asf", ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".vob", ".mxf", ".divx",
+    ".rm", ".rmvb", ".h264", ".264", ".h265", ".265", ".hevc", ".y4m", ".gif",
+)
+# fmt: on
+"""Extensions of video files; a name that ends in one of them is the name of a file."""
+_AUDIO_EXTENSIONS = (".wav", ".mp3", ".m4a", ".flac", ".ogg", ".aac")  # tools label videos by their sound
+_MEDIA_EXTENSIONS = (*VIDEO_EXTENSIONS, *_AUDIO_EXTENSIONS)
+
+
+def plain_name(name: str) -> str:
+    r"""A name as one machine would write it: composed Unicode, ``/`` between folders, no blanks around it.
+
+    A Mac writes an accented letter as two characters (NFD), most other systems as one (NFC).
+
+    >>> plain_name(".\\cam1\\cafe\u0301.mp4 ")
+    'cam1/café.mp4'
+    """
+    parts = unicodedata.normalize("NFC", name).replace("\\", "/").strip().split("/")
+    return "/".join(part for part in parts if part not in ("", "."))
+
+
+def without_extension(name: str) -> str:
+    """A name without the extension of a video or audio file, if it has one.
+
+    >>> without_extension("cam1/001.MP4"), without_extension("take 1.5")
+    ('cam1/001', 'take 1.5')
+    """
+    stem, dot, extension = name.rpartition(".")
+    is_file = bool(stem) and not stem.endswith("/") and f"{dot}{extension}".lower() in _MEDIA_EXTENSIONS
+    return stem if is_file else name
+
+
+@dataclass(frozen=True)
+class NameMatch:
+    """Names of one file, and the names that they mean in another.
+
+    Args:
+        pairs: given name to known name.
+        missing: given names that mean no known one, with those of ``ambiguous``.
+        ambiguous: given name to the known names that it could mean.
+        unused: known names that no given name means.
+    """
+
+    pairs: Mapping[str, str]
+    missing: tuple[str, ...] = ()
+    ambiguous: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
+
+    @cached_property
+    def doubled(self) -> Mapping[str, tuple[str, ...]]:
+        """Known name to the several given names that mean it."""
+        owners = defaultdict[str, list[str]](list)
+        for given, known in self.pairs.items():
+            owners[known].append(given)
+        return {known: tuple(names) for known, names in owners.items() if len(names) > 1}
+
+    @cached_property
+    def similar(self) -> Mapping[str, str]:
+        """Missing name to an unused one that differs in case, blanks and punctuation alone: a proposal."""
+        keys = {_loose(name): name for name in reversed(self.unused)}
+        found = {name: keys.get(_loose(name)) for name in self.missing if name not in self.ambiguous}
+        return {name: other for name, other in found.items() if other is not None}
+
+    def describe_missing(self, limit: int = 5) -> str:
+        """The missing names, each with what it might mean: ``'Clip' (did you mean 'clip'?), 'b'``."""
+        return listed([self._described(name) for name in self.missing], limit)
+
+    def _described(self, name: str) -> str:
+        if name in self.ambiguous:
+            return f"{name!r} (it could be {listed([repr(other) for other in self.ambiguous[name]], 2)})"
+        return f"{name!r} (did you mean {self.similar[name]!r}?)" if name in self.similar else repr(name)
+
+
+def match_names(given: Iterable[str], known: Iterable[str]) -> NameMatch:
+    r"""Find the known name that each given name means.
+
+    The first rule that finds a name decides: the same name; the same but for Unicode normalization and the direction
+    of slashes; without the extension of the file; without leading folders, which either of the two may lack; without
+    the prefix ``v_``, which only some files of ActivityNet have. A name that could mean several known ones means none.
+    Letter case and blanks never count as equal: :attr:`NameMatch.similar` proposes those.
+
+    >>> match_names(["clip.mp4", "cam1\\001"], ["clip", "videos/cam1/001.avi", "videos/cam2/001.avi"]).pairs
+    {'clip.mp4': 'clip', 'cam1\\001': 'videos/cam1/001.avi'}
+    >>> match_names(["001"], ["cam1/001", "cam2/001"]).ambiguous
+    {'001': ('cam1/001', 'cam2/001')}
+    """
+    given, known = list(dict.fromkeys(given)), list(dict.fromkeys(known))
+    same = set(known)
+    pairs = {name: name for name in given if name in same}
+    ambiguous = dict[str, tuple[str, ...]]()
+    left = [name for name in given if name not in same]
+    if left:
+        index = _Index(known)
+        for name in left:
+            found = index.find(name)
+            if len(found) == 1:
+                pairs[name] = found[0]
+            elif found:
+                ambiguous[name] = tuple(found)
+        pairs = {name: pairs[name] for name in given if name in pairs}
+    used = set(pairs.values())
+    return NameMatch(
+        pairs,
+        tuple(name for name in given if name not in pairs),
+        ambiguous,
+        tuple(name for name in known if name not in used),
+    )
+
+
+class _Index:
+    """Known names by everything that may be written in their place."""
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self.plain, self.stems = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
+        self.tails, self.bare = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
+        for name in known:
+            plain = plain_name(name)
+            stem = without_extension(plain)
+            self.plain[plain].append(name)
+            self.stems[stem].append(name)
+            for tail in _tails(stem)[1:]:
+                self.tails[tail].append(name)
+            self.bare[_bare(stem)].append(name)
+
+    def find(self, name: str) -> list[str]:
+        """The known names that a name could mean by the first rule that finds one."""
+        plain = plain_name(name)
+        stem = without_extension(plain)
+        tails = _tails(stem)
+        candidates = (
+            self.plain.get(plain),
+            self.stems.get(stem),
+            self.tails.get(stem),  # the known name has more folders
+            next((self.stems[tail] for tail in tails[1:] if tail in self.stems), None),  # the given name has more
+            self.bare.get(_bare(stem)),
+        )
+        return next((found for found in candidates if found), [])
+
+
+def _tails(stem: str) -> list[str]:
+    """``a/b/c``, ``b/c`` and ``c``."""
+    parts = stem.split("/")
+    return ["/".join(parts[first:]) for first in range(len(parts))]
+
+
+def _bare(stem: str) -> str:
+    folder, slash, name = stem.rpartition("/")
+    return f"{folder}{slash}{name.removeprefix('v_')}"
+
+
+def _loose(name: str) -> str:
+    """What is left of a name without letter case, blanks and punctuation."""
+    letters = unicodedata.normalize("NFKC", without_extension(plain_name(name)).rpartition("/")[2]).casefold()
+    return "".join(letter for letter in letters if letter.isalnum()) or letters
+
+
+# -- labels ------------------------------------------------------------------------------------------------------
+
+
+def similar_labels(labels: Iterable[str]) -> list[tuple[str, str]]:
+    """Pairs of labels that may be meant to be one: they differ in case, blanks, punctuation or one letter.
+
+    >>> similar_labels(["walk", "wlak", "Walk ", "run", "jump1", "jump2"])
+    [('Walk ', 'walk'), ('Walk ', 'wlak'), ('walk', 'wlak')]
+    """
+    names = sorted(set(labels))
+    loose = [_loose_label(name) for name in names]
+    return [
+        (first, second)
+        for i, first in enumerate(names)
+        for j, second in enumerate(names[i + 1 :], i + 1)
+        if loose[i] == loose[j] or _is_slip(loose[i], loose[j])
+    ]
+
+
+def _loose_label(label: str) -> str:
+    letters = unicodedata.normalize("NFKC", label).casefold()
+    return "".join(letter for letter in letters if letter.isalnum()) or letters.strip()
+
+
+def _is_slip(first: str, second: str) -> bool:
+    """Whether two words differ by one letter: another, a missing one, or two in the wrong order. Digits count as
+    meant, and in words of three letters every letter does."""
+    first, second = sorted((first, second), key=len)
+    if len(first) < 4 or len(second) - len(first) > 1:
+        return False
+    start = next((i for i, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), len(first))
+    rest, other = first[start:], second[start:]
+    if not (rest + other).isalpha() and any(letter.isdigit() for letter in (rest[:1] + other[:1])):
+        return False
+    if len(first) < len(second):
+        return rest == other[1:]
+    return rest[1:] == other[1:] or (rest[:2] == other[:2][::-1] and rest[2:] == other[2:])
+
+
+def describe_similar(pairs: Iterable[tuple[str, str]], counts: Mapping[str, int]) -> str:
+    """Similar labels with their numbers of instances: ``'walk' (12) and 'wlak' (1)``."""
+    return listed([f"{a!r} ({counts.get(a, 0)}) and {b!r} ({counts.get(b, 0)})" for a, b in pairs])
+
+
+def coverage(match: NameMatch, total: int, noun: str, what: str) -> str:
+    """How many of the known names a match found: ``12 of 20 videos have detections; without: 'a', 'b'``."""
+    without = listed([repr(name) for name in match.unused])
+    return f"{total - len(match.unused)} of {counted(total, noun)} have {what}" + (
+        f"; without: {without}" if match.unused else ""
+    )
