@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,11 +12,17 @@ from rcl.cli.console import warn
 from rcl.cli.read_options import LabelFileOptions, ToolFileOptions
 from rcl.system.errors import counted, located
 
+if TYPE_CHECKING:
+    from rcl.data.annotations import Annotations
+    from rcl.data.formats.outcome import Class
+
+_MOST_CLASSES = 50
+
 
 def import_(
     inputs: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="Files of Label Studio or VIA (.json) or ELAN (.eaf), or tables."),
+        typer.Argument(metavar="FILE...", help="Files of Label Studio, VIA, ELAN or public code, or tables."),
     ],
     output: Annotated[Path, typer.Option(help="The annotations: .json or .csv.")],
     reading: LabelFileOptions,
@@ -26,21 +33,39 @@ def import_(
 ) -> None:
     """Read the files of an annotation tool, and write annotations to train and evaluate on."""
     from rcl.data.annotations import Annotations, to_subset
-    from rcl.data.formats import table
-    from rcl.data.formats.load import import_annotations, save_annotations
+    from rcl.data.formats import outcome
+    from rcl.data.formats.load import import_annotations
     from rcl.system.text_files import extension_of
 
     options = reading.read_options(tools, subset=subset)
-    extension = extension_of(output, (".json", ".csv"))
+    extension_of(output, (".json", ".csv"))
     annotations = Annotations.merge([import_annotations(path, options=options) for path in inputs])
     if subset:
         with located("--subset"):
             annotations = annotations.with_subset(to_subset(subset))
-    if extension == ".csv":
-        lost = table.write(annotations, output)
-        if lost:
-            warn(f"not kept: {'; '.join(lost)}.")
-    else:
-        save_annotations(annotations, output)
+    outcome.check(annotations)
+    for doubt in [*outcome.doubts(annotations), *outcome.similar(annotations)]:
+        warn(f"{doubt}.".replace("?.", "?"))
+    _write(annotations, output)
     count = sum(len(video.labels) for video in annotations.videos.values())
     print(f"{counted(count, 'instance')} in {counted(len(annotations.videos), 'video')}: {output}")
+    _print_classes(outcome.classes(annotations))
+
+
+def _write(annotations: Annotations, output: Path) -> None:
+    from rcl.data.formats import table
+    from rcl.data.formats.load import save_annotations
+
+    if output.suffix.lower() == ".json":
+        save_annotations(annotations, output)
+    elif lost := table.write(annotations, output):
+        warn(f"not kept: {'; '.join(lost)}.")
+
+
+def _print_classes(classes: Sequence[Class]) -> None:
+    """A line for each label, the most frequent first."""
+    ordered = sorted(classes, key=lambda item: -item.instances)
+    for label, instances, videos in ordered[:_MOST_CLASSES]:
+        print(f"  {label!r}: {counted(instances, 'instance')} in {counted(videos, 'video')}")
+    if len(ordered) > _MOST_CLASSES:
+        print(f"  and {counted(len(ordered) - _MOST_CLASSES, 'more label')}")

@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
+from rcl.data.names import plain_name, without_extension
 from rcl.system.errors import Defect, InputError, counted, listed, located, shown
 
 log = logging.getLogger("rcl")
@@ -129,16 +130,19 @@ class Annotations:
         """The videos of several files, in order.
 
         Raises:
-            InputError: two files have the same video.
+            InputError: two files have the same video, be it as ``clip`` in one and as ``clip.mp4`` in the other.
         """
-        videos, sources = dict[str, VideoAnnotation](), dict[str, str]()
+        videos, owners = dict[str, VideoAnnotation](), dict[str, tuple[str, str]]()
         for part in parts:
-            for name, video in part.videos.items():
-                if name in videos:
-                    found = f"it in {sources[name]} and in {part.source}"
+            own = {name: without_extension(plain_name(name)) for name in part.videos}
+            for name, key in own.items():
+                if key in owners:
+                    other, source = owners[key]
+                    found = f"it{'' if other == name else f' as {other!r}'} in {source} and in {part.source}"
                     fix = "leave one of them out"
                     raise InputError(f"video {name!r}", expected="each video in one file", found=found, fix=fix)
-                videos[name], sources[name] = video, part.source
+            videos |= part.videos
+            owners |= {key: (name, part.source) for name, key in own.items()}
         return cls(videos, source=", ".join(part.source for part in parts))
 
 

@@ -18,8 +18,9 @@ VIDEO_EXTENSIONS = (
 )
 # fmt: on
 """Extensions of video files; a name that ends in one of them is the name of a file."""
-_AUDIO_EXTENSIONS = (".wav", ".mp3", ".m4a", ".flac", ".ogg", ".aac")  # tools label videos by their sound
-_MEDIA_EXTENSIONS = (*VIDEO_EXTENSIONS, *_AUDIO_EXTENSIONS)
+AUDIO_EXTENSIONS = (".wav", ".mp3", ".m4a", ".flac", ".ogg", ".aac")
+"""Extensions of files of sound, by which tools label videos."""
+_MEDIA_EXTENSIONS = (*VIDEO_EXTENSIONS, *AUDIO_EXTENSIONS)
 
 
 def plain_name(name: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any, Literal, NamedTuple
 
 from rcl.data.annotations import Annotations, VideoAnnotation, to_subset
 from rcl.data.formats.values import VideoDraft, to_instance, to_number, to_positive
-from rcl.system.errors import Defect, InputError, Problems, listed, shown
+from rcl.system.errors import Defect, InputError, Problems, listed, located, shown
 from rcl.system.text_formats import parse_csv
 
 SNIPPET_FRAMES = 16  # of the public ActivityNet features
@@ -87,6 +90,8 @@ def parse(
 ) -> Annotations:
     """Annotations of ``{video: {"duration_second", "duration_frame", "feature_frame", "annotations"}}``.
 
+    Where ``feature_frame`` is missing or 0, the duration is that of the video for every extent.
+
     Args:
         data: the content of the file.
         source: the file, for messages.
@@ -102,28 +107,38 @@ def parse(
         found = f"the keys {listed([*data]) or '(none)'}"
         raise InputError(source, expected=expected, found=found, fix="give the annotation file of BSN or BMN")
     videos, problems = dict[str, VideoAnnotation](), Problems()
+    with located(source):
+        subset = to_subset(subset) if subset else None
     for name, entry in data.items():
         known = subset or (info[name].subset if name in info else None)
         with problems.located(f"{source}, video {name!r}"):
-            videos[name] = _parse_video(name, entry, known, extent)
+            videos[name] = _parse_video(name, entry, known, extent, _subset_in(source))
     problems.raise_first()
     return Annotations(videos, source=source)
 
 
-def _parse_video(name: str, entry: Any, subset: str | None, extent: Extent) -> VideoAnnotation:
+def _subset_in(source: str) -> str | None:
+    """The subset that the name of a file speaks of: ``anno_val.json``."""
+    words = re.findall("[a-z]+", PurePath(source).stem.lower())
+    for word in words:
+        with contextlib.suppress(Defect):
+            return to_subset(word)
+    return None
+
+
+def _parse_video(name: str, entry: Any, subset: str | None, extent: Extent, likely: str | None) -> VideoAnnotation:
     if not isinstance(entry, dict) or not isinstance(entry.get("annotations"), list):
         fix = "correct the entry, [] for a video without annotations"
         raise Defect(expected='a video {"duration_second", …, "annotations": []}', found=shown(entry), fix=fix)
     stated = subset or entry.get("subset")
     if stated is None:
-        fix = f"put {INFO_NAME} into the folder of this file"
+        option = f"--subset {likely}, as its name says" if likely else "--subset training, validation or testing"
+        fix = f"give it to rcl import with {option}, or put {INFO_NAME} into the folder of this file"
         raise Defect(expected=f"its subset in {INFO_NAME}", found="none", fix=fix)
-    seconds = effective_seconds(
-        to_positive(entry.get("duration_second"), "duration_second"),
-        _to_count(entry.get("duration_frame"), "duration_frame"),
-        _to_count(entry.get("feature_frame"), "feature_frame"),
-        extent,
-    )
+    seconds = to_positive(entry.get("duration_second"), "duration_second")
+    if entry.get("feature_frame", 0) != 0:  # MMAction2 has people fill in 0 where it is not known
+        frames, feature_frames = (_to_count(entry.get(key), key) for key in ("duration_frame", "feature_frame"))
+        seconds = effective_seconds(seconds, frames, feature_frames, extent)
     draft = VideoDraft(to_subset(stated), seconds)
     for item in entry["annotations"]:
         draft.add(*to_instance(item))

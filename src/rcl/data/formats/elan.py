@@ -1,27 +1,24 @@
-"""Annotation files of ELAN (Wittenburg et al., LREC 2006), format EAF 3.0, one for each video."""
+"""Annotation files of ELAN (Wittenburg et al., LREC 2006), format EAF 3.0, one for each video: what is written.
+
+`elan_read` reads what ELAN saved.
+"""
 
 from __future__ import annotations
 
 import json
-import logging
 import mimetypes
 import os
 import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 from xml.etree import ElementTree
 
-from rcl.data.annotations import Annotations
-from rcl.data.formats.exported import KEY, Exported, Instance, file_names, instance_of, name_in, stem_of, video_of
-from rcl.data.formats.values import to_number, to_segment
-from rcl.system.errors import Defect, InputError, Problems, counted, located, shown
+from rcl.data.formats.exported import KEY, Exported, Instance, file_names
+from rcl.system.errors import InputError
 from rcl.system.paths import PathLike
 from rcl.system.text_files import write_text
-
-log = logging.getLogger("rcl")
 
 MANY_LABELS = 40
 """With more labels, a file has tiers only for those of its video; else it has one for each, for new annotations."""
@@ -36,9 +33,6 @@ _CONSTRAINTS = {  # every file of ELAN lists them
     "Symbolic_Association": "1-1 association with a parent annotation",
     "Included_In": "Time alignable annotations within the parent annotation's time interval, gaps are allowed",
 }
-
-
-# -- writing -----------------------------------------------------------------------------------------------------
 
 
 def write(exported: Exported, folder: PathLike) -> list[str]:
@@ -157,113 +151,3 @@ def _tiers(instances: Sequence[Instance], shared: Sequence[str]) -> dict[str, li
             own.append(name)
         tiers[name].append(instance)
     return tiers
-
-
-# -- reading -----------------------------------------------------------------------------------------------------
-
-
-class _Builder(ElementTree.TreeBuilder):
-    """Refuses what ELAN never writes: a document type, with which a small file can grow without limit."""
-
-    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
-        raise Defect(expected="XML without a document type", found=f"<!DOCTYPE {name}>", fix="save it again in ELAN")
-
-
-def parse(text: str, source: str, *, file_name: str) -> Annotations:
-    """Annotations of all tiers: the label is their value, or the name of the tier where that is empty.
-
-    Annotations without times of their own, such as those that refer to others, are left out with a warning. The name
-    of the video is that of the first linked file.
-
-    Args:
-        text: the content of the file.
-        source: the file, for messages.
-        file_name: of the annotation file, from which the video has its name if no file is linked.
-
-    Raises:
-        InputError: the text is damaged or of another kind, or a value in it is wrong.
-    """
-    with located(source):
-        root = _parse_xml(text)
-        media, facts, offset = _header(root)
-        times = _times(root)
-        instances, others = _instances_of(root, times, offset, source)
-        if others:
-            log.warning("%s: left out %s without times of their own", source, counted(others, "annotation"))
-        video = video_of(name_in(facts) or stem_of(media or file_name), instances, facts)
-    return Annotations({video.name: video}, source=source)
-
-
-def _parse_xml(text: str) -> ElementTree.Element:
-    try:
-        root = ElementTree.fromstring(text, ElementTree.XMLParser(target=_Builder()))
-    except ElementTree.ParseError as error:
-        line, column = error.position
-        found = f"{error.msg.partition(':')[0]} at line {line}, column {column}"
-        raise Defect(expected="complete XML", found=found, fix="save it again in ELAN") from None
-    if root.tag != "ANNOTATION_DOCUMENT":
-        fix = "save it again in ELAN"
-        raise Defect(expected="an <ANNOTATION_DOCUMENT> of ELAN", found=f"<{root.tag}>", fix=fix)
-    return root
-
-
-def _header(root: ElementTree.Element) -> tuple[str | None, object, float]:
-    """The linked file, what we wrote ourselves, and the time in the video, in milliseconds, at which ELAN is at 0."""
-    header = root.find("HEADER")
-    if header is None:
-        return None, None, 0.0
-    units = header.get("TIME_UNITS", "milliseconds")
-    if units != "milliseconds":
-        raise Defect(expected="times in milliseconds", found=units, fix="save it again in ELAN")
-    facts: Any = None
-    for item in header.iterfind("PROPERTY"):
-        if item.get("NAME") == KEY:
-            try:
-                facts = json.loads(item.text or "")
-            except (ValueError, RecursionError):
-                fix = "remove the property"
-                raise Defect(expected=f"what we wrote as property {KEY!r}", found=shown(item.text), fix=fix) from None
-    linked = header.find("MEDIA_DESCRIPTOR")
-    if linked is None:
-        return None, facts, 0.0
-    address = unquote(linked.get("RELATIVE_MEDIA_URL") or linked.get("MEDIA_URL") or "")
-    return address or None, facts, to_number(linked.get("TIME_ORIGIN", 0), "TIME_ORIGIN")
-
-
-def _times(root: ElementTree.Element) -> dict[str, float | None]:
-    """Time slots in milliseconds; ``None`` for those that ELAN spreads between others."""
-    times: dict[str, float | None] = {}
-    for slot in root.iterfind("TIME_ORDER/TIME_SLOT"):
-        value, key = slot.get("TIME_VALUE"), slot.get("TIME_SLOT_ID", "")
-        times[key] = None if value is None else to_number(value, f"TIME_VALUE of time slot {key!r}")
-    return times
-
-
-def _instances_of(
-    root: ElementTree.Element, times: dict[str, float | None], offset: float, source: str
-) -> tuple[list[Instance], int]:
-    """Instances by time, and the number of annotations without times."""
-    tiers = [(tier, tier.get("TIER_ID", "")) for tier in root.iterfind("TIER")]
-    names = {name for _, name in tiers}
-    instances, others, problems = list[Instance](), 0, Problems()
-    for tier, name in tiers:
-        second = re.fullmatch(r"(.+) \(\d+\)", name, re.DOTALL)  # what `write` makes for annotations that overlap
-        label = second[1] if second and second[1] in names else name
-        others += len(tier.findall("ANNOTATION/REF_ANNOTATION"))
-        for item in tier.iterfind("ANNOTATION/ALIGNABLE_ANNOTATION"):
-            with problems.located(f"{source}, tier {name!r}, annotation {item.get('ANNOTATION_ID')!r}"):
-                start, end = (_time(times, item.get(key)) for key in ("TIME_SLOT_REF1", "TIME_SLOT_REF2"))
-                if start is None or end is None:
-                    others += 1
-                    continue
-                segment = to_segment((start + offset) / 1000, (end + offset) / 1000)
-                value = item.findtext("ANNOTATION_VALUE") or ""
-                instances.append(instance_of(*segment, value if value.strip() else label))
-    problems.raise_first()
-    return sorted(instances, key=lambda instance: instance[:2]), others
-
-
-def _time(times: dict[str, float | None], slot: str | None) -> float | None:
-    if slot is None or slot not in times:
-        raise Defect(expected="a time slot of the file", found=repr(slot), fix="save it again in ELAN")
-    return times[slot]

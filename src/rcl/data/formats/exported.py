@@ -5,6 +5,7 @@ from __future__ import annotations
 import mimetypes
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,7 @@ import numpy as np
 from rcl.data.annotations import Annotations, VideoAnnotation, to_subset
 from rcl.data.detections import Detections
 from rcl.data.formats.values import VideoDraft, check_times, to_label, to_optional
+from rcl.data.names import plain_name, without_extension
 from rcl.system.errors import Defect, InputError
 
 FORMATS = ("label-studio", "via", "elan", "csv")
@@ -167,15 +169,33 @@ def add_video(videos: dict[str, VideoAnnotation], video: VideoAnnotation) -> Non
 
 
 def stem_of(file: str) -> str:
-    """The name of a video, from that of its file, as ``rcl extract`` names it: without folders and extension.
+    """The name of a video, from that of its file: without folders and extension.
+
+    >>> stem_of("C:\\\\videos\\\\walk 1.5.mp4"), stem_of("walk 1.5")
+    ('walk 1.5', 'walk 1.5')
 
     Raises:
         Defect: nothing is left.
     """
-    name = PurePosixPath(file.replace("\\", "/")).stem
-    if not name.strip() or name == "..":
+    name = PurePosixPath(file.replace("\\", "/")).name
+    stem = without_extension(name)
+    if stem == name and not PurePosixPath(name).suffix[1:].isdigit():  # the point of a number
+        stem = PurePosixPath(name).stem
+    if not stem.strip() or stem == "..":
         raise Defect(expected="the file name of its video", found=repr(file), fix="name the video in the tool")
-    return name
+    return stem
+
+
+def names_of(files: Sequence[str]) -> list[str]:
+    """Names of videos, from those of their files: the stem, with the folders that tell it from the others.
+
+    >>> names_of(["day/cam1/001.mp4", "day/cam2/001.mp4", "day/cam2/002.mp4"])
+    ['cam1/001', 'cam2/001', '002']
+    """
+    paths = [(*plain_name(file).split("/")[:-1], stem_of(file)) for file in files]
+    owners = Counter(path[-length:] for path in {*paths} for length in range(1, len(path) + 1))
+    shortest = [next((n for n in range(1, len(path)) if owners[path[-n:]] == 1), len(path)) for path in paths]
+    return ["/".join(path[-length:]) for path, length in zip(paths, shortest, strict=True)]
 
 
 # -- writing -----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
@@ -10,18 +11,34 @@ from typing import NamedTuple, TypeAlias
 from rcl.data.annotations import Annotations
 from rcl.data.annotations import clip as clip_annotations
 from rcl.data.detections import Detections
-from rcl.data.formats import activitynet, bmn, elan, label_studio, results, table, thumos14, via
+from rcl.data.formats import (
+    activitynet,
+    bmn,
+    elan_read,
+    label_studio_tasks,
+    outcome,
+    results,
+    table,
+    thumos14,
+    unreadable,
+    via,
+)
 from rcl.data.formats.options import ReadOptions
 from rcl.system.errors import InputError
 from rcl.system.paths import PathLike, is_file, to_path
 from rcl.system.text_files import extension_of, read_json, read_text, write_json
 from rcl.system.text_formats import check_object, parse_json
 
+log = logging.getLogger("rcl")
+
+OWN_FORMATS = ("activitynet", "table", "bmn", "thumos14")
+"""Formats of annotations for training and evaluation; the others are those of annotation tools."""
+
 # -- annotations -------------------------------------------------------------------------------------------------
 
 
 def load_annotations(path: PathLike, *, clip: bool = True, options: ReadOptions | None = None) -> Annotations:
-    """Read ground truth from ActivityNet's JSON, a CSV table, or a file of public BMN or THUMOS14 code.
+    """Read ground truth from ActivityNet's JSON, a CSV table, or a file of public code or of an annotation tool.
 
     JSON: ``{"database": {video: {"subset", "duration", "fps", "annotations": [{"segment": [start, end], "label"}]}}}``,
     in seconds and snippets per second. ``duration`` and ``fps`` may be missing, ``annotations`` in testing videos.
@@ -41,7 +58,7 @@ def load_annotations(path: PathLike, *, clip: bool = True, options: ReadOptions 
     array([[1.5, 4. ]])
 
     Args:
-        path: a ``.json`` or ``.csv`` file.
+        path: a ``.json`` or ``.csv`` file, or one of an annotation tool; see :func:`import_annotations`.
         clip: shorten segments that reach outside their video and drop those wholly outside, with one warning. Official
             evaluation is defined on the segments as they are, so evaluators pass ``False``.
         options: how to read what the file does not say.
@@ -51,7 +68,12 @@ def load_annotations(path: PathLike, *, clip: bool = True, options: ReadOptions 
             equal to its start is legal.
     """
     file = _open(to_path(path), options=options)
-    return clip_annotations(file.annotations(extent="features")) if clip else file.annotations()
+    annotations = file.annotations(extent="features") if clip else file.annotations()
+    if file.format not in OWN_FORMATS:
+        outcome.check_times(annotations)
+        for doubt in outcome.doubts(annotations):
+            log.warning("%s: %s", annotations.source, doubt)
+    return clip_annotations(annotations) if clip else annotations
 
 
 def load_both(path: PathLike) -> tuple[Annotations, Annotations]:
@@ -99,7 +121,7 @@ def import_annotations(path: PathLike, *, options: ReadOptions | None = None) ->
     Raises:
         InputError: the file cannot be read, is damaged or of another kind, or a value is wrong.
     """
-    return _open(to_path(path), tools=True, options=options).annotations()
+    return _open(to_path(path), options=options).annotations()
 
 
 def load_content(path: PathLike, *, options: ReadOptions | None = None) -> Annotations | Detections:
@@ -108,7 +130,7 @@ def load_content(path: PathLike, *, options: ReadOptions | None = None) -> Annot
     Raises:
         InputError: see :func:`import_annotations`.
     """
-    file = _open(to_path(path), tools=True, options=options)
+    file = _open(to_path(path), options=options)
     return file.parse_detections() if file.parse_detections else file.annotations()
 
 
@@ -198,22 +220,29 @@ class _File(NamedTuple):
         return _filled(self.parse(extent=extent) if self.format == "bmn" else self.parse())
 
 
-def _open(path: Path, *, tools: bool = False, options: ReadOptions | None = None) -> _File:
-    """Read a file and recognize its format by its extension and content, that of annotation tools only if wanted.
+def format_of(path: PathLike) -> str:
+    """The format of a file of annotations; one of :data:`OWN_FORMATS` or that of a tool.
+
+    Raises:
+        InputError: the file cannot be read, is damaged, or has an extension that no format has.
+    """
+    return _open(to_path(path)).format
+
+
+def _open(path: Path, *, options: ReadOptions | None = None) -> _File:
+    """Read a file and recognize its format by its extension and content.
 
     Raises:
         InputError: the file cannot be read, is damaged, or has another extension.
     """
-    options = options or ReadOptions()
-    extension = extension_of(path, (*_OPENERS, *_TOOL_OPENERS) if tools else [*_OPENERS])
-    return (_OPENERS | _TOOL_OPENERS)[extension](path, tools, options)
+    return _OPENERS[extension_of(path, [*_OPENERS])](path, options or ReadOptions())
 
 
-def _open_elan(path: Path, tools: bool, options: ReadOptions) -> _File:
-    return _File("elan", partial(elan.parse, read_text(path), str(path), file_name=path.name))
+def _open_elan(path: Path, options: ReadOptions) -> _File:
+    return _File("elan", partial(elan_read.parse, read_text(path), str(path), file_name=path.name, options=options))
 
 
-def _open_table(path: Path, tools: bool, options: ReadOptions) -> _File:
+def _open_table(path: Path, options: ReadOptions) -> _File:
     text, source = read_text(path), str(path)
     scored = partial(results.parse_table, text, source) if results.has_scores(text) else None
     if thumos14.is_thumos14(text):
@@ -221,25 +250,27 @@ def _open_table(path: Path, tools: bool, options: ReadOptions) -> _File:
     return _File("table", partial(table.parse, text, source), scored)
 
 
-def _open_json(path: Path, tools: bool, options: ReadOptions) -> _File:
+def _open_json(path: Path, options: ReadOptions) -> _File:
     source = str(path)
     data = parse_json(read_text(path), source)
-    if tools and isinstance(data, list):
-        return _File("label-studio", partial(label_studio.parse, data, source, options=options))
+    if isinstance(data, list):
+        return _File("label-studio", partial(label_studio_tasks.parse, data, source, options=options))
     data = check_object(data, source)
-    if tools and via.is_via(data):
-        return _File("via", partial(via.parse, data, source))
-    if tools and label_studio.is_task(data):
-        return _File("label-studio", partial(label_studio.parse, [data], source, options=options))
+    if via.is_via(data):
+        return _File("via", partial(via.parse, data, source, options=options))
+    if label_studio_tasks.is_task(data):
+        return _File("label-studio", partial(label_studio_tasks.parse, [data], source, options=options))
     scored = partial(results.parse, data, source) if isinstance(data.get("results"), dict) else None
     if bmn.is_bmn(data):
-        return _File("bmn", partial(bmn.parse, data, source, info=_video_info_for(path)), scored)
+        parse = partial(bmn.parse, data, source, info=_video_info_for(path), subset=options.subset)
+        return _File("bmn", parse, scored)
+    if scored is None:
+        unreadable.check(data, source)
     return _File("activitynet", partial(activitynet.parse, data, source), scored)
 
 
-_Opener: TypeAlias = Callable[[Path, bool, ReadOptions], _File]
-_OPENERS: dict[str, _Opener] = {".json": _open_json, ".csv": _open_table}
-_TOOL_OPENERS: dict[str, _Opener] = {".eaf": _open_elan}
+_Opener: TypeAlias = Callable[[Path, ReadOptions], _File]
+_OPENERS: dict[str, _Opener] = {".json": _open_json, ".csv": _open_table, ".eaf": _open_elan}
 """By extension: what reads a file of it, and recognizes the format by the content."""
 
 

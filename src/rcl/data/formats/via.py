@@ -4,21 +4,37 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rcl.data.annotations import Annotations, VideoAnnotation
-from rcl.data.formats.exported import KEY, Exported, Instance, add_video, instance_of, name_in, stem_of, video_of
+from rcl.data.formats.exported import (
+    KEY,
+    Exported,
+    Instance,
+    add_video,
+    instance_of,
+    name_in,
+    names_of,
+    stem_of,
+    video_of,
+)
+from rcl.data.formats.media import choose_media
+from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.values import to_segment
-from rcl.system.errors import Defect, Problems, counted, shown
+from rcl.system.errors import Defect, InputError, Problems, counted, listed, shown
 from rcl.system.paths import PathLike
 from rcl.system.text_files import extension_of, write_json
 
 log = logging.getLogger("rcl")
 
+_NAME = "TEMPORAL-SEGMENTS"  # of the attribute that VIA makes in a new project
 _ANCHOR = "FILE1_Z2_XY0"  # of an attribute of temporal segments
+_ANCHOR_END = "_Z2_XY0"  # likewise, also in views of several files
 _TEXT, _CHECKBOX, _SELECT = 1, 2, 4  # types of attributes
-_VIDEO = 4  # type of a file
+_IMAGE, _VIDEO, _AUDIO = 2, 4, 8  # types of files
 _LOCAL, _URI = 1, 3  # where a file is: VIA asks the user, or at a file:// address
 
 
@@ -68,7 +84,7 @@ def _attributes(exported: Exported) -> dict[str, Any]:
     """The segments are grouped by the first attribute, whose options VIA offers for new ones."""
     shared = {"anchor_id": _ANCHOR, "default_option_id": ""}
     options = {label: label for label in exported.labels()}
-    label = {"aname": "TEMPORAL-SEGMENTS", "type": _SELECT, "desc": "Label of the action", "options": options}
+    label = {"aname": _NAME, "type": _SELECT, "desc": "Label of the action", "options": options}
     score = {"aname": "score", "type": _TEXT, "desc": "Score of the detection", "options": {}}
     return {"1": {**label, **shared}, **({"2": {**score, **shared}} if exported.scored else {})}
 
@@ -103,63 +119,141 @@ def _config() -> dict[str, Any]:
 # -- reading -----------------------------------------------------------------------------------------------------
 
 
-def parse(data: dict[str, Any], source: str) -> Annotations:
+def parse(data: dict[str, Any], source: str, *, options: ReadOptions | None = None) -> Annotations:
     """Annotations of a project: its temporal segments.
 
-    Their label is the attribute that VIA groups them by: the first of temporal segments. Regions, marks of single
-    frames and attributes of files are left out with a warning.
+    Their label is the attribute named TEMPORAL-SEGMENTS, or the first of temporal segments, by which VIA groups them.
+    Other attributes, regions, marks of single frames and attributes of files are left out with a warning.
 
     Args:
         data: the content of the file; see :func:`is_via`.
         source: the file, for messages.
+        options: ``tiers``: names of the attributes that label; ``media``: which file of a view with several is the
+            video, by default the first that is not sound.
 
     Raises:
         InputError: a value is wrong.
     """
+    options = options or ReadOptions()
+    labelling = _labelling(data["attribute"], options.tiers, source)
     instances: dict[str, list[Instance]] = {view: [] for view in data["view"]}
-    others, problems = 0, Problems()
+    left_out, problems = Counter[str](), Problems()
     for key, item in data["metadata"].items():
         with problems.located(f"{source}, metadata {key!r}"):
             if not isinstance(item, dict) or str(item.get("vid")) not in instances:
                 raise Defect(expected="metadata of one of the views", found=shown(item), fix="correct or remove it")
-            times, area = item.get("z"), item.get("xy")
+            times, area, values = item.get("z"), item.get("xy"), item.get("av")
             if not isinstance(times, list) or len(times) != 2 or area:
-                others += 1
+                left_out[""] += 1
                 continue
             segment = to_segment(*times)
-            labels = _labels_of(item.get("av"), data["attribute"])
+            labels = _labels_of(values, labelling)
             instances[str(item["vid"])] += [instance_of(*segment, label) for label in labels]
-    videos: dict[str, VideoAnnotation] = {}
+            left_out.update(key for key in (values if isinstance(values, dict) else ()) if key not in labelling)
+    problems.raise_first()
+    if others := left_out.pop("", 0):
+        log.warning("%s: left out %s other than temporal segments", source, counted(others, "item"))
+    _warn_of_attributes(data["attribute"], labelling, left_out, source)
+    return Annotations(_named(data, instances, options, source), source=source)
+
+
+# -- attributes --------------------------------------------------------------------------------------------------
+
+
+def _labelling(attributes: dict[str, Any], wanted: Sequence[str], source: str) -> dict[str, Any]:
+    """The attributes that label temporal segments."""
+    own = {
+        key: attribute
+        for key, attribute in attributes.items()
+        if isinstance(attribute, dict) and str(attribute.get("anchor_id")).endswith(_ANCHOR_END)
+    }
+    if wanted:
+        chosen = {key: attribute for key, attribute in own.items() if attribute.get("aname") in wanted}
+        if not chosen:
+            found = listed([repr(attribute.get("aname")) for attribute in own.values()]) or "none"
+            expected = f"an attribute {wanted[0]!r} of temporal segments"
+            raise InputError(source, expected=expected, found=found, fix="correct --tier")
+        return chosen
+    named = [key for key, attribute in own.items() if str(attribute.get("aname")).upper() == _NAME]
+    return {key: own[key] for key in [*named, *own][:1]}
+
+
+def _labels_of(values: object, labelling: dict[str, Any]) -> list[object]:
+    """The labels of a segment; several where there are several attributes, or one is a checkbox."""
+    if not labelling:
+        fix = "define one in VIA's attribute editor"
+        raise Defect(expected="an attribute of temporal segments", found="none in the project", fix=fix)
+    known = values if isinstance(values, dict) else {}
+    given = [key for key in labelling if known.get(key) not in (None, "")] or [*labelling][:1]
+    return [label for key in given for label in _chosen(known.get(key), labelling[key])]
+
+
+def _chosen(value: object, attribute: dict[str, Any]) -> list[object]:
+    options = attribute.get("options")
+    options = options if isinstance(options, dict) else {}
+    several = attribute.get("type") == _CHECKBOX and isinstance(value, str) and value not in options
+    chosen = value.split(",") if several and isinstance(value, str) else [value]
+    return [options.get(option, option) if isinstance(option, str) else option for option in chosen]
+
+
+def _warn_of_attributes(
+    attributes: dict[str, Any], labelling: dict[str, Any], left_out: Mapping[str, int], source: str
+) -> None:
+    names = {key: attributes[key].get("aname") for key in left_out if isinstance(attributes.get(key), dict)}
+    others = [repr(name) for name in names.values() if name != "score"]  # those of detections
+    if others and labelling:
+        message = "%s: the label is the attribute %s; left out: %s; --tier chooses"
+        label = listed([repr(attribute.get("aname")) for attribute in labelling.values()])
+        log.warning(message, source, label, listed(others))
+
+
+# -- videos ------------------------------------------------------------------------------------------------------
+
+
+def _named(
+    data: dict[str, Any], instances: Mapping[str, Sequence[Instance]], options: ReadOptions, source: str
+) -> dict[str, VideoAnnotation]:
+    files, problems = dict[str, dict[str, Any]](), Problems()
+    unclear = images = 0
     for view, found in instances.items():
         with problems.located(f"{source}, view {view!r}"):
-            name, facts = _video_in(data, view)
-            add_video(videos, video_of(name, found, facts))
+            file, sure = _file_in(data, view, options.media)
+            if file.get("type") == _IMAGE and not found:
+                images += 1
+                continue
+            if not name_in(file.get(KEY)):
+                stem_of(_path_of(file))  # it has one
+                unclear += not sure
+            files[view] = file
     problems.raise_first()
-    if others:
-        log.warning("%s: left out %s other than temporal segments", source, counted(others, "item"))
-    return Annotations(videos, source=source)
+    if images:
+        log.warning("%s: left out %s", source, counted(images, "image"))
+    if unclear:
+        message = "%s: %s with several videos or with sound only; the first is taken; --media chooses"
+        log.warning(message, source, counted(unclear, "view"))
+    unnamed = [view for view in files if not name_in(files[view].get(KEY))]
+    names = dict(zip(unnamed, names_of([_path_of(files[view]) for view in unnamed]), strict=True))
+    videos: dict[str, VideoAnnotation] = {}
+    for view, file in files.items():
+        with problems.located(f"{source}, view {view!r}"):
+            add_video(videos, video_of(names.get(view, ""), instances[view], file.get(KEY)))
+    problems.raise_first()
+    return videos
 
 
-def _labels_of(values: object, attributes: dict[str, Any]) -> list[object]:
-    """The label of a segment; several where the attribute is a checkbox."""
-    for key, attribute in attributes.items():
-        if isinstance(attribute, dict) and attribute.get("anchor_id") == _ANCHOR:
-            value = values.get(key) if isinstance(values, dict) else None
-            options = attribute.get("options")
-            options = options if isinstance(options, dict) else {}
-            several = attribute.get("type") == _CHECKBOX and isinstance(value, str) and value not in options
-            chosen = value.split(",") if several and isinstance(value, str) else [value]
-            return [options.get(option, option) if isinstance(option, str) else option for option in chosen]
-    fix = "define one in VIA's attribute editor"
-    raise Defect(expected="an attribute of temporal segments", found="none in the project", fix=fix)
-
-
-def _video_in(data: dict[str, Any], view: str) -> tuple[str, object]:
+def _file_in(data: dict[str, Any], view: str, media: str | None) -> tuple[dict[str, Any], bool]:
+    """The file that is the video of a view, and whether it is clear which."""
     content = data["view"][view]
-    files = content.get("fid_list") if isinstance(content, dict) else None
-    file = data["file"].get(str(files[0])) if isinstance(files, list) and len(files) == 1 else None
-    if not isinstance(file, dict):
-        raise Defect(expected="a view of one file of the project", found=shown(content), fix="remove the view")
-    facts = file.get(KEY)
-    own = name_in(facts)
-    return own or stem_of(str(file.get("fname") or file.get("src") or "")), facts
+    keys = content.get("fid_list") if isinstance(content, dict) else None
+    files = [data["file"].get(str(key)) for key in keys] if isinstance(keys, list) else []
+    known = [file for file in files if isinstance(file, dict)]
+    if not known or len(known) < len(files):
+        raise Defect(expected="a view of one file or more of the project", found=shown(content), fix="remove the view")
+    if len(known) == 1 and media is None:
+        return known[0], known[0].get("type") != _AUDIO
+    chosen, sure = choose_media([_path_of(file) for file in known], media)
+    return known[chosen], sure
+
+
+def _path_of(file: dict[str, Any]) -> str:
+    return str(file.get("fname") or file.get("src") or "")

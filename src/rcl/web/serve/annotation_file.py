@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rcl.data.annotations import VideoAnnotation
-from rcl.data.formats.bmn import is_bmn
-from rcl.data.formats.load import load_annotations
-from rcl.data.formats.thumos14 import is_thumos14
+from rcl.data.formats.load import format_of, load_annotations
 from rcl.data.names import VIDEO_EXTENSIONS
 from rcl.system.errors import InputError
 from rcl.system.text_files import check_place, extension_of, read_json, read_text, write_json, write_text
@@ -57,9 +55,9 @@ class AnnotationFile:
         self._lock = threading.Lock()
         if path.exists():
             self.read()
-            if is_thumos14(read_text(path)) if self._is_table else is_bmn(read_json(path)):
+            if format_of(path) not in ("activitynet", "table"):
                 found = "a format that RCL only reads"
-                fix = "name another file; it is created if it does not exist"
+                fix = "name another file, which is created, or convert it with rcl import"
                 raise InputError(path, expected="ActivityNet's JSON or a table", found=found, fix=fix)
         check_place(path)
 

@@ -1,0 +1,252 @@
+"""Annotation files of ELAN (Wittenburg et al., LREC 2006), up to format EAF 3.0, one for each video: reading."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from rcl.data.annotations import Annotations
+from rcl.data.formats.exported import KEY, Instance, instance_of, name_in, stem_of, video_of
+from rcl.data.formats.media import choose_media, is_audio
+from rcl.data.formats.options import ReadOptions
+from rcl.data.formats.values import Pair, to_number, to_segment
+from rcl.system.errors import Defect, Problems, counted, listed, located, shown
+
+log = logging.getLogger("rcl")
+
+_MILLISECONDS = {"milliseconds": 1.0, "seconds": 1000.0, "minutes": 60_000.0}
+
+
+class _Builder(ElementTree.TreeBuilder):
+    """Refuses what ELAN never writes: a document type, with which a small file can grow without limit."""
+
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        raise Defect(expected="XML without a document type", found=f"<!DOCTYPE {name}>", fix="save it again in ELAN")
+
+
+def parse(text: str, source: str, *, file_name: str, options: ReadOptions | None = None) -> Annotations:
+    """Annotations of the tiers: the label is their value, or the name of the tier where that is empty.
+
+    Annotations without times of their own, such as those that refer to others, are left out with a warning, unless
+    their tier is asked for. The name of the video is that of the first linked file that is not sound.
+
+    Args:
+        text: the content of the file.
+        source: the file, for messages.
+        file_name: of the annotation file, from which the video has its name if no file is linked.
+        options: ``tiers``, ``tier_as_label``, ``media``, and ``times`` with ``fps`` where the unit is not milliseconds.
+
+    Raises:
+        InputError: the text is damaged or of another kind, or a value in it is wrong.
+    """
+    options = options or ReadOptions()
+    with located(source):
+        root = _parse_xml(text)
+        facts = _facts_in(root)
+        media, offset = _media_in(root, options, source, named=bool(name_in(facts)))
+        content = _Document(root, _times(root, _unit(root, options), offset))
+        instances = _instances_of(content, options, source)
+        video = video_of(name_in(facts) or stem_of(media or file_name), instances, facts)
+    return Annotations({video.name: video}, source=source)
+
+
+def _parse_xml(text: str) -> Element:
+    try:
+        root = ElementTree.fromstring(text, ElementTree.XMLParser(target=_Builder()))
+    except ElementTree.ParseError as error:
+        line, column = error.position
+        found = f"{error.msg.partition(':')[0]} at line {line}, column {column}"
+        raise Defect(expected="complete XML", found=found, fix="save it again in ELAN") from None
+    if root.tag != "ANNOTATION_DOCUMENT":
+        fix = "save it again in ELAN"
+        raise Defect(expected="an <ANNOTATION_DOCUMENT> of ELAN", found=f"<{root.tag}>", fix=fix)
+    return root
+
+
+# -- header ------------------------------------------------------------------------------------------------------
+
+
+def _facts_in(root: Element) -> object:
+    """What we wrote ourselves."""
+    facts: Any = None
+    for item in root.iterfind("HEADER/PROPERTY"):
+        if item.get("NAME") == KEY:
+            try:
+                facts = json.loads(item.text or "")
+            except (ValueError, RecursionError):
+                fix = "remove the property"
+                raise Defect(expected=f"what we wrote as property {KEY!r}", found=shown(item.text), fix=fix) from None
+    return facts
+
+
+def _unit(root: Element, options: ReadOptions) -> float:
+    """Milliseconds of a step of the times."""
+    header = root.find("HEADER")
+    stated = "milliseconds" if header is None else header.get("TIME_UNITS", "milliseconds")
+    unit = options.times or stated
+    if unit == "frames" and options.fps:
+        return 1000 / options.fps
+    if unit not in _MILLISECONDS:
+        fix = "save it again in ELAN, or say what they are with --times, for frames with --fps"
+        raise Defect(expected="times in milliseconds", found=unit, fix=fix)
+    return _MILLISECONDS[unit]
+
+
+def _media_in(root: Element, options: ReadOptions, source: str, *, named: bool) -> tuple[str | None, float]:
+    """The file that is the video, and the time in it, in milliseconds, at which ELAN is at 0."""
+    linked = root.findall("HEADER/MEDIA_DESCRIPTOR")
+    files = [_address_of(item) for item in linked]
+    linked = [item for item, file in zip(linked, files, strict=True) if file]
+    files = [file for file in files if file]
+    if not files:
+        header = root.find("HEADER")  # files of before 2004 name the video there
+        return options.media or (None if header is None else header.get("MEDIA_FILE")) or None, 0.0
+    chosen, sure = choose_media(files, options.media)
+    if not sure and not named:
+        whole = "sound" if is_audio(files[chosen]) else f"{len(files)} media files"
+        message = "%s: links %s; the video is taken to be %r; --media names another"
+        log.warning(message, source, whole, stem_of(files[chosen]))
+    return files[chosen], to_number(linked[chosen].get("TIME_ORIGIN", 0), "TIME_ORIGIN")
+
+
+def _address_of(item: Element) -> str:
+    """The path of a linked file; of sound that was taken out of a video, that of the video."""
+    address = unquote(item.get("RELATIVE_MEDIA_URL") or item.get("MEDIA_URL") or "")
+    return unquote(item.get("EXTRACTED_FROM") or address) if is_audio(address) else address
+
+
+# -- annotations -------------------------------------------------------------------------------------------------
+
+
+class _Times(NamedTuple):
+    """Time slots in seconds; ``None`` for those that ELAN spreads between others."""
+
+    slots: Mapping[str, float | None]
+
+    def at(self, slot: str | None) -> float | None:
+        if slot is None or slot not in self.slots:
+            raise Defect(expected="a time slot of the file", found=repr(slot), fix="save it again in ELAN")
+        return self.slots[slot]
+
+
+def _times(root: Element, unit: float, offset: float) -> _Times:
+    times: dict[str, float | None] = {}
+    for slot in root.iterfind("TIME_ORDER/TIME_SLOT"):
+        value, key = slot.get("TIME_VALUE"), slot.get("TIME_SLOT_ID", "")
+        milliseconds = None if value is None else to_number(value, f"TIME_VALUE of time slot {key!r}") * unit
+        times[key] = None if milliseconds is None else (milliseconds + offset) / 1000
+    return _Times(times)
+
+
+class _Document:
+    """Annotations by their identifiers: those that refer to others have the times of these."""
+
+    def __init__(self, root: Element, times: _Times) -> None:
+        self.tiers = [(tier, tier.get("TIER_ID", "")) for tier in root.iterfind("TIER")]
+        self.times = times
+        aligned = root.iterfind("TIER/ANNOTATION/ALIGNABLE_ANNOTATION")
+        self._aligned = {item.get("ANNOTATION_ID", ""): item for item in aligned}
+        self._parents = dict[str, tuple[str, int, int]]()  # with the position among its siblings, and their number
+        for tier, _ in self.tiers:
+            siblings = defaultdict[str, list[str]](list)
+            for item in tier.iterfind("ANNOTATION/REF_ANNOTATION"):
+                siblings[item.get("ANNOTATION_REF", "")].append(item.get("ANNOTATION_ID", ""))
+            for parent, items in siblings.items():
+                self._parents |= {key: (parent, place, len(items)) for place, key in enumerate(items)}
+        self._words = dict(_vocabulary(root))
+
+    def segment(self, item: Element) -> Pair | None:
+        """Start and end in seconds; ``None`` where they are not known.
+
+        Several annotations that refer to the same one divide its time evenly, as ELAN shows them.
+        """
+        parts = list[tuple[int, int]]()
+        key = item.get("ANNOTATION_ID", "")
+        for _ in range(len(self._parents)):  # no longer than the longest chain, if it is a circle
+            if key not in self._parents:
+                break
+            key, place, count = self._parents[key]
+            parts.append((place, count))
+        owner = self._aligned.get(key) if parts or item.tag == "REF_ANNOTATION" else item
+        if owner is None:
+            return None
+        start, end = (self.times.at(owner.get(name)) for name in ("TIME_SLOT_REF1", "TIME_SLOT_REF2"))
+        if start is None or end is None:
+            return None
+        for place, count in reversed(parts):
+            step = (end - start) / count
+            start, end = start + place * step, end if place + 1 == count else start + (place + 1) * step
+        return to_segment(start, end)
+
+    def value(self, item: Element) -> str:
+        """The text of an annotation, or the entry of the vocabulary that it refers to."""
+        return (item.findtext("ANNOTATION_VALUE") or "").strip() or self._words.get(item.get("CVE_REF", ""), "")
+
+
+def _vocabulary(root: Element) -> Iterable[tuple[str, str]]:
+    for entry in root.iterfind("CONTROLLED_VOCABULARY/CV_ENTRY_ML"):
+        if value := (entry.findtext("CVE_VALUE") or "").strip():
+            yield entry.get("CVE_ID", ""), value
+
+
+class _Row(NamedTuple):
+    tier: str
+    instance: Instance
+    value: str
+
+
+def _instances_of(document: _Document, options: ReadOptions, source: str) -> list[Instance]:
+    """Instances by time."""
+    names = {name for _, name in document.tiers}
+    rows, left_out, problems = list[_Row](), Counter[str](), Problems()
+    _check_tiers(names, options.tiers)
+    for tier, name in document.tiers:
+        second = re.fullmatch(r"(.+) \(\d+\)", name, re.DOTALL)  # what `elan.write` makes of annotations that overlap
+        label = second[1] if second and second[1] in names else name
+        if options.tiers and not {name, label} & {*options.tiers}:
+            continue
+        left_out[name] += 0 if options.tiers else len(tier.findall("ANNOTATION/REF_ANNOTATION"))
+        kinds = ("ALIGNABLE_ANNOTATION", *(("REF_ANNOTATION",) if options.tiers else ()))
+        for item in (item for kind in kinds for item in tier.iterfind(f"ANNOTATION/{kind}")):
+            with problems.located(f"{source}, tier {name!r}, annotation {item.get('ANNOTATION_ID')!r}"):
+                segment, value = document.segment(item), document.value(item)
+                if segment is None:
+                    left_out[name] += 1
+                    continue
+                chosen = label if options.tier_as_label or not value else value
+                rows.append(_Row(label, instance_of(*segment, chosen), value))
+    problems.raise_first()
+    if others := left_out.total():
+        message = "%s: left out %s without times of their own, in %s%s"
+        tiers = listed([repr(name) for name, count in left_out.items() if count])
+        hint = "" if options.tiers else "; --tier reads it with the times of those it refers to"
+        log.warning(message, source, counted(others, "annotation"), tiers, hint)
+    if not options.tier_as_label:
+        _warn_of_marks(rows, source)
+    return sorted((row.instance for row in rows), key=lambda instance: instance[:2])
+
+
+def _check_tiers(names: Iterable[str], wanted: Sequence[str]) -> None:
+    if wanted and not {*wanted} & {*names}:
+        found = listed([repr(name) for name in sorted(names)], 10) or "none"
+        raise Defect(expected=f"a tier {wanted[0]!r}", found=found, fix="correct --tier")
+
+
+def _warn_of_marks(rows: Sequence[_Row], source: str) -> None:
+    """Values that tell nothing apart while tiers would: one mark, or numbers."""
+    tiers = list(dict.fromkeys(row.tier for row in rows))
+    values = {row.value for row in rows if row.value}
+    if len(tiers) < 2 or not values or all(row.value in ("", row.tier) for row in rows):
+        return
+    numbers = all(re.fullmatch(r"\W*\d+\W*", value) for value in values)
+    if len(values) == 1 or numbers:
+        what = "a number" if numbers and len(values) > 1 else repr(next(iter(values)))
+        message = "%s: every annotation of the tiers %s says %s: if the tier is the label, add --tier-as-label"
+        log.warning(message, source, listed([repr(tier) for tier in tiers]), what)
