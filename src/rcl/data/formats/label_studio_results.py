@@ -104,6 +104,11 @@ def _is_timed(kind: str, value: dict[str, Any]) -> bool:
     return {"start", "end"} <= value.keys() and not in_text
 
 
+def has_labels(results: Iterable[Any]) -> bool:
+    """Whether one of the results can label a segment."""
+    return any(item.rank < len(KINDS) for item in timed_results(results)[0])
+
+
 def find_instances(results: Iterable[Any], rate: object, *, rank: int, controls: Collection[str]) -> Found:
     """The instances of a task.
 
@@ -168,16 +173,16 @@ def _segments_of(value: dict[str, Any], rate: object) -> list[Pair]:
 def _visible(value: dict[str, Any]) -> list[dict[str, Any]]:
     """The ranges of frames in which a box is shown: from a key frame up to one that hides it."""
     frames = _list(value["sequence"], '"sequence": [{"frame", "enabled"}]')
-    ranges, first = list[dict[str, Any]](), None
+    ranges, shown_from = list[dict[str, Any]](), list[object]()
     for item in frames:
         if not isinstance(item, dict):
             raise Defect(expected='a key frame {"frame", "enabled"}', found=shown(item), fix="correct it")
-        first = item.get("frame") if first is None else first
+        shown_from.append(item.get("frame"))
         if item.get("enabled") is False:
-            ranges.append({"start": first, "end": item.get("frame")})
-            first = None
+            ranges.append({"start": shown_from[0], "end": item.get("frame")})
+            shown_from.clear()
     last = value.get("framesCount") or (frames[-1].get("frame") if frames else None)
-    return ranges if first is None else [*ranges, {"start": first, "end": last}]
+    return [*ranges, {"start": shown_from[0], "end": last}] if shown_from else ranges
 
 
 def _list(value: object, expected: str) -> list[Any]:

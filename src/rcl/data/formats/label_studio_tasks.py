@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.formats.exported import KEY, add_video, name_in, names_of, stem_of, video_of
 from rcl.data.formats.label_studio_media import media_file
-from rcl.data.formats.label_studio_results import KINDS, Found, find_instances, timed_results
+from rcl.data.formats.label_studio_results import KINDS, Found, find_instances, has_labels, timed_results
 from rcl.data.formats.media import is_audio
 from rcl.data.formats.options import ReadOptions
 from rcl.system.errors import Defect, InputError, Problems, counted, listed, located, shown
@@ -119,7 +119,7 @@ def _given(task: dict[str, Any], *keys: str) -> list[dict[str, Any]]:
     given: Any = next((task[key] for key in keys if task.get(key)), [])
     if not isinstance(given, list):
         raise Defect(expected=f"a list of {keys[0]}", found=shown(given), fix="export it again")
-    return [item for item in given if isinstance(item, dict) and not item.get("was_cancelled")]
+    return [item for item in given if isinstance(item, dict) and not (item.get("was_cancelled") or item.get("skipped"))]
 
 
 def _columns_of(row: dict[str, Any]) -> list[dict[str, Any]] | None:
@@ -167,7 +167,7 @@ def _latest(task: _Task, given: Sequence[dict[str, Any]]) -> _Chosen:
         if not isinstance(item.get("result"), list):
             fix = "export it again, [] for none"
             raise Defect(expected='"result": [labels]', found=shown(item.get("result")), fix=fix)
-    full = {id(item): bool(timed_results(item["result"])[0]) for item in given}
+    full = {id(item): has_labels(item["result"]) for item in given}
     best = max(given, key=lambda item: (bool(item.get("ground_truth")), full[id(item)], _time(item)))
     others = tuple(_person(item) for item in given if item is not best and full[id(item)])
     emptied = full[id(best)] and any(not full[id(item)] and _time(item) > _time(best) for item in given)
