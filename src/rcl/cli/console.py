@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -39,6 +41,30 @@ def quiet_lightning() -> None:
     for logger in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(logger).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
+
+
+@contextmanager
+def few_of_each(limit: int = 3) -> Iterator[None]:
+    """Let each kind of the library's warnings through a few times, and say how many more there were.
+
+    Two hundred files of one project have the same to say.
+    """
+    counts, last = Counter[str](), dict[str, str]()
+
+    def keep(record: logging.LogRecord) -> bool:
+        counts[record.msg] += 1
+        if counts[record.msg] > limit:
+            last[record.msg] = record.getMessage()
+        return record.msg not in last
+
+    log = logging.getLogger("rcl")
+    log.addFilter(keep)
+    try:
+        yield
+    finally:
+        log.removeFilter(keep)
+    for message, text in last.items():
+        warn(f"{counted(counts[message] - limit, 'more warning')} like this one: {text}")
 
 
 def warn_unmatched(missing: Collection[str], unlabelled: Collection[str]) -> None:

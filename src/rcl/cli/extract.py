@@ -10,7 +10,7 @@ import typer
 
 from rcl.cli.console import exit_if_failed, warn, warn_unmatched
 from rcl.cli.options import EngineOptions, ExtractionOptions, Location, location, stdout_kept_for_results
-from rcl.cli.read_options import LabelFileOptions
+from rcl.cli.read_options import LabelFileOptions, ToolFileOptions
 from rcl.system.errors import counted, listed
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def extract(
     extraction: ExtractionOptions,
     engine: EngineOptions,
     reading: LabelFileOptions,
+    tools: ToolFileOptions,
     labels: Annotated[
         Location | None,
         typer.Option(help="Table or JSON of labelled segments to put into the pack.", parser=location),
@@ -41,7 +42,7 @@ def extract(
     from rcl.video.packs import PackWriter
 
     settings, cluster = extraction.settings(), engine.cluster(workers=extraction.workers, network=extraction.network)
-    videos, annotations = _find(inputs, labels, reading.read_options())
+    videos, annotations = _find(inputs, labels, reading.read_options(tools))
     device = best_device()
     backbone, chosen = choose_extraction(extraction.backbone, **settings, device=device)
     writer = PackWriter(output, chosen, backbone=backbone, device=device)

@@ -9,7 +9,7 @@ import typer
 
 from rcl.cli.console import quiet_lightning
 from rcl.cli.options import EngineOptions, ExtractionOptions, Location, Threads, location
-from rcl.cli.read_options import LabelFileOptions
+from rcl.cli.read_options import LabelFileOptions, ToolFileOptions
 
 
 def fit(
@@ -22,6 +22,7 @@ def fit(
     extraction: ExtractionOptions,
     engine: EngineOptions,
     reading: LabelFileOptions,
+    tools: ToolFileOptions,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the split and of the training.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was stopped.")] = False,
     threads: Threads = None,
@@ -39,7 +40,7 @@ def fit(
         videos,
         labels,
         output,
-        reading=reading.read_options(),
+        reading=reading.read_options(tools),
         backbone=extraction.backbone,
         **settings,
         seed=seed,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rcl.cli.console import warn
+from rcl.cli.console import few_of_each, warn
 from rcl.cli.read_options import LabelFileOptions, ToolFileOptions
 from rcl.system.errors import counted, located
 
@@ -39,7 +39,8 @@ def import_(
 
     options = reading.read_options(tools, subset=subset)
     extension_of(output, (".json", ".csv"))
-    annotations = Annotations.merge([import_annotations(path, options=options) for path in inputs])
+    with few_of_each():
+        annotations = Annotations.merge([import_annotations(path, options=options) for path in inputs])
     if subset:
         with located("--subset"):
             annotations = annotations.with_subset(to_subset(subset))

@@ -72,19 +72,21 @@ class ToolFileOptions:
     """How the file of an annotation tool is read."""
 
     tier: Annotated[
-        list[str] | None, typer.Option(help="ELAN: a tier to read, repeated for several; by default all.")
+        list[str] | None,
+        typer.Option(help="A tier of ELAN, attribute of VIA or control of Label Studio to read; repeated for several."),
     ] = None
     tier_as_label: Annotated[bool, typer.Option("--tier-as-label", help="ELAN: the label is the name of the tier.")] = (
         False
     )
     annotator: Annotated[
-        str | None, typer.Option(help="Whose annotations to read, where several people labelled a video.")
+        str | None,
+        typer.Option(help="Label Studio: whose annotations to read, by number or e-mail; by default the latest."),
     ] = None
     data_key: Annotated[
         str | None, typer.Option(help="Label Studio: the key of the data that names the video; found by default.")
     ] = None
     media: Annotated[
-        str | None, typer.Option(help="Which of several media of a file is the video; found by default.")
+        str | None, typer.Option(help="ELAN, VIA: which of several media is the video: a name, '*side*' or a number.")
     ] = None
 
 

@@ -21,10 +21,11 @@ from rcl.data.detections import Detections
 from rcl.data.formats import elan, label_studio, table, via
 from rcl.data.formats.exported import UNLABELLED, Exported, file_names
 from rcl.data.formats.label_studio_frames import to_frames, to_seconds
-from rcl.data.formats.load import import_annotations, load_annotations, save_annotations
+from rcl.data.formats.load import format_of, import_annotations, load_annotations, save_annotations
 from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.results import save_detections
 from rcl.system.errors import InputError
+from rcl.web.serve.annotation_file import AnnotationFile
 
 VIDEOS = SHARED / "videos"
 
@@ -668,6 +669,23 @@ def test_videos_are_linked_and_their_rate_is_known(tmp_path: Path) -> None:
     assert (tmp_path / "eaf" / linked.get("RELATIVE_MEDIA_URL", "")).resolve() == file.resolve()
     rcl(*common, "via", "--output", tmp_path / "v.json")
     assert json.loads((tmp_path / "v.json").read_text())["file"]["1"]["src"] == file.resolve().as_uri()
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (VIA, "via"),
+        (LABEL_STUDIO, "label-studio"),
+        (LABEL_STUDIO[0], "label-studio"),
+        ({"database": {}}, "activitynet"),
+    ],
+)
+def test_serve_does_not_write_what_it_could_only_read(tmp_path: Path, content: object, kind: str) -> None:
+    path = write(tmp_path / "a.json", content)
+    assert format_of(path) == kind
+    if kind != "activitynet":
+        with pytest.raises(InputError, match="a format that RCL only reads"):
+            AnnotationFile(path, [])
 
 
 def test_unlabelled_proposals_have_a_name() -> None:

@@ -12,7 +12,15 @@ import torch
 from places import SHARED
 from rcl.data.formats import load
 from rcl.data.formats.bmn import effective_seconds, is_bmn
-from rcl.data.formats.load import load_annotations, load_both, read_bmn, read_thumos14, read_video_info
+from rcl.data.formats.load import (
+    import_annotations,
+    load_annotations,
+    load_both,
+    read_bmn,
+    read_thumos14,
+    read_video_info,
+)
+from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.thumos14 import THUMOS14_LEFT_OUT, is_thumos14
 from rcl.data.segments import Timeline
 from rcl.data.windows import window_members, window_segments, window_starts
@@ -171,6 +179,33 @@ def test_subsets_without_the_file_beside(tmp_path: Path) -> None:
     assert {video.subset for video in read_bmn(path, subset="val").videos.values()} == {"validation"}
     info = write(tmp_path / "i.csv", INFO_HEADER + "v_b,250,10.0,25.0,25,testing,240\n")
     assert [video.subset for video in read_bmn(path, info=info).videos.values()] == ["training", "testing"]
+
+
+@pytest.mark.parametrize("changes", [{"feature_frame": 0}, {"feature_frame": 0, "duration_frame": 0}])
+@pytest.mark.parametrize("missing", [(), ("feature_frame", "duration_frame")])
+@pytest.mark.parametrize(
+    ("name", "likely"), [("anno_val", "validation"), ("my-Test", "testing"), ("train_set", "training")]
+)
+def test_frames_that_people_filled_in_as_0(
+    tmp_path: Path, changes: dict[str, int], missing: tuple[str, ...], name: str, likely: str
+) -> None:
+    item = entry(10.0, 250, 240, ({"segment": [1.5, 3.25], "label": "walk"},)) | changes | {"fps": 25.0, "rfps": 25.0}
+    own = {key: value for key, value in item.items() if key not in missing}
+    path = write(tmp_path / f"{name}.json", json.dumps({"clip": own}))
+    message = error_of(path, lambda: import_annotations(path))
+    assert f"give it to rcl import with --subset {likely}, as its name says" in message
+    for each in (
+        import_annotations(path, options=ReadOptions(subset="val")),
+        load_annotations(path, options=ReadOptions(subset="val")),
+        read_bmn(path, subset="val"),
+    ):
+        (video,) = each.videos.values()
+        assert (video.subset, video.duration_seconds, video.labels) == ("validation", 10.0, ("walk",))
+
+
+def test_no_subset_is_proposed_where_the_name_has_none(tmp_path: Path) -> None:
+    path = write(tmp_path / "evaluate.json", json.dumps({"clip": entry()}))
+    assert "--subset training, validation or testing, or put" in error_of(path, lambda: import_annotations(path))
 
 
 @pytest.mark.parametrize(

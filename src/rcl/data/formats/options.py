@@ -21,11 +21,12 @@ class ReadOptions:
         fps: frames per second of times in frames; by default what the file says.
         point_length: seconds that an event without a length is given, centred on its time; by default it has none.
         subset: of all videos, in files that need one to be read.
-        tiers: of ELAN: those to read; by default all.
+        tiers: of ELAN: those to read, by default all; likewise the attributes of VIA and the controls of Label Studio.
         tier_as_label: of ELAN: the name of the tier is the label, whatever the annotation says.
         annotator: of Label Studio and others: whose annotations to read.
         data_key: of Label Studio: the key of a task's data that names its video.
-        media: name of the video, or which of several media of a file is the video.
+        media: name of the video, or which of several media of a file is the video: a name, a pattern such as
+            ``*side*``, or a number from 1.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)

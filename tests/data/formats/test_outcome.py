@@ -1,0 +1,152 @@
+"""What came out of reading labels is looked at, whatever the format."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from rcl.cli import app
+from rcl.cli.console import few_of_each
+from rcl.data.annotations import Annotations, VideoAnnotation
+from rcl.data.formats import outcome
+from rcl.system.errors import InputError
+
+
+def video(name: str, *instances: tuple[float, float, str], duration: float | None = None) -> VideoAnnotation:
+    segments = np.array([item[:2] for item in instances], dtype=np.float64).reshape(-1, 2)
+    return VideoAnnotation(name, "training", duration, None, segments, tuple(item[2] for item in instances))
+
+
+def annotations(*videos: VideoAnnotation, source: str = "a.json") -> Annotations:
+    return Annotations({each.name: each for each in videos}, source=source)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            annotations(video("a", (0, 5, "x"), (1, 12, "x"), (2, 30, "y"), duration=10.0)),
+            "2 of 3 segments end after the end of the video, the last at 30 s in video 'a' of 10 s",
+        ),
+        (annotations(video("a", (0, 10.05, "x"), duration=10.0)), ""),
+        (
+            annotations(video("a", (0, 5, "x")), video("b", (0, 1e6, "x"))),
+            "video 'b' ends at 1000000 s (278 hours): are these milliseconds?",
+        ),
+        (annotations(video("a", (0, 80_000, "x"))), ""),
+        (
+            annotations(video("a", *((n, n + 1, f"said {n}") for n in range(12)))),
+            "each of the 12 instances has a label of its own",
+        ),
+        (annotations(video("a", *((n, n + 1, f"said {n}") for n in range(9)))), ""),
+        (annotations(video("a", *((n, n + 1, f"{n // 2}") for n in range(20)))), ""),
+        (annotations(video("a")), ""),
+    ],
+)
+def test_doubts(content: Annotations, said: str) -> None:
+    sentences = outcome.doubts(content)
+    assert said in "".join(sentences)
+    assert len(sentences) == (said != "")
+
+
+def test_nothing_and_the_age_of_the_universe_are_errors() -> None:
+    with pytest.raises(InputError, match=r"a\.json: expected labelled segments, found none in 2 videos"):
+        outcome.check(annotations(video("a"), video("b")))
+    with pytest.raises(InputError, match=r"a\.json, video 'b': expected times of up to 1e\+09 s"):
+        outcome.check(annotations(video("a", (0, 1, "x")), video("b", (0, 1.7e12, "x"))))
+    outcome.check(annotations(video("a", (0, 1, "x")), video("b")))
+
+
+def test_similar_labels_are_named_with_their_counts() -> None:
+    content = annotations(video("a", (0, 1, "walk"), (1, 2, "walk"), (3, 4, "wlak")), video("b", (0, 1, "run")))
+    (sentence,) = outcome.similar(content)
+    assert "'walk' (2) and 'wlak' (1)" in sentence
+    assert outcome.similar(annotations(video("a", (0, 1, "walk"), (0, 1, "run")))) == []
+
+
+@given(st.lists(st.lists(st.sampled_from("xyz"), max_size=5), max_size=5))
+def test_classes_add_up(labels: list[list[str]]) -> None:
+    content = annotations(*(video(f"v{n}", *((0, 1, label) for label in own)) for n, own in enumerate(labels)))
+    found = outcome.classes(content)
+    assert sum(each.instances for each in found) == sum(map(len, labels))
+    assert [each.label for each in found] == sorted({label for own in labels for label in own})
+    assert all(each.videos == sum(each.label in own for own in labels) for each in found)
+
+
+# -- names -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("a", "a"), ("a", "a.mp4"), ("a.MOV", "a"), ("c/a.mp4", "c\\a"), ("cafe\u0301", "café.mp4")],
+)
+def test_one_video_under_two_names(first: str, second: str) -> None:
+    parts = annotations(video(first), source="1.eaf"), annotations(video(second), source="2.csv")
+    with pytest.raises(InputError, match="expected each video in one file, found it") as caught:
+        Annotations.merge(parts)
+    assert "1.eaf" in str(caught.value)
+    assert "2.csv" in str(caught.value)
+    assert first == second or f"as {first!r}" in str(caught.value)
+
+
+@pytest.mark.parametrize(("first", "second"), [("a", "b"), ("c/a", "d/a"), ("A", "a"), ("take 1.5", "take 1")])
+def test_different_videos_are_merged(first: str, second: str) -> None:
+    assert [*Annotations.merge([annotations(video(first)), annotations(video(second))]).videos] == [first, second]
+
+
+# -- the command -------------------------------------------------------------------------------------------------
+
+
+def entry(*instances: tuple[float, float, str], **more: object) -> dict:
+    items = [{"segment": list(item[:2]), "label": item[2]} for item in instances]
+    return {"subset": "training", **more, "annotations": items}
+
+
+def rcl_import(folder: Path, database: dict[str, dict], *options: str) -> tuple[str, str]:
+    (folder / "in.json").write_text(json.dumps({"database": database}))
+    arguments = ["import", str(folder / "in.json"), "--output", str(folder / "out.csv"), *options]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.stdout, result.stderr
+
+
+def test_import_says_what_it_found(tmp_path: Path) -> None:
+    walks = [(n, n + 0.5, "walk") for n in range(3)]
+    out, err = rcl_import(tmp_path, {"a": entry(*walks, duration=2.0), "b": entry((0, 1, "Walk"))}, "--subset", "val")
+    assert out.splitlines()[1:] == ["  'walk': 3 instances in 1 video", "  'Walk': 1 instance in 1 video"]
+    assert "'Walk' (1) and 'walk' (3)" in err
+    assert "1 of 4 segments ends after the end of the video" in err
+    assert (tmp_path / "out.csv").read_text().count("validation") == 4
+
+
+def test_import_of_nothing_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="labelled segments, found none in 1 video"):
+        rcl_import(tmp_path, {"a": entry()})
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_import_lists_the_most_frequent_classes(tmp_path: Path) -> None:
+    database = {f"v{n}": entry(*((0, 1, f"class {n}") for _ in range(n + 1))) for n in range(60)}
+    lines = rcl_import(tmp_path, database)[0].splitlines()
+    assert (lines[1], lines[-1]) == ("  'class 59': 60 instances in 1 video", "  and 10 more labels")
+
+
+def test_repeated_warnings_are_counted(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:
+    log = logging.getLogger("rcl")
+    with few_of_each(3):
+        for number in range(20):
+            log.warning("%s: left out %d remarks", f"{number}.eaf", number)
+        log.warning("something else")
+    assert [record.getMessage() for record in caplog.records] == [
+        "0.eaf: left out 0 remarks", "1.eaf: left out 1 remarks", "2.eaf: left out 2 remarks", "something else"
+    ]  # fmt: skip
+    assert "17 more warnings like this one: 19.eaf: left out 19 remarks" in capsys.readouterr().err
+    log.warning("%s: left out %d remarks", "later", 1)
+    assert len(caplog.records) == 5
