@@ -319,6 +319,15 @@ def test_defects_are_named(tasks: list, found: str) -> None:
     assert found in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("times", "fps", "step"),
+    [("seconds", None, 1), ("milliseconds", None, 0.001), ("minutes", None, 60), ("frames", 4, 0.25)],
+)
+def test_other_units(times: str, fps: float | None, step: float) -> None:
+    assert read(task(labelled(value=SECONDS)), times=times, fps=fps) == [("dog", 3 * step, 6 * step, "dig")]
+    assert read(task(labelled()), times=times, fps=10) == [("dog", 3.0, 6.0, "dig")]  # frames, whatever the rest is
+
+
 @pytest.mark.parametrize("load", [load_annotations, import_annotations])
 def test_annotations_are_read_wherever_labels_are(load: Callable[..., Annotations], tmp_path: Path) -> None:
     path = tmp_path / "e.json"

@@ -21,8 +21,6 @@ from rcl.system.errors import Defect, Problems, counted, listed, located, shown
 
 log = logging.getLogger("rcl")
 
-_MILLISECONDS = {"milliseconds": 1.0, "seconds": 1000.0, "minutes": 60_000.0}
-
 
 class _Builder(ElementTree.TreeBuilder):
     """Refuses what ELAN never writes: a document type, with which a small file can grow without limit."""
@@ -90,13 +88,11 @@ def _unit(root: Element, options: ReadOptions) -> float:
     """Milliseconds of a step of the times."""
     header = root.find("HEADER")
     stated = "milliseconds" if header is None else header.get("TIME_UNITS", "milliseconds")
-    unit = options.times or stated
-    if unit == "frames" and options.fps:
-        return 1000 / options.fps
-    if unit not in _MILLISECONDS:
+    given = options.seconds_per_unit
+    if given is None and (options.times or stated) != "milliseconds":
         fix = "save it again in ELAN, or say what they are with --times, for frames with --fps"
-        raise Defect(expected="times in milliseconds", found=unit, fix=fix)
-    return _MILLISECONDS[unit]
+        raise Defect(expected="times in milliseconds", found=options.times or stated, fix=fix)
+    return 1.0 if given is None or options.times == "milliseconds" else given * 1000
 
 
 def _media_in(root: Element, options: ReadOptions, source: str, *, named: bool) -> tuple[str | None, float]:

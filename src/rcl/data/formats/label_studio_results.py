@@ -109,7 +109,9 @@ def has_labels(results: Iterable[Any]) -> bool:
     return any(item.rank < len(KINDS) for item in timed_results(results)[0])
 
 
-def find_instances(results: Iterable[Any], rate: object, *, rank: int, controls: Collection[str]) -> Found:
+def find_instances(
+    results: Iterable[Any], rate: object, *, rank: int, controls: Collection[str] = (), unit: float = 1.0
+) -> Found:
     """The instances of a task.
 
     Args:
@@ -117,6 +119,7 @@ def find_instances(results: Iterable[Any], rate: object, *, rank: int, controls:
         rate: frames per second, as stated; ``None`` if unknown.
         rank: which of :data:`KINDS` labels the segments.
         controls: names of the controls to read, of any kind; by default all.
+        unit: seconds of a step of times that are not frames.
 
     Raises:
         Defect: a value is wrong.
@@ -130,7 +133,7 @@ def find_instances(results: Iterable[Any], rate: object, *, rank: int, controls:
     instances, late = list[Instance](), list[tuple[Instance, float]]()
     for item in labelling:
         try:
-            found = _instances_of(item, rate)
+            found = _instances_of(item, rate, unit)
         except Defect as defect:
             where = f"{defect.found} in result {item.number}"
             raise Defect(expected=defect.expected, found=where, fix=defect.fix) from None
@@ -150,9 +153,9 @@ def _rate_of(timed: Sequence[Result]) -> float | None:
     return None
 
 
-def _instances_of(result: Result, rate: object) -> list[Instance]:
+def _instances_of(result: Result, rate: object, unit: float) -> list[Instance]:
     labels = _labels_of(result) or [None]
-    return [instance_of(*segment, label) for segment in _segments_of(result.value, rate) for label in labels]
+    return [instance_of(*segment, label) for segment in _segments_of(result.value, rate, unit) for label in labels]
 
 
 def _labels_of(result: Result) -> list[Any]:
@@ -162,12 +165,13 @@ def _labels_of(result: Result) -> list[Any]:
     return ["/".join(map(str, label)) if isinstance(label, list) else label for label in labels]
 
 
-def _segments_of(value: dict[str, Any], rate: object) -> list[Pair]:
+def _segments_of(value: dict[str, Any], rate: object, unit: float) -> list[Pair]:
     if "ranges" in value:
         return [_range_seconds(item, rate) for item in _list(value["ranges"], '"ranges": [{"start", "end"}]')]
     if "sequence" in value:
         return [_range_seconds(item, rate) for item in _visible(value)]
-    return [to_segment(value["start"], value["end"])]
+    start, end = to_segment(value["start"], value["end"])
+    return [(start * unit, end * unit)]
 
 
 def _visible(value: dict[str, Any]) -> list[dict[str, Any]]:

@@ -63,8 +63,8 @@ def parse(tasks: list[Any], source: str, *, options: ReadOptions | None = None) 
     Args:
         tasks: the content of the file.
         source: the file, for messages.
-        options: ``fps``: frames per second; by default what the tasks say. ``annotator``, ``data_key``, and as
-            ``tiers`` the names of the controls to read.
+        options: ``fps``: frames per second; by default what the tasks say. ``times``: unit of those that are not
+            frames. ``annotator``, ``data_key``, and as ``tiers`` the names of the controls to read.
 
     Raises:
         InputError: a value is wrong, or the frames per second are not known.
@@ -214,7 +214,8 @@ def _warn_of_others(chosen: Sequence[_Chosen], source: str) -> None:
 def _read(task: _Chosen, options: ReadOptions, rank: int) -> _Video:
     data = dict(task.data)
     rate = options.fps if options.fps is not None else next((data[k] for k in _RATES if data.get(k) is not None), None)
-    found = find_instances(task.results, rate, rank=rank, controls=options.tiers)
+    unit = options.seconds_per_unit or 1.0
+    found = find_instances(task.results, rate, rank=rank, controls=options.tiers, unit=unit)
     facts = data.get(KEY)
     if name := name_in(facts):
         return _Video(task.where, name, facts, found)

@@ -39,3 +39,10 @@ class ReadOptions:
     annotator: str | None = None
     data_key: str | None = None
     media: str | None = None
+
+    @property
+    def seconds_per_unit(self) -> float | None:
+        """Length of the unit of the times; ``None`` if none is given, or frames without a rate."""
+        if self.times == "frames":
+            return 1 / self.fps if self.fps else None
+        return None if self.times is None else {"seconds": 1.0, "milliseconds": 0.001, "minutes": 60.0}[self.times]

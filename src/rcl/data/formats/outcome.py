@@ -6,7 +6,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from rcl.data.annotations import Annotations
-from rcl.data.formats import values
+from rcl.data.formats.values import LONGEST_SECONDS
 from rcl.data.names import describe_similar, similar_labels
 from rcl.system.errors import InputError, counted
 
@@ -51,8 +51,11 @@ def check_times(annotations: Annotations) -> None:
         InputError: one is later than any video lasts.
     """
     for name, video in annotations.videos.items():
-        pairs = ((start, end) for start, end in video.segments_seconds.tolist())
-        values.check_times(pairs, f"{annotations.source}, video {name!r}")
+        last = float(video.segments_seconds[:, 1].max(initial=0))
+        if last > LONGEST_SECONDS:
+            expected, fix = f"times of up to {LONGEST_SECONDS:g} s", "give times from the start of the video (--times)"
+            found = f"{last:g} s, which may be a date"
+            raise InputError(f"{annotations.source}, video {name!r}", expected=expected, found=found, fix=fix)
 
 
 def doubts(annotations: Annotations) -> list[str]:
