@@ -32,15 +32,15 @@ def import_(
     ] = None,
 ) -> None:
     """Read the files of an annotation tool, and write annotations to train and evaluate on."""
-    from rcl.data.annotations import Annotations, to_subset
+    from rcl.data.annotations import to_subset
     from rcl.data.formats import outcome
-    from rcl.data.formats.load import import_annotations
+    from rcl.data.formats.import_files import import_files
     from rcl.system.text_files import extension_of
 
     options = reading.read_options(tools, subset=subset)
     extension_of(output, (".json", ".csv"))
     with few_of_each():
-        annotations = Annotations.merge([import_annotations(path, options=options) for path in inputs])
+        annotations = import_files(inputs, options=options)
     if subset:
         with located("--subset"):
             annotations = annotations.with_subset(to_subset(subset))

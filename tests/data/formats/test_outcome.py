@@ -16,6 +16,7 @@ from rcl.cli import app
 from rcl.cli.console import few_of_each
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.formats import outcome
+from rcl.data.formats.import_files import import_files
 from rcl.system.errors import InputError
 
 
@@ -150,3 +151,34 @@ def test_repeated_warnings_are_counted(caplog: pytest.LogCaptureFixture, capsys:
     assert "17 more warnings like this one: 19.eaf: left out 19 remarks" in capsys.readouterr().err
     log.warning("%s: left out %d remarks", "later", 1)
     assert len(caplog.records) == 5
+
+
+# -- several files -----------------------------------------------------------------------------------------------
+
+
+def files_of(folder: Path, paths: dict[str, list[str]]) -> list[Path]:
+    for path, names in paths.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        database = {name: entry((0, 1, "x")) for name in names}
+        (folder / path).write_text(json.dumps({"database": database}))
+    return [folder / path for path in paths]
+
+
+def test_files_of_one_name_in_several_folders(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    own = {"cam1/001.json": ["001"], "cam2/001.json": ["001"], "cam2/002.json": ["002"]}
+    assert [*import_files(files_of(tmp_path, own)).videos] == ["cam1/001", "cam2/001", "002"]
+    assert "'001' in several folders is taken for several videos: 'cam1/001', 'cam2/001'" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        {"a.json": ["001"], "b.json": ["001"]},
+        {"x/a.json": ["001"], "y/b.json": ["001"]},
+        {"x/a.json": ["001", "002"], "y/a.json": ["001", "003"]},
+        {"x/a.json": ["001"], "y/a.json": ["001.mp4"]},
+    ],
+)
+def test_other_files_have_each_video_once(paths: dict[str, list[str]], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="each video in one file"):
+        import_files(files_of(tmp_path, paths))

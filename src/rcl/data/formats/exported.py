@@ -192,7 +192,11 @@ def names_of(files: Sequence[str]) -> list[str]:
     >>> names_of(["day/cam1/001.mp4", "day/cam2/001.mp4", "day/cam2/002.mp4"])
     ['cam1/001', 'cam2/001', '002']
     """
-    paths = [(*plain_name(file).split("/")[:-1], stem_of(file)) for file in files]
+    return shortest_tails([(*plain_name(file).split("/")[:-1], stem_of(file)) for file in files])
+
+
+def shortest_tails(paths: Sequence[tuple[str, ...]]) -> list[str]:
+    """The last parts of paths, as few as tell each from the others."""
     owners = Counter(path[-length:] for path in {*paths} for length in range(1, len(path) + 1))
     shortest = [next((n for n in range(1, len(path)) if owners[path[-n:]] == 1), len(path)) for path in paths]
     return ["/".join(path[-length:]) for path, length in zip(paths, shortest, strict=True)]
