@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,7 +46,8 @@ def import_(
         with located("--subset"):
             annotations = annotations.with_subset(to_subset(subset))
     outcome.check(annotations)
-    for doubt in [*outcome.doubts(annotations), *outcome.similar(annotations)]:
+    doubts = outcome.doubts(annotations), outcome.similar(annotations), outcome.negatives(annotations)
+    for doubt in chain(*doubts):
         warn(f"{doubt}.".replace("?.", "?"))
     _write(annotations, output)
     count = sum(len(video.labels) for video in annotations.videos.values())

@@ -80,7 +80,9 @@ class ToolFileOptions:
     )
     annotator: Annotated[
         str | None,
-        typer.Option(help="Label Studio: whose annotations to read, by number or e-mail; by default the latest."),
+        typer.Option(
+            help="Whose annotations of Label Studio (number or e-mail; by default the latest) or tiers of ELAN to read."
+        ),
     ] = None
     data_key: Annotated[
         str | None, typer.Option(help="Label Studio: the key of the data that names the video; found by default.")

@@ -110,6 +110,15 @@ def test_tiers_can_be_chosen() -> None:
         read(text, tiers=("wav",))
 
 
+def test_annotators_can_be_chosen() -> None:
+    own = tier("wave", aligned("a", 1, 2)).replace("<TIER", '<TIER ANNOTATOR="Anna"')
+    text = document(own, tier("nod", aligned("b", 3, 4)), own.replace("Anna", "Ben").replace("wave", "nap"))
+    assert read(text, annotator="anna")[1] == [(1.0, 2.0, "wave")]
+    assert len(read(text)[1]) == 3
+    with pytest.raises(InputError, match="tiers of the annotator 'Bob', found 'Anna', 'Ben'; correct --annotator"):
+        read(text, annotator="Bob")
+
+
 def test_annotations_that_refer_to_others(caplog: pytest.LogCaptureFixture) -> None:
     text = document(
         tier("unit", aligned("a", 1, 3, "1"), aligned("b", 4, 5, "2")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import logging
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from rcl.data.formats.label_studio_tasks import parse
 from rcl.data.formats.load import import_annotations, load_annotations
 from rcl.data.formats.options import ReadOptions
 from rcl.system.errors import Defect, InputError
+from replaced import odd_values, replaced
 
 FRAMES = {"ranges": [{"start": 30, "end": 60}]}
 SECONDS = {"start": 3.0, "end": 6.0, "channel": 0}
@@ -217,6 +219,24 @@ def test_rows_of_json_min_are_annotations_of_their_task(caplog: pytest.LogCaptur
     assert "left out 1 remark about segments (text)" in caplog.text
 
 
+@pytest.mark.parametrize(("separator", "name"), [(",", "e.csv"), ("\t", "t.csv")])
+def test_tables_are_rows_of_json_min(separator: str, name: str, tmp_path: Path) -> None:
+    rows = [
+        ["video", "id", "fps", "what", "why", "annotator", "annotation_id", "created_at", "updated_at", "lead_time"],
+        ["/d/dog.mp4", 1, 10, json.dumps([{**FRAMES, "timelinelabels": ["dig"]}]), "no [idea", 1, 5, "", "2024", 1.5],
+        ["/d/dog.mp4", 1, 10, "[not json", "", 2, 6, "", "2025", 1.5],
+        ["/d/cat.mp4", 2, 10, "", "", 2, 7, "", "2025", 1.5],
+    ]
+    with (tmp_path / name).open("w", newline="") as file:
+        csv.writer(file, delimiter=separator).writerows(rows)
+    annotations = load_annotations(tmp_path / name)
+    assert instances(annotations) == [("dog", 3.0, 6.0, "dig")]
+    assert [*annotations.videos] == ["dog", "cat"]
+    (tmp_path / name).write_text(separator.join(map(str, rows[0])) + '\n"' + "x" * 200_000)
+    with pytest.raises(InputError, match="field larger"):
+        load_annotations(tmp_path / name)
+
+
 # -- the video ---------------------------------------------------------------------------------------------------
 
 UPLOAD = "/data/upload/3/0a1b2c3d-big%20dog.mp4"
@@ -344,3 +364,18 @@ def test_absurd_times_are_said_where_labels_are_loaded(tmp_path: Path, caplog: p
     path.write_text(json.dumps([task(labelled(value={"start": 1.7e9, "end": 1.7e9 + 5}))]))
     with pytest.raises(InputError, match=r"video 'dog': expected times of up to 1e\+09 s"):
         load_annotations(path)
+
+
+# -- anything ----------------------------------------------------------------------------------------------------
+
+WHOLE = [
+    {**task(labelled(), result("videorectangle", {**BOX, "labels": ["dog"]}, "b"))},
+    {"id": 5, "video": "cat.mp4", "what": [{**SECONDS, "labels": ["nap"]}], "annotator": 1, "updated_at": "2024"},
+]
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=9), odd_values)
+def test_a_wrong_value_anywhere_is_read_or_refused(path: list[int], new: Any) -> None:
+    tasks = replaced(WHOLE, path, new)
+    with contextlib.suppress(InputError):
+        parse(tasks if isinstance(tasks, list) else [tasks], "e.json")

@@ -123,8 +123,14 @@ def test_import_says_what_it_found(tmp_path: Path) -> None:
     out, err = rcl_import(tmp_path, {"a": entry(*walks, duration=2.0), "b": entry((0, 1, "Walk"))}, "--subset", "val")
     assert out.splitlines()[1:] == ["  'walk': 3 instances in 1 video", "  'Walk': 1 instance in 1 video"]
     assert "'Walk' (1) and 'walk' (3)" in err
+    assert "nothing happens" not in err
     assert "1 of 4 segments ends after the end of the video" in err
     assert (tmp_path / "out.csv").read_text().count("validation") == 4
+
+
+def test_import_names_videos_without_a_segment(tmp_path: Path) -> None:
+    _, err = rcl_import(tmp_path, {"a": entry((0, 1, "x")), "b": entry(), "c": entry()})
+    assert "2 of 3 videos have no segment, which means that nothing happens there: 'b', 'c'." in err
 
 
 def test_import_of_nothing_writes_nothing(tmp_path: Path) -> None:

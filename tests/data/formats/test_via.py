@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rcl.data.formats.load import import_annotations
 from rcl.data.formats.options import ReadOptions
-from rcl.data.formats.via import parse
+from rcl.data.formats.via import is_via, parse
 from rcl.system.errors import InputError
+from replaced import odd_values, replaced
 
 
 def attribute(name: str, anchor: str = "FILE1_Z2_XY0", kind: int = 4, **options: str) -> dict[str, Any]:
@@ -127,6 +131,14 @@ def test_points_and_regions_are_counted(caplog: pytest.LogCaptureFixture) -> Non
     data["metadata"]["r"] = {"vid": "1", "z": [1.5, 2], "xy": [2, 1, 1, 5, 5], "av": {"1": "l"}}
     assert len(read(data)["egg"]) == 2
     assert "left out 2 items other than temporal segments" in caplog.text
+
+
+@given(st.lists(st.integers(0, 9), min_size=2, max_size=7), odd_values)
+def test_a_wrong_value_anywhere_is_read_or_refused(path: list[int], new: Any) -> None:
+    data = replaced(of(HAND, ACT, files=TWO, views=[[1, 2], [2]]), path, new)
+    with contextlib.suppress(InputError):
+        if is_via(data):
+            parse(data, "v.json")
 
 
 # -- files of other tools ----------------------------------------------------------------------------------------

@@ -39,7 +39,8 @@ def parse(text: str, source: str, *, file_name: str, options: ReadOptions | None
         text: the content of the file.
         source: the file, for messages.
         file_name: of the annotation file, from which the video has its name if no file is linked.
-        options: ``tiers``, ``tier_as_label``, ``media``, and ``times`` with ``fps`` where the unit is not milliseconds.
+        options: ``tiers``, ``tier_as_label``, ``annotator`` of the tiers, ``media``, and ``times`` with ``fps`` where
+            the unit is not milliseconds.
 
     Raises:
         InputError: the text is damaged or of another kind, or a value in it is wrong.
@@ -49,6 +50,7 @@ def parse(text: str, source: str, *, file_name: str, options: ReadOptions | None
         root = _parse_xml(text)
         facts = _facts_in(root)
         media, offset = _media_in(root, options, source, named=bool(name_in(facts)))
+        _keep_tiers_of(root, options.annotator)
         content = _Document(root, _times(root, _unit(root, options), offset))
         instances = _instances_of(content, options, source)
         video = video_of(name_in(facts) or stem_of(media or file_name), instances, facts)
@@ -165,7 +167,7 @@ class _Document:
         """
         parts = list[tuple[int, int]]()
         key = item.get("ANNOTATION_ID", "")
-        for _ in range(len(self._parents)):  # no longer than the longest chain, if it is a circle
+        for _ in self.tiers:  # a chain has one annotation of each at most; a circle would have no end
             if key not in self._parents:
                 break
             key, place, count = self._parents[key]
@@ -190,6 +192,19 @@ def _vocabulary(root: Element) -> Iterable[tuple[str, str]]:
     for entry in root.iterfind("CONTROLLED_VOCABULARY/CV_ENTRY_ML"):
         if value := (entry.findtext("CVE_VALUE") or "").strip():
             yield entry.get("CVE_ID", ""), value
+
+
+def _keep_tiers_of(root: Element, annotator: str | None) -> None:
+    """Remove the tiers of other annotators."""
+    people = {tier: tier.get("ANNOTATOR", "") for tier in root.findall("TIER")}
+    if annotator is None:
+        return
+    if annotator.casefold() not in map(str.casefold, people.values()):
+        found = listed(sorted({repr(person) for person in people.values() if person})) or "no names of annotators"
+        raise Defect(expected=f"tiers of the annotator {annotator!r}", found=found, fix="correct --annotator")
+    for tier, person in people.items():
+        if person.casefold() != annotator.casefold():
+            root.remove(tier)
 
 
 class _Row(NamedTuple):

@@ -15,6 +15,7 @@ from rcl.data.formats import (
     activitynet,
     bmn,
     elan_read,
+    label_studio_rows,
     label_studio_tasks,
     outcome,
     results,
@@ -244,6 +245,8 @@ def _open_elan(path: Path, options: ReadOptions) -> _File:
 
 def _open_table(path: Path, options: ReadOptions) -> _File:
     text, source = read_text(path), str(path)
+    if label_studio_rows.is_rows(text):
+        return _File("label-studio", partial(label_studio_rows.parse, text, source, options=options))
     scored = partial(results.parse_table, text, source) if results.has_scores(text) else None
     if thumos14.is_thumos14(text):
         return _File("thumos14", partial(thumos14.parse, (text, source)), scored)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from rcl.data.annotations import Annotations
 from rcl.data.formats.values import LONGEST_SECONDS
 from rcl.data.names import describe_similar, similar_labels
-from rcl.system.errors import InputError, counted
+from rcl.system.errors import InputError, counted, listed
 
 LONG_SECONDS = 24 * 3600.0
 """Where the length of a video is not known, later times are doubted."""
@@ -61,6 +61,15 @@ def check_times(annotations: Annotations) -> None:
 def doubts(annotations: Annotations) -> list[str]:
     """Sentences on what can hardly be meant: times after the end of a video, a label of its own for each instance."""
     return [*_late(annotations), *_long(annotations), *_remarks(annotations)]
+
+
+def negatives(annotations: Annotations) -> list[str]:
+    """A sentence on videos without an instance."""
+    names = [repr(name) for name, video in annotations.videos.items() if not video.labels]
+    if not names:
+        return []
+    has = f"{len(names):,} of {counted(len(annotations.videos), 'video')} {'has' if len(names) == 1 else 'have'}"
+    return [f"{has} no segment, which means that nothing happens there: {listed(names)}"]
 
 
 def similar(annotations: Annotations) -> list[str]:
