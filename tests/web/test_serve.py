@@ -427,8 +427,12 @@ def test_only_so_many_videos_are_kept_in_memory(session: Session, monkeypatch: p
 # -- annotations -------------------------------------------------------------------------------------------------
 
 
-def put(client: TestClient, video: str, segments: list[dict[str, Any]], revision: str | None) -> Any:
-    return client.put(f"{video}/annotations", json={"segments": segments, "revision": revision})
+def put(client: TestClient, video: str, segments: list[Any], revision: str | None, **more: Any) -> Any:
+    return client.put(f"{video}/annotations", json={"segments": segments, "revision": revision, **more})
+
+
+def instance(start: float, end: float, label: str) -> dict[str, Any]:
+    return {"start": start, "end": end, "label": label}
 
 
 @pytest.mark.parametrize("name", ["labels.csv", "labels.json"])
@@ -465,7 +469,7 @@ def test_saved_segments_are_read_back_and_other_videos_stay_as_they_were(
     assert "gone" not in text
     assert ("keep me" if name.endswith(".csv") else '"url": "u"') in text
     assert client.get(PROBE).json()["revision"] == saved.json()["revision"]
-    assert put(client, SECOND, [], NEW).status_code == 200  # watched, and nothing in it
+    assert put(client, SECOND, [], NEW, nothing_happens=True).status_code == 200  # watched, and nothing in it
     assert load_annotations(path).videos["second"].labels == ()
     assert not list(tmp_path.glob(".*.part"))
     session.close()

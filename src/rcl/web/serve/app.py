@@ -54,6 +54,7 @@ def build_app(session: Session, *, host: str = "127.0.0.1") -> Starlette:
             Route(f"{video}/job", _answer(session.cancel), methods=["DELETE"]),
             Route(f"{video}/scores", _score, methods=["POST"]),
             Route(f"{video}/annotations", _save, methods=["PUT"]),
+            Route(f"{video}/annotations", _take_out, methods=["DELETE"]),
         ],
         middleware=[Middleware(Guard, host=host)],
         exception_handlers={InputError: _input_error, HTTPException: _http_error},
@@ -106,11 +107,22 @@ async def _score(request: Request) -> Response:
 async def _save(request: Request) -> Response:
     session: Session = request.app.state.session
     sent = await _json_of(request)
-    revision = sent.get("revision")
-    if revision is not None and not isinstance(revision, str):
+    _check_revision(sent)
+    saved = await run_in_threadpool(session.save, request.path_params["key"], sent)
+    return JSONResponse({**saved, "file": str(session.annotations.path)})
+
+
+async def _take_out(request: Request) -> Response:
+    session: Session = request.app.state.session
+    sent = await _json_of(request)
+    _check_revision(sent)
+    saved = await run_in_threadpool(session.take_out, request.path_params["key"], sent.get("revision"))
+    return JSONResponse({**saved, "file": str(session.annotations.path)})
+
+
+def _check_revision(sent: dict[str, Any]) -> None:
+    if not isinstance(sent.get("revision"), str | None):
         raise HTTPException(400, "revision: expected text or null.")
-    saved = await run_in_threadpool(session.save, request.path_params["key"], sent.get("segments"), revision)
-    return JSONResponse({"revision": saved, "file": str(session.annotations.path)})
 
 
 async def _json_of(request: Request) -> dict[str, Any]:

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rcl.data.formats.subtitles import MIN_SCORE
-from rcl.data.formats.values import to_label, to_number
 from rcl.detector.encoded_video import EncodedVideo
 from rcl.detector.localizer import Localizer
 from rcl.detector.scoring import SegmentScores
-from rcl.system.errors import Defect, InputError, located
-from rcl.web.serve.annotation_file import AnnotationFile, Segment, revision_of, segments_of
+from rcl.system.errors import InputError
+from rcl.web.serve.annotation_file import AnnotationFile, segments_of
+from rcl.web.serve.decisions import Decided, Decisions
+from rcl.web.serve.file_content import Segment
 from rcl.web.serve.job_queue import DONE, JobQueue, Report
+from rcl.web.serve.review_file import ReviewFile
+from rcl.web.serve.sent_segments import check_list, checked_segments
 from rcl.web.serve.videos import Video, folder_of, list_videos
 
 ANNOTATIONS = "rcl-annotations.csv"
 ENCODED_KEPT, BYTES_KEPT = 8, 2**30  # limits of the encoded videos in memory
 BYTES_PER_SNIPPET = 12 * 2**10  # of an encoding, in addition to the features
-MAX_SEGMENTS, MAX_LABEL = 20_000, 200
 MAX_SCORED = 2000  # segments in one request
 
 
@@ -58,6 +59,7 @@ class Session:
         self.videos = list_videos(root, localizer)
         names = [video.name for video in self.videos.values()]
         self.annotations = AnnotationFile(annotations or self.folder / ANNOTATIONS, names)
+        self.decisions = Decisions(self.annotations, ReviewFile(self.annotations.path, names))
         self._results: dict[str, Result] = {}
         self._encoded: OrderedDict[str, EncodedVideo] = OrderedDict()  # the one used last is last
         self._lock = threading.Lock()
@@ -71,8 +73,8 @@ class Session:
 
     def overview(self) -> dict[str, Any]:
         """The videos and labels of the whole session."""
-        saved = self.annotations.read()
-        used = {label for video in saved.values() for label in video.labels}
+        decided = self.decisions.read()
+        used = {segment.label for one in decided.values() for segment in one.segments}
         used |= {label for video in self.videos.values() if video.known for label in video.known.labels}
         return {
             "folder": str(self.folder),
@@ -83,8 +85,8 @@ class Session:
                 {
                     "key": video.key,
                     "name": video.name,
-                    "saved": len(saved[video.name].labels) if video.name in saved else None,
                     "detected": video.key in self._results,
+                    **_state(decided.get(video.name, Decided())),
                 }
                 for video in self.videos.values()
             ],
@@ -93,13 +95,16 @@ class Session:
     def video(self, key: str) -> dict[str, Any]:
         """The annotations, detections and job of one video."""
         video = self._video(key)
-        saved = self.annotations.read().get(video.name)
+        decided = self.decisions.of(video.name)
+        is_new = decided.labelled is None and not decided.is_unfinished
         return {
             "key": key,
             "name": video.name,
             "file": video.path.name if video.path else None,
-            "annotations": [segment._asdict() for segment in segments_of(saved or video.known)],
-            "revision": revision_of(saved),
+            "annotations": _as_json(segments_of(video.known) if is_new else decided.segments),
+            "rejected": _as_json(decided.review.rejected),
+            "revision": decided.revision,
+            **_state(decided),
             "job": self.job(key),
             **self._result(key),
         }
@@ -172,7 +177,7 @@ class Session:
             InputError: see :meth:`rcl.detector.localizer.Localizer.score`.
         """
         video = self._video(key)
-        _check_list(segments_seconds, MAX_SCORED, "segments")
+        check_list(segments_seconds, MAX_SCORED, "segments")
         with self._lock:
             encoded = self._encoded.get(key)
             if encoded is None:
@@ -181,16 +186,44 @@ class Session:
             self._encoded.move_to_end(key)
             return self.localizer.score_encoded(encoded, segments_seconds)
 
-    def save(self, key: str, segments: Any, revision: str | None) -> str:
-        """Replace the segments of one video in the annotation file and return their revision.
+    def save(self, key: str, sent: Mapping[str, Any]) -> dict[str, Any]:
+        """Save what the user decided in one video.
+
+        Args:
+            key: of the video.
+            sent: ``segments`` and ``rejected`` detections, each ``{"start", "end", "label"}`` in seconds; the
+                ``revision`` that the page began with; ``reviewed``, false if the review is not finished, so that the
+                video stays out of the labels; ``nothing_happens``, true for a video without actions.
+
+        Returns:
+            The new revision, and the state of the video.
 
         Raises:
-            InputError: a segment is not ``{"start", "end", "label"}`` in seconds; or see :meth:`AnnotationFile.save`.
+            InputError: a segment is something else, or there is none and ``nothing_happens`` is not true; or see
+                :meth:`Decisions.finish`.
         """
         video = self._video(key)
-        stored = segments_of(self.annotations.read().get(video.name) or video.known)
-        checked = _checked(segments, f"video {video.name!r}", set(stored))
-        return self.annotations.save(video.name, checked, revision=revision, known=video.known)
+        where = f"video {video.name!r}"
+        before = self.decisions.of(video.name)
+        stored = {*before.segments, *segments_of(video.known)}
+        segments = checked_segments(sent.get("segments"), where, stored)
+        rejected = sent.get("rejected")
+        if rejected is not None:
+            rejected = checked_segments(rejected, f"{where}, rejected", before.review.rejected, unlabelled=True)
+        revision = sent.get("revision")
+        if sent.get("reviewed", True) is False:
+            return _saved(self.decisions.keep(video.name, segments, rejected, revision=revision))
+        _check_decided(segments, sent.get("nothing_happens", False), where)
+        known = video.known
+        return _saved(self.decisions.finish(video.name, segments, rejected, revision=revision, known=known))
+
+    def take_out(self, key: str, revision: str | None) -> dict[str, Any]:
+        """Take a video out of the labels and keep its segments; return what :meth:`save` does.
+
+        Raises:
+            InputError: see :meth:`Decisions.take_out`.
+        """
+        return _saved(self.decisions.take_out(self._video(key).name, revision=revision))
 
     def _video(self, key: str) -> Video:
         if key not in self.videos:
@@ -204,32 +237,24 @@ def _bytes_of(encoded: EncodedVideo) -> int:
     return features.nbytes + BYTES_PER_SNIPPET * features.shape[1]
 
 
-def _check_list(segments: Any, most: int, where: str) -> None:
-    if not isinstance(segments, list) or len(segments) > most:
-        found = f"{len(segments):,}" if isinstance(segments, list) else type(segments).__name__
-        raise InputError(where, expected=f"a list of at most {most:,} segments", found=found, fix="send fewer")
+def _state(decided: Decided) -> dict[str, Any]:
+    """How many segments a video has in the labels, and how many wait beside them; ``None`` where it is not."""
+    return {
+        "saved": None if decided.labelled is None else len(decided.labelled.labels),
+        "unfinished": len(decided.review.segments) if decided.is_unfinished else None,
+    }
 
 
-def _checked(segments: Any, where: str, stored: Collection[Segment]) -> list[Segment]:
-    """Segments that a page sent. Those that the file already has are accepted as they are."""
-    _check_list(segments, MAX_SEGMENTS, where)
-    checked = []
-    for number, item in enumerate(segments, 1):
-        with located(f"{where}, segment {number} of {len(segments)}"):
-            checked.append(_segment(item if isinstance(item, dict) else {}, stored))
-    return checked
+def _saved(decided: Decided) -> dict[str, Any]:
+    return {"revision": decided.revision, **_state(decided)}
 
 
-def _segment(item: dict[str, Any], stored: Collection[Segment]) -> Segment:
-    start, end = to_number(item.get("start"), "start"), to_number(item.get("end"), "end")
-    label = to_label(item.get("label"))
-    if (segment := Segment(start, end, label)) in stored:
-        return segment
-    if not 0 <= start < end < math.inf:
-        expected = "a start of 0 or later, before the end"
-        raise Defect(expected=expected, found=f"{start:g} to {end:g}", fix="correct the times")
-    label = label.strip()
-    if len(label) > MAX_LABEL or not label.isprintable():
-        expected = f"a label of at most {MAX_LABEL} printable characters"
-        raise Defect(expected=expected, found=repr(label[:40]), fix="shorten or correct it")
-    return Segment(start, end, label)
+def _as_json(segments: Iterable[Segment]) -> list[dict[str, Any]]:
+    return [segment._asdict() for segment in segments]
+
+
+def _check_decided(segments: Sequence[Segment], nothing_happens: Any, where: str) -> None:
+    """A video without segments counts as one without actions, so somebody must have said so."""
+    if bool(segments) == (nothing_happens is True):
+        found, fix = ("both", "send one of them") if segments else ("none", "decide which, or leave the video unsaved")
+        raise InputError(where, expected='segments, or "nothing_happens"', found=found, fix=fix)
