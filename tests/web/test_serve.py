@@ -24,8 +24,9 @@ from made_pack import make_pack
 from rcl.data.formats.load import load_annotations
 from rcl.detector.localizer import Localizer
 from rcl.system.errors import InputError
-from rcl.web.serve.annotation_file import NEW, AnnotationFile, OutdatedError, Segment, revision_of
+from rcl.web.serve.annotation_file import NEW, AnnotationFile, OutdatedError, revision_of
 from rcl.web.serve.app import STATIC, build_app
+from rcl.web.serve.file_content import Segment
 from rcl.web.serve.job_queue import JobQueue, Report
 from rcl.web.serve.session import Session
 from rcl.web.serve.videos import key_of
@@ -214,7 +215,8 @@ def test_on_a_network_addresses_and_the_given_name_are_accepted_and_other_names_
 )  # fmt: skip
 def test_another_page_cannot_write(client: TestClient, session: Session, headers: dict[str, str]) -> None:
     body = json.dumps({"segments": [{"start": 0, "end": 1, "label": "clap"}], "revision": NEW})
-    for method, path in (("PUT", f"{PROBE}/annotations"), ("POST", f"{PROBE}/job"), ("DELETE", f"{PROBE}/job")):
+    writes = [("PUT", f"{PROBE}/annotations"), ("DELETE", f"{PROBE}/annotations")]
+    for method, path in (*writes, ("POST", f"{PROBE}/job"), ("DELETE", f"{PROBE}/job")):
         assert client.request(method, path, content=body, headers=headers).status_code == 403
     assert not session.annotations.path.exists()
     assert client.get(f"{PROBE}/job").json() is None
@@ -514,6 +516,58 @@ def test_what_someone_else_saved_is_not_overwritten_unasked(client: TestClient) 
     assert client.get(PROBE).json()["annotations"][0]["label"] == "clap"
     assert put(client, PROBE, [wave], None).status_code == 200
     assert client.get(PROBE).json()["annotations"][0]["label"] == "wave"
+
+
+def test_a_video_that_nobody_decided_about_is_no_negative(client: TestClient, session: Session) -> None:
+    for more in ({}, {"nothing_happens": False}, {"nothing_happens": 1}, {"reviewed": True}):
+        refused = put(client, PROBE, [], NEW, **more)
+        assert refused.status_code == 400
+        assert 'expected segments, or "nothing_happens"' in refused.json()["error"]
+    assert put(client, PROBE, [instance(0, 1, "clap")], NEW, nothing_happens=True).status_code == 400
+    assert not session.annotations.path.exists()
+    saved = put(client, PROBE, [], NEW, nothing_happens=True).json()
+    assert (saved["saved"], saved["unfinished"]) == (0, None)
+    assert session.annotations.read()["probe"].labels == ()
+
+
+def test_a_video_that_is_not_finished_stays_out_of_the_labels_and_is_marked(
+    client: TestClient, session: Session
+) -> None:
+    kept = put(client, PROBE, [instance(0, 1, "clap")], NEW, reviewed=False, rejected=[instance(2, 3, "")])
+    assert kept.status_code == 200
+    assert not session.annotations.path.exists()
+    states = {one["name"]: (one["saved"], one["unfinished"]) for one in client.get("/api/session").json()["videos"]}
+    assert states == {"probe": (None, 1), "second": (None, None), "broken": (None, None)}
+    restarted = Session(session.localizer, session.folder, session.annotations.path)
+    shown = restarted.video(key_of("probe"))
+    restarted.close()
+    assert shown["annotations"] == [instance(0.0, 1.0, "clap")]
+    assert shown["rejected"] == [instance(2.0, 3.0, "")]
+    assert shown["revision"] == kept.json()["revision"]
+    assert put(client, PROBE, shown["annotations"], shown["revision"]).json()["saved"] == 1
+    assert client.get(PROBE).json()["rejected"] == shown["rejected"]  # a page that sends none changes none
+
+
+def test_a_video_is_taken_out_of_the_labels_again(client: TestClient, session: Session) -> None:
+    def take_out(revision: str | None) -> Any:
+        return client.request("DELETE", f"{PROBE}/annotations", json={"revision": revision})
+
+    put(client, SECOND, [instance(1, 2, "walk")], NEW)
+    saved = put(client, PROBE, [instance(0, 1, "clap")], NEW).json()
+    assert take_out("old").status_code == 409
+    assert take_out(3).status_code == 400  # type: ignore[arg-type]
+    out = take_out(saved["revision"]).json()
+    assert (out["saved"], out["unfinished"]) == (None, 1)
+    assert [*load_annotations(session.annotations.path).videos] == ["second"]
+    assert client.get(PROBE).json()["annotations"] == [instance(0.0, 1.0, "clap")]
+
+
+@pytest.mark.parametrize("rejected", [3, [{}], [instance(2, 1, "a")], [instance(0, 1, "a\nb")]])
+def test_rejections_that_make_no_sense_are_refused(client: TestClient, session: Session, rejected: Any) -> None:
+    answer = put(client, PROBE, [instance(0, 1, "clap")], NEW, rejected=rejected)
+    assert answer.status_code == 400
+    assert "rejected" in answer.json()["error"]
+    assert not session.annotations.path.exists()
 
 
 @pytest.mark.parametrize("extension", ["csv", "json"])

@@ -66,7 +66,8 @@ class Table:
 
     def __init__(self, text: str | None, names_of: Naming) -> None:
         rows = [row for row in csv.reader(io.StringIO(text or "", newline="")) if "".join(row).strip()]
-        self._header, self._rows = (rows[0], rows[1:]) if rows else (None, [])
+        self._header = rows[0] if rows else None
+        self._rows = rows[1:]
         self._names_of = names_of
 
     @property
@@ -117,7 +118,8 @@ class Database:
     """
 
     def __init__(self, data: dict[str, Any] | None, names_of: Naming) -> None:
-        self._data = {"version": "RCL", "taxonomy": [], "database": {}} if data is None else data
+        new: dict[str, Any] = {"version": "RCL", "taxonomy": [], "database": {}}
+        self._data = new if data is None else data
         self._entries: dict[str, Any] = self._data.get("database", {})
         self._names_of = names_of
 
@@ -138,7 +140,7 @@ class Database:
     ) -> str:
         key = self._key_of(name) or (entry or {}).get("name", name)
         facts = {title: fact for title, fact in zip(OF_VIDEO, facts_of(video), strict=True) if fact is not None}
-        before = self._entries.get(key) or (entry or {}).get("entry") or facts
+        before: dict[str, Any] = self._entries.get(key) or (entry or {}).get("entry") or facts
         items = {
             _segment_of(item): item for item in before.get("annotations") or []
         }  # with keys that RCL does not read

@@ -83,11 +83,8 @@ class ReviewFile:
             return {}
         data = read_json(self.path)
         if data.get("format") != FORMAT or not isinstance(data.get("videos"), dict):
-            expected, fix = (
-                "the reviews that rcl serve keeps in this file",
-                "rename the file, or give other --annotations",
-            )
-            raise InputError(self.path, expected=expected, found="another content", fix=fix)
+            fix = "rename this file, or give another one to --annotations"
+            raise InputError(self.path, expected="reviews of rcl serve", found="another content", fix=fix)
         reviews = {}
         for name, item in data["videos"].items():
             with located(f"{self.path}, video {name!r}"):

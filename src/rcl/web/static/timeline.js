@@ -13,7 +13,7 @@
  *     truths      [{start, end, label}]; label is a position in labels, times are in seconds
  *     detections  [{start, end, label, score, kind, truth}], best first; kind is one of KINDS, or null if unknown;
  *                 truth is the position of the ground truth that it matches, or −1
- *     matched     whether detections were matched: only then is a ground truth found or missed
+ *     matched     whether detections were matched (only then is a ground truth found or missed); empty: a text without any
  *   timeline.setThreshold(score)       hides detections below it; their ground truths are then missed
  *   timeline.setView(start, end)       in seconds; also zoom(factor) and fit(); timeline.view is [start, end]
  *   timeline.setPlayhead(seconds, follow)
@@ -134,7 +134,7 @@ export class Timeline {
     lanes.forEach((lane, number) => this.#drawLane(lane, wide, number % 2 ? " even" : ""));
     if (!lanes.length) {
       const text = svgElement("text", {class: "lane-name", x: gutter + 6, y: 46}, this.#lanes);
-      text.textContent = "No action, and no detection with this score or a higher one.";
+      text.textContent = this.#data.empty ?? "No action, and no detection with this score or a higher one.";
     }
     this.#height = height;
     this.#svg.setAttribute("height", height);

@@ -1,5 +1,6 @@
 // The panel of the selected segment, and everything that changes segments.
 
+import { cut } from "./cut_name.js";
 import { byId, element } from "./dom.js";
 import { requestScores, scores } from "./live_scores.js";
 import { durationOf, page, scoresChanged, segmentsChanged, selectionChanged, shownSegment, showSegments } from "./page_state.js";
@@ -12,6 +13,7 @@ import { say } from "./status.js";
 const NUDGE_SECONDS = 0.1;
 const NEW_SECONDS = 2; // length of a segment that is added
 const LABELS_SHOWN = 4; // those with the highest scores
+const REMOVALS = { accepted: "Delete", open: "Reject", rejected: "Take back" };
 const UNSCORED = "Find the actions of this video to see here how well the segment fits.";
 
 const toHundredths = (seconds) => Math.round(seconds * 100) / 100;
@@ -23,19 +25,24 @@ function showEditor() {
   byId("nothing").hidden = Boolean(segment);
   byId("fields").hidden = !segment;
   if (!segment) return;
-  const accepted = page.current.review.isAccepted(page.selected);
-  const score = segment.score === undefined || accepted ? "" : `, score ${segment.score.toFixed(2)}`;
-  byId("state").textContent = accepted ? "Accepted" : `Detection${score}`;
-  byId("state").className = `state ${accepted ? "accepted" : "open"}`;
+  const state = page.current.review.stateOf(page.selected);
+  byId("state").textContent = describe(segment, state);
+  byId("state").className = `state ${state}`;
   fill("label", segment.label);
   fill("start", toHundredths(segment.start));
   fill("end", toHundredths(segment.end));
-  byId("accept").hidden = accepted;
-  byId("remove").textContent = accepted ? "Delete" : "Reject";
+  byId("accept").hidden = state === "accepted";
+  byId("remove").textContent = REMOVALS[state];
   const { file } = page.current.video;
   byId("play-segment").hidden = !file;
   byId("set-start").hidden = byId("set-end").hidden = !file && !durationOf(page.current);
   showScores();
+}
+
+function describe(segment, state) {
+  if (!segment.label && state === "accepted") return "New: choose a label";
+  const score = segment.score === undefined ? "" : `, score ${segment.score.toFixed(2)}`;
+  return { accepted: "Accepted", rejected: `Rejected${score}`, open: `Detection${score}` }[state];
 }
 
 /** Set a field, unless the user is typing in it. */
@@ -69,7 +76,7 @@ function labelButton({ name, score }, label) {
   const bar = element("meter", { min: 0, max: 1, value: score });
   bar.setAttribute("aria-hidden", "true");
   const button = element("button", { className: "score", title: `Set the label to ${name}` });
-  button.append(element("span", { textContent: name }), bar, element("output", { textContent: score.toFixed(2) }));
+  button.append(element("span", { className: "cut" }, ...cut(name)), bar, element("output", { textContent: score.toFixed(2) }));
   if (name === label) button.setAttribute("aria-current", "true");
   button.addEventListener("click", () => editSelected({ label: name }));
   return button;
@@ -134,10 +141,14 @@ export function accept() {
   selectNext(segment);
 }
 
+/** Reject a detection, delete a segment, or take a rejection back. */
 export function remove() {
   const segment = page.current?.review.find(page.selected);
   if (!segment) return;
-  page.current.review.remove(segment.id);
+  const { review } = page.current;
+  const isRejected = review.stateOf(segment.id) === "rejected";
+  if (isRejected) review.restore(segment.id);
+  else review.remove(segment.id);
   selectNext(segment);
 }
 
@@ -161,12 +172,10 @@ export function add() {
   const last = durationOf(page.current) || Infinity;
   const start = clamp(page.playhead, 0, Math.max(last - 0.1, 0));
   const end = Math.min(start + NEW_SECONDS, last);
-  const label = shownSegment()?.label ?? page.labels[0] ?? "";
-  const id = page.current.review.add({ start: toMilliseconds(start), end: toMilliseconds(end), label });
+  const id = page.current.review.add({ start: toMilliseconds(start), end: toMilliseconds(end), label: "" });
   showSegments();
   select(id);
   byId("label").focus();
-  byId("label").select();
 }
 
 /** direction is "undo" or "redo". */

@@ -47,8 +47,13 @@ async function takeOver(one) {
   if (one !== page.current) return;
   if (!one.review.find(page.selected)) page.selected = null;
   showSegments({ keepView: false });
-  const count = page.proposals.length;
-  say(count ? `${counted(count, "detection")} to decide.` : "No detection has this score or a higher one. Lower the score to see more.");
+  say(describeProposals(one));
+}
+
+function describeProposals({ review, threshold }) {
+  if (page.proposals.length) return `${counted(page.proposals.length, "detection")} to decide.`;
+  if (review.proposals.some((one) => one.score >= threshold)) return "You have decided about all detections shown.";
+  return "No detection has this score or a higher one. Lower the score to see more.";
 }
 
 function showJob() {

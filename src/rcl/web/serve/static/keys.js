@@ -1,11 +1,14 @@
 // The keys of the page, unless the focused element needs them.
 
+const TYPED = "input:not([type=range], [type=checkbox])";
+
 /** Whether the focused element needs the key itself. */
 function needs(target, key) {
-  if (target.matches("input:not([type=range]), textarea, select")) return key !== "Escape" || Boolean(target.value && target.type === "search");
+  if (target.matches(`${TYPED}, textarea, select`)) return key !== "Escape" || Boolean(target.value && target.type === "search");
   if (target.matches("input[type=range]")) return key.startsWith("Arrow");
   if (target.matches("video")) return key === " " || key.startsWith("Arrow");
-  if (target.matches("button, a, summary")) return key === " " || key === "Enter";
+  if (target.matches("button, a, summary, [type=checkbox]")) return key === " " || key === "Enter";
+  if (target.matches("[role=separator], [role=region]")) return key.startsWith("Arrow");
   const focused = target.closest(".timeline .segment");
   return Boolean(focused) && !focused.classList.contains("selected") && (key === "Enter" || key.startsWith("Arrow"));
 }
@@ -20,7 +23,7 @@ export function listenToKeys(keys, withControl, isReady) {
     if (document.querySelector("dialog[open]")) return;
     const types = event.getModifierState("AltGraph"); // many keyboards need it for brackets
     const control = (event.ctrlKey || event.metaKey) && !types;
-    const typing = event.target.matches?.("input:not([type=range])");
+    const typing = event.target.matches?.(TYPED);
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (control && key in withControl && !(typing && key !== "s")) {
       event.preventDefault();

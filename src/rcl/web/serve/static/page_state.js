@@ -17,12 +17,13 @@ export const jobsChanged = signal();
 export const page = {
   minScore: 0.4,
   labels: [],
-  videos: [], // [{ key, name, saved, detected }]
+  videos: [], // [{ key, name, saved, unfinished, detected }]
   current: null, // of opened
   proposals: [], // detections to decide, in the order of the timeline
   selected: null, // id of a segment
   dragged: null, // { id, start, end } while an end is dragged
   playhead: 0,
+  showsRejected: false,
 };
 /** key → { video, review, threshold } of every video that was opened; changes are kept when another one is chosen. */
 export const opened = new Map();
@@ -44,9 +45,21 @@ export function showSegments({ keepView = true } = {}) {
   segmentsChanged.emit({ keepView });
 }
 
-/** Accepted segments and detections to decide, by time. */
-export const listedSegments = () =>
-  [...page.current.review.accepted, ...page.proposals].sort((a, b) => a.start - b.start || a.end - b.end);
+/** Accepted segments, detections to decide and, if wanted, rejected ones, by time. */
+export function listedSegments() {
+  const { review } = page.current;
+  const rejected = page.showsRejected ? review.rejected.filter((one) => !review.isAccepted(one.id)) : [];
+  return [...review.accepted, ...page.proposals, ...rejected].sort((a, b) => a.start - b.start || a.end - b.end);
+}
+
+/** Whether nothing is left to decide. Of a review that was begun earlier, only a search tells. */
+export const isFinished = ({ video }) => !page.proposals.length && (video.unfinished === null || video.detections !== null);
+
+/** Note where the decisions about a video are saved: how many segments in the labels, and how many beside them. */
+export function setSaved(one, { saved, unfinished }) {
+  Object.assign(one.video, { saved, unfinished });
+  Object.assign(page.videos.find((video) => video.key === one.video.key), { saved, unfinished });
+}
 
 /** The selected segment as it is shown: while an end is dragged, where it is now. */
 export function shownSegment() {

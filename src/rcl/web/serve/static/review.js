@@ -1,8 +1,9 @@
-// The segments of one video under review: accepted ones, proposals, and the history for undo and redo.
+// The segments of one video under review: accepted ones, proposals, rejected ones, and the history for undo and redo.
 
 import { tiou } from "./segments.js";
 
 const SAME = 0.5; // tIoU from which a proposal counts as an accepted segment of the same label
+const SAME_REJECTED = 0.9; // and as a rejected one: nearly the same times
 const ONE_CHANGE_MS = 800; // repeated changes of one segment within this time are undone together
 
 export const toMilliseconds = (seconds) => Math.round(seconds * 1000) / 1000;
@@ -10,18 +11,25 @@ export const toMilliseconds = (seconds) => Math.round(seconds * 1000) / 1000;
 export class Review {
   constructor(video) {
     this.number = 0;
-    this.accepted = []; // [{id, start, end, label}]
-    this.rejected = new Set(); // ids of proposals
+    this.accepted = []; // [{id, start, end, label}]; the label of a new one is empty until it is chosen
+    this.rejected = []; // [{id, start, end, label}]
     this.proposals = []; // [{id, start, end, label, score}], best first
-    this.load(video.annotations, video.revision);
-  }
-
-  /** Begin with the segments of the file. */
-  load(annotations, revision) {
-    this.accepted = annotations.map((segment) => ({ id: this.#newId(), ...segment }));
     this.past = [];
     this.future = [];
-    this.markSaved(revision);
+    Object.assign(this, this.#read(video));
+    this.markSaved(video.revision);
+  }
+
+  /** Replace all decisions by those that are saved; this can be undone. */
+  load(video) {
+    const { accepted, rejected } = this.#read(video);
+    this.#change(accepted, rejected);
+    this.markSaved(video.revision);
+  }
+
+  #read({ annotations, rejected }) {
+    const withId = (segment) => ({ id: this.#newId(), ...segment });
+    return { accepted: annotations.map(withId), rejected: rejected.map(withId) };
   }
 
   /** Replace the proposals by detections; decisions about equal ones stay. */
@@ -40,41 +48,65 @@ export class Review {
     this.revision = revision;
   }
 
-  /** The segments to save, as text. */
+  /** The segments and rejected detections to save, as text. */
   content() {
-    const segments = this.accepted.map(({ start, end, label }) => ({ start, end, label }));
-    segments.sort((a, b) => a.start - b.start || a.end - b.end || (a.label < b.label ? -1 : 1));
-    return JSON.stringify(segments);
+    return JSON.stringify({ segments: plain(this.accepted), rejected: plain([...this.rejected, ...this.#replaced()]) });
+  }
+
+  /** Proposals that were corrected so far that they would be proposed again. */
+  #replaced() {
+    return this.proposals.filter((one) => this.isAccepted(one.id) && !this.#isCovered(one) && !this.isRejected(one));
   }
 
   /** Proposals that are not decided and not the same as an accepted segment. */
   open(threshold) {
-    const decided = new Set([...this.rejected, ...this.accepted.map((segment) => segment.id)]);
-    const isAccepted = (proposal) =>
-      this.accepted.some((segment) => segment.label === proposal.label && tiou(segment, proposal) >= SAME);
     return this.proposals.filter(
-      (proposal) => proposal.score >= threshold && !decided.has(proposal.id) && !isAccepted(proposal),
+      (one) => one.score >= threshold && !this.isAccepted(one.id) && !this.#isCovered(one) && !this.isRejected(one),
     );
   }
 
+  #isCovered(proposal) {
+    return this.accepted.some((segment) => segment.label === proposal.label && tiou(segment, proposal) >= SAME);
+  }
+
   find(id) {
-    return this.accepted.find((segment) => segment.id === id) ?? this.proposals.find((proposal) => proposal.id === id);
+    const hasId = (segment) => segment.id === id;
+    return this.accepted.find(hasId) ?? this.proposals.find(hasId) ?? this.rejected.find(hasId);
   }
 
   isAccepted(id) {
     return this.accepted.some((segment) => segment.id === id);
   }
 
-  accept(...ids) {
-    const fresh = ids.filter((id) => !this.isAccepted(id)).map((id) => bare(this.find(id)));
-    if (fresh.length) this.#change([...this.accepted, ...fresh], this.rejected);
+  isRejected(segment) {
+    return this.rejected.some((other) => isSame(other, segment));
   }
 
-  /** Reject a proposal or delete an accepted segment. */
-  remove(id) {
-    const isProposal = this.proposals.some((proposal) => proposal.id === id);
-    const rejected = isProposal ? new Set([...this.rejected, id]) : this.rejected;
-    this.#change(this.accepted.filter((segment) => segment.id !== id), rejected);
+  /** "accepted", "rejected" or "open". */
+  stateOf(id) {
+    if (this.isAccepted(id)) return "accepted";
+    return this.isRejected(this.find(id)) ? "rejected" : "open";
+  }
+
+  accept(...ids) {
+    const fresh = ids.filter((id) => !this.isAccepted(id)).map((id) => bare(this.find(id)));
+    if (fresh.length) this.#change([...this.accepted, ...fresh], this.#rejectedWithout(fresh));
+  }
+
+  /** Reject proposals, delete accepted segments. */
+  remove(...ids) {
+    const rejected = this.proposals.filter((one) => ids.includes(one.id) && !this.isRejected(one)).map(bare);
+    const accepted = this.accepted.filter((segment) => !ids.includes(segment.id));
+    if (ids.length) this.#change(accepted, [...this.rejected, ...rejected]);
+  }
+
+  /** Take a rejection back. */
+  restore(id) {
+    this.#change(this.accepted, this.#rejectedWithout([this.find(id)]));
+  }
+
+  #rejectedWithout(segments) {
+    return this.rejected.filter((other) => !segments.some((segment) => isSame(other, segment)));
   }
 
   add(segment) {
@@ -87,7 +119,7 @@ export class Review {
   edit(id, values) {
     const before = bare(this.find(id));
     const after = { ...before, ...values };
-    if (same(before, after)) return;
+    if (before.start === after.start && before.end === after.end && before.label === after.label) return;
     const accepted = this.isAccepted(id)
       ? this.accepted.map((segment) => (segment.id === id ? after : segment))
       : [...this.accepted, after];
@@ -126,4 +158,10 @@ export class Review {
 
 const bare = ({ id, start, end, label }) => ({ id, start, end, label });
 
-const same = (a, b) => a.start === b.start && a.end === b.end && a.label === b.label;
+/** Segments without their ids, by time. */
+const plain = (segments) =>
+  segments
+    .map(({ start, end, label }) => ({ start, end, label }))
+    .sort((a, b) => a.start - b.start || a.end - b.end || (a.label < b.label ? -1 : 1));
+
+const isSame = (a, b) => a.id === b.id || (a.label === b.label && tiou(a, b) >= SAME_REJECTED);

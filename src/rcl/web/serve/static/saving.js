@@ -1,54 +1,133 @@
-// Saving the segments of the current video, and what to do if another page has saved it.
+// Saving what was decided about the current video, and taking it out of the labels.
 
 import { byId } from "./dom.js";
-import { opened, page, segmentsChanged, showSegments } from "./page_state.js";
+import { isFinished, opened, page, segmentsChanged, setSaved, showSegments } from "./page_state.js";
 import { counted } from "./segments.js";
+import { select } from "./selection.js";
 import { server } from "./server.js";
 import { say, showingErrors } from "./status.js";
 
-export const save = showingErrors(async ({ overwrite = false } = {}) => {
+const NONE_LEFT = "No segment is left. Press “Nothing happens here” if that is right; otherwise the video stays as it is saved.";
+
+let again = null; // what to do once more, after another page has saved the same video
+
+/** Save the decisions; the video goes into the labels once all detections shown are decided. */
+export const save = showingErrors(async () => {
   const one = page.current;
-  if (!one) return;
-  if (one.review.accepted.some((segment) => !segment.label)) {
-    say("A segment has no label. Enter one first.");
-    return;
-  }
+  if (!one || !isLabelled(one)) return;
+  if (!one.review.isDirty) return say("There is nothing new to save.");
+  const isInLabels = one.video.saved !== null;
+  if (!one.review.accepted.length && isInLabels) return say(NONE_LEFT, { lasting: true });
+  if (isInLabels && page.proposals.length) return askAboutUndecided(one);
+  return send(one, { reviewed: one.review.accepted.length > 0 && isFinished(one) });
+});
+
+/** Reject the detections that are undecided, and put the video in the labels. */
+export const finish = showingErrors(async () => {
+  const one = page.current;
+  if (!isLabelled(one)) return;
+  one.review.remove(...page.proposals.map((proposal) => proposal.id));
+  showSegments();
+  await send(one, { reviewed: true });
+});
+
+export const sayNothingHappens = showingErrors(async () => {
+  const one = page.current;
+  one.review.remove(...page.proposals.map((proposal) => proposal.id));
+  showSegments();
+  await send(one, { reviewed: true, nothing_happens: true });
+});
+
+export const takeOut = showingErrors(() => takeOutOf(page.current));
+
+async function takeOutOf(one, { overwrite = false } = {}) {
+  await unlessOutdated(async () => {
+    const answer = await server.takeOut(one.video.key, overwrite ? null : one.review.revision);
+    one.review.markSaved(answer.revision, one.review.saved);
+    setSaved(one, answer);
+    const kept = answer.unfinished ? " Its segments are kept beside them." : "";
+    say(`${one.video.name} is out of the labels.${kept}`);
+  }, () => takeOutOf(one, { overwrite: true }));
+  if (one === page.current) showSegments();
+}
+
+async function send(one, how, { overwrite = false } = {}) {
   const content = one.review.content(); // later changes are not part of this request
-  const segments = JSON.parse(content);
+  const decided = JSON.parse(content);
+  await unlessOutdated(async () => {
+    const revision = overwrite ? null : one.review.revision;
+    const answer = await server.save(one.video.key, { ...decided, ...how, revision });
+    one.review.markSaved(answer.revision, content);
+    setSaved(one, answer);
+    say(saidOf(one, decided));
+  }, () => send(one, how, { overwrite: true }));
+  if (one === page.current) showSegments();
+}
+
+function saidOf({ video }, { segments, rejected }) {
+  const what = segments.length ? counted(segments.length, "segment") : counted(rejected.length, "rejection");
+  if (video.saved === 0) return `Saved: nothing happens in ${video.name}.`;
+  const place = video.saved === null ? "The video is not in the labels yet." : "The video is in the labels.";
+  return `Saved ${what} of ${video.name}. ${place}`;
+}
+
+/** Whether all segments have a label; the first one without is selected. */
+function isLabelled(one) {
+  const missing = one.review.accepted.find((segment) => !segment.label);
+  if (!missing) return true;
+  select(missing.id);
+  say("This segment has no label. Choose one first.");
+  byId("label").focus();
+  return false;
+}
+
+async function unlessOutdated(action, retry) {
   try {
-    const { revision } = await server.save(one.video.key, segments, overwrite ? null : one.review.revision);
-    one.review.markSaved(revision, content);
-    page.videos.find((video) => video.key === one.video.key).saved = segments.length;
-    say(`Saved ${counted(segments.length, "segment")} of ${one.video.name}.`);
+    await action();
   } catch (error) {
     if (error.status !== 409) throw error;
+    again = retry;
     byId("conflict-dialog").showModal();
   }
-  if (one === page.current) showSegments();
-});
+}
+
+function askAboutUndecided(one) {
+  const are = page.proposals.length === 1 ? "1 detection is" : `${page.proposals.length} detections are`;
+  byId("undecided").textContent = `${are} undecided. ${one.video.name} is in the labels, where they would count as no action.`;
+  byId("undecided-dialog").showModal();
+}
 
 const loadSaved = showingErrors(async () => {
   const one = page.current;
-  byId("conflict-dialog").close();
-  const { annotations, revision } = await server.video(one.video.key);
-  one.review.load(annotations, revision);
+  const video = await server.video(one.video.key);
+  one.review.load(video);
+  setSaved(one, video);
   page.selected = null;
   showSegments();
+  say("Loaded. Undo brings your segments back.");
 });
 
-byId("conflict-load").addEventListener("click", loadSaved);
-byId("conflict-cancel").addEventListener("click", () => byId("conflict-dialog").close());
-byId("conflict-overwrite").addEventListener("click", () => {
-  byId("conflict-dialog").close();
-  save({ overwrite: true });
-});
+const CHOICES = {
+  "conflict-cancel": null,
+  "conflict-load": loadSaved,
+  "conflict-overwrite": showingErrors(() => again()),
+  "undecided-cancel": null,
+  "undecided-reject": finish,
+  "undecided-out": showingErrors(() => send(page.current, { reviewed: false })),
+};
+for (const [id, act] of Object.entries(CHOICES)) {
+  byId(id).addEventListener("click", () => {
+    byId(id).closest("dialog").close();
+    act?.();
+  });
+}
 window.addEventListener("beforeunload", (event) => {
   if (![...opened.values()].some(({ review }) => review.isDirty)) return;
   event.preventDefault();
   event.returnValue = ""; // for older browsers
 });
 segmentsChanged.on(() => {
-  const { isDirty, revision } = page.current.review;
-  byId("save").disabled = !isDirty && revision !== "new";
+  const { isDirty } = page.current.review;
+  byId("save").disabled = !isDirty;
   byId("save").classList.toggle("primary", isDirty);
 });

@@ -10,23 +10,25 @@ function showRows() {
   const focused = document.activeElement?.closest?.("tr")?.dataset.id;
   byId("rows").replaceChildren(...listedSegments().map(rowOf));
   if (focused) byId("rows").querySelector(`tr[data-id="${focused}"] button`)?.focus();
-  byId("count").textContent = `${page.current.review.accepted.length} accepted, ${page.proposals.length} to decide`;
+  const { accepted, rejected } = page.current.review;
+  byId("count").textContent = `${accepted.length} accepted, ${page.proposals.length} to decide, ${rejected.length} rejected`;
+  byId("rejected-box").hidden = !rejected.length;
   byId("accept-all").disabled = !page.proposals.length;
   showFits();
 }
 
 function rowOf(segment) {
-  const accepted = page.current.review.isAccepted(segment.id);
+  const state = page.current.review.stateOf(segment.id);
   const choose = element("button", { className: "link", textContent: formatTime(segment.start) });
   choose.setAttribute("aria-label", `Select ${segment.label || "segment"} from ${formatTime(segment.start)}`);
   const row = element(
     "tr",
-    { className: accepted ? "accepted" : "open" },
+    { className: state },
     element("td", {}, choose),
     element("td", { textContent: formatTime(segment.end) }),
     element("td", { className: "name", textContent: segment.label || "(no label)" }),
     element("td", { className: "fit" }),
-    element("td", { className: "what", textContent: accepted ? "accepted" : `score ${segment.score.toFixed(2)}` }),
+    element("td", { className: "what", textContent: state === "open" ? `score ${segment.score.toFixed(2)}` : state }),
   );
   row.dataset.id = segment.id;
   if (segment.id === page.selected) row.setAttribute("aria-selected", "true");
@@ -69,6 +71,10 @@ function showThreshold() {
 
 byId("threshold").addEventListener("input", (event) => {
   page.current.threshold = event.target.valueAsNumber;
+  showSegments();
+});
+byId("show-rejected").addEventListener("change", (event) => {
+  page.showsRejected = event.target.checked;
   showSegments();
 });
 segmentsChanged.on(showRows);

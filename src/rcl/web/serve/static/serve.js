@@ -6,10 +6,12 @@ import { cancelJob, findActions } from "./jobs.js";
 import { listenToKeys } from "./keys.js";
 import { page } from "./page_state.js";
 import { playSegment, toggle } from "./player.js";
-import { save } from "./saving.js";
+import "./review_state.js";
+import { finish, save, sayNothingHappens, takeOut } from "./saving.js";
 import "./segment_table.js";
 import { select, selectNeighbour } from "./selection.js";
 import { server } from "./server.js";
+import "./splitter.js";
 import { showingErrors } from "./status.js";
 import { fitTimeline, zoomTimeline } from "./timeline_view.js";
 import { openVideo, showVideos } from "./video_list.js";
@@ -23,10 +25,11 @@ const KEYS = {
   Enter: accept, Delete: remove, Backspace: remove, Escape: () => select(null),
   "+": () => zoomTimeline(1.5), "-": () => zoomTimeline(1 / 1.5), 0: fitTimeline, "?": showHelp,
 };
-const WITH_CONTROL = { z: (event) => travel(event.shiftKey ? "redo" : "undo"), y: () => travel("redo"), s: () => save() };
+const WITH_CONTROL = { z: (event) => travel(event.shiftKey ? "redo" : "undo"), y: () => travel("redo"), s: save };
 const CLICKS = {
   detect: findActions, cancel: cancelJob, add, accept, remove, snap, "accept-all": acceptAll, "play-segment": playSegment,
-  undo: () => travel("undo"), redo: () => travel("redo"), save: () => save(), help: showHelp,
+  undo: () => travel("undo"), redo: () => travel("redo"), save, help: showHelp,
+  finish, "nothing-here": sayNothingHappens, "take-out": takeOut,
 };
 
 listenToKeys(KEYS, WITH_CONTROL, (key) => page.current || key === "?");

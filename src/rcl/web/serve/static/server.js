@@ -33,6 +33,7 @@ export const server = {
   detect: (key) => request("POST", `${of(key)}/job`),
   cancel: (key) => request("DELETE", `${of(key)}/job`),
   scores: (key, segments) => request("POST", `${of(key)}/scores`, { segments }),
-  save: (key, segments, revision) => request("PUT", `${of(key)}/annotations`, { segments, revision }),
+  save: (key, decided) => request("PUT", `${of(key)}/annotations`, decided),
+  takeOut: (key, revision) => request("DELETE", `${of(key)}/annotations`, { revision }),
   media: (key) => `/media/${encodeURIComponent(key)}`,
 };

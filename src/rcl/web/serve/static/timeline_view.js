@@ -29,6 +29,11 @@ function timelineId(id) {
   return proposal >= 0 ? `d${proposal}` : null;
 }
 
+function whyEmpty({ detections }) {
+  if (!detections) return "No segment yet. Press Find actions, or N to add one.";
+  return "No segment, and no detection with this score or a higher one to decide.";
+}
+
 segmentsChanged.on(({ keepView }) => {
   const { accepted } = page.current.review;
   const plain = ({ start, end, label }) => ({ start, end, label: page.labels.indexOf(label) });
@@ -39,7 +44,8 @@ segmentsChanged.on(({ keepView }) => {
       duration: duration || 1,
       truths: accepted.map(plain),
       detections: page.proposals.map((one) => ({ ...plain(one), score: Number(one.score.toFixed(3)), kind: null, truth: -1 })),
-      labels: page.labels,
+      labels: page.labels.map((label) => label || "(no label)"),
+      empty: whyEmpty(page.current.video),
     },
     { keepView },
   );

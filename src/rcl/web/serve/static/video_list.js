@@ -1,5 +1,6 @@
 // The list of videos, and opening one of them.
 
+import { cut } from "./cut_name.js";
 import { byId, element } from "./dom.js";
 import { watch } from "./jobs.js";
 import { scores } from "./live_scores.js";
@@ -16,14 +17,18 @@ export function showVideos() {
     .map((video) => element("li", {}, buttonOf(video)));
   byId("videos").replaceChildren(...rows);
   byId("empty").hidden = rows.length > 0;
+  const saved = page.videos.filter((video) => video.saved !== null).length;
+  const partly = page.videos.filter((video) => video.unfinished !== null).length;
+  byId("counts").textContent = `${saved} of ${page.videos.length} in the labels${partly ? `, ${partly} partly reviewed` : ""}`;
 }
 
 function buttonOf(video) {
   const one = opened.get(video.key);
   const { kind, text } = stateOf(video, one);
   const button = element("button", { className: "video", title: video.name });
-  button.append(element("span", { className: "title", textContent: video.name }));
+  button.append(element("span", { className: "title cut" }, ...cut(video.name)));
   button.append(element("span", { className: `badge ${kind}`, textContent: text }));
+  button.setAttribute("aria-label", text ? `${video.name}, ${text}` : video.name);
   if (one && one === page.current) button.setAttribute("aria-current", "true");
   button.addEventListener("click", () => openVideo(video.key));
   return button;
@@ -35,7 +40,8 @@ function stateOf(video, one) {
   if (job?.state === "running") return { kind: "busy", text: "detecting" };
   if (job?.state === "waiting") return { kind: "busy", text: "waiting" };
   if (job?.state === "failed") return { kind: "bad", text: "unusable" };
-  if (video.saved !== null) return { kind: "saved", text: `${video.saved} saved` };
+  if (video.saved !== null) return { kind: "saved", text: video.saved ? `${video.saved} saved` : "nothing here" };
+  if (video.unfinished !== null) return { kind: "partly", text: "partly reviewed" };
   return { kind: "", text: video.detected ? "detected" : "" };
 }
 

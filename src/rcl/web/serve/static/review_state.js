@@ -1,0 +1,39 @@
+// Whether the current video is in the labels, why not, and the buttons that change it.
+
+import { byId } from "./dom.js";
+import { isFinished, page, segmentsChanged } from "./page_state.js";
+import { counted } from "./segments.js";
+
+/** In which file the decisions about a video are. */
+function placeOf({ video, review }) {
+  if (video.saved === 0) return "In the labels: nothing happens here.";
+  if (video.saved !== null) return `In the labels with ${counted(video.saved, "segment")}.`;
+  if (video.unfinished !== null) return "Partly reviewed: not in the labels yet, so training leaves it out.";
+  if (review.accepted.length && !review.isDirty) return "With the labels of the pack.";
+  return "Not in the labels.";
+}
+
+/** What is left to do until the video is in the labels. */
+function stepFor(one, undecided) {
+  const { video, review } = one;
+  const isDecided = review.accepted.length > 0;
+  if (undecided) return `${counted(undecided, "detection")} to decide.`;
+  if (video.saved !== null) return review.isDirty && isDecided ? "Save updates them." : "";
+  if (isDecided && !isFinished(one)) return "Find the actions again to see what is undecided.";
+  if (isDecided && review.isDirty) return "Save puts it there; the rest of the video counts as no action.";
+  if (video.detections) return "All detections shown are decided. Add what is missing, or say that nothing happens.";
+  return "";
+}
+
+segmentsChanged.on(() => {
+  const one = page.current;
+  const { video, review } = one;
+  const undecided = page.proposals.length;
+  const isUnfinished = undecided > 0 || video.unfinished !== null;
+  byId("review-state").textContent = `${placeOf(one)} ${stepFor(one, undecided)}`;
+  byId("review-state").className = video.saved !== null ? "saved" : video.unfinished !== null ? "partly" : "";
+  byId("finish").hidden = !review.accepted.length || !isUnfinished;
+  byId("finish").textContent = undecided ? `Done: reject the other ${undecided}` : "Done with this video";
+  byId("nothing-here").hidden = review.accepted.length > 0 || (video.saved === 0 && !undecided);
+  byId("take-out").hidden = video.saved === null;
+});
