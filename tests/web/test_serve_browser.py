@@ -44,6 +44,12 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+OUT_OF_REACH = """[...document.querySelectorAll("body *")].filter((one) =>
+    /auto|scroll/.test(getComputedStyle(one).overflow) && one.checkVisibility() && one.tabIndex < 0 &&
+    (one.scrollHeight > one.clientHeight || one.scrollWidth > one.clientWidth) && !one.querySelector("button, input")
+).map((one) => one.outerHTML.slice(0, 60))"""  # what scrolls, but not by keys
+
+
 class Opened:
     """A page of a server, and where it saves."""
 
@@ -68,6 +74,13 @@ class Opened:
         slider.press("Home")
         slider.blur()
         expect(self.page.locator("#rows tr").first).to_be_visible()
+
+    def add(self, label: str) -> None:
+        """Add a segment at the playhead."""
+        self.page.get_by_role("button", name="Add segment").click()
+        self.page.locator("#label").fill(label)
+        self.page.locator("#label").press("Enter")
+        expect(self.page.locator("#rows")).to_contain_text(label)
 
     def saved(self, name: str = "first") -> Any:
         return load_annotations(self.labels).videos[name]
@@ -118,7 +131,14 @@ def test_pick_detect_drag_save_and_come_back(opened: Opened) -> None:
     label.press("Enter")
     expect(page.locator("#rows")).to_contain_text("brand new <i>label</i>")
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.locator("#status")).to_contain_text("Saved 1 segment of first")
+    expect(page.locator("#status")).to_contain_text("Saved 1 segment of first. The video is not in the labels yet.")
+    assert not opened.labels.exists()  # other detections are undecided
+    expect(page.get_by_role("navigation")).to_contain_text("partly reviewed")
+    page.reload()
+    expect(page.locator("#name")).to_have_text("first")
+    expect(page.locator("#review-state")).to_contain_text("Partly reviewed: not in the labels yet")
+    page.get_by_role("button", name="Done with this video").click()
+    expect(page.locator("#status")).to_contain_text("Saved 1 segment of first. The video is in the labels.")
     assert opened.saved().segments_seconds[0].tolist() == pytest.approx(dragged, abs=0.006)
     assert opened.saved().labels == ("brand new <i>label</i>",)
     page.reload()
@@ -170,6 +190,8 @@ def test_everything_can_be_done_with_keys(opened: Opened) -> None:
     page.locator("#label").fill("typed")
     press("Control+s")  # while it is being typed
     expect(page.locator("#status")).to_contain_text("Saved 2 segments")
+    page.locator("#finish").press("Enter")
+    expect(page.locator("#status")).to_contain_text("The video is in the labels")
     assert len(opened.saved().labels) == 2
     assert "typed" in opened.saved().labels
 
@@ -192,7 +214,7 @@ def test_a_segment_that_has_the_focus_in_the_timeline_is_nudged_and_others_are_w
 def test_leaving_with_unsaved_changes_is_warned_of(opened: Opened) -> None:
     page = opened.page
     opened.pick("first")
-    page.get_by_role("button", name="Add segment").click()
+    opened.add("jump")
     expect(page.get_by_role("navigation")).to_contain_text("unsaved")
     opened.pick("second <b>")  # to another video: it is kept
     opened.pick("first")
@@ -212,13 +234,123 @@ def test_another_window_is_not_overwritten_unasked(opened: Opened) -> None:
     page = opened.page
     opened.pick("first")
     opened.labels.write_text("video,start,end,label\nfirst,1,2,theirs\n", encoding="utf-8")
-    page.get_by_role("button", name="Add segment").click()
-    page.keyboard.press("Escape")
+    opened.add("mine")
     page.keyboard.press("Control+s")
+    expect(page.locator("#conflict-cancel")).to_be_focused()
+    expect(page.locator("#conflict-cancel")).to_have_class("primary")
     page.get_by_role("button", name="Load those segments").click()
     expect(page.locator("#rows tr")).to_contain_text("theirs")
     assert opened.saved().labels == ("theirs",)
+    page.keyboard.press("Control+z")
+    expect(page.locator("#rows tr")).to_contain_text("mine")
     opened.complaints[:] = [text for text in opened.complaints if "409" not in text]  # Chromium logs any such answer
+
+
+def test_a_video_is_without_actions_only_if_somebody_says_so(opened: Opened) -> None:
+    page, status = opened.page, opened.page.locator("#status")
+    opened.pick("first")
+    expect(page.locator("#timeline")).to_contain_text("No segment yet.")  # not: none above a score
+    expect(page.locator("#save")).to_be_disabled()
+    page.keyboard.press("Control+s")
+    expect(status).to_have_text("There is nothing new to save.")
+    assert not opened.labels.exists()
+    page.get_by_role("button", name="Nothing happens here").click()
+    expect(status).to_have_text("Saved: nothing happens in first.")
+    expect(page.get_by_role("navigation")).to_contain_text("nothing here")
+    expect(page.get_by_role("navigation")).to_contain_text("1 of 3 in the labels")
+    assert opened.saved().labels == ()
+    page.get_by_role("button", name="Take out of the labels").click()
+    expect(status).to_have_text("first is out of the labels.")
+    expect(page.locator("#review-state")).to_have_text("Not in the labels.")
+    assert opened.labels.read_text(encoding="utf-8") == "video,start,end,label\n"
+
+
+def test_a_new_segment_has_no_label_until_one_is_chosen(opened: Opened) -> None:
+    page = opened.page
+    opened.pick("first")
+    page.get_by_role("button", name="Add segment").click()
+    expect(page.locator("#label")).to_be_focused()
+    expect(page.locator("#label")).to_have_value("")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+s")
+    expect(page.locator("#status")).to_have_text("This segment has no label. Choose one first.")
+    expect(page.locator("#label")).to_be_focused()
+    assert not opened.labels.exists()
+    page.keyboard.type("hop")
+    page.keyboard.press("Control+s")
+    expect(page.locator("#status")).to_contain_text("Saved 1 segment of first. The video is in the labels.")
+    page.locator("#rows tr").click()
+    page.keyboard.press("Delete")
+    page.keyboard.press("Control+s")  # without any, it would be a video without actions
+    expect(page.locator("#status")).to_contain_text("No segment is left.")
+    assert opened.saved().labels == ("hop",)
+
+
+def test_rejections_are_remembered_and_can_be_taken_back(opened: Opened) -> None:
+    page, count = opened.page, opened.page.locator("#count")
+    opened.pick("first")
+    opened.detect()
+    before = page.locator("#rows tr.open").count()
+    page.locator("#rows tr").first.click()
+    page.keyboard.press("Delete")
+    expect(page.locator("#rejected-box")).to_be_visible()
+    left = page.locator("#rows tr.open").count()
+    assert left < before
+    page.keyboard.press("Control+s")
+    expect(page.locator("#status")).to_contain_text("Saved 1 rejection of first")
+    page.reload()
+    page.locator("#threshold").press("Home")
+    expect(count).to_have_text(f"0 accepted, {left} to decide, 1 rejected")
+    page.get_by_label("Show rejected").check()
+    page.locator("#rows tr.rejected").click()
+    page.get_by_role("button", name="Take back").click()
+    expect(count).to_have_text(f"0 accepted, {before} to decide, 0 rejected")
+
+
+def test_new_detections_in_a_labelled_video_are_asked_about(opened: Opened) -> None:
+    page, dialog = opened.page, opened.page.locator("#undecided-dialog")
+    opened.labels.write_text("video,start,end,label\nfirst.mp4,1.5,2.5,hop\n", encoding="utf-8")
+    page.reload()
+    opened.pick("first")
+    opened.detect()
+    page.locator("#rows tr.accepted").click()
+    for button, kept in (("Go on deciding", True), ("Take the video out", False)):
+        page.locator("#label").fill(f"then {button}")
+        page.locator("#label").press("Enter")
+        page.keyboard.press("Control+s")
+        expect(dialog).to_contain_text("first is in the labels, where what is undecided counts as no action")
+        expect(page.locator("#undecided-cancel")).to_be_focused()
+        page.get_by_role("button", name=button).click()
+        expect(dialog).to_be_hidden()
+        if kept:
+            assert opened.saved("first.mp4").labels == ("hop",)
+    expect(page.locator("#review-state")).to_contain_text("Partly reviewed")
+    assert "first" not in opened.labels.read_text(encoding="utf-8")
+    page.get_by_role("button", name="Done: reject the other").click()
+    expect(page.locator("#review-state")).to_contain_text("In the labels with 1 segment.")
+    assert opened.saved("first.mp4").labels == ("then Take the video out",)
+
+
+def test_the_player_and_the_timeline_are_on_one_screen_and_the_player_can_be_resized(opened: Opened) -> None:
+    page = opened.page
+    page.set_viewport_size({"width": 1280, "height": 720})
+    opened.pick("first")
+    opened.add("hop")
+    boxes = [page.locator(f"#{part}").bounding_box() for part in ("player", "timeline", "editor")]
+    player, timeline, editor = (box or {} for box in boxes)
+    assert timeline["y"] + timeline["height"] <= 720
+    assert editor["y"] + editor["height"] <= 720
+    assert player["y"] + player["height"] <= timeline["y"]
+    splitter = page.get_by_role("separator", name="Height of the player")
+    splitter.press("ArrowDown")
+    page.keyboard.press("Control+s")
+    expect(page.locator("#status")).to_contain_text("Saved 1 segment")
+    higher = page.locator("#player").bounding_box() or {}
+    assert higher["height"] > player["height"]
+    page.reload()
+    expect(page.locator("#name")).to_have_text("first")
+    assert (page.locator("#player").bounding_box() or {})["height"] == pytest.approx(higher["height"], abs=1)
 
 
 def test_a_file_that_cannot_be_read_is_named_and_the_others_go_on(opened: Opened) -> None:
@@ -245,5 +377,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(
         opened.page.locator("#rows tr").first.tap()
         expect(opened.page.locator("#fit-value")).not_to_be_empty()
         assert opened.page.evaluate("document.documentElement.scrollWidth") <= 360
+        expect(opened.page.get_by_role("heading", level=1)).to_have_text(videos.name)
+        assert opened.page.evaluate(OUT_OF_REACH) == []
         context.close()
     assert opened.complaints == []

@@ -40,6 +40,8 @@ def serve(
         names = [video.name for video in session.videos.values()]
         note(f"{counted(len(names), 'video')}: {listed(names, 3)}")
         note(f"Corrected segments go to {session.annotations.path}")
+        if unfinished := session.unfinished():
+            note(f"Partly reviewed and not in the labels: {listed(unfinished, 3)}")
         address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/"
         _run(session, listener, host, address, open_page=open_page)
 

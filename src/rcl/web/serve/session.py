@@ -92,6 +92,12 @@ class Session:
             ],
         }
 
+    def unfinished(self) -> list[str]:
+        """The names of the videos whose review was begun and that are not in the labels."""
+        decided = self.decisions.read()
+        names = (video.name for video in self.videos.values())
+        return [name for name in names if name in decided and decided[name].is_unfinished]
+
     def video(self, key: str) -> dict[str, Any]:
         """The annotations, detections and job of one video."""
         video = self._video(key)

@@ -17,14 +17,19 @@ export class Review {
     this.past = [];
     this.future = [];
     Object.assign(this, this.#read(video));
-    this.markSaved(video.revision);
+    this.#begin(video);
   }
 
   /** Replace all decisions by those that are saved; this can be undone. */
   load(video) {
     const { accepted, rejected } = this.#read(video);
     this.#change(accepted, rejected);
-    this.markSaved(video.revision);
+    this.#begin(video);
+  }
+
+  /** Segments that are kept beside the labels of the same video have yet to be saved there. */
+  #begin({ revision, annotations, saved }) {
+    this.markSaved(revision, saved !== null && annotations.length > saved ? "" : this.content());
   }
 
   #read({ annotations, rejected }) {

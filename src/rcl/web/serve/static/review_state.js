@@ -19,10 +19,10 @@ function stepFor(one, undecided) {
   const isDecided = review.accepted.length > 0;
   if (undecided) return `${counted(undecided, "detection")} to decide.`;
   if (video.saved !== null) return review.isDirty && isDecided ? "Save updates them." : "";
-  if (isDecided && !isFinished(one)) return "Find the actions again to see what is undecided.";
+  if (isDecided && !isFinished(one)) return "Find the actions again to see what is undecided, or press Done.";
   if (isDecided && review.isDirty) return "Save puts it there; the rest of the video counts as no action.";
-  if (video.detections) return "All detections shown are decided. Add what is missing, or say that nothing happens.";
-  return "";
+  if (isDecided) return video.unfinished === null ? "" : "No detection is left to decide: press Done.";
+  return video.detections ? "No detection is left to decide. Add what is missing, or say that nothing happens." : "";
 }
 
 segmentsChanged.on(() => {
@@ -30,7 +30,7 @@ segmentsChanged.on(() => {
   const { video, review } = one;
   const undecided = page.proposals.length;
   const isUnfinished = undecided > 0 || video.unfinished !== null;
-  byId("review-state").textContent = `${placeOf(one)} ${stepFor(one, undecided)}`;
+  byId("review-state").textContent = `${placeOf(one)} ${stepFor(one, undecided)}`.trim();
   byId("review-state").className = video.saved !== null ? "saved" : video.unfinished !== null ? "partly" : "";
   byId("finish").hidden = !review.accepted.length || !isUnfinished;
   byId("finish").textContent = undecided ? `Done: reject the other ${undecided}` : "Done with this video";

@@ -93,7 +93,7 @@ async function unlessOutdated(action, retry) {
 
 function askAboutUndecided(one) {
   const are = page.proposals.length === 1 ? "1 detection is" : `${page.proposals.length} detections are`;
-  byId("undecided").textContent = `${are} undecided. ${one.video.name} is in the labels, where they would count as no action.`;
+  byId("undecided").textContent = `${are} undecided. ${one.video.name} is in the labels, where what is undecided counts as no action.`;
   byId("undecided-dialog").showModal();
 }
 
