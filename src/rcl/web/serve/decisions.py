@@ -50,7 +50,7 @@ class Decisions:
 
     def __init__(self, annotations: AnnotationFile, reviews: ReviewFile) -> None:
         self.annotations, self.reviews = annotations, reviews
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def read(self) -> Mapping[str, Decided]:
         """All that is saved, by the name of the video.
@@ -58,7 +58,8 @@ class Decisions:
         Raises:
             InputError: a file is damaged.
         """
-        labelled, reviews = self.annotations.read(), self.reviews.read()
+        with self._lock:  # not between the two files of a change
+            labelled, reviews = self.annotations.read(), self.reviews.read()
         names = {**labelled, **reviews}
         return {name: Decided(labelled.get(name), reviews.get(name, VideoReview())) for name in names}
 
