@@ -1,7 +1,6 @@
 // The panel of the selected segment, and everything that changes segments.
 
-import { cut } from "./cut_name.js";
-import { byId, element } from "./dom.js";
+import { byId, cutName, element } from "./dom.js";
 import { requestScores, scores } from "./live_scores.js";
 import { durationOf, page, scoresChanged, segmentsChanged, selectionChanged, shownSegment, showSegments } from "./page_state.js";
 import { seek } from "./player.js";
@@ -76,7 +75,7 @@ function labelButton({ name, score }, label) {
   const bar = element("meter", { min: 0, max: 1, value: score });
   bar.setAttribute("aria-hidden", "true");
   const button = element("button", { className: "score", title: `Set the label to ${name}` });
-  button.append(element("span", { className: "cut" }, ...cut(name)), bar, element("output", { textContent: score.toFixed(2) }));
+  button.append(cutName(name), bar, element("output", { textContent: score.toFixed(2) }));
   if (name === label) button.setAttribute("aria-current", "true");
   button.addEventListener("click", () => editSelected({ label: name }));
   return button;

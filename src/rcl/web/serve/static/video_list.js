@@ -1,7 +1,6 @@
 // The list of videos, and opening one of them.
 
-import { cut } from "./cut_name.js";
-import { byId, element } from "./dom.js";
+import { byId, cutName, element } from "./dom.js";
 import { watch } from "./jobs.js";
 import { scores } from "./live_scores.js";
 import { isBusy, jobsChanged, opened, page, segmentsChanged, showSegments } from "./page_state.js";
@@ -26,7 +25,7 @@ function buttonOf(video) {
   const one = opened.get(video.key);
   const { kind, text } = stateOf(video, one);
   const button = element("button", { className: "video", title: video.name });
-  button.append(element("span", { className: "title cut" }, ...cut(video.name)));
+  button.append(cutName(video.name, "title"));
   button.append(element("span", { className: `badge ${kind}`, textContent: text }));
   button.setAttribute("aria-label", text ? `${video.name}, ${text}` : video.name);
   if (one && one === page.current) button.setAttribute("aria-current", "true");
