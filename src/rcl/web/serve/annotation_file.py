@@ -46,7 +46,6 @@ class AnnotationFile:
         self._is_table = extension_of(path, (".csv", ".json")) == ".csv"
         self._lock = threading.Lock()
         if path.exists():
-            self._check_format()
             self._warn_of_others(self.read())
         check_place(path)
 
@@ -54,11 +53,12 @@ class AnnotationFile:
         """The annotations in the file, by the name of the video.
 
         Raises:
-            InputError: the file is damaged, or has two names for one video.
+            InputError: the file is damaged, has two names for one video, or is of a format that RCL only reads.
         """
         if not self.path.exists() or self._content().is_empty:
             return {}
         annotations = load_annotations(self.path, clip=False)
+        self._check_format()
         return dict(annotations.renamed(self._names_of(annotations.videos)).videos)
 
     def entry_of(self, name: str) -> Entry | None:

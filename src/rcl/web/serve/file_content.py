@@ -67,7 +67,8 @@ class Table:
     def __init__(self, text: str | None, names_of: Naming) -> None:
         rows = [row for row in csv.reader(io.StringIO(text or "", newline="")) if "".join(row).strip()]
         self._header = rows[0] if rows else None
-        self._rows = rows[1:]
+        width = len(rows[0]) if rows else 0
+        self._rows = [[*row, *[""] * (width - len(row))] for row in rows[1:]]  # the last cells may be missing
         self._names_of = names_of
 
     @property
@@ -78,7 +79,7 @@ class Table:
         own = self._own_rows(name)
         if not own or self._header is None:
             return None
-        rows = [dict(zip(self._header, row, strict=True)) for row in own]
+        rows = [dict(zip(self._header, row, strict=False)) for row in own]
         return {"name": own[0][_places(self._header)["video"]], "rows": rows}
 
     def without(self, name: str) -> str:
