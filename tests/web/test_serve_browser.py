@@ -68,12 +68,16 @@ class Opened:
     def detect(self) -> None:
         """Find actions and show all of them, since those of random weights have low scores."""
         self.page.get_by_role("button", name="Find actions").click()
+        self.show_all()
+        expect(self.page.locator("#rows tr").first).to_be_visible()
+
+    def show_all(self) -> None:
+        """Show detections of any score."""
         slider = self.page.locator("#threshold")
         expect(slider).to_be_visible()
         slider.focus()
         slider.press("Home")
         slider.blur()
-        expect(self.page.locator("#rows tr").first).to_be_visible()
 
     def add(self, label: str) -> None:
         """Add a segment at the playhead."""
@@ -144,7 +148,7 @@ def test_pick_detect_drag_save_and_come_back(opened: Opened) -> None:
     page.reload()
     expect(page.locator("#name")).to_have_text("first")
     expect(page.locator("#rows tr.accepted")).to_contain_text("brand new <i>label</i>")
-    expect(page.get_by_role("navigation")).to_contain_text("1 saved")
+    expect(page.get_by_role("navigation")).to_contain_text("in the labels: 1")
     expect(page.locator("#labels option").last).to_have_attribute("value", "brand new <i>label</i>")
 
 
@@ -256,12 +260,12 @@ def test_a_video_is_without_actions_only_if_somebody_says_so(opened: Opened) -> 
     assert not opened.labels.exists()
     page.get_by_role("button", name="Nothing happens here").click()
     expect(status).to_have_text("Saved: nothing happens in first.")
-    expect(page.get_by_role("navigation")).to_contain_text("nothing here")
+    expect(page.get_by_role("navigation")).to_contain_text("in the labels: no action")
     expect(page.get_by_role("navigation")).to_contain_text("1 of 3 in the labels")
     assert opened.saved().labels == ()
     page.get_by_role("button", name="Take out of the labels").click()
     expect(status).to_have_text("first is out of the labels.")
-    expect(page.locator("#review-state")).to_have_text("Not in the labels.")
+    expect(page.locator("#review-state")).to_contain_text("Not reviewed: not in the labels")
     assert opened.labels.read_text(encoding="utf-8") == "video,start,end,label\n"
 
 
@@ -300,7 +304,7 @@ def test_rejections_are_remembered_and_can_be_taken_back(opened: Opened) -> None
     page.keyboard.press("Control+s")
     expect(page.locator("#status")).to_contain_text("Saved 1 rejection of first")
     page.reload()
-    page.locator("#threshold").press("Home")
+    opened.show_all()
     expect(count).to_have_text(f"0 accepted, {left} to decide, 1 rejected")
     page.get_by_label("Show rejected").check()
     page.locator("#rows tr.rejected").click()
@@ -321,7 +325,7 @@ def test_new_detections_in_a_labelled_video_are_asked_about(opened: Opened) -> N
         page.keyboard.press("Control+s")
         expect(dialog).to_contain_text("first is in the labels, where what is undecided counts as no action")
         expect(page.locator("#undecided-cancel")).to_be_focused()
-        page.get_by_role("button", name=button).click()
+        dialog.get_by_role("button", name=button).click()
         expect(dialog).to_be_hidden()
         if kept:
             assert opened.saved("first.mp4").labels == ("hop",)
@@ -351,6 +355,26 @@ def test_the_player_and_the_timeline_are_on_one_screen_and_the_player_can_be_res
     page.reload()
     expect(page.locator("#name")).to_have_text("first")
     assert (page.locator("#player").bounding_box() or {})["height"] == pytest.approx(higher["height"], abs=1)
+
+
+def test_of_many_detections_the_lanes_scroll_and_the_selected_one_is_in_sight(opened: Opened) -> None:
+    page = opened.page
+    page.set_viewport_size({"width": 1280, "height": 720})
+    opened.pick("first")
+    opened.detect()
+    page.evaluate("scrollTo(0, 0)")
+    box = page.locator("#timeline .timeline-box")
+    assert box.evaluate("box => box.scrollHeight > box.clientHeight")
+    outer = page.locator("#timeline").bounding_box() or {}
+    assert outer["y"] + outer["height"] <= 720
+    assert page.evaluate(OUT_OF_REACH) == []
+    page.locator("#rows tr").first.click()
+    for key in ("ArrowDown", "ArrowUp", "ArrowUp", *["ArrowDown"] * 7):  # also right after a click on a row
+        page.keyboard.press(key)
+        selected, lanes = page.locator("#timeline .segment.selected").bounding_box() or {}, box.bounding_box() or {}
+        assert lanes["y"] <= selected["y"]
+        assert selected["y"] + selected["height"] <= lanes["y"] + lanes["height"]
+    expect(page.locator("#rows tr").nth(7)).to_have_attribute("aria-selected", "true")
 
 
 def test_a_file_that_cannot_be_read_is_named_and_the_others_go_on(opened: Opened) -> None:
