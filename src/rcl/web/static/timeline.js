@@ -2,6 +2,7 @@
  *
  *   const timeline = new Timeline(container, {
  *     editable: false,                 // the ends of the selected segment can be dragged
+ *     scrolling: false,                // the lanes scroll where the page limits the height of .timeline-box
  *     names: {},                       // other names of states; the usual ones are in segments.js
  *     label: "…",                      // for screen readers
  *     onSeek(seconds) {},              // a click outside the segments
@@ -23,6 +24,7 @@
 
 import {element, svgElement} from "./dom.js";
 import {STATE_NAMES, clamp, describe, formatTime, visibleSegments} from "./segments.js";
+import {TimelineBox} from "./timeline_box.js";
 import {addPatterns, drawSegment, drawTicks, legendItems} from "./timeline_drawing.js";
 import {layOut, ticks} from "./timeline_layout.js";
 import {TimelinePointer} from "./timeline_pointer.js";
@@ -33,7 +35,7 @@ const SHORTEST = 0.001; // seconds that a dragged segment keeps
 export class Timeline {
   static #instances = 0;
 
-  #options; #container; #svg; #lanes; #axis; #head; #tip; #legend; #names;
+  #options; #box; #svg; #lanes; #axis; #head; #tip; #legend; #names;
   #prefix = `timeline-${Timeline.#instances++}`; // of the ids of patterns
   #data = {duration: 1, labels: [], truths: [], detections: [], matched: false};
   #threshold = -Infinity;
@@ -46,12 +48,12 @@ export class Timeline {
   #height = 0;
 
   constructor(container, options = {}) {
-    this.#container = container;
-    this.#options = {editable: false, label: "Timeline of ground truths and detections", ...options};
+    this.#options = {editable: false, scrolling: false, label: "Timeline of ground truths and detections", ...options};
     this.#names = {...STATE_NAMES, ...options.names};
     this.view = [0, 1];
     container.classList.add("timeline");
-    this.#svg = svgElement("svg", {role: "group", "aria-label": this.#options.label}, container);
+    this.#box = new TimelineBox(container, this.#options.scrolling, () => this.#draw());
+    this.#svg = svgElement("svg", {role: "group", "aria-label": this.#options.label}, this.#box.element);
     addPatterns(this.#svg, this.#prefix);
     this.#axis = svgElement("g", {class: "axis", "aria-hidden": "true"}, this.#svg);
     this.#lanes = svgElement("g", {}, this.#svg);
@@ -60,9 +62,6 @@ export class Timeline {
     this.#legend = element("ul", {className: "timeline-legend"});
     container.append(this.#tip, this.#legend);
     new TimelinePointer(this.#svg, container, this.#forPointer());
-    new ResizeObserver(() => {
-      if (Math.abs(container.clientWidth - this.#width) > 1) this.#draw();
-    }).observe(container);
   }
 
   setData(data, {keepView = false} = {}) {
@@ -118,13 +117,14 @@ export class Timeline {
       const span = Math.max(this.view[1] - this.view[0], 1.5 * (end - start));
       this.setView((start + end - span) / 2, (start + end + span) / 2);
     }
+    if (reveal) this.#box.reveal(group);
     this.#placeHandles();
   }
 
   // -- drawing ---------------------------------------------------------------------------------------------------
 
   #draw() {
-    this.#width = this.#container.clientWidth || 600;
+    this.#width = this.#box.width;
     this.#shown = visibleSegments(this.#data, this.#threshold);
     const {wide, gutter, lanes, height} = layOut(this.#shown, this.#width);
     this.#gutter = gutter;
@@ -235,7 +235,7 @@ export class Timeline {
     this.#tip.replaceChildren(...this.#describe(segment).map((line) => element("div", {textContent: line})));
     this.#tip.hidden = false;
     this.#tip.style.left = `${Math.max(Math.min(x + 12, this.#width - this.#tip.offsetWidth - 4), 0)}px`;
-    this.#tip.style.top = `${y + 16}px`;
+    this.#tip.style.top = `${y + 16 - this.#box.element.scrollTop}px`;
   }
 
   // -- what the pointer and the keys do --------------------------------------------------------------------------
@@ -244,9 +244,9 @@ export class Timeline {
     const timeline = this;
     return {
       get view() { return timeline.view; },
-      get gutter() { return timeline.#gutter; },
-      get plotWidth() { return timeline.#plotWidth; },
+      get gutter() { return timeline.#gutter; }, get plotWidth() { return timeline.#plotWidth; },
       get duration() { return timeline.#data.duration; },
+      get scrolls() { return timeline.#box.scrolls; },
       secondsAt: (x) => this.#secondsAt(x),
       setView: (start, end) => this.setView(start, end),
       zoom: (factor, at) => this.zoom(factor, at),

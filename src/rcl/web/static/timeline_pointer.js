@@ -1,4 +1,5 @@
-// Mouse, touch and keyboard on a timeline. The wheel zooms (with Shift it moves), dragging moves, two fingers pinch,
+// Mouse, touch and keyboard on a timeline. The wheel zooms (with Shift it moves;
+// with Ctrl it zooms also where lanes scroll), dragging moves, two fingers pinch,
 // the arrow keys move the focus from segment to segment, and Enter selects.
 
 import {clamp} from "./segments.js";
@@ -10,7 +11,7 @@ export class TimelinePointer {
   #pointers = new Map(); // id → [x, y]
   #drag = null;
 
-  /** timeline gives {gutter, plotWidth, duration, view, secondsAt(x), setView, zoom, showTip(segment, x, y), hideTip,
+  /** timeline gives {gutter, plotWidth, duration, scrolls, view, secondsAt(x), setView, zoom, showTip(segment, x, y), hideTip,
    * click(segment, x), pull(end, seconds), release(), focusNeighbour(segment, step), reveal(segment)}.
    */
   constructor(svg, container, timeline) {
@@ -39,9 +40,10 @@ export class TimelinePointer {
     const [x] = this.#place(event);
     const whole = timeline.view[1] - timeline.view[0] >= timeline.duration;
     if (x < timeline.gutter || (whole && event.deltaY > 0 && !event.shiftKey)) return; // the page scrolls
+    const moves = event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY);
+    if (timeline.scrolls && !moves && !event.ctrlKey) return; // the lanes scroll
     event.preventDefault();
-    const sideways = event.shiftKey ? event.deltaY || event.deltaX : event.deltaX;
-    if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) this.#move(sideways);
+    if (moves) this.#move(event.shiftKey ? event.deltaY || event.deltaX : event.deltaX);
     else timeline.zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.002)), timeline.secondsAt(x));
   }
 

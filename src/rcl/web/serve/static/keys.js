@@ -8,7 +8,7 @@ function needs(target, key) {
   if (target.matches("input[type=range]")) return key.startsWith("Arrow");
   if (target.matches("video")) return key === " " || key.startsWith("Arrow");
   if (target.matches("button, a, summary, [type=checkbox]")) return key === " " || key === "Enter";
-  if (target.matches("[role=separator], [role=region]")) return key.startsWith("Arrow");
+  if (target.matches("[role=separator]")) return key.startsWith("Arrow");
   const focused = target.closest(".timeline .segment");
   return Boolean(focused) && !focused.classList.contains("selected") && (key === "Enter" || key.startsWith("Arrow"));
 }

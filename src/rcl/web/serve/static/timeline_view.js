@@ -9,6 +9,7 @@ import { Timeline } from "./timeline.js";
 
 const timeline = new Timeline(byId("timeline"), {
   editable: true,
+  scrolling: true,
   names: { truth: "accepted", detection: "detection, to be decided" },
   label: "Timeline of accepted segments and detections",
   onSeek: seek,
