@@ -26,7 +26,7 @@ function showEditor() {
   if (!segment) return;
   const state = page.current.review.stateOf(page.selected);
   byId("state").textContent = describe(segment, state);
-  byId("state").className = `state ${state}`;
+  byId("state").className = `state ${segment.label ? state : "unlabelled"}`;
   fill("label", segment.label);
   fill("start", toHundredths(segment.start));
   fill("end", toHundredths(segment.end));

@@ -10,19 +10,19 @@ function placeOf({ video, review }) {
   if (video.saved !== null) return `In the labels with ${counted(video.saved, "segment")}.`;
   if (video.unfinished !== null) return "Partly reviewed: not in the labels yet, so training leaves it out.";
   if (review.accepted.length && !review.isDirty) return "With the labels of the pack.";
-  return "Not in the labels.";
+  return "Not reviewed: not in the labels, so training leaves it out.";
 }
 
 /** What is left to do until the video is in the labels. */
 function stepFor(one, undecided) {
   const { video, review } = one;
   const isDecided = review.accepted.length > 0;
-  if (undecided) return `${counted(undecided, "detection")} to decide.`;
+  if (undecided) return `${counted(undecided, "detection")} to accept or reject.`;
   if (video.saved !== null) return review.isDirty && isDecided ? "Save updates them." : "";
   if (isDecided && !isFinished(one)) return "Find the actions again to see what is undecided, or press Done.";
   if (isDecided && review.isDirty) return "Save puts it there; the rest of the video counts as no action.";
   if (isDecided) return video.unfinished === null ? "" : "No detection is left to decide: press Done.";
-  return video.detections ? "No detection is left to decide. Add what is missing, or say that nothing happens." : "";
+  return video.detections ? "No detection is left to decide. Add what is missing, or say that nothing happens here." : "Find its actions, or add segments.";
 }
 
 segmentsChanged.on(() => {
@@ -34,6 +34,7 @@ segmentsChanged.on(() => {
   byId("review-state").className = video.saved !== null ? "saved" : video.unfinished !== null ? "partly" : "";
   byId("finish").hidden = !review.accepted.length || !isUnfinished;
   byId("finish").textContent = undecided ? `Done: reject the other ${undecided}` : "Done with this video";
+  byId("finish").classList.toggle("primary", !undecided && !review.isDirty);
   byId("nothing-here").hidden = review.accepted.length > 0 || (video.saved === 0 && !undecided);
   byId("take-out").hidden = video.saved === null;
 });

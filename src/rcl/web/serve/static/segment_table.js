@@ -5,6 +5,7 @@ import { scores } from "./live_scores.js";
 import { listedSegments, page, scoresChanged, segmentsChanged, selectionChanged, showSegments } from "./page_state.js";
 import { formatTime } from "./segments.js";
 import { select } from "./selection.js";
+import { say } from "./status.js";
 
 function showRows() {
   const focused = document.activeElement?.closest?.("tr")?.dataset.id;
@@ -28,12 +29,17 @@ function rowOf(segment) {
     element("td", { textContent: formatTime(segment.end) }),
     element("td", { className: "name", textContent: segment.label || "(no label)" }),
     element("td", { className: "fit" }),
-    element("td", { className: "what", textContent: state === "open" ? `score ${segment.score.toFixed(2)}` : state }),
+    element("td", { className: "what", textContent: describe(segment, state) }),
   );
   row.dataset.id = segment.id;
   if (segment.id === page.selected) row.setAttribute("aria-selected", "true");
   row.addEventListener("click", () => select(segment.id, { reveal: true }));
   return row;
+}
+
+function describe({ label, score }, state) {
+  if (state === "open") return `score ${score.toFixed(2)}`;
+  return label ? state : "to label";
 }
 
 function showFits() {
@@ -71,6 +77,7 @@ function showThreshold() {
 
 byId("threshold").addEventListener("input", (event) => {
   page.current.threshold = event.target.valueAsNumber;
+  say(""); // it may be about the score before
   showSegments();
 });
 byId("show-rejected").addEventListener("change", (event) => {

@@ -18,7 +18,10 @@ export function showVideos() {
   byId("empty").hidden = rows.length > 0;
   const saved = page.videos.filter((video) => video.saved !== null).length;
   const partly = page.videos.filter((video) => video.unfinished !== null).length;
-  byId("counts").textContent = `${saved} of ${page.videos.length} in the labels${partly ? `, ${partly} partly reviewed` : ""}`;
+  const counts = [`${saved} of ${page.videos.length} in the labels`];
+  if (partly) counts.push(`${partly} partly reviewed`);
+  counts.push(`${page.videos.length - saved - partly} not reviewed`);
+  byId("counts").textContent = counts.join(", ");
 }
 
 function buttonOf(video) {
@@ -39,7 +42,7 @@ function stateOf(video, one) {
   if (job?.state === "running") return { kind: "busy", text: "detecting" };
   if (job?.state === "waiting") return { kind: "busy", text: "waiting" };
   if (job?.state === "failed") return { kind: "bad", text: "unusable" };
-  if (video.saved !== null) return { kind: "saved", text: video.saved ? `${video.saved} saved` : "nothing here" };
+  if (video.saved !== null) return { kind: "saved", text: `in the labels: ${video.saved || "no action"}` };
   if (video.unfinished !== null) return { kind: "partly", text: "partly reviewed" };
   return { kind: "", text: video.detected ? "detected" : "" };
 }
