@@ -55,10 +55,12 @@ class AnnotationFile:
         Raises:
             InputError: the file is damaged, has two names for one video, or is of a format that RCL only reads.
         """
-        if not self.path.exists() or self._content().is_empty:
+        if not self.path.exists():
+            return {}
+        self._check_format()
+        if self._content().is_empty:
             return {}
         annotations = load_annotations(self.path, clip=False)
-        self._check_format()
         return dict(annotations.renamed(self._names_of(annotations.videos)).videos)
 
     def entry_of(self, name: str) -> Entry | None:
