@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import hashlib
 import json
@@ -11,13 +12,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from rcl.system.errors import InputError
+from rcl.system.errors import InputError, shown
 from rcl.system.paths import PathLike, check_is_file, fingerprint, is_dir, is_remote, to_path
 from rcl.system.text_formats import check_object, parse_json
 from rcl.system.transfer import local, read_bytes, remove, upload
 
 LARGEST_TEXT = 2**29
 """Bytes of a text file: parsed, JSON takes ten to thirty times as many."""
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # Excel's "Unicode text"
 
 
 # -- reading -----------------------------------------------------------------------------------------------------
@@ -41,10 +43,25 @@ def extension_of(path: Path, allowed: Sequence[str]) -> str:
 
 
 def read_text(path: Path) -> str:
-    """The text of a UTF-8 file, without a byte order mark.
+    """The text of a UTF-8 file, or of a UTF-16 file that starts with a byte order mark, without that mark.
 
     Raises:
-        InputError: the file is missing, a folder, not readable, too large, or not UTF-8.
+        InputError: the file is missing, a folder, not readable, too large, or in another encoding.
+    """
+    raw = read_raw(path)
+    try:
+        return raw.decode("utf-16" if raw.startswith(_UTF16) else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        expected = "UTF-16 text, as its first bytes say" if raw.startswith(_UTF16) else "UTF-8 text"
+        fix = "save the file as UTF-8 (in Excel: 'CSV UTF-8')"
+        raise InputError(path, expected=expected, found=_undecodable(error), fix=fix) from None
+
+
+def read_raw(path: Path) -> bytes:
+    """The content of a file that is not too large to be parsed in memory.
+
+    Raises:
+        InputError: the file is missing, a folder, not readable or too large.
     """
     check_is_file(path)
     try:
@@ -53,15 +70,23 @@ def read_text(path: Path) -> str:
         if size > LARGEST_TEXT:
             expected, fix = f"a text of at most {LARGEST_TEXT:,} bytes", "split the file"
             raise InputError(path, expected=expected, found=f"{size:,}", fix=fix)
-        raw = read_bytes(path)
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        found = f"the byte 0x{raw[error.start]:02x} in line {line}"
-        raise InputError(path, expected="UTF-8 text", found=found, fix="save the file as UTF-8") from None
+        return read_bytes(path)
     except OSError as error:
         found = error.strerror or str(error)
         raise InputError(path, expected="a readable file", found=found, fix="check its permissions") from None
+
+
+def _undecodable(error: UnicodeDecodeError) -> str:
+    """The byte that is no text, and how its line reads in the encoding that most files of this kind have.
+
+    Another encoding is not read: a file of Windows-1252 is a valid one of Windows-1250, with other letters.
+    """
+    raw = error.object  # without the byte order mark
+    first = raw.rfind(b"\n", 0, error.start) + 1
+    found = f"the byte 0x{raw[error.start]:02x} in line {raw.count(10, 0, error.start) + 1}"
+    line = raw[first : first + 200].partition(b"\n")[0].decode("cp1252", "replace").strip()
+    readable = error.encoding == "utf-8" and line.isprintable()
+    return f"{found} (in Windows-1252 the line is {shown(line)})" if readable else found
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -117,6 +117,27 @@ def _parse_json_strictly(text: str, source: object) -> Any:
 
 
 @garbage_collection_paused()
+def csv_rows(text: str, source: object, *, separator: str = ",") -> list[tuple[int, list[str]]]:
+    """The rows of a table that are not empty, each with its line number.
+
+    Args:
+        text: the content of a file.
+        source: the file, for messages.
+        separator: the character between two columns.
+
+    Raises:
+        InputError: the text is not a table.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        return [(reader.line_num, row) for row in reader if "".join(row).strip()]
+    except csv.Error as error:
+        where = f"{source}, line {reader.line_num}"
+        fix = "correct that line"
+        raise InputError(where, expected="a table as text", found=str(error), fix=fix) from None
+
+
+@garbage_collection_paused()
 def parse_csv(
     text: str, source: object, required: Sequence[str], optional: Sequence[str] = ()
 ) -> list[tuple[int, dict[str, str]]]:
@@ -135,13 +156,7 @@ def parse_csv(
         InputError: the table is empty, lacks a required column, names a column twice, or has a row of another length
             than the header.
     """
-    reader = csv.reader(io.StringIO(text, newline=""))
-    try:
-        rows = [(reader.line_num, row) for row in reader if "".join(row).strip()]
-    except csv.Error as error:
-        where = f"{source}, line {reader.line_num}"
-        fix = "correct that line"
-        raise InputError(where, expected="comma-separated text", found=str(error), fix=fix) from None
+    rows = csv_rows(text, source)
     header = [name.strip().lower() for name in rows[0][1]] if rows else []
     _check_header(source, header, required)
     wanted = [(index, name) for index, name in enumerate(header) if name in (*required, *optional)]

@@ -295,7 +295,7 @@ def test_csv_defects_name_the_line_and_the_remedy(tmp_path: Path, row: str, part
         ("", ["video,start,end,label", "an empty file"]),
         ("video,start,end,label\n", ["annotated videos", "none"]),
         ("video,start,label\nv,1,run\n", ["without end", "add the missing column"]),
-        ("video;start;end;label\nv;1;2;run\n", ["video;start;end;label", "separated by commas"]),
+        ("video;start;end\nv;1;2\n", ["video;start;end", "without label", "--columns label="]),
         ("video,start,end,label,end\nv,1,2,run,3\n", ["end twice"]),
         ("video,start,end,label\nv,1,2,cut, fine\n", ["line 2", "4 fields", "found 5", "double quotes"]),
         ("video,start,end,label\n,1,2,run\n", ["line 2", "the name of a video"]),

@@ -19,12 +19,14 @@ from rcl.data.formats import (
     label_studio_tasks,
     outcome,
     results,
+    sheet,
     table,
     thumos14,
     unreadable,
     via,
 )
 from rcl.data.formats.options import ReadOptions
+from rcl.data.formats.sheet_files import read_sheet
 from rcl.system.errors import InputError
 from rcl.system.paths import PathLike, is_file, to_path
 from rcl.system.text_files import extension_of, read_json, read_text, write_json
@@ -46,7 +48,9 @@ def load_annotations(path: PathLike, *, clip: bool = True, options: ReadOptions 
 
     CSV: a header ``video,start,end,label`` and, if wanted, ``subset``, ``duration`` and ``fps``, which may not differ
     between the rows of a video. A row without start, end and label adds its video without an instance. In a table
-    without a subset column every video is a training video.
+    without a subset column every video is a training video. Tables of spreadsheets are read, too: with semicolons or
+    tabs, decimal commas, times as ``m:ss`` or ``h:mm:ss.fff``, and other names of columns, such as ``Start (ms)``; as
+    ``.xlsx``; and as rows of JSON, ``[{"video", "start", "end", "label"}]``.
 
     The JSON of BSN and BMN and the CSV of public THUMOS14 code are recognized by their content; see :func:`read_bmn`
     and :func:`read_thumos14`, which have options.
@@ -59,7 +63,8 @@ def load_annotations(path: PathLike, *, clip: bool = True, options: ReadOptions 
     array([[1.5, 4. ]])
 
     Args:
-        path: a ``.json`` or ``.csv`` file, or one of an annotation tool; see :func:`import_annotations`.
+        path: a ``.json``, ``.jsonl``, ``.csv``, ``.tsv`` or ``.xlsx`` file, or one of an annotation tool; see
+            :func:`import_annotations`.
         clip: shorten segments that reach outside their video and drop those wholly outside, with one warning. Official
             evaluation is defined on the segments as they are, so evaluators pass ``False``.
         options: how to read what the file does not say.
@@ -247,15 +252,26 @@ def _open_table(path: Path, options: ReadOptions) -> _File:
     text, source = read_text(path), str(path)
     if label_studio_rows.is_rows(text):
         return _File("label-studio", partial(label_studio_rows.parse, text, source, options=options))
-    scored = partial(results.parse_table, text, source) if results.has_scores(text) else None
     if thumos14.is_thumos14(text):
-        return _File("thumos14", partial(thumos14.parse, (text, source)), scored)
-    return _File("table", partial(table.parse, text, source), scored)
+        return _File("thumos14", partial(thumos14.parse, (text, source)))
+    return _file_of_sheet(sheet.parse_sheet(text, source, options.columns.values()), options)
+
+
+def _file_of_sheet(rows: sheet.Sheet, options: ReadOptions) -> _File:
+    scored = partial(results.detections_of, rows, options) if results.has_scores(rows.header, options) else None
+    return _File("table", partial(table.annotations_of, rows, options), scored)
+
+
+def _open_sheet(path: Path, options: ReadOptions) -> _File:
+    return _file_of_sheet(read_sheet(path, options), options)
 
 
 def _open_json(path: Path, options: ReadOptions) -> _File:
     source = str(path)
     data = parse_json(read_text(path), source)
+    if sheet.is_rows(data, options.columns.values()):
+        return _file_of_sheet(sheet.sheet_of_rows(data, source), options)
+    sheet.check_no_columns(data, source)
     if isinstance(data, list):
         return _File("label-studio", partial(label_studio_tasks.parse, data, source, options=options))
     data = check_object(data, source)
@@ -273,7 +289,12 @@ def _open_json(path: Path, options: ReadOptions) -> _File:
 
 
 _Opener: TypeAlias = Callable[[Path, ReadOptions], _File]
-_OPENERS: dict[str, _Opener] = {".json": _open_json, ".csv": _open_table, ".eaf": _open_elan}
+_OPENERS: dict[str, _Opener] = {
+    ".json": _open_json,
+    **dict.fromkeys((".csv", ".tsv", ".txt"), _open_table),
+    **dict.fromkeys((".xlsx", ".jsonl"), _open_sheet),
+    ".eaf": _open_elan,
+}
 """By extension: what reads a file of it, and recognizes the format by the content."""
 
 

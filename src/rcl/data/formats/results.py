@@ -9,11 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rcl.data.detections import Detections
-from rcl.data.formats.values import to_label, to_number, to_pair, to_segment
+from rcl.data.formats.columns import warn_of_others
+from rcl.data.formats.layout import Layout
+from rcl.data.formats.options import ReadOptions
+from rcl.data.formats.sheet import Sheet, is_rows, sheet_of_rows
+from rcl.data.formats.sheet_files import TABLES, read_sheet
+from rcl.data.formats.values import to_label, to_number, to_pair
 from rcl.system.errors import Defect, InputError, Problems, listed, shown
 from rcl.system.paths import PathLike, to_path
-from rcl.system.text_files import extension_of, read_json, read_text, write_json, write_text
-from rcl.system.text_formats import csv_text, garbage_collection_paused, parse_csv
+from rcl.system.text_files import extension_of, read_text, write_json, write_text
+from rcl.system.text_formats import check_object, csv_text, garbage_collection_paused, parse_json
 
 _EXTENSIONS = (".json", ".csv")
 
@@ -21,7 +26,8 @@ _EXTENSIONS = (".json", ".csv")
 def load_detections(path: PathLike) -> Detections:
     """Read ActivityNet results JSON, or CSV ``video,start,end,score[,label]``, by extension.
 
-    Proposals, which have no label, get the label ``""``. ``labels`` are those of the file, sorted.
+    Other tables with these columns are read as :func:`rcl.load_annotations` reads them. Proposals, which have no
+    label, get the label ``""``. ``labels`` are those of the file, sorted.
 
     >>> from pathlib import Path
     >>> _ = Path("found.csv").write_text("video,start,end,label,score\\nclip,1.5,4,jump,0.9\\n")
@@ -32,9 +38,12 @@ def load_detections(path: PathLike) -> Detections:
         InputError: the file is missing, damaged or of another kind, or a value is wrong.
     """
     path = to_path(path)
-    if extension_of(path, _EXTENSIONS) == ".csv":
-        return parse_table(read_text(path), str(path))
-    return parse(read_json(path), str(path))
+    if extension_of(path, (".json", *TABLES)) != ".json":
+        return detections_of(read_sheet(path, ReadOptions()), ReadOptions())
+    data = parse_json(read_text(path), path)
+    if is_rows(data):
+        return detections_of(sheet_of_rows(data, str(path)), ReadOptions())
+    return parse(check_object(data, path), str(path))
 
 
 def save_detections(detections: Detections, path: PathLike) -> None:
@@ -173,37 +182,42 @@ def _build(videos: Sequence[str], video_index: Sequence[int] | np.ndarray, rows:
     return Detections(tuple(videos), index, rows.segments_seconds, tuple(labels), label_index, rows.scores)
 
 
-def has_scores(text: str) -> bool:
+def has_scores(header: Sequence[str], options: ReadOptions) -> bool:
     """Whether a table has a column of scores, judged by its header."""
-    return "score" in [name.strip().lower() for name in text.partition("\n")[0].split(",")]
+    return "score" in options.columns or "score" in [name.strip().lower() for name in header]
 
 
 @garbage_collection_paused()
-def parse_table(text: str, source: str) -> Detections:
-    """Detections of a table ``video,start,end,score[,label]``; a row with nothing but a name adds its video.
+def detections_of(sheet: Sheet, options: ReadOptions) -> Detections:
+    """Detections of a table; a row with nothing but a name adds its video.
 
     Args:
-        text: the content of the file.
-        source: the file, for messages.
+        sheet: the table.
+        options: what it does not say.
 
     Raises:
-        InputError: it is damaged or of another kind, or a value is wrong.
+        InputError: it is of another kind, or a value is wrong.
     """
+    layout = Layout.of(sheet, options, required=("video", "score"), optional=("label",))
+    columns = layout.columns
+    warn_of_others(sheet.header, sheet.source, columns.values())
+    filled = [columns[role].place for role in ("start", "end", "label", "score") if role in columns]
+    label, score = columns.get("label"), columns["score"]
     videos, index = dict[str, int](), list[int]()
     rows, problems = list[tuple[tuple[float, float], str, float]](), Problems()
-    table = parse_csv(text, source, ("video", "start", "end", "score"), ("label",))
-    for number, (line, row) in enumerate(table, 1):
-        name = row["video"]
+    for number, (line, row) in enumerate(sheet.rows, 1):
+        name = layout.video(row)
         video = videos.setdefault(name, len(videos))
-        if name and not any(row.get(key) for key in ("start", "end", "label", "score")):
+        if name and not any(row[place] for place in filled):
             continue
         try:  # in a loop over millions of rows, `problems.located` would take as long as all the rest
             if not name:
                 raise Defect(expected="the name of a video", found="none", fix="add it")
-            segment = to_segment(row["start"], row["end"])
-            rows.append((segment, row.get("label", ""), to_number(row["score"], "score")))
+            segment = layout.segment(row)
+            rows.append((segment, row[label.place] if label else "", layout.number(row[score.place], "score")))
             index.append(video)
         except Defect as defect:
-            problems.errors.append(defect.at(f"{source}, line {line}, video {name!r}, detection {number}"))
+            where = f"{sheet.source}, {sheet.counted} {line}, video {name!r}, detection {number}"
+            problems.errors.append(defect.at(where))
     problems.raise_first()
     return _build([*videos], index, _transposed(rows))

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rcl.data.annotations import Annotations, to_subset
-from rcl.data.formats.values import VideoDraft, to_label, to_optional, to_segment
-from rcl.system.errors import Defect, Problems
+from rcl.data.formats.columns import warn_of_others
+from rcl.data.formats.layout import Layout
+from rcl.data.formats.options import ReadOptions
+from rcl.data.formats.sheet import Sheet, parse_sheet
+from rcl.data.formats.values import VideoDraft, to_label
+from rcl.system.errors import Defect, Problems, shown
 from rcl.system.paths import PathLike
 from rcl.system.text_files import extension_of, write_text
-from rcl.system.text_formats import csv_text, parse_csv
+from rcl.system.text_formats import csv_text, garbage_collection_paused
+
+log = logging.getLogger("rcl")
 
 _REQUIRED, _OPTIONAL = ("video", "start", "end", "label"), ("subset", "duration", "fps")
 
@@ -36,33 +44,100 @@ def write(annotations: Annotations, path: PathLike) -> list[str]:
     return ["blanks around names and labels"] if any(word != word.strip() for word in words) else []
 
 
-def parse(text: str, source: str) -> Annotations:
-    """Annotations of a table ``video,start,end,label[,subset][,duration][,fps]``.
+def parse(text: str, source: str, options: ReadOptions | None = None) -> Annotations:
+    """Annotations of a table ``video,start,end,label[,subset][,duration][,fps]`` as text.
 
     Args:
         text: the content of the file.
         source: the file, for messages.
+        options: what the table does not say.
 
     Raises:
         InputError: it is damaged or of another kind, or a value is wrong.
     """
+    options = options or ReadOptions()
+    return annotations_of(parse_sheet(text, source, options.columns.values()), options)
+
+
+@garbage_collection_paused()
+def annotations_of(sheet: Sheet, options: ReadOptions) -> Annotations:
+    """Annotations of a table, one row per instance; a row without start, end and label only names its video.
+
+    Args:
+        sheet: the table.
+        options: what it does not say.
+
+    Raises:
+        InputError: it is of another kind, or a value is wrong.
+    """
+    layout = _layout_of(sheet, options)
+    warn_of_others(sheet.header, sheet.source, layout.columns.values())
     drafts, problems = dict[str, VideoDraft](), Problems()
-    for line, fields in parse_csv(text, source, _REQUIRED, _OPTIONAL):
-        row = {key: value.strip() for key, value in fields.items()}
-        with problems.located(f"{source}, line {line}, video {row['video']!r}"):
-            _add_row(drafts.setdefault(row["video"], VideoDraft()), row)
+    for number, row in sheet.rows:
+        name = layout.video(row).strip()
+        try:  # in a loop over a million rows, `problems.located` would take as long as all the rest
+            _add_row(drafts.setdefault(name, VideoDraft()), name, row, layout)
+        except Defect as defect:
+            problems.errors.append(defect.at(f"{sheet.source}, {sheet.counted} {number}, video {name!r}"))
     problems.raise_first()
-    return Annotations({name: draft.finish(name) for name, draft in drafts.items()}, source=source)
+    return Annotations({name: draft.finish(name) for name, draft in drafts.items()}, source=sheet.source)
 
 
-def _add_row(draft: VideoDraft, row: dict[str, str]) -> None:
-    if not row["video"]:
+def is_plain(text: str) -> bool:
+    """Whether a table is one of ours, with commas, our names of columns, and seconds, so that rows can be changed.
+
+    Raises:
+        InputError: it is damaged or of another kind.
+    """
+    sheet = parse_sheet(text, "the table")
+    layout = _layout_of(sheet, ReadOptions())
+    names = {name.lower() for name in sheet.header}
+    return sheet.separator == "," and not sheet.has_preamble and {*_REQUIRED} <= names and layout.plain is not None
+
+
+def _layout_of(sheet: Sheet, options: ReadOptions) -> Layout:
+    layout = Layout.of(sheet, options, required=("video", "label"), optional=("subset", "duration", "fps"))
+    if "duration" in layout.columns and "duration" not in options.columns and _holds_lengths(sheet, layout):
+        name = layout.columns.pop("duration").name
+        log.warning("%s: the column %r holds lengths of instances, not of videos", sheet.source, name)
+    return layout
+
+
+def _holds_lengths(sheet: Sheet, layout: Layout) -> bool:
+    """Whether the durations of a table are those of its instances: all are, and one instance ends after its own."""
+    later = False
+    for _, row in sheet.rows:
+        try:
+            start, end = layout.segment(row)
+            duration = layout.durations.seconds(layout.cell(row, "duration"), "duration", layout.rate(row))
+        except Defect:
+            continue
+        if abs(end - start - duration) > 0.01 * duration:
+            return False
+        later = later or end > 1.01 * duration
+    return later
+
+
+def _add_row(draft: VideoDraft, name: str, row: Sequence[str], layout: Layout) -> None:
+    if not name:
         raise Defect(expected="the name of a video", found="none", fix="add it")
-    draft.subset = _agreed("subset", draft.subset or None, to_subset(row.get("subset", "training")))
-    draft.duration = _agreed("duration", draft.duration, to_optional(row.get("duration") or None, "duration"))
-    draft.fps = _agreed("fps", draft.fps, to_optional(row.get("fps") or None, "fps"))
-    if row["start"] or row["end"] or row["label"]:  # otherwise the row only names its video
-        draft.add(to_segment(row["start"], row["end"]), to_label(row["label"]))
+    cell = layout.cell
+    subset = cell(row, "subset") if "subset" in layout.columns else "training"
+    draft.subset = _agreed("subset", draft.subset or None, to_subset(subset))
+    if duration := cell(row, "duration"):
+        seconds = layout.durations.seconds(duration, "duration", layout.rate(row))
+        draft.duration = _agreed("duration", draft.duration, _positive(seconds, duration, "duration"))
+    if fps := cell(row, "fps"):
+        draft.fps = _agreed("fps", draft.fps, _positive(layout.number(fps, "fps"), fps, "fps"))
+    label = cell(row, "label")
+    if label or cell(row, "start") or cell(row, "end"):  # otherwise the row only names its video
+        draft.add(layout.segment(row), to_label(label))
+
+
+def _positive(value: float, cell: str, what: str) -> float:
+    if value <= 0:
+        raise Defect(expected=f"a positive {what}", found=shown(cell), fix=f"correct or remove the {what}")
+    return value
 
 
 def _agreed(what: str, known: Any, stated: Any) -> Any:

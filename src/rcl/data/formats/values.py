@@ -76,6 +76,16 @@ def to_segment(start: object, end: object) -> Pair:
     return segment
 
 
+def lengthened(segment: Pair, length: float) -> Pair:
+    """An event, whose end is its start, with a length in seconds: centred on its time, but not before 0.
+
+    >>> lengthened((5.0, 5.0), 2), lengthened((0.5, 0.5), 2), lengthened((1.0, 2.0), 2)
+    ((4.0, 6.0), (0.0, 1.5), (1.0, 2.0))
+    """
+    start, end = segment
+    return (max(start - length / 2, min(start, 0.0)), end + length / 2) if start == end else segment
+
+
 def to_pair(value: object) -> Pair:
     """The ``[start, end]`` of a JSON file.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rcl.data.annotations import VideoAnnotation
 from rcl.data.formats.load import format_of, load_annotations
+from rcl.data.formats.table import is_plain
 from rcl.data.names import match_names
 from rcl.system.errors import InputError, counted
 from rcl.system.text_files import check_place, extension_of, read_json, read_text, write_text
@@ -121,10 +122,15 @@ class AnnotationFile:
 
     def _check_format(self) -> None:
         """Refuse what RCL reads but cannot change without loss."""
-        if format_of(self.path) not in ("activitynet", "table"):
+        known = format_of(self.path)
+        if known not in ("activitynet", "table"):
             found = "a format that RCL only reads"
             fix = "name another file, which is created, or convert it with rcl import"
             raise InputError(self.path, expected="ActivityNet's JSON or a table", found=found, fix=fix)
+        if known == "table" and not (self._is_table and is_plain(read_text(self.path), str(self.path))):
+            expected = "a table video,start,end,label with commas and seconds, whose rows can be replaced"
+            fix = f"convert it first: rcl import {self.path} --output labels.csv"
+            raise InputError(self.path, expected=expected, found="a table that RCL only reads", fix=fix)
 
     def _warn_of_others(self, names: Collection[str]) -> None:
         match = match_names(names, self._videos)

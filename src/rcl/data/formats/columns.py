@@ -1,0 +1,172 @@
+"""Columns of tables: which one holds what, by the names that people and programs give them."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from rcl.data.formats.options import ReadOptions
+from rcl.system.errors import InputError, listed, shown
+
+log = logging.getLogger("rcl")
+
+_SYNONYMS = {
+    "video": "video videos file filename filepath path videofile videofilename videoname videoid videopath media "
+    "mediafile mediafilename clip clipname clipid movie vid youtubeid",
+    "start": "start starttime timestart starttimestamp timestampstart startpoint tstart starting begin begintime "
+    "timebegin tbegin beginning onset onsettime from fromtime tmin in timein timecodein inpoint segmentstart "
+    "eventstart actionstart",
+    "end": "end endtime timeend endtimestamp timestampend endpoint tend ending stop stoptime timestop stoptimestamp "
+    "tstop finish finishtime offset offsettime to totime until till tmax out timeout timecodeout outpoint segmentend "
+    "eventend actionend",
+    "label": "label labels labelname action actions actionname actionlabel actionclass activity activityname "
+    "activitylabel behavior behaviors behaviour behaviours event eventname eventlabel class classname classlabel "
+    "category categoryname gesture annotation tag",
+    "time": "time t timestamp timepoint timecode at moment",
+    "frame_rate": "framerate videofps videoframerate framespersecond",
+    "duration": "duration videoduration videolength",
+    "subset": "subset",
+    "fps": "fps",
+    "score": "score",
+}
+_ROLES = {name: role for role, names in _SYNONYMS.items() for name in names.split()}
+_TIMES = ("start", "end", "time", "duration")
+_UNITS = {
+    name: unit
+    for unit, names in {
+        "seconds": "s sec secs second seconds",
+        "milliseconds": "ms msec msecs millis millisecond milliseconds",
+        "minutes": "mins minute minutes",
+        "frames": "frame frames",
+    }.items()
+    for name in names.split()
+}
+_BRACKETED_UNITS = _UNITS | {"min": "minutes", "f": "frames", "sec.": "seconds", "s.": "seconds", "min.": "minutes"}
+UNKNOWN = "unknown"
+LENGTH = "length"  # of an instance: only where the options say so, as others mean the length of the video
+
+
+class Meaning(NamedTuple):
+    """What a column holds, by its name: ``unit`` is that of times, ``unknown`` if it is stated in unknown words."""
+
+    role: str
+    unit: str | None = None
+
+
+class Column(NamedTuple):
+    """A column that is read: its name and its place among the columns, from 0, and the unit that its name states."""
+
+    name: str
+    place: int
+    unit: str | None = None
+
+
+def meaning_of(name: str) -> Meaning | None:
+    """What a column holds, if its name says so.
+
+    >>> meaning_of("Start (s)"), meaning_of("end_frame"), meaning_of("Behavior")
+    (Meaning(role='start', unit='seconds'), Meaning(role='end', unit='frames'), Meaning(role='label', unit=None))
+    """
+    stem, bracket, inside = re.fullmatch(r"([^(\[]*)([(\[]?)(.*)", name.strip(), flags=re.DOTALL).groups()  # type: ignore[union-attr]
+    words = re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", stem).casefold())
+    role, unit = _ROLES.get("".join(words)), None
+    if role is None:
+        role, unit = _role_with_unit(words)
+    if role not in _TIMES:
+        return Meaning(role) if role else None
+    return Meaning(role, _bracketed_unit(inside) if bracket else unit)
+
+
+def _role_with_unit(words: Sequence[str]) -> tuple[str | None, str | None]:
+    """The meaning of words one of which is a unit, such as ``start ms``, ``first frame`` or ``end in seconds``."""
+    units = {_UNITS[word] for word in words if word in _UNITS}
+    rest = [word for word in words if word not in _UNITS and word not in ("in", "number", "no", "nr", "index")]
+    role = _ROLES.get("".join(rest) or "time")
+    if rest in (["first"], ["last"]) and units == {"frames"}:
+        role = "start" if rest == ["first"] else "end"
+    return (role, units.pop()) if len(units) == 1 and role in _TIMES else (None, None)
+
+
+def _bracketed_unit(inside: str) -> str | None:
+    text = inside.strip().rstrip(")]").strip().casefold()
+    if re.fullmatch(r"\[?(h{1,2}\]?:)?m{1,2}:s{1,2}([.,:][a-z0]+)?", text):  # h:mm:ss: the values say so, too
+        return None
+    return _BRACKETED_UNITS.get(text.removeprefix("in "), UNKNOWN)
+
+
+# -- the columns of a table --------------------------------------------------------------------------------------
+
+
+def find_columns(
+    header: Sequence[str], source: object, roles: Collection[str], options: ReadOptions
+) -> dict[str, Column]:
+    """The columns of a table by what they hold: those that the options name, else those of our names, else synonyms.
+
+    Args:
+        header: names of all columns.
+        source: the file, for messages.
+        roles: what is read: ``video``, ``start``, ``end``, ``label`` and others.
+        options: ``columns`` names columns; ``times`` chooses between times in different units.
+
+    Raises:
+        InputError: a column that the options name is missing, or several columns could be one.
+    """
+    found = _given_columns(header, source, options.columns)
+    taken = {column.place for column in found.values()}
+    free = [(place, name) for place, name in enumerate(header) if place not in taken]
+    for role in roles:
+        if role in found or role == LENGTH:
+            continue
+        named = [Column(name, place) for place, name in free if name.strip().lower() == role]
+        column = _only(role, named or _similar(role, free, options), source, same=bool(named))
+        if column:
+            found[role] = column
+    return {role: column for role, column in found.items() if role in roles}
+
+
+def _given_columns(header: Sequence[str], source: object, given: Mapping[str, str]) -> dict[str, Column]:
+    found = {}
+    for role, name in given.items():
+        place = next((i for i, each in enumerate(header) if each.strip().casefold() == name.strip().casefold()), None)
+        if place is None:
+            expected = f"a column of {source}: {listed([repr(each) for each in header if each], 12)}"
+            raise InputError("--columns", expected=expected, found=f"{role}={name}", fix="correct the name")
+        meaning = meaning_of(header[place])
+        found[role] = Column(header[place], place, meaning.unit if meaning else None)
+    return found
+
+
+def _similar(role: str, free: Sequence[tuple[int, str]], options: ReadOptions) -> list[Column]:
+    columns = [
+        Column(name, place, meaning.unit)
+        for place, name in free
+        if (meaning := meaning_of(name)) and meaning.role == role
+    ]
+    chosen = [column for column in columns if options.times and column.unit == options.times]
+    return chosen if len(chosen) == 1 else columns
+
+
+def _only(role: str, columns: Sequence[Column], source: object, *, same: bool) -> Column | None:
+    """The one column of a role, if any."""
+    if len(columns) <= 1:
+        return columns[0] if columns else None
+    if same:
+        raise InputError(source, expected="every column once", found=f"{role} twice", fix="remove or rename one")
+    names = [column.name for column in columns]
+    raise InputError(
+        source,
+        expected=f"one column for the {role}",
+        found=" and ".join(map(repr, names)),
+        fix=f"say which with --columns {role}={shown(names[0])[1:-1]} (rcl import, rcl fit), or remove one",
+    )
+
+
+def warn_of_others(header: Sequence[str], source: object, read: Collection[Column]) -> None:
+    """Name the columns that are not read."""
+    places = {column.place for column in read}
+    left = [(place, name) for place, name in enumerate(header, 1) if place - 1 not in places]
+    if left:
+        names = ", ".join(repr(name) if name else f"{place} (without a name)" for place, name in left)
+        log.warning("%s: the columns %s are not read", source, names)

@@ -1,0 +1,184 @@
+"""How a table is laid out: its columns, its decimal sign, and the unit and form of its times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from rcl.data.formats.columns import LENGTH, UNKNOWN, Column, find_columns
+from rcl.data.formats.options import ReadOptions
+from rcl.data.formats.sheet import Sheet
+from rcl.data.formats.times import Reader, TimeReader, number_reader
+from rcl.data.formats.values import Pair, lengthened, to_number, to_positive, to_segment
+from rcl.system.errors import Defect, InputError, shown
+
+_NUMBERS = ("start", "end", LENGTH, "duration", "fps", "frame_rate", "score")
+_WITH_OPTION = "(rcl import, rcl fit)"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What reads the rows of one table.
+
+    Args:
+        columns: by what they hold; ``start`` without ``end`` and ``length`` are the times of events.
+        number: reads a number.
+        times: reads starts and ends, ``lengths`` the lengths of instances, ``durations`` those of videos.
+        options: that the table is read with.
+    """
+
+    columns: dict[str, Column]
+    number: Reader
+    times: TimeReader
+    lengths: TimeReader
+    durations: TimeReader
+    options: ReadOptions
+
+    @classmethod
+    def of(cls, sheet: Sheet, options: ReadOptions, *, required: Sequence[str], optional: Sequence[str]) -> Layout:
+        """The layout of a table.
+
+        Args:
+            sheet: the table.
+            options: what its names do not say.
+            required: what it must have besides a start: ``video`` and ``label``, or ``video`` and ``score``.
+            optional: what else is read.
+
+        Raises:
+            InputError: a column is missing or could be several, or the unit of the times is not known.
+        """
+        roles = (*required, "start", "end", *optional, LENGTH, "frame_rate", "time")
+        columns = find_columns(sheet.header, sheet.source, roles, options)
+        event = columns.pop("time", None)
+        if event and "start" not in columns and "end" not in columns:
+            columns["start"] = event
+        _check_columns(columns, sheet, required, options)
+        unit = _unit_of(columns, sheet.source, options)
+        _settle_rate(columns, sheet.source, unit, options)
+        cells = {role: sheet.column(columns[role].place) for role in _NUMBERS if role in columns}
+        numbers = [cell for column in cells.values() if ":" not in "".join(column) for cell in column]
+        number = number_reader(numbers, separator=sheet.separator)
+
+        def reader(*roles: str) -> TimeReader:
+            given = [cell for role in roles for cell in cells.get(role, ())]
+            stated = next((columns[role].unit for role in roles[:1] if role in columns), None)
+            own = unit if roles == ("start", "end") or not stated or options.times else stated
+            return TimeReader.of(given, number, unit=own, stated=options.times is not None)
+
+        return cls(columns, number, reader("start", "end"), reader(LENGTH), reader("duration"), options)
+
+    @cached_property
+    def plain(self) -> tuple[int, int] | None:
+        """The places of start and end where both are plain seconds under our names, as in nearly all large tables."""
+        start, end = self.columns["start"], self.columns.get("end")
+        ours = end is not None and (start.name.lower(), end.name.lower()) == ("start", "end")
+        seconds = self.times.unit == "seconds" and not self.times.is_clock and self.number is to_number
+        return (start.place, end.place) if end and ours and seconds and not self.options.point_length else None
+
+    def video(self, row: Sequence[str]) -> str:
+        """The name of a row's video, as it is in the table."""
+        column = self.columns.get("video")
+        return row[column.place] if column else self.options.media or ""
+
+    def cell(self, row: Sequence[str], role: str) -> str:
+        """The text of a column that may be missing, without blanks around it."""
+        column = self.columns.get(role)
+        return row[column.place].strip() if column else ""
+
+    def rate(self, row: Sequence[str]) -> float | None:
+        """The frames per second of a row's video, where its times are frames or timecodes."""
+        if self.options.fps or not (cell := self.cell(row, "frame_rate")):
+            return self.options.fps
+        return to_positive(self.number(cell, "frames per second"), "frames per second")
+
+    def segment(self, row: Sequence[str]) -> Pair:
+        """The start and end of a row in seconds, with the length of the options if it is an event.
+
+        Raises:
+            Defect: one is missing or no time, or the end lies before the start.
+        """
+        if self.plain:
+            try:
+                return to_segment(row[self.plain[0]], row[self.plain[1]])
+            except Defect:  # the slower way says more
+                pass
+        columns, rate = self.columns, self.rate(row)
+        start = self.times.seconds(row[columns["start"].place], self._name("start"), rate)
+        if "end" in columns and not self._is_event(row):
+            end = self.times.seconds(row[columns["end"].place], self._name("end"), rate)
+        elif LENGTH in columns:
+            end = start + self.lengths.seconds(row[columns[LENGTH].place], self._name(LENGTH), rate)
+        else:
+            end = start
+        segment = to_segment(start, end)
+        return lengthened(segment, self.options.point_length) if self.options.point_length else segment
+
+    def _is_event(self, row: Sequence[str]) -> bool:
+        if row[self.columns["end"].place].strip():
+            return False
+        if not self.options.point_length:
+            fix = f"add it, or give events without an end a length with --point-length {_WITH_OPTION}"
+            raise Defect(expected=f"a finite number as {self._name('end')}", found="''", fix=fix)
+        return True
+
+    def _name(self, role: str) -> str:
+        """What a cell is, for messages, with the name of its column if that is another."""
+        name = self.columns[role].name
+        return role if name.lower() == role else f"{role} (column {shown(name)})"
+
+
+def _check_columns(columns: dict[str, Column], sheet: Sheet, required: Sequence[str], options: ReadOptions) -> None:
+    names = (required[0], "start", "end", *required[1:])
+    expected = f"a header with the columns {','.join(names)}"
+    if not sheet.header:
+        raise InputError(sheet.source, expected=expected, found="an empty file", fix="add the header and the rows")
+    missing = [role for role in names if role not in columns]
+    if "end" in missing and (options.point_length or LENGTH in columns):
+        missing.remove("end")
+    if "video" in missing and options.media:
+        missing.remove("video")
+    if not missing:
+        return
+    found = f"{shown(sheet.separator.join(sheet.header), 100)} without {', '.join(missing)}"
+    fix = (
+        f"add the missing column to the header and all rows, or name it with --columns {missing[0]}=NAME {_WITH_OPTION}"
+    )
+    if missing == ["end"]:
+        fix += "; give events without an end a length with --point-length"
+    raise InputError(sheet.source, expected=expected, found=found, fix=fix)
+
+
+def _unit_of(columns: dict[str, Column], source: str, options: ReadOptions) -> str:
+    """The unit of starts and ends that are numbers."""
+    if options.times:
+        return options.times
+    given = [columns[role] for role in ("start", "end") if role in columns]
+    units = {column.unit or "seconds" for column in given}
+    if len(units) == 1 and UNKNOWN not in units:
+        return units.pop()
+    raise InputError(
+        source,
+        expected="one unit for start and end: seconds, milliseconds, minutes or frames",
+        found=f"the columns {' and '.join(repr(column.name) for column in given)}",
+        fix=f"say which with --times {_WITH_OPTION}",
+    )
+
+
+def _settle_rate(columns: dict[str, Column], source: str, unit: str, options: ReadOptions) -> None:
+    """Find the rate of times in frames: that of the options, else a column.
+
+    A column ``fps`` is the rate of snippets, as in our own tables, except where the table itself counts in frames.
+    """
+    if unit != "frames":
+        columns.pop("frame_rate", None)
+        return
+    if columns["start"].unit == "frames" and "fps" in columns:
+        rate = columns.pop("fps")
+        columns.setdefault("frame_rate", rate)
+    if options.fps:
+        columns.pop("frame_rate", None)
+    elif "frame_rate" not in columns:
+        found = "times in frames" + (" (the column 'fps' is the rate of the features)" if "fps" in columns else "")
+        fix = f"give the rate of the videos with --fps {_WITH_OPTION}"
+        raise InputError(source, expected="the frames per second of the videos", found=found, fix=fix)

@@ -1,0 +1,190 @@
+"""Tables as text: separated by commas, semicolons or tabs, or rows of JSON, in one shape."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rcl.data.formats.columns import meaning_of
+from rcl.system.errors import InputError, shown
+from rcl.system.text_formats import csv_rows, parse_json
+
+_SEPARATORS = (",", ";", "\t")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table of texts.
+
+    Args:
+        source: the file, for messages.
+        header: the names of the columns.
+        rows: each with its number and as many cells as there are columns.
+        separator: between the columns of a text.
+        counted: what the rows are counted by: lines of a text, or rows.
+        has_preamble: whether something stands above the header.
+    """
+
+    source: str
+    header: tuple[str, ...]
+    rows: Sequence[tuple[int, Sequence[str]]]
+    separator: str = ","
+    counted: str = "line"
+    has_preamble: bool = False
+
+    def column(self, index: int) -> list[str]:
+        """All cells of a column."""
+        return [row[index] for _, row in self.rows]
+
+
+def make_sheet(source: str, rows: Sequence[tuple[int, Sequence[str]]], **more: Any) -> Sheet:
+    """A table out of its rows, the first of which is the header, without the empty columns at its end.
+
+    Raises:
+        InputError: a row has more or fewer cells than the header, or one under no name.
+    """
+    header = [name.strip().lstrip("\ufeff") for name in rows[0][1]] if rows else []
+    while header and not header[-1]:
+        header.pop()
+    width = len(header)
+    body = [row if len(row[1]) == width else (row[0], _fitted(row[1], width)) for row in rows[1:]]
+    sheet = Sheet(source, tuple(header), body, **more)
+    for number, row in body:
+        if len(row) != width:
+            fix = "add or remove commas, and put names with a comma in double quotes"
+            if sheet.separator != "," or sheet.counted != "line":
+                fix = "correct the row, or name the empty column in the header"
+            where = f"{source}, {sheet.counted} {number}"
+            raise InputError(where, expected=f"{width} fields as in the header", found=f"{len(row)}", fix=fix)
+    return sheet
+
+
+def _fitted(row: Sequence[str], width: int) -> Sequence[str]:
+    """A row without the empty cells beyond the header."""
+    return row[:width] if len(row) > width and not "".join(row[width:]).strip() else row
+
+
+def is_header(keys: Iterable[str], names: Collection[str] = ()) -> bool:
+    """Whether names are those of the columns of a table of labels, or have all the given ones among them."""
+    keys, wanted = [*keys], {name.strip().casefold() for name in names}
+    if wanted and wanted <= {key.strip().casefold() for key in keys}:
+        return True
+    roles = {meaning.role for key in keys if (meaning := meaning_of(key))}
+    return len(roles & {"video", "start", "time", "end", "label"}) >= 3
+
+
+# -- text --------------------------------------------------------------------------------------------------------
+
+
+def parse_sheet(text: str, source: str, names: Collection[str] = ()) -> Sheet:
+    """The table in a text, by the separator under which its header makes most sense.
+
+    Lines before the header that start with ``#``, and Excel's ``sep=;``, are skipped.
+
+    Args:
+        text: the content of the file.
+        source: the file, for messages.
+        names: of columns that it should have.
+
+    Raises:
+        InputError: the text is no table, or a row has more or fewer fields than the header.
+    """
+    above, separator = _preamble(text)
+    rest = text[len(above) :]
+    first = next(iter(io.StringIO(rest, newline="")), "")
+    separator = separator or _separator_of(first, {name.strip().casefold() for name in names})
+    blank = "\n" * len(above.splitlines())  # so that the lines keep their numbers
+    return make_sheet(
+        source, csv_rows(blank + rest, source, separator=separator), separator=separator, has_preamble=bool(above)
+    )
+
+
+def _preamble(text: str) -> tuple[str, str]:
+    """The lines above the header, and the separator that one of them states."""
+    length, separator = 0, ""
+    for line in io.StringIO(text, newline=""):
+        if line.lower().startswith("sep=") and len(line.strip("\r\n")) == 5:
+            separator = line[4]
+        elif line.strip(" \t\r\n,;") and not line.startswith("#"):
+            break
+        length += len(line)
+    return text[:length], separator
+
+
+def _separator_of(line: str, names: Collection[str]) -> str:
+    def sense(separator: str) -> tuple[int, int]:
+        try:
+            header = next(csv.reader([line], delimiter=separator), [])
+        except csv.Error:  # a name that is too long; reading the table says so
+            return 0, 0
+        return sum(meaning_of(name) is not None or name.strip().casefold() in names for name in header), len(header)
+
+    return max(_SEPARATORS, key=sense)
+
+
+# -- JSON --------------------------------------------------------------------------------------------------------
+
+
+def is_rows(data: object, names: Collection[str] = ()) -> bool:
+    """Whether the value of a JSON file is a list of rows ``{"video", "label", "start", "end"}``, by its first one."""
+    first = data[0] if isinstance(data, list) and data else None
+    return isinstance(first, dict) and is_header(first, names)
+
+
+def check_no_columns(data: object, source: str) -> None:
+    """Refuse a table by columns, as pandas writes it by default.
+
+    Raises:
+        InputError: a JSON value is one.
+    """
+    table = data.get("columns") if isinstance(data, dict) and isinstance(data.get("data"), list) else data  # "split"
+    names = dict.fromkeys(table) if isinstance(table, list) and all(isinstance(name, str) for name in table) else table
+    if isinstance(names, dict) and is_header(names) and isinstance(data, dict):
+        expected = 'a list of rows [{"video", "label", "start", "end"}, …]'
+        fix = "write it by rows, with pandas as to_json(PATH, orient='records')"
+        raise InputError(source, expected=expected, found="a table by columns", fix=fix)
+
+
+def sheet_of_rows(data: Sequence[Any], source: str) -> Sheet:
+    """The table in a list of JSON objects, one per row.
+
+    Raises:
+        InputError: an entry is no object, or a value that is to be read is neither text nor a number.
+    """
+    header: dict[str, None] = {}
+    for number, row in enumerate(data, 1):
+        if not isinstance(row, dict):
+            expected = '{"video", "label", "start", "end"} in each row'
+            where = f"{source}, row {number}"
+            raise InputError(where, expected=expected, found=shown(row), fix="correct or remove it")
+        header.update(dict.fromkeys(row))
+    rows = [
+        (number, [_cell(row.get(key), key, f"{source}, row {number}") for key in header])
+        for number, row in enumerate(data, 1)
+    ]
+    return make_sheet(source, [(0, [*header]), *rows], counted="row")
+
+
+def _cell(value: object, key: str, where: str) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return repr(value)
+    if meaning_of(key):
+        fix = "correct it, or give the key another name if it is something else"
+        raise InputError(where, expected=f"text or a number as {key!r}", found=shown(value), fix=fix)
+    return json.dumps(value)
+
+
+def parse_json_lines(text: str, source: str) -> Sheet:
+    """The table in a text with a JSON object on each line.
+
+    Raises:
+        InputError: a line is no JSON object, or a value that is to be read is neither text nor a number.
+    """
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    return sheet_of_rows([parse_json(line, f"{source}, line {number}") for number, line in lines], source)

@@ -1,0 +1,27 @@
+"""Files that hold tables: text, spreadsheets, and rows of JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rcl.data.formats.options import ReadOptions
+from rcl.data.formats.sheet import Sheet, parse_json_lines, parse_sheet
+from rcl.data.formats.workbook import parse_workbook
+from rcl.system.text_files import read_raw, read_text
+
+TABLES = (".csv", ".tsv", ".xlsx", ".jsonl")
+"""Extensions of files that hold a table and nothing else."""
+
+
+def read_sheet(path: Path, options: ReadOptions) -> Sheet:
+    """The table in a file, read by its extension.
+
+    Raises:
+        InputError: the file cannot be read, or holds no table.
+    """
+    names, extension = options.columns.values(), path.suffix.lower()
+    if extension == ".xlsx":
+        return parse_workbook(read_raw(path), str(path), names)
+    if extension == ".jsonl":
+        return parse_json_lines(read_text(path), str(path))
+    return parse_sheet(read_text(path), str(path), names)
