@@ -49,6 +49,9 @@ def read_text(path: Path) -> str:
         InputError: the file is missing, a folder, not readable, too large, or in another encoding.
     """
     raw = read_raw(path)
+    if b"\0" in raw[:2]:
+        found, fix = "UTF-16 without its first bytes", "save the file as UTF-8"
+        raise InputError(path, expected="UTF-8 text", found=found, fix=fix)
     try:
         return raw.decode("utf-16" if raw.startswith(_UTF16) else "utf-8-sig")
     except UnicodeDecodeError as error:

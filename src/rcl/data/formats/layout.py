@@ -46,7 +46,8 @@ class Layout:
             optional: what else is read.
 
         Raises:
-            InputError: a column is missing or could be several, or the unit of the times is not known.
+            InputError: a column is missing or could be several, a row has more or fewer cells than the header, or the
+                unit of the times is not known.
         """
         roles = (*required, "start", "end", *optional, LENGTH, "frame_rate", "time")
         columns = find_columns(sheet.header, sheet.source, roles, options)
@@ -54,19 +55,22 @@ class Layout:
         if event and "start" not in columns and "end" not in columns:
             columns["start"] = event
         _check_columns(columns, sheet, required, options)
+        sheet.check_rows()
         unit = _unit_of(columns, sheet.source, options)
         _settle_rate(columns, sheet.source, unit, options)
         cells = {role: sheet.column(columns[role].place) for role in _NUMBERS if role in columns}
         numbers = [cell for column in cells.values() if ":" not in "".join(column) for cell in column]
         number = number_reader(numbers, separator=sheet.separator)
 
-        def reader(*roles: str) -> TimeReader:
+        def reader(unit: str, *roles: str) -> TimeReader:
             given = [cell for role in roles for cell in cells.get(role, ())]
-            stated = next((columns[role].unit for role in roles[:1] if role in columns), None)
-            own = unit if roles == ("start", "end") or not stated or options.times else stated
-            return TimeReader.of(given, number, unit=own, stated=options.times is not None)
+            return TimeReader.of(given, number, unit=unit, stated=options.times is not None)
 
-        return cls(columns, number, reader("start", "end"), reader(LENGTH), reader("duration"), options)
+        lengths, durations = (
+            _unit_like(columns.get(role), unit, sheet.source, options) for role in (LENGTH, "duration")
+        )
+        times = reader(unit, "start", "end")
+        return cls(columns, number, times, reader(lengths, LENGTH), reader(durations, "duration"), options)
 
     @cached_property
     def plain(self) -> tuple[int, int] | None:
@@ -141,28 +145,32 @@ def _check_columns(columns: dict[str, Column], sheet: Sheet, required: Sequence[
     if not missing:
         return
     found = f"{shown(sheet.separator.join(sheet.header), 100)} without {', '.join(missing)}"
-    fix = (
-        f"add the missing column to the header and all rows, or name it with --columns {missing[0]}=NAME {_WITH_OPTION}"
-    )
+    fix = f"add the missing column to the header and all rows, or name it with --columns {missing[0]}=NAME"
     if missing == ["end"]:
-        fix += "; give events without an end a length with --point-length"
-    raise InputError(sheet.source, expected=expected, found=found, fix=fix)
+        fix += ", or a column of lengths with --columns length=NAME, or give events a length with --point-length"
+    raise InputError(sheet.source, expected=expected, found=found, fix=f"{fix} {_WITH_OPTION}")
 
 
 def _unit_of(columns: dict[str, Column], source: str, options: ReadOptions) -> str:
     """The unit of starts and ends that are numbers."""
-    if options.times:
-        return options.times
     given = [columns[role] for role in ("start", "end") if role in columns]
     units = {column.unit or "seconds" for column in given}
-    if len(units) == 1 and UNKNOWN not in units:
-        return units.pop()
-    raise InputError(
-        source,
-        expected="one unit for start and end: seconds, milliseconds, minutes or frames",
-        found=f"the columns {' and '.join(repr(column.name) for column in given)}",
-        fix=f"say which with --times {_WITH_OPTION}",
-    )
+    if options.times or (len(units) == 1 and UNKNOWN not in units):
+        return options.times or units.pop()
+    raise _no_unit(source, *given)
+
+
+def _unit_like(column: Column | None, unit: str, source: str, options: ReadOptions) -> str:
+    """The unit of another column of times, which is that of the starts where it states none."""
+    if column and column.unit == UNKNOWN and not options.times:
+        raise _no_unit(source, column)
+    return unit if column is None or options.times else column.unit or unit
+
+
+def _no_unit(source: str, *columns: Column) -> InputError:
+    found = f"the {'columns' if len(columns) > 1 else 'column'} {' and '.join(repr(column.name) for column in columns)}"
+    expected = "times in one unit: seconds, milliseconds, minutes or frames"
+    return InputError(source, expected=expected, found=found, fix=f"say which with --times {_WITH_OPTION}")
 
 
 def _settle_rate(columns: dict[str, Column], source: str, unit: str, options: ReadOptions) -> None:

@@ -23,7 +23,7 @@ class Sheet:
     Args:
         source: the file, for messages.
         header: the names of the columns.
-        rows: each with its number and as many cells as there are columns.
+        rows: each with its number and its cells.
         separator: between the columns of a text.
         counted: what the rows are counted by: lines of a text, or rows.
         has_preamble: whether something stands above the header.
@@ -36,31 +36,35 @@ class Sheet:
     counted: str = "line"
     has_preamble: bool = False
 
-    def column(self, index: int) -> list[str]:
-        """All cells of a column."""
-        return [row[index] for _, row in self.rows]
+    def check_rows(self) -> None:
+        """Check that all rows have as many cells as there are columns.
+
+        Raises:
+            InputError: a row has more or fewer, or one under a column without a name.
+        """
+        width = len(self.header)
+        for number, row in self.rows:
+            if len(row) != width:
+                fix = "correct the row, or name the empty column in the header"
+                if self.separator == "," and self.counted == "line":
+                    fix = "add or remove commas, and put names and numbers with a comma in double quotes"
+                where, expected = f"{self.source}, {self.counted} {number}", f"{width} fields as in the header"
+                raise InputError(where, expected=expected, found=f"{len(row)}", fix=fix)
+
+    def column(self, place: int) -> list[str]:
+        """All cells of a column, counted from 0."""
+        return [row[place] for _, row in self.rows]
 
 
 def make_sheet(source: str, rows: Sequence[tuple[int, Sequence[str]]], **more: Any) -> Sheet:
-    """A table out of its rows, the first of which is the header, without the empty columns at its end.
-
-    Raises:
-        InputError: a row has more or fewer cells than the header, or one under no name.
-    """
+    """A table out of its rows, the first of which is the header, without the empty columns at its end."""
     header = [name.strip().lstrip("\ufeff") for name in rows[0][1]] if rows else []
     while header and not header[-1]:
         header.pop()
     width = len(header)
+    # A row of another length is refused later: where the header is wrong, that is what matters.
     body = [row if len(row[1]) == width else (row[0], _fitted(row[1], width)) for row in rows[1:]]
-    sheet = Sheet(source, tuple(header), body, **more)
-    for number, row in body:
-        if len(row) != width:
-            fix = "add or remove commas, and put names with a comma in double quotes"
-            if sheet.separator != "," or sheet.counted != "line":
-                fix = "correct the row, or name the empty column in the header"
-            where = f"{source}, {sheet.counted} {number}"
-            raise InputError(where, expected=f"{width} fields as in the header", found=f"{len(row)}", fix=fix)
-    return sheet
+    return Sheet(source, tuple(header), body, **more)
 
 
 def _fitted(row: Sequence[str], width: int) -> Sequence[str]:
@@ -91,7 +95,7 @@ def parse_sheet(text: str, source: str, names: Collection[str] = ()) -> Sheet:
         names: of columns that it should have.
 
     Raises:
-        InputError: the text is no table, or a row has more or fewer fields than the header.
+        InputError: the text is no table.
     """
     above, separator = _preamble(text)
     rest = text[len(above) :]

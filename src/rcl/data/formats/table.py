@@ -72,6 +72,9 @@ def annotations_of(sheet: Sheet, options: ReadOptions) -> Annotations:
     """
     layout = _layout_of(sheet, options)
     warn_of_others(sheet.header, sheet.source, layout.columns.values())
+    if layout.times.is_clock and _are_whole_minutes(sheet, layout):
+        words = "%s: all times are whole minutes, such as %s; a spreadsheet takes 1:05 for an hour and five minutes"
+        log.warning(words, sheet.source, layout.times.example)
     drafts, problems = dict[str, VideoDraft](), Problems()
     for number, row in sheet.rows:
         name = layout.video(row).strip()
@@ -116,6 +119,15 @@ def _holds_lengths(sheet: Sheet, layout: Layout) -> bool:
             return False
         later = later or end > 1.01 * duration
     return later
+
+
+def _are_whole_minutes(sheet: Sheet, layout: Layout) -> bool:
+    """Whether clock times all have hours and no seconds, as where somebody typed minutes and seconds."""
+    cells = [layout.cell(row, role) for _, row in sheet.rows for role in ("start", "end")]
+    shapes = [cell.partition(".")[0].split(":") for cell in cells if cell and cell != "0"]
+    return all(len(shape) == 3 and shape[2] == "00" for shape in shapes) and any(
+        shape[0].strip("0") for shape in shapes
+    )
 
 
 def _add_row(draft: VideoDraft, name: str, row: Sequence[str], layout: Layout) -> None:
