@@ -434,6 +434,7 @@ EAF = """<?xml version="1.0" encoding="UTF-8"?><ANNOTATION_DOCUMENT><HEADER TIME
 <ANNOTATION_VALUE>run</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION></TIER></ANNOTATION_DOCUMENT>"""
 TABLES = {
     "a.csv": 'video,start,end,label,subset,duration,fps,score\nv,1,2,a,val,9,2,0.5\n"w",,,,val,,,\n',
+    "s.csv": "Video;Start;End;Label;Score\nv;0:01,5;0:00:02;a;0,5\n",
     "t.csv": "video,type,type_idx,start,end,startFrame,endFrame\nvideo_test_0000004,a,1,1,2,30,60\n",
     "a.eaf": EAF,
 }
@@ -472,7 +473,7 @@ def test_any_piece_at_any_place_of_a_text_is_read_or_refused(tmp_path: Path, nam
 
 
 @few
-@given(raw=st.binary(max_size=300), name=st.sampled_from([f"a{end}" for end in (".json", ".csv", ".eaf", ".npy")]))
+@given(raw=st.binary(max_size=300), name=st.sampled_from([f"a{end}" for end in (".json", ".csv", ".xlsx", ".jsonl", ".eaf", ".npy")]))
 def test_bytes_are_refused(tmp_path: Path, raw: bytes, name: str) -> None:
     (tmp_path / name).write_bytes(raw)
     try_all(tmp_path / name)

@@ -611,6 +611,9 @@ def test_formats_that_are_only_read_are_refused(localizer: Localizer, checkpoint
     )
     with pytest.raises(InputError, match="a format that RCL only reads; name another file"):
         Session(localizer, checkpoint.parent / "videos", path)
+    path.write_text("Video;Start;End;Label\nprobe;0:01;0:02;jump\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"a table that RCL only reads; convert it first: rcl import .*thumos\.csv"):
+        Session(localizer, checkpoint.parent / "videos", path)
     with pytest.raises(InputError, match=r"ends in \.csv or \.json"):
         Session(localizer, checkpoint.parent / "videos", tmp_path / "labels.txt")
 

@@ -87,7 +87,7 @@ def _undecodable(error: UnicodeDecodeError) -> str:
     raw = error.object  # without the byte order mark
     first = raw.rfind(b"\n", 0, error.start) + 1
     found = f"the byte 0x{raw[error.start]:02x} in line {raw.count(10, 0, error.start) + 1}"
-    line = raw[first : first + 200].partition(b"\n")[0].decode("cp1252", "replace").strip()
+    line = " ".join(raw[first : first + 200].partition(b"\n")[0].decode("cp1252", "replace").split())
     readable = error.encoding == "utf-8" and line.isprintable()
     return f"{found} (in Windows-1252 the line is {shown(line)})" if readable else found
 

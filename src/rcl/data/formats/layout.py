@@ -66,11 +66,9 @@ class Layout:
             given = [cell for role in roles for cell in cells.get(role, ())]
             return TimeReader.of(given, number, unit=unit, stated=options.times is not None)
 
-        lengths, durations = (
-            _unit_like(columns.get(role), unit, sheet.source, options) for role in (LENGTH, "duration")
-        )
-        times = reader(unit, "start", "end")
-        return cls(columns, number, times, reader(lengths, LENGTH), reader(durations, "duration"), options)
+        lengths = reader(_unit_like(columns.get(LENGTH), unit, sheet.source, options), LENGTH)
+        durations = reader(_unit_like(columns.get("duration"), unit, sheet.source, options), "duration")
+        return cls(columns, number, reader(unit, "start", "end"), lengths, durations, options)
 
     @cached_property
     def plain(self) -> tuple[int, int] | None:
@@ -121,7 +119,7 @@ class Layout:
     def _is_event(self, row: Sequence[str]) -> bool:
         if row[self.columns["end"].place].strip():
             return False
-        if not self.options.point_length:
+        if not self.options.point_length and LENGTH not in self.columns:
             fix = f"add it, or give events without an end a length with --point-length {_WITH_OPTION}"
             raise Defect(expected=f"a finite number as {self._name('end')}", found="''", fix=fix)
         return True
@@ -176,15 +174,12 @@ def _no_unit(source: str, *columns: Column) -> InputError:
 def _settle_rate(columns: dict[str, Column], source: str, unit: str, options: ReadOptions) -> None:
     """Find the rate of times in frames: that of the options, else a column.
 
-    A column ``fps`` is the rate of snippets, as in our own tables, except where the table itself counts in frames.
+    In our own tables, a column ``fps`` is the rate of the snippets. In others, it is that of the video.
     """
-    if unit != "frames":
-        columns.pop("frame_rate", None)
-        return
-    if columns["start"].unit == "frames" and "fps" in columns:
-        rate = columns.pop("fps")
-        columns.setdefault("frame_rate", rate)
-    if options.fps:
+    ours = all(columns[role].name.lower() == role for role in ("start", "end") if role in columns)
+    if "fps" in columns and "fps" not in options.columns and not ours:
+        columns.setdefault("frame_rate", columns.pop("fps"))
+    if unit != "frames" or options.fps:
         columns.pop("frame_rate", None)
     elif "frame_rate" not in columns:
         found = "times in frames" + (" (the column 'fps' is the rate of the features)" if "fps" in columns else "")
