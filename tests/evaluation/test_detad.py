@@ -538,6 +538,8 @@ def test_tables_have_no_fields(tmp_path):
     path = tmp_path / "annotations.csv"
     path.write_text("video,start,end,label\nv,0,1,a\n")
     assert read_characteristics(path) == {}
+    path.write_text('[{"video": "v", "start": 0, "end": 1, "label": "a"}]')
+    assert read_characteristics(path) == {}
 
 
 def test_recognized_scheme():

@@ -19,7 +19,8 @@ from rcl.data.formats.values import to_number
 from rcl.evaluation.ground_truths import GroundTruths
 from rcl.system.errors import InputError, counted, located
 from rcl.system.paths import PathLike, to_path
-from rcl.system.text_files import read_json
+from rcl.system.text_files import read_text
+from rcl.system.text_formats import parse_json
 
 BucketScheme = Literal["activitynet", "thumos14", "data"]
 Fields: TypeAlias = Mapping[str, Mapping[str, np.ndarray]]  # characteristic → video → (N,) values, NaN where unknown
@@ -107,7 +108,8 @@ def read_characteristics(path: PathLike) -> Fields:
         InputError: a value is not a number.
     """
     path = to_path(path)
-    database = read_json(path).get("database") if path.suffix.lower() == ".json" else None
+    data = parse_json(read_text(path), path) if path.suffix.lower() == ".json" else None
+    database = data.get("database") if isinstance(data, dict) else None  # a list holds rows
     if not isinstance(database, dict):
         return {}
     found: dict[str, dict[str, np.ndarray]] = {name: {} for name in CHARACTERISTICS}

@@ -192,6 +192,10 @@ def test_lengths_are_no_durations_of_videos(tmp_path: Path, caplog: Any) -> None
     started = write(tmp_path, "video,start,duration,label\nv,1,2,run\n")
     assert "--columns length=NAME" in refusal(started)
     assert rows_of(read(started, columns={"length": "duration"})) == [("v", 1, 3, "run")]
+    other = write(tmp_path, "File,Begin (s),Duration (ms),Video duration,Behavior\nv,1,2000,60,run\n")
+    found = read(other, columns={"length": "Duration (ms)"})
+    assert rows_of(found) == [("v", 1, 3, "run")]
+    assert found.videos["v"].duration_seconds == 60
 
 
 # -- times and numbers -------------------------------------------------------------------------------------------

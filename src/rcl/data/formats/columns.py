@@ -26,13 +26,14 @@ _SYNONYMS = {
     "category categoryname gesture annotation tag",
     "time": "time t timestamp timepoint timecode at moment",
     "frame_rate": "framerate videofps videoframerate framespersecond",
-    "duration": "duration videoduration videolength",
+    "duration": "videoduration videolength",
+    "length": "duration length",
     "subset": "subset",
     "fps": "fps",
     "score": "score",
 }
 _ROLES = {name: role for role, names in _SYNONYMS.items() for name in names.split()}
-_TIMES = ("start", "end", "time", "duration")
+_TIMES = ("start", "end", "time", "duration", "length")
 _UNITS = {
     name: unit
     for unit, names in {
@@ -45,7 +46,7 @@ _UNITS = {
 }
 _BRACKETED_UNITS = _UNITS | {"min": "minutes", "f": "frames", "sec.": "seconds", "s.": "seconds", "min.": "minutes"}
 UNKNOWN = "unknown"
-LENGTH = "length"  # of an instance: only where the options say so, as others mean the length of the video
+LENGTH = "length"  # of an instance: only where the options say so, as it may be that of the video
 
 
 class Meaning(NamedTuple):

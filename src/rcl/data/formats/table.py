@@ -156,5 +156,7 @@ def _agreed(what: str, known: Any, stated: Any) -> Any:
     """The value of a column that all rows of a video share; either of the two may be ``None``."""
     if known is not None and stated is not None and known != stated:
         fix = f"give all rows of the video the same {what}"
+        if what == "duration":
+            fix += ", or name a column of the lengths of instances with --columns length=NAME (rcl import, rcl fit)"
         raise Defect(expected=f"the {what} {known} of its earlier rows", found=str(stated), fix=fix)
     return stated if known is None else known
