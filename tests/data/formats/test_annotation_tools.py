@@ -510,7 +510,7 @@ def task(result: object, **data: object) -> list[dict]:
         ("a.eaf", ELAN.replace('"1000"', '"9000"'), "annotation 'a2': expected an end"),
         ("a.eaf", ELAN.replace('TIME_UNITS="milliseconds"', 'TIME_UNITS="PAL-frames"'), "times in milliseconds"),
         ("a.eaf", ELAN.replace('NAME="URN"', 'NAME="rcl"'), "property 'rcl'"),
-        ("a.txt", "", "a file that ends in"),
+        ("a.ods", "", "a file that ends in"),
     ],
 )
 def test_wrong_files_are_named(tmp_path: Path, name: str, content: object, found: str) -> None:
