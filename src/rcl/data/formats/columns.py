@@ -70,14 +70,14 @@ def meaning_of(name: str) -> Meaning | None:
     >>> meaning_of("Start (s)"), meaning_of("end_frame"), meaning_of("Behavior")
     (Meaning(role='start', unit='seconds'), Meaning(role='end', unit='frames'), Meaning(role='label', unit=None))
     """
-    stem, bracket, inside = re.fullmatch(r"([^(\[]*)([(\[]?)(.*)", name.strip(), flags=re.DOTALL).groups()  # type: ignore[union-attr]
+    stem, *inside = re.split(r"[(\[]", name, maxsplit=1)
     words = re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", stem).casefold())
     role, unit = _ROLES.get("".join(words)), None
     if role is None:
         role, unit = _role_with_unit(words)
     if role not in _TIMES:
         return Meaning(role) if role else None
-    return Meaning(role, _bracketed_unit(inside) if bracket else unit)
+    return Meaning(role, _bracketed_unit(inside[0]) if inside else unit)
 
 
 def _role_with_unit(words: Sequence[str]) -> tuple[str | None, str | None]:

@@ -26,7 +26,7 @@ class Sheet:
         rows: each with its number and its cells.
         separator: between the columns of a text.
         counted: what the rows are counted by: lines of a text, or rows.
-        has_preamble: whether something stands above the header.
+        has_preamble: whether something stands above the header of a text.
     """
 
     source: str
@@ -101,10 +101,9 @@ def parse_sheet(text: str, source: str, names: Collection[str] = ()) -> Sheet:
     rest = text[len(above) :]
     first = next(iter(io.StringIO(rest, newline="")), "")
     separator = separator or _separator_of(first, {name.strip().casefold() for name in names})
-    blank = "\n" * len(above.splitlines())  # so that the lines keep their numbers
-    return make_sheet(
-        source, csv_rows(blank + rest, source, separator=separator), separator=separator, has_preamble=bool(above)
-    )
+    blank = "\n" * len([*io.StringIO(above, newline="")])  # so that the lines keep their numbers
+    rows = csv_rows(blank + rest, source, separator=separator)
+    return make_sheet(source, rows, separator=separator, has_preamble=bool(above.strip()))
 
 
 def _preamble(text: str) -> tuple[str, str]:
