@@ -332,7 +332,7 @@ def test_json_defects_of_the_file(tmp_path: Path, text: str, parts: list[str]) -
 
 def test_files_that_are_not_there_or_not_text(tmp_path: Path) -> None:
     assert "no such file; check the path" in error_of(tmp_path / "none.json")
-    assert "'.txt'" in error_of(tmp_path / "truth.txt")
+    assert "'.ods'" in error_of(tmp_path / "truth.ods")
     (tmp_path / "folder.json").mkdir()
     assert "a folder" in error_of(tmp_path / "folder.json")
     latin = tmp_path / "latin.csv"

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from rcl.data.annotations import Annotations
 from rcl.data.annotations import clip as clip_annotations
@@ -48,9 +48,8 @@ def load_annotations(path: PathLike, *, clip: bool = True, options: ReadOptions 
 
     CSV: a header ``video,start,end,label`` and, if wanted, ``subset``, ``duration`` and ``fps``, which may not differ
     between the rows of a video. A row without start, end and label adds its video without an instance. In a table
-    without a subset column every video is a training video. Tables of spreadsheets are read, too: with semicolons or
-    tabs, decimal commas, times as ``m:ss`` or ``h:mm:ss.fff``, and other names of columns, such as ``Start (ms)``; as
-    ``.xlsx``; and as rows of JSON, ``[{"video", "start", "end", "label"}]``.
+    without a subset column every video is a training video. Tables of spreadsheets are read, too (``.xlsx``;
+    semicolons, tabs, decimal commas, ``m:ss``, ``Start (ms)``), and rows of JSON, ``[{"video", "start", "end", "label"}]``.
 
     The JSON of BSN and BMN and the CSV of public THUMOS14 code are recognized by their content; see :func:`read_bmn`
     and :func:`read_thumos14`, which have options.
@@ -63,8 +62,7 @@ def load_annotations(path: PathLike, *, clip: bool = True, options: ReadOptions 
     array([[1.5, 4. ]])
 
     Args:
-        path: a ``.json``, ``.jsonl``, ``.csv``, ``.tsv`` or ``.xlsx`` file, or one of an annotation tool; see
-            :func:`import_annotations`.
+        path: a ``.json``, ``.jsonl``, ``.csv``, ``.tsv``, ``.xlsx`` file, or see :func:`import_annotations`.
         clip: shorten segments that reach outside their video and drop those wholly outside, with one warning. Official
             evaluation is defined on the segments as they are, so evaluators pass ``False``.
         options: how to read what the file does not say.
@@ -262,16 +260,11 @@ def _file_of_sheet(rows: sheet.Sheet, options: ReadOptions) -> _File:
     return _File("table", partial(table.annotations_of, rows, options), scored)
 
 
-def _open_sheet(path: Path, options: ReadOptions) -> _File:
-    return _file_of_sheet(read_sheet(path, options), options)
-
-
 def _open_json(path: Path, options: ReadOptions) -> _File:
     source = str(path)
     data = parse_json(read_text(path), source)
-    if sheet.is_rows(data, options.columns.values()):
-        return _file_of_sheet(sheet.sheet_of_rows(data, source), options)
-    sheet.check_no_columns(data, source)
+    if rows := sheet.sheet_of_json(data, source, options.columns.values()):
+        return _file_of_sheet(rows, options)
     if isinstance(data, list):
         return _File("label-studio", partial(label_studio_tasks.parse, data, source, options=options))
     data = check_object(data, source)
@@ -288,22 +281,17 @@ def _open_json(path: Path, options: ReadOptions) -> _File:
     return _File("activitynet", partial(activitynet.parse, data, source), scored)
 
 
-_Opener: TypeAlias = Callable[[Path, ReadOptions], _File]
-_OPENERS: dict[str, _Opener] = {
+_OPENERS: dict[str, Callable[[Path, ReadOptions], _File]] = {
     ".json": _open_json,
     **dict.fromkeys((".csv", ".tsv", ".txt"), _open_table),
-    **dict.fromkeys((".xlsx", ".jsonl"), _open_sheet),
+    **dict.fromkeys((".xlsx", ".jsonl"), lambda path, options: _file_of_sheet(read_sheet(path, options), options)),
     ".eaf": _open_elan,
 }
 """By extension: what reads a file of it, and recognizes the format by the content."""
 
 
 def _filled(annotations: Annotations) -> Annotations:
-    """The annotations, if they have a video.
-
-    Raises:
-        InputError: they have none.
-    """
+    """The annotations, if they have a video; otherwise an ``InputError`` is raised."""
     if not annotations.videos:
         where, fix = annotations.source or "annotations", "give a file with some"
         raise InputError(where, expected="annotated videos", found="none", fix=fix)

@@ -12,7 +12,7 @@ from rcl.data.detections import Detections
 from rcl.data.formats.columns import warn_of_others
 from rcl.data.formats.layout import Layout
 from rcl.data.formats.options import ReadOptions
-from rcl.data.formats.sheet import Sheet, is_rows, sheet_of_rows
+from rcl.data.formats.sheet import Sheet, sheet_of_json
 from rcl.data.formats.sheet_files import TABLES, read_sheet
 from rcl.data.formats.values import to_label, to_number, to_pair
 from rcl.system.errors import Defect, InputError, Problems, listed, shown
@@ -41,8 +41,8 @@ def load_detections(path: PathLike) -> Detections:
     if extension_of(path, (".json", *TABLES)) != ".json":
         return detections_of(read_sheet(path, ReadOptions()), ReadOptions())
     data = parse_json(read_text(path), path)
-    if is_rows(data):
-        return detections_of(sheet_of_rows(data, str(path)), ReadOptions())
+    if rows := sheet_of_json(data, str(path)):
+        return detections_of(rows, ReadOptions())
     return parse(check_object(data, path), str(path))
 
 

@@ -14,6 +14,7 @@ from rcl.system.errors import InputError, shown
 from rcl.system.text_formats import csv_rows, parse_json
 
 _SEPARATORS = (",", ";", "\t")
+_MOST_COLUMNS = 100  # an object with more keys holds videos
 
 
 @dataclass(frozen=True)
@@ -132,24 +133,26 @@ def _separator_of(line: str, names: Collection[str]) -> str:
 # -- JSON --------------------------------------------------------------------------------------------------------
 
 
-def is_rows(data: object, names: Collection[str] = ()) -> bool:
-    """Whether the value of a JSON file is a list of rows ``{"video", "label", "start", "end"}``, by its first one."""
-    first = data[0] if isinstance(data, list) and data else None
-    return isinstance(first, dict) and is_header(first, names)
+def sheet_of_json(data: object, source: str, names: Collection[str] = ()) -> Sheet | None:
+    """The table in the value of a JSON file, if it is a list of rows ``{"video", "label", "start", "end"}``.
 
-
-def check_no_columns(data: object, source: str) -> None:
-    """Refuse a table by columns, as pandas writes it by default.
+    Args:
+        data: the value; whether it is a table is judged by its first row.
+        source: the file, for messages.
+        names: of columns that it should have.
 
     Raises:
-        InputError: a JSON value is one.
+        InputError: it is a table by columns, as pandas writes it by default, or a row is damaged.
     """
-    table = data.get("columns") if isinstance(data, dict) and isinstance(data.get("data"), list) else data  # "split"
-    names = dict.fromkeys(table) if isinstance(table, list) and all(isinstance(name, str) for name in table) else table
-    if isinstance(names, dict) and is_header(names) and isinstance(data, dict):
-        expected = 'a list of rows [{"video", "label", "start", "end"}, …]'
-        fix = "write it by rows, with pandas as to_json(PATH, orient='records')"
-        raise InputError(source, expected=expected, found="a table by columns", fix=fix)
+    if isinstance(data, list) and data and isinstance(data[0], dict) and is_header(data[0], names):
+        return sheet_of_rows(data, source)
+    if isinstance(data, dict) and len(data) <= _MOST_COLUMNS and all(isinstance(v, dict | list) for v in data.values()):
+        split = isinstance(data.get("columns"), list) and "data" in data
+        if is_header(name for name in (data["columns"] if split else data) if isinstance(name, str)):
+            expected = 'a list of rows [{"video", "label", "start", "end"}, …]'
+            fix = "write it by rows, with pandas as to_json(PATH, orient='records')"
+            raise InputError(source, expected=expected, found="a table by columns", fix=fix)
+    return None
 
 
 def sheet_of_rows(data: Sequence[Any], source: str) -> Sheet:
