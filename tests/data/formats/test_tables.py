@@ -404,9 +404,9 @@ def test_detections_of_a_spreadsheet(tmp_path: Path) -> None:
 def test_plain_tables(text: str, plain: bool | None) -> None:
     if plain is None:
         with pytest.raises(InputError):
-            table.is_plain(text)
+            table.is_plain(text, "t.csv")
     else:
-        assert table.is_plain(text) is plain
+        assert table.is_plain(text, "t.csv") is plain
 
 
 @settings(max_examples=30, deadline=None)
@@ -416,7 +416,7 @@ def test_what_we_write_is_plain_and_comes_back(tmp_path_factory: pytest.TempPath
     first = table.parse(text, "t.csv")
     path = tmp_path_factory.getbasetemp() / "w.csv"
     table.write(first, path)
-    assert table.is_plain(path.read_text(encoding="utf-8"))
+    assert table.is_plain(path.read_text(encoding="utf-8"), str(path))
     assert rows_of(read(path)) == rows_of(first)
 
 

@@ -49,7 +49,7 @@ def load_annotations(path: PathLike, *, clip: bool = True, options: ReadOptions 
     CSV: a header ``video,start,end,label`` and, if wanted, ``subset``, ``duration`` and ``fps``, which may not differ
     between the rows of a video. A row without start, end and label adds its video without an instance. In a table
     without a subset column every video is a training video. Tables of spreadsheets are read, too (``.xlsx``;
-    semicolons, tabs, decimal commas, ``m:ss``, ``Start (ms)``), and rows of JSON, ``[{"video", "start", "end", "label"}]``.
+    semicolons, tabs, decimal commas, ``m:ss``, ``Start (ms)``), and so are rows of JSON.
 
     The JSON of BSN and BMN and the CSV of public THUMOS14 code are recognized by their content; see :func:`read_bmn`
     and :func:`read_thumos14`, which have options.

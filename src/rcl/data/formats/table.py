@@ -86,13 +86,17 @@ def annotations_of(sheet: Sheet, options: ReadOptions) -> Annotations:
     return Annotations({name: draft.finish(name) for name, draft in drafts.items()}, source=sheet.source)
 
 
-def is_plain(text: str) -> bool:
+def is_plain(text: str, source: str) -> bool:
     """Whether a table is one of ours, with commas, our names of columns, and seconds, so that rows can be changed.
+
+    Args:
+        text: the content of the file.
+        source: the file, for messages.
 
     Raises:
         InputError: it is damaged or of another kind.
     """
-    sheet = parse_sheet(text, "the table")
+    sheet = parse_sheet(text, source)
     layout = _layout_of(sheet, ReadOptions())
     names = {name.lower() for name in sheet.header}
     return sheet.separator == "," and not sheet.has_preamble and {*_REQUIRED} <= names and layout.plain is not None
