@@ -10,7 +10,7 @@ from made import make_annotations, make_detections
 
 from places import SHARED
 from rcl.evaluation import average_precision, average_recall, evaluate
-from rcl.evaluation.ground_truths import check_comparable
+from rcl.evaluation.joining import check_comparable
 from rcl.system.errors import InputError
 
 GOLDEN = SHARED / "golden"

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 import typer
 
 from rcl.cli.console import print_table, warn
-from rcl.cli.options import DEFAULT_THRESHOLDS, Location, Subset, Thresholds, location, parse_thresholds
+from rcl.cli.ground_truth import GroundTruth, TruthOptions
+from rcl.cli.options import DEFAULT_THRESHOLDS, Location, Thresholds, location, parse_thresholds
 from rcl.system.errors import InputError, counted, listed
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from rcl.cli.ground_truth import GroundTruth
     from rcl.data.annotations import Annotations
     from rcl.data.detections import Detections
     from rcl.evaluation.characteristics import BucketScheme
@@ -33,7 +33,7 @@ def diagnose(
         ),
     ],
     output: Annotated[Path, typer.Option(help="Folder for detad.json and the figures.")],
-    subset: Subset = "validation",
+    chosen: TruthOptions,
     tiou: Thresholds = DEFAULT_THRESHOLDS,
     buckets: Annotated[
         str,
@@ -44,8 +44,8 @@ def diagnose(
     ] = None,
 ) -> None:
     """Show which errors the detections make, on which instances, and what the errors cost (DETAD)."""
-    from rcl.cli.ground_truth import GroundTruth
     from rcl.cli.tables import bucket_table, error_table
+    from rcl.data.formats.results import load_detections
     from rcl.system.text_files import check_place
 
     if len(paths) < 2:
@@ -56,9 +56,12 @@ def diagnose(
     _check_buckets(buckets)
     thresholds = parse_thresholds(tiou)
     check_place(output / "detad.json")
-    truth = GroundTruth.load(source, subset)
+    truth = GroundTruth.load(source, chosen)
     scheme = _scheme(buckets, truth)
-    detections = {label: _load(file, truth) for label, file in zip(names, files, strict=True)}
+    detections = {
+        label: truth.join(load_detections(file), where=file) for label, file in zip(names, files, strict=True)
+    }
+    _warn_of_differences(detections, truth)
     diagnoses = _diagnose_all(detections, truth, thresholds, scheme)
     _warn_of_exceptions(diagnoses)
     print_table(bucket_table(diagnoses))
@@ -103,22 +106,15 @@ def detector_names(files: Sequence[Path], given: Sequence[str]) -> Sequence[str]
     return names
 
 
-def _load(file: Path, truth: GroundTruth) -> Detections:
-    """The detections of a file in the chosen subset.
+def _warn_of_differences(found: Mapping[str, Detections], truth: GroundTruth) -> None:
+    """Say what detections and annotations do not have in common, and which instances are doubtful."""
+    from rcl.evaluation.joining import differences
 
-    Raises:
-        InputError: none of them is in an annotated video, or none has a known label.
-    """
-    from rcl.data.formats.results import load_detections
-    from rcl.evaluation.ground_truths import check_comparable
-
-    loaded = load_detections(file)
-    found = truth.without_other_subsets(loaded)
-    if len(loaded):
-        check_comparable(found, truth.chosen, where=file)
-    else:
-        warn(f"{file} has no detections.")
-    return found
+    for name, detections in found.items():
+        for sentence in differences(detections, truth.chosen):
+            warn(f"{name}: {sentence}")
+    for sentence in truth.doubtful_instances():
+        warn(sentence)
 
 
 def _diagnose_all(
@@ -126,7 +122,6 @@ def _diagnose_all(
 ) -> dict[str, Diagnosis]:
     """The diagnosis of every detector. Either all of them have labels, or none."""
     from rcl.evaluation import detad
-    from rcl.evaluation.characteristics import read_characteristics
 
     chosen: Annotations = truth.chosen
     unlabelled = [name for name, detections in found.items() if detections.labels == ("",)]
@@ -136,15 +131,17 @@ def _diagnose_all(
     if unlabelled:
         warn("the detections have no labels, so the labels of the annotations are ignored.")
         chosen = chosen.unlabelled()
-    fields = read_characteristics(truth.path)
+    fields = truth.fields()
     return {
-        name: detad.diagnose(detections, chosen, tiou_thresholds=thresholds, buckets=scheme, fields=fields)
+        name: detad.diagnose(
+            detections, chosen, tiou_thresholds=thresholds, buckets=scheme, fields=fields, policy=truth.policy
+        )
         for name, detections in found.items()
     }
 
 
 def _warn_of_exceptions(diagnoses: Mapping[str, Diagnosis]) -> None:
-    """Say which instances and detections do not count, and why."""
+    """Say which instances do not count, or are in no bucket, and why."""
     first = next(iter(diagnoses.values()))
     if left_out := first.counts["ground_truths_left_out"]:
         warn(f"left out {counted(left_out, 'instance')} without a length or longer than their video.")
@@ -156,11 +153,6 @@ def _warn_of_exceptions(diagnoses: Mapping[str, Diagnosis]) -> None:
         empty = [bucket for bucket, count in zip(one.buckets, one.counts, strict=True) if not count]
         if empty:
             warn(f"no instance is in the buckets {', '.join(empty)} of {one.name}.")
-    for name, diagnosis in diagnoses.items():
-        if elsewhere := diagnosis.counts["in_other_videos"]:
-            warn(f"{name}: {counted(elsewhere, 'detection')} in videos without annotations, counted as background.")
-        if other := diagnosis.counts["of_other_labels"]:
-            warn(f"{name}: left out {counted(other, 'detection')} with labels that no instance has.")
 
 
 def _write(output: Path, diagnoses: Mapping[str, Diagnosis]) -> None:

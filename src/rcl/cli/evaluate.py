@@ -7,31 +7,35 @@ from typing import Annotated
 import typer
 
 from rcl.cli.console import print_table, warn
-from rcl.cli.options import DEFAULT_THRESHOLDS, Location, Subset, Thresholds, location, parse_thresholds
+from rcl.cli.ground_truth import GroundTruth, TruthOptions
+from rcl.cli.options import DEFAULT_THRESHOLDS, Location, Thresholds, location, parse_thresholds
 
 
 def evaluate(
     detections: Annotated[Location, typer.Argument(help="Results file, .json or .csv.", parser=location)],
     annotations: Annotated[Location, typer.Argument(help="Annotation file, or a pack.", parser=location)],
-    subset: Subset = "validation",
+    chosen: TruthOptions,
     tiou: Thresholds = DEFAULT_THRESHOLDS,
     short: Annotated[float | None, typer.Option(help="Also evaluate instances of at most this many seconds.")] = None,
     output: Annotated[Location | None, typer.Option("--json", help="Write every number here.", parser=location)] = None,
 ) -> None:
     """Compute mean average precision and average recall, equal to the official ActivityNet evaluation."""
-    from rcl.cli.ground_truth import GroundTruth
     from rcl.cli.tables import evaluation_table
     from rcl.data.formats.results import load_detections
     from rcl.evaluation import metrics
+    from rcl.evaluation.joining import differences
     from rcl.system.text_files import write_json
 
     thresholds = parse_thresholds(tiou)
-    truth = GroundTruth.load(annotations, subset)
-    found, chosen = truth.without_other_subsets(load_detections(detections)), truth.chosen
+    truth = GroundTruth.load(annotations, chosen)
+    found = truth.join(load_detections(detections), where=detections)
+    for sentence in (*differences(found, truth.chosen), *truth.doubtful_instances()):
+        warn(sentence)
+    ground = truth.chosen
     if found.labels == ("",):
         warn("the detections have no labels, so the labels of the annotations are ignored.")
-        chosen = chosen.unlabelled()
-    evaluation = metrics.evaluate(found, chosen, tiou_thresholds=thresholds, short_seconds=short)
+        ground = ground.unlabelled()
+    evaluation = metrics.evaluate(found, ground, tiou_thresholds=thresholds, short_seconds=short, policy=truth.policy)
     print_table(evaluation_table(evaluation))
     if output:
         write_json(output, evaluation.to_json(), indent=1)

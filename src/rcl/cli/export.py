@@ -10,6 +10,7 @@ import typer
 
 from rcl.cli.console import warn
 from rcl.cli.read_options import LabelFileOptions, ToolFileOptions
+from rcl.cli.video_files import files_of
 from rcl.system.errors import InputError, counted, listed
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def export(
         raise InputError("--format", expected=listed(FORMATS), found=format_, fix="correct it")
     options = reading.read_options(tools)
     content = _read(input_, min_score=min_score, top=top, options=options)
-    exported = Exported.of(content, _files_of([*content.videos], videos) if videos else {})
+    exported = Exported.of(content, files_of([*content.videos], videos, what=input_) if videos else {})
     lost = _write(exported, content, output, format_=format_, videos=videos, fps=options.fps)
     if lost:
         warn(f"not kept: {'; '.join(lost)}.")
@@ -64,18 +65,6 @@ def _read(source: Path, *, min_score: float | None, top: int | None, options: Re
         option = "--min-score" if min_score is not None else "--top"
         raise InputError(option, expected="detections", found="annotations, without scores", fix="leave it out")
     return content
-
-
-def _files_of(names: list[str], folder: Path) -> dict[str, Path]:
-    """The files of the videos, with a warning of those that are missing."""
-    from rcl.video.finding import find_videos
-
-    found, _ = find_videos([folder])
-    files = {name: file for name in names if (file := found.get(name) or found.get(Path(name).stem))}
-    missing = [name for name in names if name not in files]
-    if missing:
-        warn(f"{folder} has no file of {listed(missing)}.")
-    return files
 
 
 def _write(

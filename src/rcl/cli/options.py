@@ -39,7 +39,6 @@ def location(text: str) -> Path:
 
 # -- evaluation --------------------------------------------------------------------------------------------------
 
-Subset = Annotated[str, typer.Option(help="The subset of the annotated videos to evaluate on.")]
 Thresholds = Annotated[
     str, typer.Option("--tiou", help="tIoU thresholds: START:STOP:STEP, or numbers separated by commas.")
 ]

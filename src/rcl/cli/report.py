@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rcl.cli.console import warn
-from rcl.cli.options import DEFAULT_THRESHOLDS, Location, Subset, Thresholds, location, parse_thresholds
+from rcl.cli.ground_truth import GroundTruth, TruthOptions
+from rcl.cli.options import DEFAULT_THRESHOLDS, Location, Thresholds, location, parse_thresholds
+from rcl.cli.video_files import files_of, joined
 from rcl.system.errors import InputError, counted
 
 if TYPE_CHECKING:
@@ -37,8 +40,14 @@ class MapOptions:
             expected = "a --checkpoint that uses them"
             raise InputError("--features", expected=expected, found="no checkpoint", fix="give both, or neither")
 
-    def load(self, annotations: Path | None, videos: Path | None) -> dict[str, Any]:
-        """The detector, and for each video a function that reads its features, as arguments of ``write_report``."""
+    def load(self, names: Collection[str], annotations: Path | None, videos: Path | None) -> dict[str, Any]:
+        """The detector, and for each video a function that reads its features, as arguments of ``write_report``.
+
+        Args:
+            names: of the videos in the report.
+            annotations: of the report, where they may be a pack.
+            videos: their folder.
+        """
         from rcl.detector.inputs import jobs_of
         from rcl.detector.localizer import Localizer
 
@@ -49,8 +58,10 @@ class MapOptions:
         if source is None:
             warn("no confidence maps without features: give a pack with --features.")
             return {"localizer": localizer}
-        jobs = jobs_of(source, localizer, None, localizer.preparation.layout, None)
-        return {"localizer": localizer, "features": {job.video: partial(job.read, localizer) for job in jobs}}
+        jobs = {job.video: job for job in jobs_of(source, localizer, None, localizer.preparation.layout, None)}
+        pairs = joined(names, jobs, where=source, what="the report", noun="feature sequence")
+        features = {name: partial(jobs[other].read, localizer) for name, other in pairs.items()}
+        return {"localizer": localizer, "features": features}
 
     def _source(self, localizer: Localizer, annotations: Path | None, videos: Path | None) -> Path | None:
         from rcl.data.pack import is_pack
@@ -67,9 +78,9 @@ def report(
     detections: Annotated[Location, typer.Argument(help="Results file, .json or .csv.", parser=location)],
     output: Annotated[Path, typer.Option(help="The page, .html.")],
     maps: MapOptions,
+    chosen: TruthOptions,
     annotations: Annotated[Location | None, typer.Option(help="Annotation file, or a pack.", parser=location)] = None,
     videos: Annotated[Path | None, typer.Option(help="Folder of the videos; by default that of the page.")] = None,
-    subset: Subset = "validation",
     tiou: Thresholds = DEFAULT_THRESHOLDS,
     short: Annotated[
         float | None, typer.Option(help="Length in seconds of short instances; by default the shortest third.")
@@ -79,22 +90,21 @@ def report(
     """Write one HTML page of results: how good they are, which errors they make, and each detection with its video."""
     from rcl.cli.progress import progress_bar
     from rcl.system.text_files import check_place, extension_of
-    from rcl.video.finding import find_videos
     from rcl.web.report.page import write_report
 
     extension_of(output, (".html", ".htm"))
     maps.check()
     thresholds = parse_thresholds(tiou)
-    compared = _compare(detections, annotations, subset)
+    compared = _compare(detections, annotations, chosen)
     check_place(output)
-    mapped = maps.load(annotations, videos)
-    count = len({*compared["detections"].videos, *getattr(compared.get("annotations"), "videos", ())})
-    with progress_bar("Reporting", count) as show:
+    names = {*compared["detections"].videos, *getattr(compared.get("annotations"), "videos", ())}
+    mapped = maps.load(names, annotations, videos)
+    with progress_bar("Reporting", len(names)) as show:
         warnings = write_report(
             output,
             tiou_thresholds=thresholds,
             short_seconds=short,
-            videos=find_videos([videos])[0] if videos else None,
+            videos=files_of(names, videos, what=detections) if videos else None,
             title=title or detections.stem,
             progress=show,
             **compared,
@@ -102,22 +112,23 @@ def report(
         )
     for warning in warnings:
         warn(warning)
-    print(f"{output}: {counted(len(compared['detections']), 'detection')} in {counted(count, 'video')}")
+    print(f"{output}: {counted(len(compared['detections']), 'detection')} in {counted(len(names), 'video')}")
 
 
-def _compare(detections: Path, annotations: Path | None, subset: str) -> dict[str, Any]:
+def _compare(detections: Path, annotations: Path | None, chosen: TruthOptions) -> dict[str, Any]:
     """Detections, their ground truth and its buckets, as arguments of ``write_report``."""
-    from rcl.cli.ground_truth import GroundTruth
     from rcl.data.formats.results import load_detections
-    from rcl.evaluation.characteristics import read_characteristics, recognized_scheme
+    from rcl.evaluation.characteristics import recognized_scheme
 
     found = load_detections(detections)
+    chosen.check()
     if annotations is None:
         return {"detections": found}
-    truth = GroundTruth.load(annotations, subset)
+    truth = GroundTruth.load(annotations, chosen)
     return {
-        "detections": truth.without_other_subsets(found),
+        "detections": truth.join(found, where=detections),
         "annotations": truth.chosen,
         "buckets": recognized_scheme(truth.everything),
-        "fields": read_characteristics(truth.path),
+        "fields": truth.fields(),
+        "policy": truth.policy,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -78,6 +78,15 @@ class Annotations:
     def unlabelled(self) -> Annotations:
         """The same segments under one label, the empty one: the ground truth of class-agnostic proposals."""
         videos = {name: replace(video, labels=("",) * len(video.labels)) for name, video in self.videos.items()}
+        return replace(self, videos=videos)
+
+    def without_labels(self, labels: Collection[str]) -> Annotations:
+        """The same videos without the instances of these labels."""
+        videos = dict[str, VideoAnnotation]()
+        for name, video in self.videos.items():
+            kept = [row for row, label in enumerate(video.labels) if label not in labels]
+            left = tuple(video.labels[row] for row in kept)
+            videos[name] = replace(video, segments_seconds=video.segments_seconds[kept], labels=left)
         return replace(self, videos=videos)
 
     def subset(self, name: str) -> Annotations:

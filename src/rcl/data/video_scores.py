@@ -13,6 +13,7 @@ import numpy as np
 from rcl.data.detections import Detections
 from rcl.data.feature_files import read_array
 from rcl.data.formats.values import to_label
+from rcl.data.names import match_names
 from rcl.system.errors import Defect, InputError, Problems, counted, listed, located, shown
 from rcl.system.paths import PathLike, check_is_file, to_path
 from rcl.system.text_files import extension_of, read_json
@@ -103,15 +104,20 @@ class VideoScores:
         """The rows of videos in ``scores``: ``(N,)`` int64.
 
         Raises:
-            InputError: videos have no scores; the message names them.
+            InputError: videos have no scores, or two names mean the same; the message names them.
         """
-        found = [self._row(video) for video in videos]
-        missing = [video for video, row in zip(videos, found, strict=True) if row is None]
-        if missing:
-            expected = f"scores of {counted(len(videos), 'video')}"
-            fix = f"give the scores of these videos too (here: {listed(self.videos, 3) or 'no video'})"
-            raise self._refused(expected, f"none of {listed([repr(video) for video in missing])}", fix)
-        return np.array(found, dtype=np.int64)
+        unknown = [video for video in videos if video not in self._positions]
+        if unknown:  # a name that is found once is kept, because others may follow one by one
+            match = match_names(dict.fromkeys(videos), self.videos)
+            for other, names in match.doubled.items():
+                found = " and ".join(map(repr, names))
+                raise self._refused(f"one name for the video {other!r}", found, "write it the same everywhere")
+            if match.missing:
+                expected = f"scores of {counted(len(videos), 'video')}"
+                fix = f"give the scores of these videos too (here: {listed(self.videos, 3) or 'no video'})"
+                raise self._refused(expected, f"none of {match.describe_missing()}", fix)
+            self._positions.update({name: self._positions[other] for name, other in match.pairs.items()})
+        return np.array([self._positions[video] for video in videos], dtype=np.int64)
 
     def check_labels(self, labels: Iterable[str]) -> None:
         """Check that there are scores of these labels, such as those of the ground truth.
@@ -130,11 +136,8 @@ class VideoScores:
 
     @cached_property
     def _positions(self) -> dict[str, int]:
+        """The row of each name: of the videos, and of others that were found to mean one of them."""
         return {video: row for row, video in enumerate(self.videos)}
-
-    def _row(self, video: str) -> int | None:
-        other = video[2:] if video.startswith("v_") else f"v_{video}"
-        return self._positions.get(video, self._positions.get(other))
 
     def _ranks(self, scores: np.ndarray, k: int) -> np.ndarray:
         if not 1 <= k <= len(self.labels):

@@ -124,15 +124,18 @@ def read_characteristics(path: PathLike) -> Fields:
     return {name: found[name] for name in known}
 
 
-def measure(truth: GroundTruths, annotations: Annotations, fields: Fields) -> dict[str, np.ndarray]:
+def measure(
+    truth: GroundTruths, annotations: Annotations, fields: Fields, kept: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
     """The value of every known characteristic: ``(N,)`` float64 each, NaN if unknown.
 
     The fields are used as they are, as in the original; other values follow from the segments.
 
     Args:
-        truth: all instances of ``annotations``, in its order.
+        truth: the instances of ``annotations``, in its order.
         annotations: the subset, with the durations of its videos.
         fields: as :func:`read_characteristics` returns them; they may cover more videos.
+        kept: which of all instances ``truth`` has, bool; by default all of them.
 
     Raises:
         InputError: the number of a field's values is not the number of instances of a video.
@@ -146,7 +149,8 @@ def measure(truth: GroundTruths, annotations: Annotations, fields: Fields) -> di
     values = {}
     for name in CHARACTERISTICS:
         own = measured.get(name, np.full(len(truth), np.nan))  # (N,)
-        given = _rows_of(name, fields.get(name, {}), annotations)  # (N,)
+        given = _rows_of(name, fields.get(name, {}), annotations)
+        given = given if kept is None else given[kept]  # (N,)
         value = np.where(np.isnan(given), own, given)
         if not np.isnan(value).all():
             values[name] = value

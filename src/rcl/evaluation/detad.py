@@ -15,7 +15,14 @@ from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
 from rcl.evaluation.characteristics import BucketScheme, Characteristic, Fields, cut, measure
 from rcl.evaluation.diagnosis import BANDS, KINDS, Diagnosis, FalseNegatives, FalsePositives, Rates, Sensitivity
-from rcl.evaluation.ground_truths import GroundTruths, checked_thresholds, ground_truths, index_detections
+from rcl.evaluation.ground_truths import (
+    GroundTruths,
+    Policy,
+    checked_thresholds,
+    ground_truths,
+    index_detections,
+    kept_instances,
+)
 from rcl.evaluation.matching import GroupedSegments, candidate_pairs
 from rcl.evaluation.normalized import Ranking, normalized_ap, normalized_precision, rank
 from rcl.system.errors import InputError
@@ -31,6 +38,7 @@ def diagnose(
     tiou_thresholds: Sequence[float] | np.ndarray,
     buckets: BucketScheme = "data",
     fields: Fields | None = None,
+    policy: Policy = "official",
 ) -> Diagnosis:
     """Measure which errors detections make, and on which ground truths.
 
@@ -47,13 +55,15 @@ def diagnose(
         buckets: source of the buckets' edges, see :func:`rcl.evaluation.characteristics.cut`.
         fields: characteristics in the annotation file, as :func:`rcl.evaluation.characteristics.read_characteristics`
             returns them. They override what the segments imply.
+        policy: which ground truths count, see :func:`~rcl.evaluation.ground_truths.ground_truths`.
 
     Raises:
-        InputError: a threshold or the scheme is unknown, or there is no ground truth.
+        InputError: a threshold, the scheme or the policy is unknown, or there is no ground truth.
     """
     thresholds = checked_thresholds(tiou_thresholds)
-    everything = ground_truths(annotations)
-    truth, characteristics = _in_buckets(everything, annotations, fields or {}, buckets)
+    everything = ground_truths(annotations, policy=policy)
+    values = measure(everything, annotations, fields or {}, kept_instances(annotations, policy=policy))
+    truth, characteristics = _in_buckets(everything, values, buckets, annotations.source)
     found = index_detections(detections, truth)
     ranking = rank(found, truth, thresholds)
     ap = normalized_ap(ranking)  # (T, L)
@@ -83,14 +93,13 @@ def diagnose(
 
 
 def _in_buckets(
-    everything: GroundTruths, annotations: Annotations, fields: Fields, scheme: BucketScheme
+    everything: GroundTruths, values: dict[str, np.ndarray], scheme: BucketScheme, source: str
 ) -> tuple[GroundTruths, tuple[Characteristic, ...]]:
     """The ground truths that have a length and fit their video, and their characteristics."""
-    values = measure(everything, annotations, fields)
     kept = (everything.lengths > 0) & ~(values.get("coverage", np.zeros(len(everything))) > 1)  # (N,)
     if not kept.any():
         raise InputError(
-            annotations.source,
+            source,
             expected="a ground truth instance that has a length and fits its video",
             found=f"none among {len(everything)}",
             fix="correct the segments or durations",

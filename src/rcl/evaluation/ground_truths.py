@@ -10,8 +10,9 @@ import numpy as np
 
 from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
+from rcl.data.formats.thumos14 import AMBIGUOUS
 from rcl.evaluation.matching import GroupedSegments
-from rcl.system.errors import InputError, counted, listed
+from rcl.system.errors import InputError, counted
 
 Policy = Literal["official", "deduplicated"]
 
@@ -84,15 +85,8 @@ def ground_truths(annotations: Annotations, *, policy: Policy = "official") -> G
     Raises:
         InputError: the policy is unknown or no instance is left.
     """
-    if policy not in get_args(Policy):
-        raise InputError("policy", expected=" or ".join(get_args(Policy)), found=repr(policy), fix="use one of them")
-    rows = [
-        (index, segment, label)
-        for index, video in enumerate(annotations.videos.values())
-        for segment, label in zip(video.segments_seconds.tolist(), video.labels, strict=True)
-    ]
-    if policy == "deduplicated":
-        rows = _without_duplicates(rows)
+    kept = kept_instances(annotations, policy=policy).tolist()
+    rows = [row for row, keep in zip(_rows(annotations), kept, strict=True) if keep]
     if not rows:
         raise InputError(
             annotations.source,
@@ -110,49 +104,60 @@ def ground_truths(annotations: Annotations, *, policy: Policy = "official") -> G
     )
 
 
-def _without_duplicates(rows: list[tuple[int, list[float], str]]) -> list[tuple[int, list[float], str]]:
-    """The rows that the policy ``deduplicated`` keeps. As in its source, a row is compared with kept rows only."""
+def kept_instances(annotations: Annotations, *, policy: Policy = "official") -> np.ndarray:
+    """Which instances a policy keeps, in file order: ``(N,)`` bool.
+
+    Raises:
+        InputError: the policy is unknown.
+    """
+    if policy not in get_args(Policy):
+        raise InputError("policy", expected=" or ".join(get_args(Policy)), found=repr(policy), fix="use one of them")
+    rows = _rows(annotations)
+    if policy == "official":
+        return np.ones(len(rows), dtype=bool)
+    # As in its source, a row is compared with kept rows only.
     kept: dict[tuple[int, str], list[list[float]]] = {}
-    result = []
-    for index, (start, end), label in rows:
+    result = np.zeros(len(rows), dtype=bool)
+    for row, (index, (start, end), label) in enumerate(rows):
         earlier = kept.setdefault((index, label), [])
         repeated = any(abs(start - s) <= _DUPLICATE_SECONDS and abs(end - e) <= _DUPLICATE_SECONDS for s, e in earlier)
         if end - start >= _DUPLICATE_SECONDS and not repeated:
             earlier.append([start, end])
-            result.append((index, [start, end], label))
+            result[row] = True
     return result
 
 
-def check_comparable(detections: Detections, annotations: Annotations, *, where: object = "detections") -> None:
-    """Check that some detections are in annotated videos, and that some have labels of the ground truth.
+def _rows(annotations: Annotations) -> list[tuple[int, list[float], str]]:
+    """Position of the video, segment in seconds and label of every instance, in file order."""
+    return [
+        (index, segment, label)
+        for index, video in enumerate(annotations.videos.values())
+        for segment, label in zip(video.segments_seconds.tolist(), video.labels, strict=True)
+    ]
 
-    Evaluation itself counts other detections as wrong. If none can be right, the files do not belong together.
 
-    Args:
-        detections: without labels if their only label is empty.
-        annotations: the ground truth, with at least one instance if labels are to be checked.
-        where: the place that the error names, for instance the file of the detections.
+def doubtful_instances(annotations: Annotations, *, policy: Policy = "official") -> list[str]:
+    """One sentence for each kind of instance that counts here and that other toolboxes leave out.
 
-    Raises:
-        InputError: no detection is in an annotated video, or none has a label of the ground truth.
+    They are repeated instances, those without a length, and those that annotators could not decide on, which THUMOS14
+    labels ``Ambiguous``.
     """
-    videos = {detections.videos[index] for index in np.unique(detections.video_index)}
-    if not videos & annotations.videos.keys():
-        subsets = {video.subset for video in annotations.videos.values()}
-        raise InputError(
-            where,
-            expected=f"detections in the {' and '.join(sorted(subsets))} videos of {annotations.source}",
-            found=f"detections only in {listed([repr(name) for name in sorted(videos)], 3)}" if videos else "none",
-            fix="give the annotations of the same videos, or choose another subset",
+    sentences = []
+    dropped = ~kept_instances(annotations, policy="deduplicated")  # (N,)
+    if policy == "official" and dropped.any():
+        segments = [video.segments_seconds for video in annotations.videos.values()]
+        lengthless = int((np.diff(np.concatenate(segments), axis=1).ravel() < _DUPLICATE_SECONDS).sum())
+        repeated = int(dropped.sum()) - lengthless
+        counts = [f"{counted(repeated, 'instance')} given twice"] if repeated else []
+        counts += [f"{counted(lengthless, 'instance')} with no length"] if lengthless else []
+        sentences.append(
+            f"{' and '.join(counts)}: counted, as in the official evaluation. --policy deduplicated leaves them out."
         )
-    labels = {detections.labels[index] for index in np.unique(detections.label_index)}
-    if labels != {""} and annotations.labels and not labels & set(annotations.labels):
-        raise InputError(
-            where,
-            expected=f"labels of {annotations.source} ({listed(annotations.labels)})",
-            found=listed(sorted(labels)),
-            fix="give annotations with the same labels",
-        )
+    labels = [label for video in annotations.videos.values() for label in video.labels]
+    for label in sorted({label for label in labels if label.casefold() == AMBIGUOUS.casefold()}):
+        number = counted(labels.count(label), "instance")
+        sentences.append(f"{number} labelled {label!r}: counted as an action. --leave-out {label} leaves them out.")
+    return sentences
 
 
 def index_detections(detections: Detections, truth: GroundTruths) -> IndexedDetections:

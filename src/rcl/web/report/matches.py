@@ -13,7 +13,7 @@ from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
 from rcl.data.formats.subtitles import MIN_SCORE
 from rcl.evaluation.detad import error_kinds
-from rcl.evaluation.ground_truths import GroundTruths, ground_truths, index_detections
+from rcl.evaluation.ground_truths import GroundTruths, Policy, ground_truths, index_detections
 from rcl.evaluation.matching import GroupedSegments, match
 
 _UNKNOWN_COUNT = 10  # detections per video that the page shows at first, without annotations
@@ -72,7 +72,11 @@ class Matches:
 
 
 def match_videos(
-    detections: Detections, annotations: Annotations | None, tiou_thresholds: Sequence[float] | np.ndarray
+    detections: Detections,
+    annotations: Annotations | None,
+    tiou_thresholds: Sequence[float] | np.ndarray,
+    *,
+    policy: Policy = "official",
 ) -> Matches:
     """Match detections as :func:`rcl.evaluation.evaluate` does, and sort them by video and score.
 
@@ -80,6 +84,7 @@ def match_videos(
         detections: of any videos and labels.
         annotations: ground truth, not clipped, if there is any.
         tiou_thresholds: ``T`` numbers in (0, 1].
+        policy: which ground truths count, see :func:`~rcl.evaluation.ground_truths.ground_truths`.
 
     Raises:
         InputError: the annotations have no instance.
@@ -91,7 +96,7 @@ def match_videos(
     kinds = np.empty((0, len(detections)), dtype=np.int64)
     if annotations is not None:
         durations = {name: video.duration_seconds for name, video in annotations.videos.items()}
-        truth = ground_truths(annotations)
+        truth = ground_truths(annotations, policy=policy)
         found = index_detections(detections, truth)
         taken = match(found.grouped, found.scores, truth.grouped, thresholds)
         # The kinds of all detections; DETAD itself looks only at the best 10·G of a class.

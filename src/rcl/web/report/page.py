@@ -13,11 +13,13 @@ import numpy as np
 from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
 from rcl.data.features import Features
+from rcl.data.names import match_names, plain_name
 from rcl.data.segments import Timeline
 from rcl.detector.encoded_video import EncodedVideo
 from rcl.detector.localizer import Localizer
 from rcl.evaluation.characteristics import BucketScheme, Fields
-from rcl.evaluation.ground_truths import check_comparable
+from rcl.evaluation.ground_truths import Policy
+from rcl.evaluation.joining import check_comparable
 from rcl.system.errors import InputError, counted
 from rcl.system.paths import PathLike, is_remote
 from rcl.system.text_files import write_text
@@ -44,6 +46,7 @@ def write_report(
     short_seconds: float | None = None,
     buckets: BucketScheme = "data",
     fields: Fields | None = None,
+    policy: Policy = "official",
     videos: Mapping[str, Path] | None = None,
     localizer: Localizer | None = None,
     features: Mapping[str, FeatureReader] | None = None,
@@ -75,6 +78,7 @@ def write_report(
         short_seconds: the length up to which an instance counts as short; by default the shortest third is short.
         buckets: how DETAD groups the instances; see :func:`rcl.evaluation.detad.diagnose`.
         fields: further characteristics of the instances for DETAD; see :func:`rcl.evaluation.detad.diagnose`.
+        policy: which ground truths count, see :func:`~rcl.evaluation.ground_truths.ground_truths`.
         videos: the video files by the name of the video; by default those in the folder of ``output``.
         localizer: the detector, for confidence maps.
         features: by the name of the video, a function that returns its features ``(C, T)`` and their timeline, as
@@ -92,7 +96,7 @@ def write_report(
     _check(detections, annotations)
     if annotations is not None and detections.labels == ("",):
         annotations = annotations.unlabelled()
-    matches = match_videos(detections, annotations, tiou_thresholds)
+    matches = match_videos(detections, annotations, tiou_thresholds, policy=policy)
     summary = summarize(
         detections,
         annotations,
@@ -100,8 +104,9 @@ def write_report(
         short_seconds=short_seconds,
         buckets=buckets,
         fields=fields,
+        policy=policy,
     )
-    found = find_files(matches, Path(output).parent) if videos is None else videos
+    found = find_files([video.name for video in matches.videos], Path(output).parent) if videos is None else videos
     links = [link_to(found.get(video.name), Path(output)) for video in matches.videos]
     blocks, problems = _video_blocks(matches, links, localizer, features or {}, progress or (lambda: None))
     notes = list(summary.notes)
@@ -135,16 +140,20 @@ def _video_blocks(
     return blocks, problems
 
 
-def find_files(matches: Matches, folder: Path) -> dict[str, Path]:
-    """The files in a folder that have the name of a video, with or without extension, and that browsers may play."""
-    in_folder = {file.name: file for file in sorted(folder.iterdir())} if folder.is_dir() else {}
-    names = {video.name for video in matches.videos}
-    found = {name: in_folder[name] for name in names & in_folder.keys() if Path(name).suffix.lower() in PLAYABLE}
+def find_files(names: Sequence[str], folder: Path) -> dict[str, Path]:
+    """The files in a folder that the names of videos mean and that browsers may play.
+
+    A name with folders, such as ``cam1/001``, is also looked for in these. Other folders are not searched.
+    """
+    below = dict.fromkeys(plain_name(name).rpartition("/")[0] for name in names)
+    places = [place for place in ("", *below) if ".." not in place.split("/") and (folder / place).is_dir()]
+    files = [file.relative_to(folder).as_posix() for place in places for file in sorted((folder / place).iterdir())]
+    found = dict[str, str]()
     for extension in reversed(PLAYABLE):
-        for file in in_folder.values():
-            if file.suffix.lower() == extension and file.stem in names:
-                found[file.stem] = file
-    return found
+        match = match_names(names, [file for file in files if file.lower().endswith(extension)])
+        found |= {name: file for name, file in match.pairs.items() if file not in match.doubled}
+    exact = {name: name for name in {*names} & {*files} if Path(name).suffix.lower() in PLAYABLE}
+    return {name: folder / file for name, file in (found | exact).items()}
 
 
 def link_to(file: Path | None, output: Path) -> str | None:

@@ -14,8 +14,9 @@ from rcl.evaluation import Evaluation, evaluate, match
 from rcl.evaluation.characteristics import BucketScheme, Fields
 from rcl.evaluation.detad import diagnose
 from rcl.evaluation.diagnosis import Diagnosis
-from rcl.evaluation.ground_truths import ground_truths, index_detections
-from rcl.system.errors import InputError, counted
+from rcl.evaluation.ground_truths import Policy, doubtful_instances, ground_truths, index_detections
+from rcl.evaluation.joining import differences
+from rcl.system.errors import InputError
 
 CALIBRATION_TIOU = 0.5
 _BINS = 10
@@ -80,6 +81,7 @@ def summarize(
     short_seconds: float | None = None,
     buckets: BucketScheme = "data",
     fields: Fields | None = None,
+    policy: Policy = "official",
 ) -> Summary:
     """Evaluate, calibrate and diagnose detections.
 
@@ -90,6 +92,7 @@ def summarize(
         short_seconds: length up to which an instance counts as short; by default the shortest third is short.
         buckets: see :func:`rcl.evaluation.detad.diagnose`.
         fields: see :func:`rcl.evaluation.detad.diagnose`.
+        policy: which ground truths count, see :func:`~rcl.evaluation.ground_truths.ground_truths`.
 
     Raises:
         InputError: a threshold is not in (0, 1], or there is no ground truth.
@@ -98,16 +101,20 @@ def summarize(
     counts = {"videos": len(detections.videos), "labels": len(detections.labels), "detections": len(detections)}
     if annotations is None:
         return Summary(counts, histogram)
-    truth = ground_truths(annotations)
+    truth = ground_truths(annotations, policy=policy)
     if short_seconds is None:
         positive = truth.lengths[truth.lengths > 0]
         # Rounded up, so that the page shows exactly the limit that is used.
         short_seconds = float(np.ceil(10 * np.quantile(positive, 1 / 3, method="lower")) / 10) if len(positive) else 1.0
-    evaluation = evaluate(detections, annotations, tiou_thresholds=tiou_thresholds, short_seconds=short_seconds)
-    notes = _notes(detections, annotations, evaluation)
+    evaluation = evaluate(
+        detections, annotations, tiou_thresholds=tiou_thresholds, short_seconds=short_seconds, policy=policy
+    )
+    notes = [*differences(detections, annotations), *doubtful_instances(annotations, policy=policy)]
     diagnosis = None
     try:
-        diagnosis = diagnose(detections, annotations, tiou_thresholds=tiou_thresholds, buckets=buckets, fields=fields)
+        diagnosis = diagnose(
+            detections, annotations, tiou_thresholds=tiou_thresholds, buckets=buckets, fields=fields, policy=policy
+        )
     except InputError as error:
         notes.append(f"No diagnosis: {error}")
     counts = {
@@ -116,16 +123,17 @@ def summarize(
         "labels": len(truth.labels),
         "detections": len(detections),
     }
-    return Summary(counts, histogram, evaluation, calibrate(detections, annotations), diagnosis, tuple(notes))
+    calibration = calibrate(detections, annotations, policy=policy)
+    return Summary(counts, histogram, evaluation, calibration, diagnosis, tuple(notes))
 
 
-def calibrate(detections: Detections, annotations: Annotations) -> Calibration:
+def calibrate(detections: Detections, annotations: Annotations, *, policy: Policy = "official") -> Calibration:
     """Precision by score, matched as in evaluation.
 
     Raises:
         InputError: there is no ground truth.
     """
-    truth = ground_truths(annotations)
+    truth = ground_truths(annotations, policy=policy)
     found = index_detections(detections, truth)
     (taken,) = match(found.grouped, found.scores, truth.grouped, [CALIBRATION_TIOU])  # (K,)
     edges = _score_edges(detections.scores, _BINS)
@@ -142,19 +150,3 @@ def _score_edges(scores: np.ndarray, bins: int) -> np.ndarray:
         return np.linspace(0, 1, bins + 1)
     low, high = float(scores.min()), float(scores.max())
     return np.linspace(low, high if high > low else low + 1, bins + 1)
-
-
-def _notes(detections: Detections, annotations: Annotations, evaluation: Evaluation) -> list[str]:
-    counts, notes = evaluation.counts, []
-    if counts["in_other_videos"]:
-        used = {detections.videos[index] for index in np.unique(detections.video_index)}
-        where = f"in {counted(len(used - set(annotations.videos)), 'video')} without annotations"
-        notes.append(f"{counted(counts['in_other_videos'], 'detection')} {where}: counted as wrong.")
-    if counts["of_other_labels"]:
-        number = counted(counts["of_other_labels"], "detection")
-        notes.append(f"{number} with labels that no ground truth has: not part of any AP.")
-    missing = len(set(annotations.videos) - set(detections.videos))
-    if missing:
-        number = counted(missing, "annotated video")
-        notes.append(f"{number} without detections in the results: all their ground truths are missed.")
-    return notes

@@ -1,0 +1,151 @@
+"""Detections and the annotations that they are compared with: which names belong together, and what does not.
+
+Every command that compares the two joins them here. The measures themselves compare names exactly, as the official
+programs do.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from rcl.data.annotations import Annotations
+from rcl.data.detections import Detections
+from rcl.data.names import coverage, match_names, similar_labels
+from rcl.system.errors import InputError, counted, listed
+
+_SHOWN = 5
+
+
+def join_names(detections: Detections, annotations: Annotations, *, where: object = "detections") -> Detections:
+    """The detections under the names that the annotations use.
+
+    Videos follow the rules of :func:`rcl.data.names.match_names`. A label may differ in Unicode normalization and in
+    blanks around it. What means no name of the annotations, or could mean several, keeps its own.
+
+    Args:
+        detections: of any videos and labels.
+        annotations: of all subsets.
+        where: the place that the error names, for instance the file of the detections.
+
+    Raises:
+        InputError: two names of the detections mean one video.
+    """
+    match = match_names(detections.videos, annotations.videos)
+    for known, names in match.doubled.items():
+        found = " and ".join(map(repr, names))
+        fix = "write its name the same everywhere, or remove one of them"
+        raise InputError(where, expected=f"one name for the video {known!r}", found=found, fix=fix)
+    if any(given != known for given, known in match.pairs.items()):
+        detections = detections.renamed(match.pairs)
+    labels = _label_pairs(detections.labels, annotations.labels)
+    if labels:
+        detections = replace(detections, labels=tuple(labels.get(label, label) for label in detections.labels))
+    return detections
+
+
+def _label_pairs(given: Sequence[str], known: Sequence[str]) -> dict[str, str]:
+    """Given label to the known one that it means; without labels that are the same, and without doubtful ones."""
+    free = defaultdict[str, list[str]](list)
+    for label in known:
+        free[_plain(label)].append(label)
+    same = set(given) & set(known)
+    candidates = {label: free.get(_plain(label), []) for label in given if label not in same}
+    pairs = {label: found[0] for label, found in candidates.items() if len(found) == 1 and found[0] not in same}
+    wanted = Counter(pairs.values())
+    return {label: other for label, other in pairs.items() if wanted[other] == 1}
+
+
+def _plain(label: str) -> str:
+    return unicodedata.normalize("NFC", label).strip()
+
+
+def check_comparable(detections: Detections, annotations: Annotations, *, where: object = "detections") -> None:
+    """Check that some detections are in annotated videos, and that some have labels of the ground truth.
+
+    Evaluation itself counts other detections as wrong. If none can be right, the files do not belong together.
+
+    Args:
+        detections: without labels if their only label is empty.
+        annotations: the ground truth, with at least one instance if labels are to be checked.
+        where: the place that the error names, for instance the file of the detections.
+
+    Raises:
+        InputError: no detection is in an annotated video, or none has a label of the ground truth.
+    """
+    videos = [detections.videos[index] for index in np.unique(detections.video_index)]
+    if not annotations.videos.keys() & set(videos):
+        subsets = {video.subset for video in annotations.videos.values()}
+        raise InputError(
+            where,
+            expected=f"detections in the {' and '.join(sorted(subsets))} videos of {annotations.source}",
+            found=f"detections only in {_proposed_videos(sorted(videos), annotations, 3)}" if videos else "none",
+            fix="give the annotations of the same videos, or choose another subset",
+        )
+    labels = {detections.labels[index] for index in np.unique(detections.label_index)}
+    if labels != {""} and annotations.labels and not labels & set(annotations.labels):
+        raise InputError(
+            where,
+            expected=f"labels of {annotations.source} ({listed(annotations.labels)})",
+            found=listed(_proposed_labels(sorted(labels), annotations.labels, quoted=False)),
+            fix="give annotations with the same labels",
+        )
+
+
+def differences(detections: Detections, annotations: Annotations) -> list[str]:
+    """One sentence for each thing that detections and annotations do not have in common.
+
+    Args:
+        detections: under the names of the annotations, as :func:`join_names` returns them.
+        annotations: the ground truth.
+    """
+    sentences = []
+    total = len(annotations.videos)
+    match = match_names(set(detections.videos) & annotations.videos.keys(), annotations.videos)
+    if match.unused:
+        sentences.append(f"{coverage(match, total, 'annotated video', 'detections')}. All their instances are missed.")
+    rows = np.bincount(detections.video_index, minlength=len(detections.videos))
+    others = {name: n for name, n in zip(detections.videos, rows.tolist(), strict=True) if n}
+    others = {name: n for name, n in others.items() if name not in annotations.videos}
+    if others:
+        number, where = counted(sum(others.values()), "detection"), counted(len(others), "video")
+        names = _proposed_videos([*others], annotations)
+        sentences.append(f"{number} in {where} without annotations: counted as wrong. The names: {names}.")
+    return sentences + _other_labels(detections, annotations)
+
+
+def _other_labels(detections: Detections, annotations: Annotations) -> list[str]:
+    if detections.labels == ("",):
+        return []
+    known = set(annotations.labels)
+    rows = np.bincount(detections.label_index, minlength=len(detections.labels)).tolist()
+    others = {label: n for label, n in zip(detections.labels, rows, strict=True) if n and label not in known}
+    if not others:
+        return []
+    names = listed(_proposed_labels([*others], annotations.labels))
+    number = counted(sum(others.values()), "detection")
+    return [f"{number} with labels that no ground truth has: not part of any AP. The labels: {names}."]
+
+
+def _proposed_videos(names: Sequence[str], annotations: Annotations, limit: int = _SHOWN) -> str:
+    """Names that are not annotated, each with the video that it might mean."""
+    match = match_names(names, annotations.videos)
+    if not match.pairs:
+        return match.describe_missing(limit)
+    proposed = {**match.similar, **match.pairs}
+    return listed([_proposal(name, proposed.get(name)) for name in names], limit)
+
+
+def _proposed_labels(labels: Sequence[str], known: Iterable[str], *, quoted: bool = True) -> list[str]:
+    """Labels, the first ones each with the known label that it might mean: only those are shown."""
+    similar = {a: next((b for b in known if similar_labels((a, b))), None) for a in labels[:_SHOWN]}
+    return [_proposal(label, similar.get(label), quoted=quoted) for label in labels]
+
+
+def _proposal(name: str, other: str | None, *, quoted: bool = True) -> str:
+    text = repr(name) if quoted or other else name
+    return f"{text} (did you mean {other!r}?)" if other else text
