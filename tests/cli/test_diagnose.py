@@ -202,8 +202,14 @@ def test_unknown_videos_and_labels_are_counted(rcl_: Rcl, pack: Path, results: P
     path.write_text(json.dumps(content))
     result = rcl_("diagnose", path, pack, "--output", tmp_path)
     assert result.status == 0
-    assert "detections: 3 detections in videos without annotations, counted as background" in result.err
-    assert "detections: left out 2 detections with labels that no instance has" in result.err
+    assert (
+        "detections: 3 detections in 1 video without annotations: counted as wrong. They are in 'a stranger'."
+        in result.err
+    )
+    assert (
+        "detections: 2 detections with labels that no ground truth has: not part of any AP. They say 'sing'."
+        in result.err
+    )
     assert "ignored the detections in 1 video outside the validation subset" in result.err
     counts = read(tmp_path / "detad.json")["counts"]
     assert (counts["in_other_videos"], counts["of_other_labels"]) == (3, 2)

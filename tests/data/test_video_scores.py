@@ -71,6 +71,27 @@ def test_missing_videos_are_named() -> None:
     assert "expected scores of 3 videos, found none of 'v_y', 'z'" in message_of(caught)
 
 
+@pytest.mark.parametrize(
+    ("stored", "asked"),
+    [("clip", "clip.mp4"), ("clip.mp4", "clip"), ("cam1/001", "cam1\\001.avi"), ("u\u0308bung", "\u00fcbung")],
+)
+def test_videos_are_found_under_other_spellings(stored: str, asked: str) -> None:
+    scores = scores_of(**{"other": [0, 1], stored: [1, 0]})
+    assert scores.rows([asked]).tolist() == [1]
+    assert scores.rows(["other", asked]).tolist() == [0, 1]  # also when it is known from before
+    assert scores.top(asked, 1) == [("a", 1.0)]
+
+
+def test_missing_videos_are_named_with_what_they_may_be_called() -> None:
+    with pytest.raises(InputError, match=r"none of 'Clip 1' \(did you mean 'clip_1'\?\)"):
+        scores_of(clip_1=[1, 0]).rows(["Clip 1"])
+
+
+def test_two_names_of_one_row_are_refused() -> None:
+    with pytest.raises(InputError, match=r"one name for the video 'clip', found 'clip.mp4' and 'clip.avi'"):
+        scores_of(clip=[1, 0]).rows(["clip.mp4", "clip.avi"])
+
+
 def test_unknown_labels_are_named_with_what_they_may_be_called() -> None:
     scores = VideoScores(("v",), ("Long jump", "Polo"), np.ones((1, 2)))
     scores.check_labels(["Polo"])

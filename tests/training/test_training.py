@@ -30,6 +30,7 @@ from rcl.detector.localizer import Localizer
 from rcl.evaluation.metrics import evaluate
 from rcl.system.errors import InputError
 from rcl.training.callbacks import averaging_decay
+from rcl.training.data import load_training_data
 from rcl.training.run import train
 from waiting import PATIENCE_SECONDS, wait_until
 
@@ -321,6 +322,16 @@ def test_times_in_a_wrong_unit_are_refused_and_a_few_outside_are_counted(
     train(configure(folder, training={"epochs": 1}), tmp_path / "run")
     assert "clipped 1 that end after the features" in caplog.text
     assert "left out 1 outside the video" in caplog.text
+
+
+def test_an_ambiguous_label_is_an_action_with_a_warning(pack: Path, tmp_path: Path, caplog) -> None:
+    folder = broken_pack(pack, tmp_path)
+    content = json.loads((folder / "annotations.json").read_text())
+    for video in content["database"].values():
+        video["annotations"].append({"segment": [1.0, 4.0], "label": "Ambiguous"})
+    (folder / "annotations.json").write_text(json.dumps(content))
+    assert "Ambiguous" in load_training_data(configure(folder)).facts.labels
+    assert "16 instances labelled 'Ambiguous' as an action of its own" in caplog.text
     for video in content["database"].values():
         video["annotations"] = [{"segment": [5000.0, 6000.0], "label": "clap"}]
     (folder / "annotations.json").write_text(json.dumps(content))

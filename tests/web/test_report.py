@@ -24,7 +24,7 @@ from rcl.evaluation.diagnosis import KINDS
 from rcl.system.errors import InputError
 from rcl.web.report.confidence_maps import CLOSE_UPS, OVERVIEW, cell_segments, draw_map
 from rcl.web.report.matches import match_videos
-from rcl.web.report.page import link_to, write_report
+from rcl.web.report.page import find_files, link_to, write_report
 from rcl.web.report.page_data import to_block
 from rcl.web.report.rendering import bundle
 from rcl.web.report.summary import calibrate, summarize
@@ -237,7 +237,7 @@ def test_detections_of_unknown_videos_and_labels_are_counted_in_notes(tmp_path):
     path = tmp_path / "report.html"
     notes = write_report(path, detections=detections, annotations=Annotations(known))
     outside = int((detections.video_index == 5).sum())
-    assert f"{outside} detections in 1 video without annotations: counted as wrong." in notes
+    assert f"{outside} detections in 1 video without annotations: counted as wrong. They are in 'video-5'." in notes
     assert any("labels that no ground truth has" in note for note in notes)
     video = blocks_of(path.read_text(encoding="utf-8"))["video-5"]
     assert not video["annotated"]
@@ -257,7 +257,7 @@ def test_notes_end_with_one_full_stop(tmp_path, localizer):
         localizer=localizer,
         features=readers,
     )
-    assert [note.partition(" ")[0] for note in notes] == ["No", "No"]
+    assert [note.partition(" ")[0] for note in notes] == ["24", "No", "No"]  # instances without a length
     for note in notes:
         assert note.endswith(".")
         assert not note.endswith("..")
@@ -425,3 +425,32 @@ def test_bad_input_is_one_sentence(rcl_: Rcl, pack, content, message):
 def test_wrong_options_are_refused(rcl_: Rcl, pack):
     for options in (("--output", "report.pdf"), ("--output", "report.html", "--features", pack)):
         assert rcl_("report", pack / "detections.json", *options).status == 2
+
+
+# -- files of videos ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "found"),
+    [
+        ("a", ["a.webm", "a.mp4", "a.txt"], "a.mp4"),
+        ("a.webm", ["a.webm", "a.mp4"], "a.webm"),
+        ("a.avi", ["a.mp4", "b.mp4"], "a.mp4"),
+        ("cam1/001.mp4", ["cam1/001.mp4", "cam2/001.mp4"], "cam1/001.mp4"),
+        ("cam1\\001", ["cam1/001.mp4", "cam2/001.mp4"], "cam1/001.mp4"),
+        ("cam1/001", ["001.mov"], "001.mov"),
+        ("\u00fc", ["u\u0308.mp4"], "u\u0308.mp4"),
+        ("A", ["a.mp4"], None),
+        ("../a", ["a.txt"], None),
+    ],
+)
+def test_the_page_finds_the_files_of_its_videos(tmp_path, name, files, found):
+    for file in files:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
+    assert find_files([name], tmp_path) == ({name: tmp_path / found} if found else {})
+
+
+def test_a_file_that_two_names_may_mean_is_none_of_them(tmp_path):
+    (tmp_path / "001.mp4").touch()
+    assert find_files(["cam1/001", "cam2/001"], tmp_path) == {}

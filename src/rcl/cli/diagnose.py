@@ -45,7 +45,6 @@ def diagnose(
 ) -> None:
     """Show which errors the detections make, on which instances, and what the errors cost (DETAD)."""
     from rcl.cli.tables import bucket_table, error_table
-    from rcl.data.formats.results import load_detections
     from rcl.system.text_files import check_place
 
     if len(paths) < 2:
@@ -57,11 +56,8 @@ def diagnose(
     thresholds = parse_thresholds(tiou)
     check_place(output / "detad.json")
     truth = GroundTruth.load(source, chosen)
+    detections = _load(dict(zip(names, files, strict=True)), truth)
     scheme = _scheme(buckets, truth)
-    detections = {
-        label: truth.join(load_detections(file), where=file) for label, file in zip(names, files, strict=True)
-    }
-    _warn_of_differences(detections, truth)
     diagnoses = _diagnose_all(detections, truth, thresholds, scheme)
     _warn_of_exceptions(diagnoses)
     print_table(bucket_table(diagnoses))
@@ -106,15 +102,18 @@ def detector_names(files: Sequence[Path], given: Sequence[str]) -> Sequence[str]
     return names
 
 
-def _warn_of_differences(found: Mapping[str, Detections], truth: GroundTruth) -> None:
-    """Say what detections and annotations do not have in common, and which instances are doubtful."""
+def _load(files: Mapping[str, Path], truth: GroundTruth) -> dict[str, Detections]:
+    """The detections of every detector that can be compared; a warning of all that they do not share with the truth."""
+    from rcl.data.formats.results import load_detections
     from rcl.evaluation.joining import differences
 
+    found = {name: truth.join(load_detections(file), where=file) for name, file in files.items()}
     for name, detections in found.items():
         for sentence in differences(detections, truth.chosen):
             warn(f"{name}: {sentence}")
-    for sentence in truth.doubtful_instances():
+    for sentence in truth.doubtful_instances(lengthless=False):
         warn(sentence)
+    return found
 
 
 def _diagnose_all(

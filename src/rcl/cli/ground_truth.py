@@ -114,11 +114,11 @@ class GroundTruth:
             warn(f"ignored the detections in {counted(len(ignored), 'video')} outside the {self.subset} subset.")
         return chosen
 
-    def doubtful_instances(self) -> list[str]:
+    def doubtful_instances(self, *, lengthless: bool = True) -> list[str]:
         """A sentence for each kind of instance that counts and that other toolboxes leave out."""
         from rcl.evaluation.ground_truths import doubtful_instances
 
-        return doubtful_instances(self.chosen, policy=self.policy)
+        return doubtful_instances(self.chosen, policy=self.policy, lengthless=lengthless)
 
     def fields(self) -> Fields:
         """The characteristics that the file gives for each instance, for DETAD."""

@@ -49,7 +49,8 @@ UNTRIMMEDNET_SHAPE = (1574, 101)  # test videos of THUMOS14, classes of UCF101
 class VideoScores:
     """How well each label describes each video as a whole.
 
-    A video is found with and without the prefix ``v_``, which only some of ActivityNet's files have.
+    A video is found by the rules of :func:`rcl.data.names.match_names`, also with and without the prefix ``v_``,
+    which only some of ActivityNet's files have.
 
     Args:
         videos: ``V`` video names.

@@ -136,23 +136,29 @@ def _rows(annotations: Annotations) -> list[tuple[int, list[float], str]]:
     ]
 
 
-def doubtful_instances(annotations: Annotations, *, policy: Policy = "official") -> list[str]:
+def doubtful_instances(annotations: Annotations, *, policy: Policy = "official", lengthless: bool = True) -> list[str]:
     """One sentence for each kind of instance that counts here and that other toolboxes leave out.
 
     They are repeated instances, those without a length, and those that annotators could not decide on, which THUMOS14
     labels ``Ambiguous``.
+
+    Args:
+        annotations: the ground truth.
+        policy: which of its instances count.
+        lengthless: whether those without a length count; DETAD leaves them out anyway.
     """
     sentences = []
     dropped = ~kept_instances(annotations, policy="deduplicated")  # (N,)
     if policy == "official" and dropped.any():
         segments = [video.segments_seconds for video in annotations.videos.values()]
-        lengthless = int((np.diff(np.concatenate(segments), axis=1).ravel() < _DUPLICATE_SECONDS).sum())
-        repeated = int(dropped.sum()) - lengthless
+        short = int((np.diff(np.concatenate(segments), axis=1).ravel() < _DUPLICATE_SECONDS).sum())
+        repeated = int(dropped.sum()) - short
         counts = [f"{counted(repeated, 'instance')} given twice"] if repeated else []
-        counts += [f"{counted(lengthless, 'instance')} with no length"] if lengthless else []
-        sentences.append(
-            f"{' and '.join(counts)}: counted, as in the official evaluation. --policy deduplicated leaves them out."
-        )
+        counts += [f"{counted(short, 'instance')} with no length"] if short and lengthless else []
+        if counts:
+            number = " and ".join(counts)
+            fix = "--policy deduplicated leaves them out"
+            sentences.append(f"{number}: counted, as in the official evaluation. {fix}.")
     labels = [label for video in annotations.videos.values() for label in video.labels]
     for label in sorted({label for label in labels if label.casefold() == AMBIGUOUS.casefold()}):
         number = counted(labels.count(label), "instance")

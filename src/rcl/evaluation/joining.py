@@ -114,7 +114,7 @@ def differences(detections: Detections, annotations: Annotations) -> list[str]:
     if others:
         number, where = counted(sum(others.values()), "detection"), counted(len(others), "video")
         names = _proposed_videos([*others], annotations)
-        sentences.append(f"{number} in {where} without annotations: counted as wrong. The names: {names}.")
+        sentences.append(f"{number} in {where} without annotations: counted as wrong. They are in {names}.")
     return sentences + _other_labels(detections, annotations)
 
 
@@ -128,7 +128,7 @@ def _other_labels(detections: Detections, annotations: Annotations) -> list[str]
         return []
     names = listed(_proposed_labels([*others], annotations.labels))
     number = counted(sum(others.values()), "detection")
-    return [f"{number} with labels that no ground truth has: not part of any AP. The labels: {names}."]
+    return [f"{number} with labels that no ground truth has: not part of any AP. They say {names}."]
 
 
 def _proposed_videos(names: Sequence[str], annotations: Annotations, limit: int = _SHOWN) -> str:

@@ -13,6 +13,7 @@ from rcl.data.batches import EpochBatches, TrainingDataset, collate
 from rcl.data.datasets import VideoDataset, WindowDataset
 from rcl.data.feature_store import FeatureStore
 from rcl.data.formats.load import load_both
+from rcl.data.formats.thumos14 import AMBIGUOUS
 from rcl.data.pack import find_annotations, find_features
 from rcl.detector.build import build_augmentation, regular_anchors, training_segments
 from rcl.detector.checkpoint import Facts
@@ -58,6 +59,7 @@ def load_training_data(config: Config) -> TrainingData:
     datasets = [VideoDataset(subset, store, labels, build_preparation(data)) for subset in subsets]
     facts = _facts(datasets[0], config, labels, channels)
     _check_times(datasets[0], str(path))
+    _warn_of_ambiguous(subsets[0])
     training = _windows(datasets[0], data, str(path)) if data.window else datasets[0]
     if len(datasets) == 1:
         return TrainingData(training, None, None, facts)
@@ -135,6 +137,14 @@ def _check_times(videos: VideoDataset, where: str) -> None:
             clipped,
             lost,
         )
+
+
+def _warn_of_ambiguous(training: Annotations) -> None:
+    """Warn of instances that annotators could not decide on. Only THUMOS14's own files mark them in another way."""
+    labels = [label for video in training.videos.values() for label in video.labels]
+    if count := sum(label.casefold() == AMBIGUOUS.casefold() for label in labels):
+        message = "%s: trains on %s labelled %r as an action of its own; remove them from the annotations if it is none"
+        log.warning(message, training.source, counted(count, "instance"), AMBIGUOUS)
 
 
 def _windows(videos: VideoDataset, config: DataConfig, where: str) -> WindowDataset:

@@ -97,11 +97,7 @@ def match_videos(
     if annotations is not None:
         durations = {name: video.duration_seconds for name, video in annotations.videos.items()}
         truth = ground_truths(annotations, policy=policy)
-        found = index_detections(detections, truth)
-        taken = match(found.grouped, found.scores, truth.grouped, thresholds)
-        # The kinds of all detections; DETAD itself looks only at the best 10·G of a class.
-        grouped = GroupedSegments(found.grouped.segments, found.video_index)
-        kinds = error_kinds(grouped, found.label_index, taken, truth, thresholds)
+        taken, kinds = _taken_and_kinds(detections, truth, thresholds)
     names, place = _numbered([*durations], detections.videos, detections.video_index)
     labels, label = _numbered(truth.labels if truth else (), detections.labels, detections.label_index)
     order = np.lexsort((-detections.scores, place))  # (K,), stable
@@ -126,6 +122,16 @@ def match_videos(
             )
         )
     return Matches(labels, thresholds, tuple(videos), _first_threshold(videos))
+
+
+def _taken_and_kinds(
+    detections: Detections, truth: GroundTruths, thresholds: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The ground truth that each detection takes, and its kind; of all detections, not of the best 10·G as in DETAD."""
+    found = index_detections(detections, truth)
+    taken = match(found.grouped, found.scores, truth.grouped, thresholds)  # (T, K)
+    grouped = GroupedSegments(found.grouped.segments, found.video_index)
+    return taken, error_kinds(grouped, found.label_index, taken, truth, thresholds)
 
 
 class _Truths(NamedTuple):
