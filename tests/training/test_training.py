@@ -322,6 +322,11 @@ def test_times_in_a_wrong_unit_are_refused_and_a_few_outside_are_counted(
     train(configure(folder, training={"epochs": 1}), tmp_path / "run")
     assert "clipped 1 that end after the features" in caplog.text
     assert "left out 1 outside the video" in caplog.text
+    for video in content["database"].values():
+        video["annotations"] = [{"segment": [5000.0, 6000.0], "label": "clap"}]
+    (folder / "annotations.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="seconds"):
+        train(configure(folder), tmp_path / "run-2")
 
 
 def test_an_ambiguous_label_is_an_action_with_a_warning(pack: Path, tmp_path: Path, caplog) -> None:
@@ -332,11 +337,6 @@ def test_an_ambiguous_label_is_an_action_with_a_warning(pack: Path, tmp_path: Pa
     (folder / "annotations.json").write_text(json.dumps(content))
     assert "Ambiguous" in load_training_data(configure(folder)).facts.labels
     assert "16 instances labelled 'Ambiguous' as an action of its own" in caplog.text
-    for video in content["database"].values():
-        video["annotations"] = [{"segment": [5000.0, 6000.0], "label": "clap"}]
-    (folder / "annotations.json").write_text(json.dumps(content))
-    with pytest.raises(InputError, match="seconds"):
-        train(configure(folder), tmp_path / "run-2")
 
 
 def test_proposals_are_validated_without_labels(pack: Path, tmp_path: Path) -> None:
