@@ -1,0 +1,168 @@
+"""How much an average mAP depends on the videos that happen to be held out: a bootstrap over videos.
+
+Videos are drawn with replacement, since the instances of one video are alike. Two detectors are compared on the same
+draws, so that videos that are hard for both do not widen the interval of their difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rcl.data.annotations import Annotations
+from rcl.data.detections import Detections
+from rcl.evaluation.ground_truths import (
+    GroundTruths,
+    IndexedDetections,
+    Policy,
+    checked_thresholds,
+    ground_truths,
+    index_detections,
+)
+from rcl.evaluation.matching import match
+
+FEW_INSTANCES = 20  # below it, a single instance changes the mAP by several points
+_PERCENTILES = (2.5, 97.5)
+
+
+class Interval(NamedTuple):
+    """A measure, and the limits of its 95 % interval; ``None`` with fewer than two videos."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The value under ``average_mAP``, and the interval."""
+        return {"average_mAP": self.value, "interval_95": None if self.low is None else [self.low, self.high]}
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Two detectors on the same videos.
+
+    Args:
+        earlier: average mAP of the first detector.
+        later: of the second one.
+        difference: of the two, the second minus the first, on the same draws of videos.
+        tiou_thresholds: ``(T,)``, over which the mAP is averaged.
+        videos: number of annotated videos.
+        instances: number of ground truths.
+    """
+
+    earlier: Interval
+    later: Interval
+    difference: Interval
+    tiou_thresholds: np.ndarray
+    videos: int
+    instances: int
+
+    def to_json(self) -> dict[str, Any]:
+        """All numbers in plain Python types."""
+        return {
+            "earlier": self.earlier.to_json(),
+            "later": self.later.to_json(),
+            "difference": self.difference.to_json(),
+            "tiou_thresholds": self.tiou_thresholds.tolist(),
+            "counts": {"videos": self.videos, "ground_truths": self.instances},
+        }
+
+
+def compare(
+    earlier: Detections,
+    later: Detections,
+    annotations: Annotations,
+    *,
+    tiou_thresholds: Sequence[float] | np.ndarray,
+    draws: int = 1000,
+    seed: int = 0,
+    policy: Policy = "official",
+) -> Comparison:
+    """Compare two detectors by their average mAP, with 95 % intervals.
+
+    Args:
+        earlier: detections of the first detector.
+        later: of the second one.
+        annotations: ground truth of the videos, not clipped.
+        tiou_thresholds: ``T`` numbers in (0, 1].
+        draws: number of draws of as many videos as there are.
+        seed: of the draws.
+        policy: see :func:`~rcl.evaluation.ground_truths.ground_truths`.
+
+    Raises:
+        InputError: a threshold or the policy is outside its range, or there is no ground truth.
+    """
+    thresholds = checked_thresholds(tiou_thresholds)
+    truth = ground_truths(annotations, policy=policy)
+    videos = len(truth.videos)
+    drawn = np.random.default_rng(seed).multinomial(videos, np.full(videos, 1 / videos), size=draws)
+    weights = np.concatenate([np.ones((1, videos)), drawn])  # (1 + D, V), the first row for the videos as they are
+    values = [average_map(found, truth, thresholds, weights) for found in (earlier, later)]  # each (1 + D,)
+    intervals = [_interval(value, videos) for value in (*values, values[1] - values[0])]
+    return Comparison(*intervals, tiou_thresholds=thresholds, videos=videos, instances=len(truth))
+
+
+def average_map(detections: Detections, truth: GroundTruths, thresholds: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Average mAP as :func:`rcl.evaluation.evaluate` computes it, if every video occurs several times or not at all.
+
+    Detections and ground truths match within a video, so the matching is the same for all draws.
+
+    Args:
+        detections: of any videos and labels; those in other videos count once.
+        truth: ground truths of ``V`` videos.
+        thresholds: ``(T,)``.
+        weights: ``(D, V)``, how often each video occurs in each draw.
+
+    Returns:
+        ``(D,)``; NaN for a draw without a ground truth.
+    """
+    found = index_detections(detections, truth)
+    hit = match(found.grouped, found.scores, truth.grouped, thresholds) >= 0  # (T, K)
+    positives = np.zeros((len(truth.labels), len(truth.videos)))
+    np.add.at(positives, (truth.label_index, truth.video_index), 1)
+    positives = weights @ positives.T  # (D, L)
+    weights = np.concatenate([weights, np.ones((len(weights), 1))], axis=1)  # index −1: a video that is not annotated
+    total = np.zeros(len(weights))
+    for label, rows in enumerate(_by_class(found, len(truth.labels))):
+        gained = [_gained(hits, found.video_index[rows], weights) for hits in hit[:, rows]]
+        total += np.mean(gained, axis=0) / np.maximum(positives[:, label], 1)
+    classes = (positives > 0).sum(axis=1)  # (D,)
+    return np.divide(total, classes, out=np.full(len(total), np.nan), where=classes > 0)
+
+
+def _by_class(found: IndexedDetections, labels: int) -> Iterator[np.ndarray]:
+    """The detections of each class, by falling score."""
+    order = np.lexsort((-found.scores, found.label_index))  # (K,) stable
+    edges = np.searchsorted(found.label_index[order], np.arange(labels + 1))
+    yield from (order[start:end] for start, end in pairwise(edges))
+
+
+def _gained(hit: np.ndarray, video: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Area under the precision-recall curve of one class, times its number of positives: ``(D,)``.
+
+    Args:
+        hit: ``(K,)`` bool, the right detections, by falling score.
+        video: ``(K,)`` int64, column in ``weights``.
+        weights: ``(D, V)``.
+    """
+    places = np.flatnonzero(hit)  # (H,)
+    above = np.zeros((len(places) + 1, weights.shape[1]))  # detections of each video from one hit to the next
+    np.add.at(above, (np.searchsorted(places, np.arange(len(hit))), video), 1)
+    ranked = weights @ above[:-1].cumsum(axis=0).T  # (D, H) detections down to each hit
+    own = weights[:, video[places]]  # (D, H)
+    precision = own.cumsum(axis=1) / np.maximum(ranked, 1)
+    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    return (envelope * own).sum(axis=1)
+
+
+def _interval(values: np.ndarray, videos: int) -> Interval:
+    """The first value, and percentiles of the others, without draws that have no ground truth."""
+    drawn = values[1:][np.isfinite(values[1:])]
+    if videos < 2 or not len(drawn):
+        return Interval(float(values[0]), None, None)
+    low, high = np.percentile(drawn, _PERCENTILES).tolist()
+    return Interval(float(values[0]), low, high)
