@@ -44,7 +44,8 @@ def extract(
     settings, cluster = extraction.settings(), engine.cluster(workers=extraction.workers, network=extraction.network)
     videos, annotations = _find(inputs, labels, reading.read_options(tools))
     device = best_device()
-    backbone, chosen = choose_extraction(extraction.backbone, **settings, device=device)
+    name = extraction.backbone or "motion"
+    backbone, chosen = choose_extraction(name, **settings, device=device)
     writer = PackWriter(output, chosen, backbone=backbone, device=device)
     with ExtractionProgress(videos) as progress, stdout_kept_for_results(cluster):
         for outcome in extract_many(
@@ -54,7 +55,7 @@ def extract(
     writer.annotate(annotations)
     before = progress.done - progress.new
     count = f"{progress.done} of {counted(len(videos), 'video')}{f' ({before} done before)' if before else ''}"
-    print(f"{count}: {output} ({chosen.snippets_per_second:g} snippets per second, backbone {extraction.backbone})")
+    print(f"{count}: {output} ({chosen.snippets_per_second:g} snippets per second, backbone {name})")
     exit_if_failed(progress.failed, len(videos))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,22 @@ import typer
 from rcl.cli.console import quiet_lightning
 from rcl.cli.options import EngineOptions, ExtractionOptions, Location, Threads, location
 from rcl.cli.read_options import LabelFileOptions, ToolFileOptions
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a training begins with."""
+
+    after: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Folder of an earlier fit, for corrected labels: its features are used again, what it held out stays "
+            "held out, and both detectors are compared.",
+        ),
+    ] = (None,)
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the split and of the training.")] = (0,)
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was stopped.")] = (False,)
 
 
 def fit(
@@ -23,8 +40,7 @@ def fit(
     engine: EngineOptions,
     reading: LabelFileOptions,
     tools: ToolFileOptions,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the split and of the training.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was stopped.")] = False,
+    run: RunOptions,
     threads: Threads = None,
 ) -> None:
     """Train and evaluate a detector from a folder of videos and a table of labels.
@@ -41,10 +57,11 @@ def fit(
         labels,
         output,
         reading=reading.read_options(tools),
+        after=run.after,
         backbone=extraction.backbone,
         **settings,
-        seed=seed,
-        resume=resume,
+        seed=run.seed,
+        resume=run.resume,
         workers=extraction.processes(),
         cluster=cluster,
         observer=FitPrinter(cluster),

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rcl.cli.console import exit_if_failed, note, print_table, warn_unmatched
+from rcl.cli.console import exit_if_failed, note, print_table, warn, warn_unmatched
 from rcl.cli.options import stdout_kept_for_results
 from rcl.cli.progress import ExtractionProgress
-from rcl.cli.tables import evaluation_table
+from rcl.cli.tables import comparison_table, evaluation_table
+from rcl.evaluation.bootstrap import FEW_INSTANCES
 from rcl.system.errors import counted
 from rcl.system.ray_cluster import Cluster
 from rcl.training.choices import Choice
@@ -56,8 +57,18 @@ def print_fit(result: FitResult) -> None:
     else:
         _write_report(result, output / "report.html")
         print_table(evaluation_table(result.evaluation))
+        if result.comparison:
+            print_table(comparison_table(result.comparison))
+        instances = result.evaluation.counts["ground_truths"]
+        if instances < FEW_INSTANCES:
+            warn(
+                f"only {counted(instances, 'instance')} in the held-out videos: these numbers change a lot by chance. "
+                "Label more videos before you rely on them."
+            )
         print(f"detections  {output / 'detections.json'}")
         print(f"evaluation  {output / 'evaluation.json'}")
+        if result.comparison:
+            print(f"comparison  {output / 'comparison.json'}")
         print(f"report      {output / 'report.html'} (open it in a browser)")
     print(f"features    {output / 'pack'}")
     print(f"checkpoint  {result.checkpoint}")

@@ -142,11 +142,12 @@ class ExtractionOptions:
     """How features are extracted."""
 
     backbone: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="motion, hf:NAME_OR_FOLDER, i3d:CHECKPOINT, onnx:FILE, torchscript:FILE or package.module:Class."
+            help="motion (the default), hf:NAME_OR_FOLDER, i3d:CHECKPOINT, onnx:FILE, torchscript:FILE or "
+            "package.module:Class."
         ),
-    ] = "motion"
+    ] = None
     rate: Annotated[float | None, typer.Option(help="Frames per second; the backbone's usual rate by default.")] = None
     window: Annotated[
         int | None,
@@ -194,7 +195,7 @@ class ExtractionOptions:
     @property
     def network(self) -> bool:
         """Whether the backbone is a network."""
-        return self.backbone != "motion"
+        return self.backbone not in (None, "motion")
 
     def processes(self) -> int:
         """``workers``, or its default: motion runs on one core, networks use all cores or the GPU themselves."""

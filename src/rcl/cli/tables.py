@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from rich.markup import escape
 from rich.table import Table
 
+from rcl.evaluation.bootstrap import Comparison
 from rcl.evaluation.characteristics import CHARACTERISTICS
 from rcl.evaluation.diagnosis import KINDS, Diagnosis
 from rcl.evaluation.metrics import Evaluation
@@ -34,6 +35,24 @@ def evaluation_table(evaluation: Evaluation) -> Table:
     table.caption = (
         f"AR@{evaluation.recall_at.numbers[-1]:.0f}: {100 * recall[-1]:.1f} %, AUC {100 * evaluation.ar_auc:.1f} %"
     )
+    return table
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Average mAP of an earlier and a later detector on the same videos, and their difference, in percent."""
+    thresholds = comparison.tiou_thresholds
+    table = Table(
+        title=f"the same {counted(comparison.videos, 'held-out video')}, "
+        f"{counted(comparison.instances, 'instance')}, tIoU {thresholds[0]:g} to {thresholds[-1]:g}"
+    )
+    table.add_column("detector")
+    table.add_column("average mAP %", justify="right")
+    table.add_column("95 % interval", justify="right")
+    rows = {"earlier": comparison.earlier, "this one": comparison.later, "difference": comparison.difference}
+    for name, interval in rows.items():
+        sign = "+" if name == "difference" else ""
+        limits = [f"{100 * limit:{sign}.1f}" for limit in (interval.low, interval.high) if limit is not None]
+        table.add_row(name, f"{100 * interval.value:{sign}.1f}", " to ".join(limits) or "–")
     return table
 
 

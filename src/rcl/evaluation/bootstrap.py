@@ -101,9 +101,15 @@ def compare(
     videos = len(truth.videos)
     drawn = np.random.default_rng(seed).multinomial(videos, np.full(videos, 1 / videos), size=draws)
     weights = np.concatenate([np.ones((1, videos)), drawn])  # (1 + D, V), the first row for the videos as they are
-    values = [average_map(found, truth, thresholds, weights) for found in (earlier, later)]  # each (1 + D,)
-    intervals = [_interval(value, videos) for value in (*values, values[1] - values[0])]
-    return Comparison(*intervals, tiou_thresholds=thresholds, videos=videos, instances=len(truth))
+    before, after = (average_map(found, truth, thresholds, weights) for found in (earlier, later))  # each (1 + D,)
+    return Comparison(
+        earlier=_interval(before, videos),
+        later=_interval(after, videos),
+        difference=_interval(after - before, videos),
+        tiou_thresholds=thresholds,
+        videos=videos,
+        instances=len(truth),
+    )
 
 
 def average_map(detections: Detections, truth: GroundTruths, thresholds: np.ndarray, weights: np.ndarray) -> np.ndarray:

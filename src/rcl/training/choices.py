@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -87,32 +87,41 @@ def choose_model(training: Annotations, snippets_per_second: float) -> tuple[dic
     ]
 
 
-def split_videos(annotations: Annotations, *, seed: int = 0) -> Annotations:
+def split_videos(annotations: Annotations, *, seed: int = 0, kept: Mapping[str, str] | None = None) -> Annotations:
     """The same videos in the subsets training and validation.
 
     A fifth of the videos is held out for validation, but only videos whose labels all keep a training video.
 
     Args:
-        annotations: all in the subset training.
+        annotations: the videos, whatever their subset.
         seed: chooses the videos.
+        kept: name to subset of videos that are not split again; those not in training count as held out.
     """
+    kept = kept or {}
     names = sorted(annotations.videos)
     order = torch.randperm(len(names), generator=torch.Generator().manual_seed(seed)).tolist()
     wanted = max(1, round(VALIDATION_SHARE * len(names)))
-    left = Counter(label for video in annotations.videos.values() for label in set(video.labels))
-    held_out = set[str]()
-    for name in (names[index] for index in order):
+    held_out = {name for name in names if kept.get(name, "training") != "training"}
+    learned = [video for name, video in annotations.videos.items() if name not in held_out]
+    left = Counter(label for video in learned for label in set(video.labels))
+    for name in (names[index] for index in order if names[index] not in kept):
         labels = set(annotations.videos[name].labels)
         if len(held_out) < wanted and labels and all(left[label] > 1 for label in labels):
             held_out.add(name)
             left.subtract(labels)
-    return hold_out(annotations, held_out)
+    return with_subsets(hold_out(annotations, held_out), kept)
 
 
 def hold_out(annotations: Annotations, names: Collection[str]) -> Annotations:
     """The same videos, the named ones in the subset validation and the others in training."""
+    return with_subsets(
+        annotations, {name: "validation" if name in names else "training" for name in annotations.videos}
+    )
+
+
+def with_subsets(annotations: Annotations, subsets: Mapping[str, str]) -> Annotations:
+    """The same videos, those that ``subsets`` names in another subset."""
     videos = {
-        name: replace(video, subset="validation" if name in names else "training")
-        for name, video in annotations.videos.items()
+        name: replace(video, subset=subsets.get(name, video.subset)) for name, video in annotations.videos.items()
     }
     return replace(annotations, videos=videos)

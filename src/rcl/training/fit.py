@@ -8,21 +8,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rcl.data.annotations import Annotations
-from rcl.data.datasets import VideoDataset
 from rcl.data.detections import Detections
-from rcl.data.feature_store import FeatureStore
 from rcl.data.formats.load import load_annotations
 from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.results import save_detections
 from rcl.data.segments import Timeline
 from rcl.detector.localizer import Localizer
+from rcl.evaluation.bootstrap import Comparison
 from rcl.evaluation.metrics import Evaluation, evaluate
 from rcl.system.device import best_device
 from rcl.system.errors import InputError, listed
@@ -30,6 +29,8 @@ from rcl.system.paths import PathLike, to_path
 from rcl.system.ray_cluster import Cluster
 from rcl.system.text_files import write_json
 from rcl.training.choices import Choice
+from rcl.training.earlier_run import EarlierRun
+from rcl.training.held_out import detect_held_out
 from rcl.training.plan import LabelledVideos, choose_features, configure, match_labels
 from rcl.training.run import train
 from rcl.video.backbones.options import BackboneOptions
@@ -39,6 +40,8 @@ from rcl.video.packs import Outcome, PackWriter
 from rcl.video.settings import read_settings
 
 log = logging.getLogger("rcl")
+
+TIOU_THRESHOLDS = np.linspace(0.3, 0.7, 5)
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class FitResult:
         detections: the detections in them.
         evaluation: the detections compared with the ground truth.
         features: name to a function that reads features ``(C, T)`` and timeline of a held-out video.
+        comparison: of the detector of the earlier run and this one on these videos, if there is an earlier run.
     """
 
     checkpoint: Path
@@ -66,6 +70,7 @@ class FitResult:
     detections: Detections | None = None
     evaluation: Evaluation | None = None
     features: Mapping[str, Callable[[], tuple[Tensor, Timeline]]] = field(default_factory=dict)
+    comparison: Comparison | None = None
 
 
 class FitObserver:
@@ -98,7 +103,8 @@ def fit(
     output: PathLike,
     *,
     reading: ReadOptions | None = None,
-    backbone: str = "motion",
+    after: PathLike | None = None,
+    backbone: str | None = None,
     options: BackboneOptions | None = None,
     rate: float | None = None,
     window: int | None = None,
@@ -125,7 +131,10 @@ def fit(
         output: folder for ``pack`` (features), ``config.yaml``, ``last.ckpt``, ``best.ckpt``, ``metrics.csv``,
             ``detections.json`` and ``evaluation.json``.
         reading: how to read what the file of labels does not say.
-        backbone: ``motion``, ``hf:NAME_OR_FOLDER``, ``i3d:CHECKPOINT``, ``onnx:FILE`` or ``torchscript:FILE``.
+        after: folder of an earlier fit. Its features and settings are used again, its held-out videos stay held out,
+            and both detectors are compared on them (``comparison.json``). It stays as it is.
+        backbone: ``motion`` (the default), ``hf:NAME_OR_FOLDER``, ``i3d:CHECKPOINT``, ``onnx:FILE`` or
+            ``torchscript:FILE``.
         options: options of the backbone.
         rate: frames per second; by default the backbone's usual rate.
         window: frames in a snippet (L); by default the backbone's usual number.
@@ -140,28 +149,29 @@ def fit(
 
     Raises:
         InputError: the labels cannot be read or match no video, the backbone cannot be loaded, ``output`` holds another
-            run or features of other settings, or no training video could be used.
+            run or features of other settings, ``after`` is not a finished fit, or no training video could be used.
     """
     observer = observer or FitObserver()
     found, _ = find_videos(videos if isinstance(videos, list | tuple) else [cast(PathLike, videos)])
     output = to_path(output)
+    earlier = EarlierRun.open(after, output=output) if after is not None else None
     resumes = _check_output(output, resume=resume, overwrite=overwrite)
     labelled = match_labels(labels, found, reading=reading)
     given = {"rate": rate, "window": window, "stride": stride}
-    if resumes and (kept := read_settings(output / "pack")):  # the new features have to be like the old ones
-        given = {name: value or getattr(kept, name) for name, value in given.items()}
-    device = device or best_device()
-    network, settings, choices = choose_features(backbone, options, given, labelled.lengths_seconds, device=device)
-    writer = PackWriter(output / "pack", settings, backbone=network, device=device)
+    writer, choices = _open_pack(
+        output / "pack", labelled, backbone, options, given, resumes=resumes, earlier=earlier, device=device
+    )
     observer.matched(labelled.missing, labelled.unlabelled)
+    subsets = earlier.take_over(writer, labelled.videos, labelled.annotations) if earlier else {}
     problems = _extract(writer, labelled.videos, observer, workers=workers, cluster=cluster)
-    config, more = configure(labelled.annotations, writer, seed=seed, run=output if resumes else None)
-    for choice in (*choices, *more):
+    run = output if resumes else None
+    config, more = configure(labelled.annotations, writer, seed=seed, run=run, subsets=subsets)
+    for choice in (choices := (*choices, *more)):
         observer.chosen(choice)
     # A single process, because Lightning would start the others with the command line of this one.
     checkpoint = train(config, output, resume=resumes, overwrite=overwrite, devices=1)
-    result = FitResult(checkpoint, Localizer.load(checkpoint), (*choices, *more), labelled, problems)
-    return _evaluate(result, writer, config.data.validation_subset)
+    result = FitResult(checkpoint, Localizer.load(checkpoint), choices, labelled, problems)
+    return _evaluate(result, writer, config.data.validation_subset, earlier)
 
 
 def _check_output(output: Path, *, resume: bool, overwrite: bool) -> bool:
@@ -172,9 +182,33 @@ def _check_output(output: Path, *, resume: bool, overwrite: bool) -> bool:
     """
     exists = (output / "last.ckpt").exists()
     if exists and not (resume or overwrite):
-        fix = "add --resume to continue it, or choose another folder"
+        fix = (
+            "add --resume to continue it, or choose another folder "
+            f"(with --after {output}, to train on corrected labels with the same features and held-out videos)"
+        )
         raise InputError(output, expected="a new folder", found="an earlier run", fix=fix)
     return exists and resume
+
+
+def _open_pack(
+    root: Path,
+    labelled: LabelledVideos,
+    backbone: str | None,
+    options: BackboneOptions | None,
+    given: Mapping[str, Any],
+    *,
+    resumes: bool,
+    earlier: EarlierRun | None,
+    device: torch.device | str | None,
+) -> tuple[PackWriter, tuple[Choice, ...]]:
+    """The pack of the features. Its settings are given, those of an earlier run, or chosen from the data."""
+    if resumes and (kept := read_settings(root)):  # the new features have to be like the old ones
+        given = {name: value or getattr(kept, name) for name, value in given.items()}
+    device = device or best_device()
+    network, settings, choices = choose_features(
+        backbone, options, given, labelled.lengths_seconds, device=device, earlier=earlier
+    )
+    return PackWriter(root, settings, backbone=network, device=device), choices
 
 
 def _extract(
@@ -195,23 +229,27 @@ def _extract(
     return problems
 
 
-def _evaluate(result: FitResult, writer: PackWriter, subset: str | None) -> FitResult:
+def _evaluate(result: FitResult, writer: PackWriter, subset: str | None, earlier: EarlierRun | None) -> FitResult:
     """Detect in the held-out videos, compare with their labels, and write both to the folder of the run."""
     if subset is None:
         return result
     truth = load_annotations(writer.root / "annotations.json").subset(subset)
-    localizer, output = result.localizer, result.checkpoint.parent
-    videos = VideoDataset(truth, FeatureStore(writer.root / "features"), (), localizer.preparation)
-    detections = Detections.concatenate(
-        [localizer.detect_prepared(*videos.read(index), video=video.name) for index, video in enumerate(videos.videos)]
-    )
+    output = result.checkpoint.parent
+    detections, videos = detect_held_out(result.localizer, truth, writer.root)
     save_detections(detections, output / "detections.json")
     evaluation = evaluate(
-        detections,
-        truth,
-        tiou_thresholds=np.linspace(0.3, 0.7, 5),
-        short_seconds=result.labelled.short_seconds,
+        detections, truth, tiou_thresholds=TIOU_THRESHOLDS, short_seconds=result.labelled.short_seconds
     )
     write_json(output / "evaluation.json", evaluation.to_json(), indent=1)
+    comparison = earlier.compare(detections, truth, writer.root, TIOU_THRESHOLDS) if earlier else None
+    if comparison:
+        write_json(output / "comparison.json", comparison.to_json(), indent=1)
     features = {video.name: partial(videos.read, index) for index, video in enumerate(videos.videos)}
-    return replace(result, annotations=truth, detections=detections, evaluation=evaluation, features=features)
+    return replace(
+        result,
+        annotations=truth,
+        detections=detections,
+        evaluation=evaluation,
+        features=features,
+        comparison=comparison,
+    )

@@ -19,7 +19,8 @@ from rcl.detector.config import Config
 from rcl.detector.load_config import load_config, parse_config
 from rcl.system.errors import InputError, listed
 from rcl.system.paths import PathLike
-from rcl.training.choices import Choice, action_lengths, choose_model, choose_stride, split_videos
+from rcl.training.choices import Choice, action_lengths, choose_model, choose_stride, split_videos, with_subsets
+from rcl.training.earlier_run import EarlierRun
 from rcl.video.backbones.base import Backbone
 from rcl.video.backbones.options import BackboneOptions
 from rcl.video.extraction import choose_extraction
@@ -84,17 +85,22 @@ def match_labels(
 
 
 def choose_features(
-    name: str,
+    name: str | None,
     options: BackboneOptions | None,
     given: Mapping[str, Any],
     lengths_seconds: np.ndarray,
     *,
     device: torch.device | str,
-) -> tuple[Backbone, ExtractionSettings, list[Choice]]:
-    """The backbone and its settings. If no stride is given, it is chosen from the lengths of the actions."""
+    earlier: EarlierRun | None = None,
+) -> tuple[Backbone, ExtractionSettings, tuple[Choice, ...]]:
+    """The backbone and its settings: those of an earlier run, or else ``motion`` by default, and if no stride is given,
+    one chosen from the lengths of the actions."""
+    if earlier:
+        return *earlier.backbone(name, options, given, device=device), ()
+    name = name or "motion"
     backbone, settings = choose_extraction(name, options, **given, device=device)
     if given["stride"] is not None:
-        return backbone, settings, []
+        return backbone, settings, ()
     stride = choose_stride(lengths_seconds, settings.rate)
     window = settings.window
     if name != "motion":
@@ -103,11 +109,16 @@ def choose_features(
         window = stride + 1  # up to the first frame of the next snippet
     settings = settings.model_copy(update={"stride": stride, "window": window})
     reason = f"one action in ten is shorter than {float(np.quantile(lengths_seconds, 0.1)):.2g} s"
-    return backbone, settings, [Choice("snippets per second", f"{settings.snippets_per_second:.3g}", reason)]
+    return backbone, settings, (Choice("snippets per second", f"{settings.snippets_per_second:.3g}", reason),)
 
 
 def configure(
-    annotations: Annotations, writer: PackWriter, *, seed: int, run: Path | None
+    annotations: Annotations,
+    writer: PackWriter,
+    *,
+    seed: int,
+    run: Path | None,
+    subsets: Mapping[str, str] | None = None,
 ) -> tuple[Config, list[Choice]]:
     """Put the annotations into the pack, and choose the configuration of the training.
 
@@ -116,6 +127,7 @@ def configure(
         writer: the pack.
         seed: seed of the split and of the training.
         run: folder of a training to resume, which keeps its annotations and configuration.
+        subsets: name to subset of videos that keep theirs, as an earlier run used them.
 
     Raises:
         InputError: no training video has labels, or the labels have changed since the training began.
@@ -125,7 +137,7 @@ def configure(
         _check_unchanged(annotations, load_annotations(path, clip=False))
         return load_config(run / "config.yaml"), []
     extracted = {name: annotations.videos[name] for name in writer.names() if name in annotations.videos}
-    split, choices = _split(replace(annotations, videos=extracted), seed=seed)
+    split, choices = _split(replace(annotations, videos=extracted), seed=seed, kept=subsets or {})
     writer.annotate(split)
     kept = load_annotations(path)
     training = kept.subset("training")
@@ -155,13 +167,15 @@ def _check_unchanged(annotations: Annotations, before: Annotations) -> None:
             )
 
 
-def _split(annotations: Annotations, *, seed: int) -> tuple[Annotations, list[Choice]]:
-    """Hold out some videos, unless the labels name subsets."""
+def _split(annotations: Annotations, *, seed: int, kept: Mapping[str, str]) -> tuple[Annotations, list[Choice]]:
+    """Hold out some videos, unless the labels name subsets; videos of an earlier run keep theirs."""
     if any(video.subset != "training" for video in annotations.videos.values()):
-        return annotations, []
-    split = split_videos(annotations, seed=seed)
-    held_out = [name for name, video in split.videos.items() if video.subset == "validation"]
+        return with_subsets(annotations, kept), []
+    split = split_videos(annotations, seed=seed, kept=kept)
+    held_out = [name for name, video in split.videos.items() if video.subset != "training"]
     reason = "the table names no subset" if held_out else "every label needs a training video"
+    if any(name in kept for name in held_out):
+        reason = "what was held out stays held out"
     return split, [Choice("held out for validation", listed(held_out, 4) or "no video", reason)]
 
 

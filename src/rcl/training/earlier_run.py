@@ -1,0 +1,184 @@
+"""The correction loop: a fit on corrected labels takes over the features and the split of an earlier one."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rcl.data.annotations import Annotations
+from rcl.data.detections import Detections
+from rcl.data.formats.load import load_annotations
+from rcl.data.names import match_names
+from rcl.detector.load_config import load_config
+from rcl.detector.localizer import Localizer
+from rcl.evaluation.bootstrap import Comparison, compare
+from rcl.system.errors import InputError, listed
+from rcl.system.paths import PathLike, to_path
+from rcl.training.held_out import detect_held_out
+from rcl.video.backbones.base import Backbone
+from rcl.video.backbones.options import BackboneOptions
+from rcl.video.extraction import choose_extraction, rebuild_backbone
+from rcl.video.packs import PackWriter
+from rcl.video.settings import ExtractionSettings, read_settings
+
+log = logging.getLogger("rcl")
+
+
+@dataclass(frozen=True)
+class EarlierRun:
+    """A run of ``rcl.fit``. It is only read.
+
+    Args:
+        root: its folder.
+        pack: its features.
+        subsets: name to subset of the videos that it trained on or held out.
+    """
+
+    root: Path
+    pack: PackWriter
+    subsets: Mapping[str, str]
+
+    @classmethod
+    def open(cls, root: PathLike, *, output: Path) -> EarlierRun:
+        """Find the parts of a run.
+
+        Args:
+            root: its folder.
+            output: the folder of the new run, which has to be another one.
+
+        Raises:
+            InputError: the folder is not that of a finished fit, or both are the same.
+        """
+        root = to_path(root)
+        settings = read_settings(root / "pack")
+        missing = [name for name in ("last.ckpt", "config.yaml", "pack/annotations.json") if not (root / name).exists()]
+        if settings is None or missing:
+            found = f"none of {listed(missing)}" if missing else "a pack without settings"
+            fix = "give the folder that rcl fit wrote"
+            raise InputError(root, expected="a finished run of rcl fit", found=found, fix=fix)
+        if root.resolve() == output.resolve():
+            fix = "give a new folder with --output, so that the earlier run stays"
+            raise InputError(output, expected="another folder than that of the earlier run", found="the same", fix=fix)
+        data = load_config(root / "config.yaml").data
+        used = (data.training_subset, data.validation_subset)
+        videos = load_annotations(root / "pack" / "annotations.json", clip=False).videos.values()
+        # A pack lists videos without labels, which the run did not use, in the subset testing.
+        subsets = {video.name: video.subset for video in videos if video.labels or video.subset in used}
+        return cls(root, PackWriter(root / "pack", settings), subsets)
+
+    def backbone(
+        self,
+        name: str | None,
+        options: BackboneOptions | None,
+        given: Mapping[str, Any],
+        *,
+        device: torch.device | str,
+    ) -> tuple[Backbone, ExtractionSettings]:
+        """The backbone of the features and their settings.
+
+        Args:
+            name: of the backbone, if it is given.
+            options: of it, likewise.
+            given: rate, window and stride, ``None`` where they are not given.
+            device: of the backbone.
+
+        Raises:
+            InputError: what is given differs from what the features were extracted with.
+        """
+        settings = self.pack.settings
+        if name is None and (options is None or options == BackboneOptions()):
+            backbone = rebuild_backbone(settings, device=device)
+            wanted = settings.model_copy(update={key: value for key, value in given.items() if value is not None})
+        else:
+            values = {key: getattr(settings, key) if value is None else value for key, value in given.items()}
+            backbone, wanted = choose_extraction(name or settings.backbone, options, **values, device=device)
+        if difference := settings.difference(wanted):
+            expected, fix = "the settings of its features", "leave these options out, or fit without an earlier run"
+            raise InputError(self.root, expected=expected, found=f"other settings ({difference})", fix=fix)
+        return backbone, settings
+
+    def take_over(self, pack: PackWriter, videos: Mapping[str, Path], annotations: Annotations) -> dict[str, str]:
+        """Put the features of unchanged videos into another pack, and find the subset of every video that was used.
+
+        Warns of videos that keep a subset although the annotations say another one, and of held-out videos that are
+        not in the annotations any more.
+
+        Args:
+            pack: of the new run, with the same settings.
+            videos: name to file.
+            annotations: their new labels.
+
+        Returns:
+            Name to subset of the videos that the earlier run used.
+        """
+        names = self._earlier_names(videos)
+        done = set(pack.names())
+        for name, earlier in names.items():
+            if name not in done and self.pack.done(earlier, videos[name]):
+                _link(self.pack.root, earlier, pack.root, name)
+        subsets = {name: self.subsets[earlier] for name, earlier in names.items() if earlier in self.subsets}
+        lost = [name for name in self.subsets if self.held_out(name) and name not in names.values()]
+        if lost:
+            log.warning("held out in %s, without labels now: %s", self.root, listed(lost))
+        self._warn_of_other_subsets(subsets, annotations)
+        return subsets
+
+    def held_out(self, name: str) -> bool:
+        """Whether the run did not train on a video."""
+        return self.subsets[name] != "training"
+
+    def _earlier_names(self, videos: Mapping[str, Path]) -> dict[str, str]:
+        """Name of a video to its name in the earlier run. A name that now could be several files is its old file's."""
+        match = match_names(videos, self.pack.names())
+        names = {}
+        for name, earlier in match.pairs.items():
+            record = self.pack.done(earlier, videos[name]) if earlier in match.doubled else None
+            if earlier not in match.doubled or (record and record.source == str(videos[name].absolute())):
+                names[name] = earlier
+        return names
+
+    def _warn_of_other_subsets(self, subsets: Mapping[str, str], annotations: Annotations) -> None:
+        said = {name: annotations.videos[name].subset for name in subsets if name in annotations.videos}
+        if all(subset == "training" for subset in said.values()):  # as in a table without subsets
+            return
+        for kept in dict.fromkeys(subsets.values()):
+            names = [name for name, subset in said.items() if subsets[name] == kept != subset]
+            if names:
+                message = "%s: stay in the subset %s as in %s, although the labels say %s"
+                others = listed([*dict.fromkeys(said[name] for name in names)])
+                log.warning(message, listed([repr(name) for name in names]), kept, self.root, others)
+
+    def compare(self, detections: Detections, truth: Annotations, pack: Path, thresholds: Any) -> Comparison:
+        """Compare the detector of this run with later detections.
+
+        Args:
+            detections: of the later detector.
+            truth: the held-out videos with their corrected labels.
+            pack: of their features.
+            thresholds: ``(T,)`` tIoU thresholds.
+        """
+        before = detect_held_out(Localizer.load(self.root / "last.ckpt"), truth, pack).detections
+        return compare(before, detections, truth, tiou_thresholds=thresholds)
+
+
+def _link(source: Path, earlier: str, target: Path, name: str) -> None:
+    """Give features to another pack, without a second copy where the file system allows that.
+
+    Files of packs are replaced and never changed, so neither pack sees what happens to the other. The record comes
+    last, as in an extraction: a video with a record is done.
+    """
+    for folder, extension in (("features", ".npy"), ("times", ".npy"), ("records", ".json")):
+        old, new = source / folder / f"{earlier}{extension}", target / folder / f"{name}{extension}"
+        new.parent.mkdir(parents=True, exist_ok=True)
+        new.unlink(missing_ok=True)
+        try:
+            os.link(old, new)
+        except OSError:  # another disk, or a file system without links
+            shutil.copy2(old, new)

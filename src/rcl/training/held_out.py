@@ -1,0 +1,28 @@
+"""Detections in the held-out videos of a pack, by any detector of its features."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rcl.data.annotations import Annotations
+from rcl.data.datasets import VideoDataset
+from rcl.data.detections import Detections
+from rcl.data.feature_store import FeatureStore
+from rcl.detector.localizer import Localizer
+from rcl.system.paths import PathLike, to_path
+
+
+class HeldOut(NamedTuple):
+    """What a detector found in the held-out videos, and their features as it takes them."""
+
+    detections: Detections
+    videos: VideoDataset
+
+
+def detect_held_out(localizer: Localizer, truth: Annotations, pack: PathLike) -> HeldOut:
+    """Detect in the videos of ``truth``, whose features are in the pack."""
+    videos = VideoDataset(truth, FeatureStore(to_path(pack) / "features"), (), localizer.preparation)
+    found = [
+        localizer.detect_prepared(*videos.read(index), video=video.name) for index, video in enumerate(videos.videos)
+    ]
+    return HeldOut(Detections.concatenate(found), videos)
