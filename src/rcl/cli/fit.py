@@ -24,9 +24,9 @@ class RunOptions:
             help="Folder of an earlier fit, for corrected labels: its features are used again, what it held out stays "
             "held out, and both detectors are compared.",
         ),
-    ] = (None,)
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the split and of the training.")] = (0,)
-    resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was stopped.")] = (False,)
+    ] = None
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the split and of the training.")] = 0
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was stopped.")] = False
 
 
 def fit(

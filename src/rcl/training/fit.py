@@ -166,8 +166,7 @@ def fit(
     problems = _extract(writer, labelled.videos, observer, workers=workers, cluster=cluster)
     run = output if resumes else None
     config, more = configure(labelled.annotations, writer, seed=seed, run=run, subsets=subsets)
-    for choice in (choices := (*choices, *more)):
-        observer.chosen(choice)
+    _announce(choices := (*choices, *more), observer)
     # A single process, because Lightning would start the others with the command line of this one.
     checkpoint = train(config, output, resume=resumes, overwrite=overwrite, devices=1)
     result = FitResult(checkpoint, Localizer.load(checkpoint), choices, labelled, problems)
@@ -209,6 +208,11 @@ def _open_pack(
         backbone, options, given, labelled.lengths_seconds, device=device, earlier=earlier
     )
     return PackWriter(root, settings, backbone=network, device=device), choices
+
+
+def _announce(choices: Sequence[Choice], observer: FitObserver) -> None:
+    for choice in choices:
+        observer.chosen(choice)
 
 
 def _extract(
