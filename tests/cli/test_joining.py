@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from rcl.data.formats.load import load_annotations
 from rcl.evaluation import figures
 from typed import Rcl
+from untrained import save_untrained
 
 NFD = unicodedata.normalize("NFD", "Übung é")
 NFC = unicodedata.normalize("NFC", "Übung é")
@@ -102,7 +104,7 @@ def test_a_partial_join_is_said_once_with_proposals(compare, command):
     result, _ = compare(command, ["a", "Take 1"], ["a", "take 1", "c"])
     assert result.err.count("'Take 1' (did you mean 'take 1'?)") == 1
     if command != "export":
-        assert result.err.count("1 of 3 annotated videos have detections; without: 'take 1', 'c'") == 1
+        assert result.err.count("1 of 3 videos have detections; without: 'take 1', 'c'") == 1
 
 
 def test_detections_of_nothing_are_said(rcl_: Rcl, tmp_path: Path) -> None:
@@ -110,6 +112,28 @@ def test_detections_of_nothing_are_said(rcl_: Rcl, tmp_path: Path) -> None:
     result = rcl_("evaluate", found, truth)
     assert result.status == 0
     assert "f.csv has no detections" in result.err
+
+
+@pytest.mark.parametrize("extension", ["", ".mp4"])
+def test_confidence_maps_and_videos_of_a_report_are_joined(
+    rcl_: Rcl, tmp_path: Path, pack: Path, extension: str
+) -> None:
+    names = [f"{name}{extension}" for name in load_annotations(pack / "annotations.json").subset("validation").videos]
+    found = write_table(tmp_path / "found.csv", [names[0], f"sub/{names[1]}", "elsewhere"], scored=True)
+    (tmp_path / "videos" / "sub").mkdir(parents=True)
+    (tmp_path / "videos" / "sub" / f"{Path(names[0]).stem}.webm").touch()
+    checkpoint, page = save_untrained(tmp_path / "last.ckpt"), tmp_path / "report.html"
+    options = ("--checkpoint", checkpoint, "--features", pack, "--videos", tmp_path / "videos", "--output", page)
+    result = rcl_("report", found, *options)
+    assert result.status == 0, result.err
+    text = page.read_text(encoding="utf-8")
+    assert [number for number in range(3) if f'id="map-{number}"' in text] == [0, 1]
+    assert f"videos/sub/{Path(names[0]).stem}.webm" in text
+    assert f"2 of 3 videos have a feature sequence in {pack}; without: 'elsewhere'." in result.err
+    assert f"1 of 3 videos have a file in {tmp_path / 'videos'}; without: 'sub/{names[1]}', 'elsewhere'." in result.err
+    write_table(found, ["elsewhere"], scored=True)
+    result = rcl_("report", found, *options)
+    assert (result.status, "expected feature sequences of the videos in" in result.err) == (2, True)
 
 
 # -- labels ------------------------------------------------------------------------------------------------------

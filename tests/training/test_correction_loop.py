@@ -195,6 +195,17 @@ def test_features_go_to_the_same_video_under_its_new_name(tmp_path: Path) -> Non
     assert new.done("b", files["b"]) is not None
 
 
+def test_another_video_of_the_same_stem_is_new(tmp_path: Path) -> None:
+    files = [tmp_path / folder / "001.mp4" for folder in ("cam1", "cam2")]
+    for place, file in enumerate(files):
+        file.parent.mkdir()
+        file.write_text("film" * (place + 1))
+    earlier = made_run(tmp_path / "run", {"001": files[0]}, {"001": "validation"})
+    new = PackWriter(tmp_path / "new", SETTINGS)
+    assert earlier.take_over(new, {"cam2/001": files[1]}, labels_of()) == {}
+    assert new.names() == []
+
+
 def test_a_changed_video_keeps_its_subset_without_its_features(tmp_path: Path) -> None:
     file = tmp_path / "a.mp4"
     file.write_text("film")

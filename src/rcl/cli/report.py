@@ -97,7 +97,7 @@ def report(
     thresholds = parse_thresholds(tiou)
     compared = _compare(detections, annotations, chosen)
     check_place(output)
-    names = {*compared["detections"].videos, *getattr(compared.get("annotations"), "videos", ())}
+    names = [*dict.fromkeys([*compared["detections"].videos, *getattr(compared.get("annotations"), "videos", ())])]
     mapped = maps.load(names, annotations, videos)
     with progress_bar("Reporting", len(names)) as show:
         warnings = write_report(

@@ -40,11 +40,8 @@ def evaluation_table(evaluation: Evaluation) -> Table:
 
 def comparison_table(comparison: Comparison) -> Table:
     """Average mAP of an earlier and a later detector on the same videos, and their difference, in percent."""
-    thresholds = comparison.tiou_thresholds
-    table = Table(
-        title=f"the same {counted(comparison.videos, 'held-out video')}, "
-        f"{counted(comparison.instances, 'instance')}, tIoU {thresholds[0]:g} to {thresholds[-1]:g}"
-    )
+    videos, instances = counted(comparison.videos, "held-out video"), counted(comparison.instances, "instance")
+    table = Table(title=f"the same {videos}, {instances}")
     table.add_column("detector")
     table.add_column("average mAP %", justify="right")
     table.add_column("95 % interval", justify="right")

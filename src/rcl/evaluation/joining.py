@@ -107,7 +107,7 @@ def differences(detections: Detections, annotations: Annotations) -> list[str]:
     total = len(annotations.videos)
     match = match_names(set(detections.videos) & annotations.videos.keys(), annotations.videos)
     if match.unused:
-        sentences.append(f"{coverage(match, total, 'annotated video', 'detections')}. All their instances are missed.")
+        sentences.append(f"{coverage(match, total, 'video', 'detections')}. All their instances are missed.")
     rows = np.bincount(detections.video_index, minlength=len(detections.videos))
     others = {name: n for name, n in zip(detections.videos, rows.tolist(), strict=True) if n}
     others = {name: n for name, n in others.items() if name not in annotations.videos}

@@ -135,14 +135,18 @@ class EarlierRun:
         return self.subsets[name] != "training"
 
     def _earlier_names(self, videos: Mapping[str, Path]) -> dict[str, str]:
-        """Name of a video to its name in the earlier run. A name that now could be several files is its old file's."""
+        """Name of a video to its name in the earlier run. Under another name, it has to be the same file as before."""
         match = match_names(videos, self.pack.names())
-        names = {}
-        for name, earlier in match.pairs.items():
-            record = self.pack.done(earlier, videos[name]) if earlier in match.doubled else None
-            if earlier not in match.doubled or (record and record.source == str(videos[name].absolute())):
-                names[name] = earlier
-        return names
+        return {
+            name: earlier
+            for name, earlier in match.pairs.items()
+            if name == earlier or self._is_same_file(earlier, videos[name], alone=earlier not in match.doubled)
+        }
+
+    def _is_same_file(self, earlier: str, file: Path, *, alone: bool) -> bool:
+        """Whether a file is unchanged since its extraction; if others may be copies of it, also in the same place."""
+        record = self.pack.done(earlier, file)
+        return record is not None and (alone or record.source == str(file.absolute()))
 
     def _warn_of_other_subsets(self, subsets: Mapping[str, str], annotations: Annotations) -> None:
         said = {name: annotations.videos[name].subset for name in subsets if name in annotations.videos}

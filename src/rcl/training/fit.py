@@ -246,8 +246,8 @@ def _evaluate(result: FitResult, writer: PackWriter, subset: str | None, earlier
     )
     write_json(output / "evaluation.json", evaluation.to_json(), indent=1)
     comparison = earlier.compare(detections, truth, writer.root, TIOU_THRESHOLDS) if earlier else None
-    if comparison:
-        write_json(output / "comparison.json", comparison.to_json(), indent=1)
+    if earlier and comparison:
+        write_json(output / "comparison.json", {"after": str(earlier.root), **comparison.to_json()}, indent=1)
     features = {video.name: partial(videos.read, index) for index, video in enumerate(videos.videos)}
     return replace(
         result,
