@@ -19,13 +19,21 @@ if TYPE_CHECKING:
     from rcl.data.formats.exported import Exported
     from rcl.data.formats.options import ReadOptions
 
+_LINKING = ("label-studio", "via", "elan", "boris")
+"""Formats that name the files of the videos."""
+
 
 def export(
     input_: Annotated[
         Path, typer.Argument(metavar="INPUT", help="Detections, annotations, a pack, or another tool's file.")
     ],
-    format_: Annotated[str, typer.Option("--format", help="label-studio, via, elan or csv.")],
-    output: Annotated[Path, typer.Option(help=".json for label-studio and via, .csv for csv, a folder for elan.")],
+    format_: Annotated[
+        str, typer.Option("--format", help="label-studio, via, elan, boris, fiftyone, audacity or csv.")
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(help=".json (label-studio, via, fiftyone), .boris, .csv, or a folder (elan, audacity)."),
+    ],
     reading: LabelFileOptions,
     tools: ToolFileOptions,
     min_score: Annotated[float | None, typer.Option(help="Leave out detections with a lower score.")] = None,
@@ -44,7 +52,7 @@ def export(
     if lost:
         warn(f"not kept: {'; '.join(lost)}.")
     guessed = [exported.media_of(name) for name in exported.videos if name not in exported.files]
-    if guessed and format_ != "csv":
+    if guessed and format_ in _LINKING:
         fix = "" if videos else "; give the folder of the videos with --videos to use the names of the files"
         warn(f"guessed the file names of the videos: {listed(guessed, 2)}{fix}.")
     count = counted(len(exported.all()), "detection" if exported.scored else "instance")
@@ -78,16 +86,15 @@ def _write(
 ) -> list[str]:
     """Write the file of a tool. Returns what its format cannot keep."""
     from rcl.data.annotations import Annotations
-    from rcl.data.formats import elan, label_studio, table, via
+    from rcl.data.formats import audacity, boris_project, elan, fiftyone, label_studio, table, via
     from rcl.data.formats.results import save_detections
     from rcl.system.text_files import extension_of
 
     if format_ == "label-studio":
         return label_studio.write(exported, output, fps=_frame_rates(exported, fps), folder=videos)
-    if format_ == "via":
-        return via.write(exported, output)
-    if format_ == "elan":
-        return elan.write(exported, output)
+    writers = {"via": via, "elan": elan, "boris": boris_project, "fiftyone": fiftyone, "audacity": audacity}
+    if format_ in writers:
+        return writers[format_].write(exported, output)
     extension_of(output, (".csv",))
     if isinstance(content, Annotations):
         return table.write(content, output)

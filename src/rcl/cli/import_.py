@@ -23,7 +23,9 @@ _MOST_CLASSES = 50
 def import_(
     inputs: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="Files of Label Studio, VIA, ELAN or public code, or tables."),
+        typer.Argument(
+            metavar="FILE...", help="Files of annotation tools, tables, or folders of them (docs/formats.md)."
+        ),
     ],
     output: Annotated[Path, typer.Option(help="The annotations: .json or .csv.")],
     reading: LabelFileOptions,

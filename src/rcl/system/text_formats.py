@@ -191,6 +191,19 @@ def _check_header(source: object, header: Sequence[str], required: Sequence[str]
         raise InputError(source, expected="every column once", found=found, fix="remove or rename one")
 
 
+def columns_of(text: str, *, separator: str = ",") -> tuple[str, ...]:
+    """The columns that the first line of a table names, in lower case; none if it is no table.
+
+    >>> columns_of("Video,Start\\na,1\\n")
+    ('video', 'start')
+    """
+    try:
+        names = next(csv.reader([text.partition("\n")[0].strip("\r")], delimiter=separator), [])
+    except csv.Error:
+        return ()
+    return tuple(name.strip().lower() for name in names)
+
+
 def csv_text(rows: Iterable[Iterable[object]], *, line_end: str = "\n") -> str:
     r"""Rows as comma-separated text, with numbers at full precision.
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 from xml.etree import ElementTree
 
-from rcl.data.formats.exported import KEY, Exported, Instance, file_names
+from rcl.data.formats.exported import KEY, Exported, Instance, check_new, file_names
 from rcl.system.errors import InputError
 from rcl.system.paths import PathLike
 from rcl.system.text_files import write_text
@@ -53,10 +53,7 @@ def write(exported: Exported, folder: PathLike) -> list[str]:
     """
     folder = Path(folder)
     files = file_names([*exported.instances], ".eaf")
-    for name in files.values():
-        if os.path.exists(folder / name):  # unlike Path.exists, this takes names of any length
-            fix = "choose another folder or remove it"
-            raise InputError(folder / name, expected="no file yet", found="one that may hold corrections", fix=fix)
+    check_new(folder, files.values())
     if any(_NO_XML.search(label) for label in exported.labels()):
         label = next(label for label in exported.labels() if _NO_XML.search(label))
         raise InputError(f"label {label!r}", expected="text", found="a control character", fix="rename the label")

@@ -9,24 +9,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import unquote
-from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from rcl.data.annotations import Annotations
 from rcl.data.formats.exported import KEY, Instance, instance_of, name_in, stem_of, video_of
+from rcl.data.formats.markup import parse_xml
 from rcl.data.formats.media import choose_media, is_audio
 from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.values import Pair, to_number, to_segment
 from rcl.system.errors import Defect, Problems, counted, listed, located, shown
 
 log = logging.getLogger("rcl")
-
-
-class _Builder(ElementTree.TreeBuilder):
-    """Refuses what ELAN never writes: a document type, with which a small file can grow without limit."""
-
-    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
-        raise Defect(expected="XML without a document type", found=f"<!DOCTYPE {name}>", fix="save it again in ELAN")
 
 
 def parse(text: str, source: str, *, file_name: str, options: ReadOptions | None = None) -> Annotations:
@@ -47,7 +40,7 @@ def parse(text: str, source: str, *, file_name: str, options: ReadOptions | None
     """
     options = options or ReadOptions()
     with located(source):
-        root = _parse_xml(text)
+        root = parse_xml(text, root="ANNOTATION_DOCUMENT", tool="ELAN")
         facts = _facts_in(root)
         media, offset = _media_in(root, options, source, named=bool(name_in(facts)))
         _keep_tiers_of(root, options.annotator)
@@ -55,19 +48,6 @@ def parse(text: str, source: str, *, file_name: str, options: ReadOptions | None
         instances = _instances_of(content, options, source)
         video = video_of(name_in(facts) or stem_of(media or file_name), instances, facts)
     return Annotations({video.name: video}, source=source)
-
-
-def _parse_xml(text: str) -> Element:
-    try:
-        root = ElementTree.fromstring(text, ElementTree.XMLParser(target=_Builder()))
-    except ElementTree.ParseError as error:
-        line, column = error.position
-        found = f"{error.msg.partition(':')[0]} at line {line}, column {column}"
-        raise Defect(expected="complete XML", found=found, fix="save it again in ELAN") from None
-    if root.tag != "ANNOTATION_DOCUMENT":
-        fix = "save it again in ELAN"
-        raise Defect(expected="an <ANNOTATION_DOCUMENT> of ELAN", found=f"<{root.tag}>", fix=fix)
-    return root
 
 
 # -- header ------------------------------------------------------------------------------------------------------

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import mimetypes
+import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from rcl.data.formats.values import VideoDraft, check_times, to_label, to_option
 from rcl.data.names import plain_name, without_extension
 from rcl.system.errors import Defect, InputError
 
-FORMATS = ("label-studio", "via", "elan", "csv")
+FORMATS = ("label-studio", "via", "elan", "boris", "fiftyone", "audacity", "csv")
 """What ``rcl export`` writes."""
 UNLABELLED = "action"
 """Label of proposals, which have none, in tools that need one."""
@@ -211,14 +212,42 @@ def file_names(names: Sequence[str], extension: str) -> dict[str, str]:
     Raises:
         InputError: two of them become the same.
     """
-    files, owners = dict[str, str](), dict[str, str]()
-    for name in names:
-        safe = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*\ud800-\udfff]', "_", name)
-        safe = re.sub(r"^\.|[. ]$", "_", safe) + extension  # no hidden file, no folder above
-        other = owners.setdefault(unicodedata.normalize("NFC", safe).casefold(), name)
+    return _distinct({name: _safe(name) + extension for name in names})
+
+
+def nested_file_names(names: Sequence[str], extension: str) -> dict[str, str]:
+    """Names of videos as paths of files, with the folders that are in the names, on any system.
+
+    Raises:
+        InputError: two of them become the same.
+    """
+    parts = {name: [_safe(part) for part in re.split(r"[/\\]", name) if part.strip()] for name in names}
+    return _distinct({name: "/".join(own or [_safe(name)]) + extension for name, own in parts.items()})
+
+
+def check_new(folder: Path, files: Iterable[str]) -> None:
+    """Check that a folder has none of the files that are to be written.
+
+    Raises:
+        InputError: it has one, which may hold corrections.
+    """
+    for name in files:
+        if os.path.exists(folder / name):  # unlike Path.exists, this takes names of any length
+            fix = "choose another folder or remove it"
+            raise InputError(folder / name, expected="no file yet", found="one that may hold corrections", fix=fix)
+
+
+def _safe(name: str) -> str:
+    safe = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*\ud800-\udfff]', "_", name)
+    return re.sub(r"^\.|[. ]$", "_", safe)  # no hidden file, no folder above
+
+
+def _distinct(files: dict[str, str]) -> dict[str, str]:
+    owners = dict[str, str]()
+    for name, file in files.items():
+        other = owners.setdefault(unicodedata.normalize("NFC", file).casefold(), name)
         if other != name:
-            found = f"{other!r} and {name!r}, which would both be {safe!r}"
+            found = f"{other!r} and {name!r}, which would both be {file!r}"
             expected = "names that differ as file names"
             raise InputError("videos", expected=expected, found=found, fix="rename one of them")
-        files[name] = safe
     return files

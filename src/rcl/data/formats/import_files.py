@@ -11,6 +11,8 @@ from pathlib import Path
 from rcl.data.annotations import Annotations
 from rcl.data.formats.exported import shortest_tails
 from rcl.data.formats.load import import_annotations
+from rcl.data.formats.media_names import named_files
+from rcl.data.formats.opening import READABLE
 from rcl.data.formats.options import ReadOptions
 from rcl.system.errors import listed
 
@@ -18,7 +20,7 @@ log = logging.getLogger("rcl")
 
 
 def import_files(paths: Sequence[Path], *, options: ReadOptions | None = None) -> Annotations:
-    """Read ground truth from files of annotation tools, or annotations.
+    """Read ground truth from files of annotation tools, or annotations, or from folders of them.
 
     Where tools write a file for each video, files of one name in several folders are about several videos: those of
     ``cam1/001.eaf`` and ``cam2/001.eaf`` are called ``cam1/001`` and ``cam2/001``.
@@ -26,8 +28,9 @@ def import_files(paths: Sequence[Path], *, options: ReadOptions | None = None) -
     Raises:
         InputError: a file cannot be read, see :func:`import_annotations`, or two files have the same video.
     """
-    parts = [import_annotations(path, options=options) for path in paths]
-    return Annotations.merge(_told_apart(paths, parts))
+    files = named_files(paths, READABLE)
+    parts = [import_annotations(path, options=options, name=name) for path, name in files]
+    return Annotations.merge(_told_apart([path for path, _ in files], parts))
 
 
 def _told_apart(paths: Sequence[Path], parts: Sequence[Annotations]) -> list[Annotations]:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
-from functools import partial
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Collection
 
 from rcl.data.annotations import Annotations
 from rcl.data.annotations import clip as clip_annotations
@@ -14,23 +11,13 @@ from rcl.data.detections import Detections
 from rcl.data.formats import (
     activitynet,
     bmn,
-    elan_read,
-    label_studio_rows,
-    label_studio_tasks,
     outcome,
-    results,
-    sheet,
-    table,
     thumos14,
-    unreadable,
-    via,
 )
+from rcl.data.formats.opening import filled, open_file, video_info_for
 from rcl.data.formats.options import ReadOptions
-from rcl.data.formats.sheet_files import read_sheet
-from rcl.system.errors import InputError
-from rcl.system.paths import PathLike, is_file, to_path
+from rcl.system.paths import PathLike, to_path
 from rcl.system.text_files import extension_of, read_json, read_text, write_json
-from rcl.system.text_formats import check_object, parse_json
 
 log = logging.getLogger("rcl")
 
@@ -71,7 +58,7 @@ def load_annotations(path: PathLike, *, clip: bool = True, options: ReadOptions 
         InputError: the file is missing, damaged or of another kind, or a value is wrong. An end
             equal to its start is legal.
     """
-    file = _open(to_path(path), options=options)
+    file = open_file(to_path(path), options=options)
     annotations = file.annotations(extent="features") if clip else file.annotations()
     if file.format not in OWN_FORMATS:
         outcome.check_times(annotations)
@@ -86,7 +73,7 @@ def load_both(path: PathLike) -> tuple[Annotations, Annotations]:
     Raises:
         InputError: see :func:`load_annotations`.
     """
-    file = _open(to_path(path))
+    file = open_file(to_path(path))
     written = file.annotations()
     # Only in BMN's files do the two differ in the durations of the videos.
     return clip_annotations(file.annotations(extent="features") if file.format == "bmn" else written), written
@@ -114,7 +101,7 @@ def save_annotations(annotations: Annotations, path: PathLike) -> None:
 # -- files of other tools and code -------------------------------------------------------------------------------
 
 
-def import_annotations(path: PathLike, *, options: ReadOptions | None = None) -> Annotations:
+def import_annotations(path: PathLike, *, options: ReadOptions | None = None, name: str | None = None) -> Annotations:
     """Read ground truth from a file of an annotation tool, or from one that :func:`load_annotations` reads.
 
     Args:
@@ -125,7 +112,9 @@ def import_annotations(path: PathLike, *, options: ReadOptions | None = None) ->
     Raises:
         InputError: the file cannot be read, is damaged or of another kind, or a value is wrong.
     """
-    return _open(to_path(path), options=options).annotations()
+    file = open_file(to_path(path), options=options)
+    annotations = file.annotations()
+    return annotations.renamed(dict.fromkeys(annotations.videos, name)) if name and file.named_by_file else annotations
 
 
 def load_content(path: PathLike, *, options: ReadOptions | None = None) -> Annotations | Detections:
@@ -134,8 +123,17 @@ def load_content(path: PathLike, *, options: ReadOptions | None = None) -> Annot
     Raises:
         InputError: see :func:`import_annotations`.
     """
-    file = _open(to_path(path), options=options)
+    file = open_file(to_path(path), options=options)
     return file.parse_detections() if file.parse_detections else file.annotations()
+
+
+def format_of(path: PathLike) -> str:
+    """The format of a file of annotations; one of :data:`OWN_FORMATS` or that of a tool.
+
+    Raises:
+        InputError: the file cannot be read, is damaged, or has an extension that no format has.
+    """
+    return open_file(to_path(path)).format
 
 
 def read_bmn(
@@ -160,7 +158,7 @@ def read_bmn(
             known.
     """
     path = to_path(path)
-    known = read_video_info(info) if info else {} if subset else _video_info_for(path)
+    known = read_video_info(info) if info else {} if subset else video_info_for(path)
     return bmn.parse(read_json(path), str(path), info=known, subset=subset, extent=extent)
 
 
@@ -172,11 +170,6 @@ def read_video_info(path: PathLike) -> dict[str, bmn.VideoInfo]:
     """
     path = to_path(path)
     return bmn.parse_video_info(read_text(path), str(path))
-
-
-def _video_info_for(path: Path) -> dict[str, bmn.VideoInfo]:
-    info = path.with_name(bmn.INFO_NAME)
-    return read_video_info(info) if is_file(info) else {}
 
 
 def read_thumos14(
@@ -202,97 +195,4 @@ def read_thumos14(
         InputError: a file is missing, damaged or of another kind, a value is wrong, or two files have the same video.
     """
     tables = [(read_text(path), str(path)) for path in map(to_path, paths)]
-    return _filled(thumos14.parse(*tables, stride_frames=stride_frames, ambiguous=ambiguous, leave_out=leave_out))
-
-
-# -- recognition -------------------------------------------------------------------------------------------------
-
-
-class _File(NamedTuple):
-    """An opened file.
-
-    ``parse`` returns its annotations, or raises an ``InputError`` if it has none. ``parse_detections`` returns its
-    detections, if they are what it holds.
-    """
-
-    format: str
-    parse: Callable[..., Annotations]
-    parse_detections: Callable[[], Detections] | None = None
-
-    def annotations(self, *, extent: bmn.Extent = "video") -> Annotations:
-        """The annotations of at least one video; only in BMN's files there is a choice of extents."""
-        return _filled(self.parse(extent=extent) if self.format == "bmn" else self.parse())
-
-
-def format_of(path: PathLike) -> str:
-    """The format of a file of annotations; one of :data:`OWN_FORMATS` or that of a tool.
-
-    Raises:
-        InputError: the file cannot be read, is damaged, or has an extension that no format has.
-    """
-    return _open(to_path(path)).format
-
-
-def _open(path: Path, *, options: ReadOptions | None = None) -> _File:
-    """Read a file and recognize its format by its extension and content.
-
-    Raises:
-        InputError: the file cannot be read, is damaged, or has another extension.
-    """
-    return _OPENERS[extension_of(path, [*_OPENERS])](path, options or ReadOptions())
-
-
-def _open_elan(path: Path, options: ReadOptions) -> _File:
-    return _File("elan", partial(elan_read.parse, read_text(path), str(path), file_name=path.name, options=options))
-
-
-def _open_table(path: Path, options: ReadOptions) -> _File:
-    text, source = read_text(path), str(path)
-    if label_studio_rows.is_rows(text):
-        return _File("label-studio", partial(label_studio_rows.parse, text, source, options=options))
-    if thumos14.is_thumos14(text):
-        return _File("thumos14", partial(thumos14.parse, (text, source)))
-    return _file_of_sheet(sheet.parse_sheet(text, source, options.columns.values()), options)
-
-
-def _file_of_sheet(rows: sheet.Sheet, options: ReadOptions) -> _File:
-    scored = partial(results.detections_of, rows, options) if results.has_scores(rows.header, options) else None
-    return _File("table", partial(table.annotations_of, rows, options), scored)
-
-
-def _open_json(path: Path, options: ReadOptions) -> _File:
-    source = str(path)
-    data = parse_json(read_text(path), source)
-    if rows := sheet.sheet_of_json(data, source, options.columns.values()):
-        return _file_of_sheet(rows, options)
-    if isinstance(data, list):
-        return _File("label-studio", partial(label_studio_tasks.parse, data, source, options=options))
-    data = check_object(data, source)
-    if via.is_via(data):
-        return _File("via", partial(via.parse, data, source, options=options))
-    if label_studio_tasks.is_task(data):
-        return _File("label-studio", partial(label_studio_tasks.parse, [data], source, options=options))
-    scored = partial(results.parse, data, source) if isinstance(data.get("results"), dict) else None
-    if bmn.is_bmn(data):
-        parse = partial(bmn.parse, data, source, info=_video_info_for(path), subset=options.subset)
-        return _File("bmn", parse, scored)
-    if scored is None:
-        unreadable.check(data, source)
-    return _File("activitynet", partial(activitynet.parse, data, source), scored)
-
-
-_OPENERS: dict[str, Callable[[Path, ReadOptions], _File]] = {
-    ".json": _open_json,
-    **dict.fromkeys((".csv", ".tsv", ".txt"), _open_table),
-    **dict.fromkeys((".xlsx", ".jsonl"), lambda path, options: _file_of_sheet(read_sheet(path, options), options)),
-    ".eaf": _open_elan,
-}
-"""By extension: what reads a file of it, and recognizes the format by the content."""
-
-
-def _filled(annotations: Annotations) -> Annotations:
-    """The annotations, if they have a video; otherwise an ``InputError`` is raised."""
-    if not annotations.videos:
-        where, fix = annotations.source or "annotations", "give a file with some"
-        raise InputError(where, expected="annotated videos", found="none", fix=fix)
-    return annotations
+    return filled(thumos14.parse(*tables, stride_frames=stride_frames, ambiguous=ambiguous, leave_out=leave_out))

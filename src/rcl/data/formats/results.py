@@ -64,7 +64,10 @@ def save_detections(detections: Detections, path: PathLike) -> None:
     if extension_of(to_path(path), _EXTENSIONS) == ".csv":
         idle = sorted(set(range(len(detections.videos))) - set(detections.video_index.tolist()))
         names = ((detections.videos[index], "", "", "", "") for index in idle)
-        write_text(path, csv_text([("video", "start", "end", "label", "score"), *detections, *names]))
+        # Only with this end of lines does every version of Python put a lone \r of a name in quotes.
+        line_end = "\r\n" if any("\r" in word for word in (*detections.videos, *detections.labels)) else "\n"
+        rows = [("video", "start", "end", "label", "score"), *detections, *names]
+        write_text(path, csv_text(rows, line_end=line_end))
     else:
         write_json(path, {"version": "RCL", "results": _results_of(detections), "external_data": {}})
 

@@ -1,0 +1,171 @@
+"""Tables that BORIS exports: events one by one ("tabular events"), and paired ("aggregated events")."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple, TypeAlias, cast
+
+from rcl.data.annotations import Annotations
+from rcl.data.formats.boris_events import Event, Kind, Observation, annotations_of, chosen, pair, report_left_out
+from rcl.data.formats.exported import Instance, instance_of
+from rcl.data.formats.options import ReadOptions
+from rcl.data.formats.points import Points
+from rcl.data.formats.values import to_number, to_positive, to_segment
+from rcl.system.errors import Defect, InputError, Problems, listed, shown
+from rcl.system.text_formats import columns_of, csv_rows
+
+_FILE_COLUMNS = ("source", "media file", "media file path", "media file name")
+_LENGTH_COLUMNS = ("media duration (s)", "total length")
+_NOTHING = ("", "na", "nan", "not found")
+_HEADER_WITHIN = 200
+"""Lines: early versions write what they know about the observation above the table."""
+
+
+_Row: TypeAlias = tuple[int, Mapping[str, str]]
+"""Number of its line, and the values by lower-case column."""
+
+
+class _Table(NamedTuple):
+    facts: Mapping[str, str]  # what is above the header
+    rows: Sequence[_Row]
+
+
+def is_boris(text: str) -> bool:
+    """Whether a table is one of BORIS, judged by its header."""
+    return _header_of(text) is not None
+
+
+def parse(text: str, source: str, *, options: ReadOptions | None = None) -> Annotations:
+    """Annotations of tabular or aggregated events of one observation or several, as of BORIS 2 to 9.
+
+    The label is the behaviour. Subjects and modifiers are left out with a warning.
+
+    Args:
+        text: the content of the file; see :func:`is_boris`.
+        source: the file, for messages.
+        options: ``point_length`` of point events, ``annotator``: the id of the observation to read.
+
+    Raises:
+        InputError: a value is wrong, or a state event has no start or no stop.
+    """
+    table, points, problems = _read(text, source), Points(options), Problems()
+    groups = defaultdict[str, list[_Row]](list)
+    for line, row in table.rows:
+        groups[row.get("observation id") or table.facts.get("observation id", "")].append((line, row))
+    found, live, read = list[Observation](), list[str](), list[_Row]()
+    for name in chosen(groups, source, options):
+        with problems.located(f"{source}, line {groups[name][0][0]}, observation {name!r}"):
+            observation = _observation(name, groups[name], table.facts)
+            if observation is None:
+                live.append(name)
+                continue
+            instances = _instances(groups[name], points, Problems(), f"{source}, observation {name!r}")
+            found.append(replace(observation, instances=instances))
+            read += groups[name]
+    problems.raise_first()
+    subjects = sum(row.get("subject", "").lower() not in (*_NOTHING, "no focal subject") for _, row in read)
+    modifiers = sum(bool(_modifiers(row)) for _, row in read)
+    others = [f"observations without a video ({listed(live)})"] if live else []
+    report_left_out(source, subjects=subjects, modifiers=modifiers, others=others)
+    points.report(source)
+    return annotations_of(found, source)
+
+
+def _instances(rows: Sequence[_Row], points: Points, problems: Problems, where: str) -> list[Instance]:
+    """The instances of one observation.
+
+    Raises:
+        InputError: a value is wrong.
+        Defect: a state event has no start or no stop.
+    """
+    events, instances = list[Event](), list[Instance]()
+    for line, row in rows:
+        with problems.located(f"{where}, line {line}"):
+            if "start (s)" in row:
+                segment = to_segment(_seconds(row, "start (s)"), _seconds(row, "stop (s)"))
+                instances.append(instance_of(*points.segment(*segment), row["behavior"]))
+            else:
+                events.append(_event(row))
+    problems.raise_first()
+    return instances + pair(events, points)
+
+
+def _separator(line: str) -> str:
+    return max("\t,;", key=line.count)
+
+
+def _header_of(text: str) -> tuple[int, Sequence[str]] | None:
+    """The number of the header's line, from 0, and its columns in lower case; ``None`` if it is not of BORIS."""
+    for number, line in enumerate(text.split("\n", _HEADER_WITHIN)[:_HEADER_WITHIN]):
+        if "behavior" in line.lower():
+            columns = columns_of(line, separator=_separator(line))
+            paired = {"behavior", "behavior type", "start (s)", "stop (s)"} <= {*columns}
+            single = {"behavior", "time", "behavioral category"} <= {*columns}
+            status = bool({"status", "behavior type"} & {*columns})
+            if paired or (single and status):
+                return number, columns
+    return None
+
+
+def _read(text: str, source: str) -> _Table:
+    number, columns = _header_of(text) or (0, ())
+    lines = text.split("\n")
+    separator = _separator(lines[number])
+    above = [fields for _, fields in csv_rows("\n".join(lines[:number]), source, separator=separator)]
+    facts = {fields[0].strip().lower(): fields[1].strip() for fields in above if len(fields) > 1}
+    rows = list[_Row]()
+    for line, fields in csv_rows("\n".join(lines[number + 1 :]), source, separator=separator):
+        filled = [*fields, *[""] * (len(columns) - len(fields))]
+        values = {name: value.strip() for name, value in zip(columns, filled, strict=False) if name}
+        rows.append((number + 1 + line, values))
+    if not rows:
+        raise InputError(source, expected="events", found="a header without rows", fix="export the events again")
+    return _Table(facts, rows)
+
+
+def _observation(name: str, rows: Sequence[_Row], facts: Mapping[str, str]) -> Observation | None:
+    """The videos of an observation, their lengths and the offset of its times; ``None`` if it has no video."""
+    row = rows[0][1]
+    value = next((row[key] for key in _FILE_COLUMNS if row.get(key, "").lower() not in _NOTHING), "")
+    value = value or facts.get("player #1", "")
+    # "player #1:C:/v/a.mp4;C:/v/b.mp4|player #2:C:/v/c.mp4"; early versions have the file of each event instead.
+    first = re.split(r"\|(?=player #\d)", value)[0]
+    files = [part.strip() for part in re.sub(r"^player #\d+:", "", first).split(";") if part.strip()]
+    if "source" not in row:
+        each = [row[key] for _, row in rows for key in _FILE_COLUMNS if row.get(key, "").lower() not in _NOTHING]
+        files = [*dict.fromkeys([*files, *each])]
+    if not files:
+        return None
+    duration = next((row[key] for key in _LENGTH_COLUMNS if row.get(key)), "").split("|")[0]
+    values = duration.split(";")
+    lengths = [_length(value) for value in values] if len(values) == len(files) else [None] * len(files)
+    offset = row.get("time offset (s)") or facts.get("time offset (s)") or "0"
+    return Observation(name, files, lengths, to_number(offset, "time offset"))
+
+
+def _length(value: str) -> float | None:
+    return None if value.strip().lower() in _NOTHING else to_positive(value.strip(), "length of the video")
+
+
+def _event(row: Mapping[str, str]) -> Event:
+    status = (row.get("status") or row.get("behavior type", "")).upper()
+    if status not in ("START", "STOP", "POINT", "STATE"):
+        fix = "export the events again"
+        raise Defect(expected="START, STOP or POINT as the type of an event", found=shown(status), fix=fix)
+    kind = cast("Kind", status)
+    return Event(_seconds(row, "time"), row["behavior"], kind, row.get("subject", ""), _modifiers(row))
+
+
+def _modifiers(row: Mapping[str, str]) -> str:
+    values = [value for key, value in row.items() if re.fullmatch(r"modifiers?( #\d+)?", key)]
+    return "|".join(value for value in values if value.lower() not in (*_NOTHING, "none"))
+
+
+def _seconds(row: Mapping[str, str], column: str) -> float:
+    """A time in seconds, or as ``hh:mm:ss.fff``."""
+    value = row.get(column, "")
+    clock = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", value)
+    return int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3]) if clock else to_number(value, column)

@@ -1,0 +1,111 @@
+"""Tables that VIA 3 exports: the segments of a project, and its attributes in comments above them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from rcl.data.annotations import Annotations
+from rcl.data.formats import via
+from rcl.data.formats.exported import KEY
+from rcl.data.formats.media_names import names_of_files
+from rcl.data.formats.options import ReadOptions
+from rcl.system.errors import Defect, InputError, Problems, located, shown
+from rcl.system.text_formats import csv_rows
+
+_COLUMNS = ("metadata_id", "file_list", "flags", "temporal_coordinates", "spatial_coordinates", "metadata")
+_MARK = "# CSV_HEADER"
+_ANCHOR = "FILE1_Z2_XY0"  # of attributes of temporal segments; early versions export only their names
+
+
+def is_via_csv(text: str) -> bool:
+    """Whether a table is one of VIA 3, judged by the comments above it."""
+    start = text[:100_000]
+    return start.startswith("#") and any(
+        line.startswith(_MARK) and "temporal_coordinates" in line for line in start.split("\n")
+    )
+
+
+def parse(text: str, source: str, *, options: ReadOptions | None = None) -> Annotations:
+    """Annotations of the temporal segments of a table, as those of the project itself; see :func:`via.parse`.
+
+    Args:
+        text: the content of the file; see :func:`is_via_csv`.
+        source: the file, for messages.
+        options: as for a project.
+
+    Raises:
+        InputError: the table is damaged, or a value is wrong.
+    """
+    lines = text.split("\n")
+    comments = [line.strip() for line in lines if line.startswith("#")]
+    known = dict(comment[1:].partition("=")[::2] for comment in comments if "=" in comment)
+    known = {key.strip(): value.strip() for key, value in known.items()}
+    attributes = _attributes(known.get("ATTRIBUTE") or known.get("ATTRIBUTES") or "{}", source)
+    rows, problems = list[tuple[str, tuple[str, ...], dict[str, Any]]](), Problems()
+    for line, fields in csv_rows("\n".join("" if line.startswith("#") else line for line in lines), source):
+        with problems.located(f"{source}, line {line}"):
+            rows.append(_row(fields))
+    problems.raise_first()
+    if not rows:
+        fix = "export a project with temporal segments"
+        raise InputError(source, expected="rows of temporal segments", found="none", fix=fix)
+    return via.parse(_project(rows, attributes, source), source)
+
+
+def _attributes(text: str, source: str) -> dict[str, Any]:
+    with located(f"{source}, ATTRIBUTE"):
+        given = _object(text)
+    return {
+        key: value if isinstance(value, dict) else {"aname": value, "anchor_id": _ANCHOR}
+        for key, value in given.items()
+    }
+
+
+def _row(fields: Sequence[str]) -> tuple[str, tuple[str, ...], dict[str, Any]]:
+    """The id of a segment, its files, and what a project would say about it."""
+    if len(fields) < len(_COLUMNS):
+        expected = f"{len(_COLUMNS)} fields, {','.join(_COLUMNS)}"
+        raise Defect(expected=expected, found=f"{len(fields)}", fix="export the table again")
+    files = _list(fields[1].strip("{}"))
+    item = {"z": _list(fields[3].strip("{}")), "xy": _list(fields[4].strip("{}")), "av": _object(fields[5])}
+    return fields[0], tuple(map(str, files)), item
+
+
+def _project(rows: Sequence[tuple[str, tuple[str, ...], dict[str, Any]]], attributes: Any, source: str) -> Any:
+    views = {files: str(number) for number, files in enumerate(dict.fromkeys(files for _, files, _ in rows), 1)}
+    with located(source):
+        names = names_of_files(files[0] for files in views if len(files) == 1)
+    return {
+        "project": {},
+        "attribute": attributes,
+        "file": {
+            view: {"fname": files[0], KEY: {"video": names[files[0]]}}
+            for files, view in views.items()
+            if len(files) == 1
+        },
+        "view": {view: {"fid_list": [view] * len(files)} for files, view in views.items()},
+        "metadata": {key: {**item, "vid": views[files]} for key, files, item in rows},
+    }
+
+
+def _list(text: str) -> list[Any]:
+    value = _value(text)
+    if not isinstance(value, list):
+        raise Defect(expected="a list […]", found=shown(text), fix="export the table again")
+    return value
+
+
+def _object(text: str) -> dict[str, Any]:
+    value = _value(text)
+    if not isinstance(value, dict):
+        raise Defect(expected="an object {…}", found=shown(text), fix="export the table again")
+    return value
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise Defect(expected="JSON", found=shown(text), fix="export the table again") from None
