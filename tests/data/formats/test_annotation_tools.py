@@ -18,7 +18,7 @@ from places import SHARED
 from rcl.cli import app
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.detections import Detections
-from rcl.data.formats import elan, label_studio, table, via
+from rcl.data.formats import boris_project, elan, fiftyone, label_studio, table, via
 from rcl.data.formats.exported import UNLABELLED, Exported, file_names
 from rcl.data.formats.label_studio_frames import to_frames, to_seconds
 from rcl.data.formats.load import format_of, import_annotations, load_annotations, save_annotations
@@ -76,7 +76,7 @@ detections = st.builds(detections_of, st.lists(found_items, max_size=8), st.list
 
 # -- there and back ----------------------------------------------------------------------------------------------
 
-FORMATS = ["label-studio", "via", "elan"]
+FORMATS = ["label-studio", "via", "elan", "boris", "fiftyone"]
 FPS = 29.97
 
 
@@ -87,6 +87,10 @@ def there_and_back(exported: Exported, kind: str, folder: Path) -> tuple[Annotat
     if kind == "via":
         lost = via.write(exported, folder / "a.json")
         return import_annotations(folder / "a.json"), lost
+    if kind in ("boris", "fiftyone"):
+        path = folder / {"boris": "a.boris", "fiftyone": "a.json"}[kind]
+        lost = {"boris": boris_project, "fiftyone": fiftyone}[kind].write(exported, path)
+        return import_annotations(path), lost
     lost = elan.write(exported, folder / "eaf")
     files = sorted((folder / "eaf").iterdir())
     assert {file.parent for file in folder.rglob("*.eaf")} == {folder / "eaf"}
@@ -98,7 +102,7 @@ def step_of(kind: str, lost: list[str]) -> float:
     if any("finer than a frame" in what for what in lost):
         return 1.5 / FPS + 1e-9
     finer = any("finer than a millisecond" in what or "lengths" in what for what in lost)
-    return 0.0015 + 1e-9 if finer else 0 if kind == "via" else 2e-6
+    return 0.0015 + 1e-9 if finer else 0 if kind in ("via", "fiftyone") else 2e-6
 
 
 def assert_same(video: VideoAnnotation, exported: Exported, step: float) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from places import SHARED
-from rcl.data.formats import load
+from rcl.data.formats import opening
 from rcl.data.formats.bmn import effective_seconds, is_bmn
 from rcl.data.formats.load import (
     import_annotations,
@@ -159,7 +159,7 @@ def test_subsets_come_from_the_file_beside(tmp_path: Path) -> None:
 def test_training_and_evaluation_read_the_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_bmn(tmp_path, {"v_a": entry(10.0, 250, 240)}, "v_a,250,10.0,25.0,25,training,240\n")
     opened = list[Path]()
-    monkeypatch.setattr(load, "read_text", lambda path: opened.append(path) or read_text(path))
+    monkeypatch.setattr(opening, "read_text", lambda path: opened.append(path) or read_text(path))
     clipped, written = load_both(path)
     assert clipped.videos["v_a"].duration_seconds == 9.6
     assert written.videos["v_a"].duration_seconds == 10.0
