@@ -313,6 +313,34 @@ def test_videos_are_linked_relative_to_the_page(tmp_path):
     assert blocks["video-1"]["file"] is None
 
 
+IN_FOLDERS = ("Subject 1/ADL/10", "Subject 1/Fall/10", "Subject 2/ADL/10")
+
+
+def links_of(path):
+    blocks = blocks_of(path.read_text(encoding="utf-8"))
+    return {video["name"]: blocks[f"video-{number}"]["file"] for number, video in enumerate(blocks["report"]["videos"])}
+
+
+def test_videos_in_folders_beside_the_page_are_linked(tmp_path):
+    annotations, detections = made_case(names=IN_FOLDERS)
+    for name in IN_FOLDERS[:2]:
+        (tmp_path / name).parent.mkdir(parents=True)
+        for extension in (".webm", ".MP4", ".txt"):
+            (tmp_path / f"{name}{extension}").touch()
+    path = tmp_path / "report.html"
+    assert write_report(path, detections=detections, annotations=annotations) == ()
+    assert list(links_of(path).values()) == ["Subject%201/ADL/10.MP4", "Subject%201/Fall/10.MP4", None]
+
+
+def test_names_that_lead_out_of_the_folder_are_not_followed(tmp_path):
+    (tmp_path / "secret.mp4").touch()
+    (tmp_path / "page").mkdir()
+    annotations, detections = made_case(names=("../secret", str(tmp_path / "secret")))
+    path = tmp_path / "page" / "report.html"
+    write_report(path, detections=detections, annotations=annotations)
+    assert set(links_of(path).values()) == {None}
+
+
 # -- maps --------------------------------------------------------------------------------------------------------
 
 

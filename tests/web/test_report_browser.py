@@ -141,12 +141,12 @@ def test_zooming_and_moving(opened):
     page.locator("#zoom-in").click()
     assert view() == pytest.approx([18.75, 81.25])
     box = page.locator("#timeline > svg").bounding_box()
-    page.mouse.move(box["x"] + 700, box["y"] + 12)
+    page.mouse.move(box["x"] + 500, box["y"] + 12)
     page.mouse.wheel(0, -300)
     nearer = view()
     assert nearer[1] - nearer[0] < 60
     page.mouse.down()
-    page.mouse.move(box["x"] + 600, box["y"] + 12, steps=3)
+    page.mouse.move(box["x"] + 400, box["y"] + 12, steps=3)
     page.mouse.up()
     assert view()[0] > nearer[0]
     page.keyboard.press("0")
@@ -331,8 +331,98 @@ def test_a_narrow_window_needs_no_scrolling_to_the_side(opened):
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
 
 
+def test_every_region_that_scrolls_is_reached_by_the_keyboard(opened):
+    page = opened("#video=first", viewport={"width": 390, "height": 844}, has_touch=True)
+    page.wait_for_selector("#timeline > svg .segment")
+    unreachable = page.evaluate("""() => [...document.body.querySelectorAll("*")].filter((one) => {
+        const {overflowX, overflowY} = getComputedStyle(one);
+        const scrolls = (one.scrollWidth > one.clientWidth + 1 && /auto|scroll/.test(overflowX))
+            || (one.scrollHeight > one.clientHeight + 1 && /auto|scroll/.test(overflowY));
+        return scrolls && one.tabIndex < 0 && !one.querySelector("a, button, [tabindex='0']");
+    }).map((one) => one.outerHTML.slice(0, 80))""")
+    assert unreachable == []
+    assert page.locator("h1").count() == 1
+
+
+def test_the_player_stands_beside_the_timeline_and_can_be_resized(opened):
+    page = opened("#video=first", viewport={"width": 1280, "height": 720})
+    wait_for(page, "player && player.readyState >= 1")
+    timeline, player = (page.locator(place).bounding_box() for place in ("#timeline > svg", "#player video"))
+    assert timeline["x"] + timeline["width"] <= player["x"]
+    assert player["y"] == pytest.approx(timeline["y"], abs=3)
+    assert 0 <= player["y"] <= player["y"] + player["height"] <= 720
+    page.locator("#splitter").focus()
+    page.keyboard.press("ArrowLeft")
+    wider = page.locator("#player video").bounding_box()["width"]
+    assert wider > player["width"]
+    bar = page.locator("#splitter").bounding_box()
+    page.mouse.move(bar["x"] + 5, bar["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(bar["x"] - 95, bar["y"] + 40, steps=4)
+    page.mouse.up()
+    assert page.locator("#player video").bounding_box()["width"] == pytest.approx(wider + 100, abs=12)
+    assert page.evaluate("state.video") == 0  # the arrow moved the bar, not the page
+
+
+def test_a_selected_segment_keeps_the_mark_of_its_state(opened):
+    page = opened("#video=first")
+    page.locator("#threshold").fill("0.9")
+    looks = """() => {
+        const one = document.querySelector("#timeline > svg .segment.missed");
+        const {stroke, strokeDasharray, fill} = getComputedStyle(one.querySelector(".body"));
+        return [stroke, strokeDasharray, fill, one.querySelector(".glyph").textContent];
+    }"""
+    before = page.evaluate(looks)
+    page.locator(f"{VISIBLE}.missed").first.click()
+    page.mouse.move(0, 0)
+    assert page.evaluate(looks) == before
+    selected = page.locator(f"{VISIBLE}.selected")
+    assert "missed" in selected.get_attribute("class")
+    assert selected.locator(".ring").evaluate("(ring) => getComputedStyle(ring).stroke") != "none"
+
+
+def test_paper_gets_every_chart_in_light_colours(opened):
+    page = opened("#video=first", color_scheme="dark")
+    wait_for(page, "map && map.isDrawn")
+    looks = """() => [
+        getComputedStyle(document.body).backgroundColor,
+        [...document.querySelectorAll(".chart, .map")].map((one) => one.querySelector(".main-svg")?.clientWidth ?? 0),
+    ]"""
+    dark, _ = page.evaluate(looks)
+    page.evaluate(f"addEventListener('beforeprint', () => (window.printed = ({looks})()))")
+    page.pdf()
+    paper, widths = page.evaluate("printed")  # all that is drawn later is not on the paper
+    assert paper == "rgb(255, 255, 255)"
+    assert len(widths) == 8
+    assert set(widths) == {330, 674}
+    wait_for(
+        page, "[...document.querySelectorAll('.chart .main-svg:first-child')].every((one) => one.clientWidth > 400)"
+    )
+    assert page.evaluate(looks)[0] == dark
+    page.emulate_media(media="print", color_scheme="dark")
+    wait_for(page, "document.documentElement.classList.contains('printing')")
+    assert page.locator("h1").is_visible()
+    assert page.locator("#list").is_hidden()
+
+
+def test_long_names_are_cut_in_the_middle(opened, case, tmp_path):
+    names = [f"recordings of the kitchen in the morning/camera above the table/{number}" for number in (1, 2)]
+    path = tmp_path / "report.html"
+    write_report(path, detections=case[1].renamed(dict(zip(NAMES, names, strict=False))))
+    page = opened(path=path)
+    assert set(names) <= set(page.locator("#list .title").all_text_contents())
+    ends = page.locator("#list .title > :last-child").evaluate_all(
+        "(all) => all.map((one) => [one.textContent, one.scrollWidth <= one.clientWidth + 1])"
+    )
+    assert all(fits for _, fits in ends)
+    assert {text[-2:] for text, _ in ends} >= {"/1", "/2"}
+    lanes = "layOut([{label: 0, name: 'opens the left drawer', type: 'truth', start: 0, end: 1}], 800).lanes"
+    assert page.evaluate(f"{lanes}[0].text") == "opens the…ft drawer"
+
+
 def test_the_ends_of_a_segment_can_be_dragged_where_it_is_editable(opened):
     page = opened("#video=first")
+    wait_for(page, "map && map.isDrawn")  # on a busy machine, it would be drawn into the page that is gone
     page.evaluate("""() => {
         document.body.innerHTML = '<div id="editor" style="width: 800px"></div>';
         window.changes = [];

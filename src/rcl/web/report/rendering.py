@@ -67,7 +67,7 @@ def render_page(
         classes=_classes(summary, matches),
         charts=charts,
         notes=notes,
-        css=[texts["report.css"], texts["timeline.css"]],
+        css=[texts[name] for name in ("report.css", "print.css", "names.css", "timeline.css")],
         script=bundle({name: text for name, text in sorted(texts.items()) if name.endswith(".js")}),
         plotly=get_plotlyjs(),
         blocks={key: to_block(data) for key, data in blocks.items()},

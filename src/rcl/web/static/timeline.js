@@ -25,7 +25,7 @@
 import {element, svgElement} from "./dom.js";
 import {STATE_NAMES, clamp, describe, formatTime, visibleSegments} from "./segments.js";
 import {TimelineBox} from "./timeline_box.js";
-import {addPatterns, drawSegment, drawTicks, legendItems} from "./timeline_drawing.js";
+import {addPatterns, drawSegment, drawTicks, legendItems, stretch} from "./timeline_drawing.js";
 import {layOut, ticks} from "./timeline_layout.js";
 import {TimelinePointer} from "./timeline_pointer.js";
 
@@ -139,6 +139,7 @@ export class Timeline {
     this.#height = height;
     this.#svg.setAttribute("height", height);
     this.#svg.setAttribute("width", this.#width);
+    this.#svg.setAttribute("viewBox", `0 0 ${this.#width} ${height}`); // in print, its size follows the page
     this.#head.setAttribute("y2", height);
     this.#legend.replaceChildren(...legendItems(this.#shown, this.#names, this.#prefix));
     this.#groups.values().next().value?.setAttribute("tabindex", 0);
@@ -198,10 +199,7 @@ export class Timeline {
       // A segment out of sight keeps its place in the tab order; the focus brings it into view.
       group.classList.toggle("outside", to < left || from > right);
       const width = Math.max(to - from, 3);
-      for (const rect of group.querySelectorAll("rect")) {
-        rect.setAttribute("x", from);
-        rect.setAttribute("width", width);
-      }
+      for (const rect of group.querySelectorAll("rect")) stretch(rect, from, width);
       const glyph = group.lastElementChild;
       glyph.setAttribute("x", from + Math.min(width / 2, 8));
       glyph.classList.toggle("tight", width < 11);

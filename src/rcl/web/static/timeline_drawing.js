@@ -3,6 +3,8 @@
 import {svgElement} from "./dom.js";
 import {GLYPHS, KINDS, TRUTH_STATES} from "./segments.js";
 
+const RING = 2.5; // pixels from the box of a segment to the ring around it
+
 const HATCHING = {
   double_detection: "M-1,7 L7,-1 M-1,1 L1,-1 M5,7 L7,5",
   wrong_label: "M1.5,1.5 h1.6 v1.6 h-1.6 z M4.5,4.5 h1.6 v1.6 h-1.6 z",
@@ -21,11 +23,23 @@ export function addPatterns(svg, prefix) {
   }
 }
 
-/** The box of a segment, hatched by its state, with a glyph; x, y, width and height may be set later. */
+/** The box of a segment, hatched by its state, with a glyph; x, y, width and height may be set later.
+ *
+ * A ring around the box shows the selection and the focus, so that the box keeps what tells its state.
+ */
 export function drawSegment(group, {type, state}, prefix, box, glyph) {
+  const ring = box.x === undefined ? {} : {x: box.x - RING, width: box.width + 2 * RING};
+  svgElement("rect", {class: "ring", rx: 4, y: box.y - RING, height: box.height + 2 * RING, ...ring}, group);
   svgElement("rect", {class: "body", rx: 2, ...box}, group);
   if (type === "detection") svgElement("rect", {class: "hatch", rx: 2, fill: `url(#${prefix}-${state})`, ...box}, group);
   svgElement("text", {class: "glyph", ...glyph}, group).textContent = GLYPHS[state];
+}
+
+/** Move a rectangle of drawSegment to a place along the axis. */
+export function stretch(rect, x, width) {
+  const more = rect.classList.contains("ring") ? RING : 0;
+  rect.setAttribute("x", x - more);
+  rect.setAttribute("width", width + 2 * more);
 }
 
 /** Vertical lines with a time above each; ticks is [[x, text], …]. */

@@ -26,11 +26,17 @@ export function layOut(segments, width) {
     return {
       label, name, top, height: y - top,
       textY: wide ? truthTop + 12 : top + 13,
-      text: name.length > limit ? `${name.slice(0, limit - 1)}…` : name,
+      text: shortened([...name], limit),
       places: [...truths, ...detections].map(place),
     };
   });
   return {wide, gutter: wide ? 146 : 6, lanes, height: lanes.length ? y + 2 : 62};
+}
+
+/** A name of at most `limit` letters, cut in the middle. */
+function shortened(letters, limit) {
+  const half = Math.floor((limit - 1) / 2);
+  return letters.length > limit ? [...letters.slice(0, half), "…", ...letters.slice(-half)].join("") : letters.join("");
 }
 
 function lanesOf(segments) {

@@ -13,7 +13,7 @@
 
 import {element} from "./dom.js";
 import {clamp, describe, formatTime} from "./segments.js";
-import {plotly} from "./summary.js";
+import {plotly, sizeOnPaper} from "./summary.js";
 
 const SCALE = [[0, "#0d0830"], [0.25, "#482173"], [0.5, "#31688e"], [0.75, "#35b779"], [1, "#fde725"]];
 const [TRUTH, DETECTION, SELECTED, OUTLINE] = ["#7fe0ff", "#ffffff", "#ff9d5c", "rgba(0, 0, 0, 0.75)"];
@@ -129,6 +129,7 @@ export class ConfidenceMap {
       coloraxis: {
         colorscale: SCALE, cmin: 0, cmax: this.#highest, colorbar: {thickness: 10, outlinewidth: 0, xpad: 4, nticks: 5},
       },
+      ...sizeOnPaper(this.#chart),
       shapes: this.#frames,
       dragmode: this.isDrawn ? this.#chart.layout.dragmode : false,
       hoverdistance: 10,

@@ -3,17 +3,19 @@
 import {byId} from "./dom.js";
 import {index} from "./page_state.js";
 
+const root = document.documentElement;
+
 // -- theme -------------------------------------------------------------------------------------------------------
 
 const stored = {
   get: () => { try { return localStorage.getItem("rcl-theme"); } catch { return null; } }, // a page from the disk may have no storage
   set: (value) => { try { localStorage.setItem("rcl-theme", value); } catch { /* then the choice is not kept */ } },
 };
-const isDark = () => (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
-if (stored.get()) document.documentElement.dataset.theme = stored.get();
+const isDark = () => (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+if (stored.get()) root.dataset.theme = stored.get();
 byId("theme").addEventListener("click", () => {
   const theme = isDark() ? "light" : "dark";
-  document.documentElement.dataset.theme = theme;
+  root.dataset.theme = theme;
   stored.set(theme);
   themeChanged();
 });
@@ -27,7 +29,7 @@ function themeChanged() {
 // -- charts ------------------------------------------------------------------------------------------------------
 
 /** Plotly, which is in the page as text and runs when the first chart comes into view, so that the page opens fast. */
-function plotly() {
+export function plotly() {
   if (!window.Plotly) {
     const script = document.createElement("script");
     script.textContent = byId("plotly").textContent;
@@ -43,6 +45,7 @@ function drawChart(element) {
   const axis = {gridcolor: line, linecolor: line, zerolinecolor: line, automargin: true};
   const themed = {
     ...layout,
+    ...sizeOnPaper(element),
     paper_bgcolor: "transparent",
     plot_bgcolor: "transparent",
     font: {color: ink, size: 12, family: style.fontFamily},
@@ -69,6 +72,38 @@ const inView = new IntersectionObserver((entries) => {
   }
 });
 document.querySelectorAll(".chart").forEach((chart) => inView.observe(chart));
+
+// -- printing ----------------------------------------------------------------------------------------------------
+
+/** The size of a chart while it is printed, as a part of its layout; on the screen, a chart follows its place itself. */
+export const sizeOnPaper = ({clientWidth, clientHeight}) => (
+  root.classList.contains("printing") ? {width: clientWidth, height: clientHeight} : {}
+);
+
+let screenTheme; // while the page is printed, in light colours
+
+/** Draw all charts, also those that were not in view yet, in the colours and the width of paper. */
+function preparePrinting() {
+  if (root.classList.contains("printing")) return;
+  screenTheme = root.dataset.theme;
+  root.dataset.theme = "light";
+  root.classList.add("printing");
+  document.querySelectorAll(".chart").forEach(drawChart);
+  document.dispatchEvent(new Event("themechange"));
+}
+
+function finishPrinting() {
+  if (!root.classList.contains("printing")) return;
+  root.classList.remove("printing");
+  if (screenTheme) root.dataset.theme = screenTheme;
+  else delete root.dataset.theme;
+  themeChanged();
+  for (const chart of document.querySelectorAll(".chart, .map")) if (chart.layout) plotly().Plots.resize(chart);
+}
+
+window.addEventListener("beforeprint", preparePrinting);
+window.addEventListener("afterprint", finishPrinting);
+matchMedia("print").addEventListener("change", ({matches}) => (matches ? preparePrinting() : finishPrinting()));
 
 // -- table of classes --------------------------------------------------------------------------------------------
 

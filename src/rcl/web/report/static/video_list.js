@@ -1,6 +1,6 @@
 // The list of videos: search, order and counts.
 
-import {byId, element} from "./dom.js";
+import {byId, cutName, element} from "./dom.js";
 import {countErrors, index, state} from "./page_state.js";
 import {counted} from "./segments.js";
 
@@ -30,7 +30,7 @@ export function showList() {
       title: `${video.name}: ${counted(video.truths, "ground truth")}, ${counted(video.detections, "detection")}`,
     });
     link.dataset.number = video.number;
-    link.append(element("span", {className: "title", textContent: video.name}));
+    link.append(cutName(video.name, "title"));
     link.append(element("span", {className: "count", textContent: COUNTS[sort](video)}));
     return element("li", {}, link);
   }));

@@ -9,6 +9,7 @@ export function openPlayer(file, name, {onTime, onDuration}) {
   player?.pause();
   player = null;
   byId("player").replaceChildren();
+  byId("stage").classList.toggle("plain", !file);
   if (!file) return;
   const video = element("video", {controls: true, preload: "metadata", ariaLabel: `Video ${name}`});
   const follow = () => {
