@@ -20,6 +20,7 @@ from networks import random_stream, write_onnx, write_script
 from places import SHARED
 from quick import quick_fit
 from rcl import Localizer
+from rcl.cli.outputs import mark_demo
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.formats.load import load_annotations
 from rcl.data.formats.results import load_detections
@@ -272,7 +273,11 @@ def test_a_checkpoint_that_does_not_know_how_says_so(tmp_path: Path, films: Path
 
 def test_the_demo_goes_from_rendering_to_subtitles(tmp_path: Path, run: Rcl, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "demo" / "run").mkdir(parents=True)
-    (tmp_path / "demo" / "run" / "last.ckpt").write_text("that of an earlier demo, which begins anew")
+    (tmp_path / "demo" / "run" / "last.ckpt").write_text("that of another training")
+    status, _, notes = run("demo", "--output", tmp_path / "demo")
+    assert status == 2
+    assert "found run of another origin" in notes
+    mark_demo(tmp_path / "demo")  # now it is that of an earlier demo, which begins anew
     status, said, notes = run("demo", "--output", tmp_path / "demo")
     assert status == 0, notes
     assert (tmp_path / "demo" / "videos" / "figure-005.srt").is_file()

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from rcl.cli.options import Overwrite
 from rcl.system.errors import InputError
 
 
@@ -18,11 +19,14 @@ def convert(
         int | None,
         typer.Option(min=1, help="Length that videos are resized to (T); by default what the file says, or 100."),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Make a checkpoint from public weights of BMN or G-TAD. It proposes segments without labels."""
+    from rcl.cli.outputs import replacing_only_equal
     from rcl.detector.convert import convert as convert_weights
 
     if network not in ("bmn", "gtad"):
         raise InputError("--network", expected="bmn or gtad", found=network, fix="correct it")
-    length = convert_weights(weights, output, network=network, snippets=snippets)  # type: ignore[arg-type]
+    with replacing_only_equal(overwrite=overwrite, inputs=[weights]):
+        length = convert_weights(weights, output, network=network, snippets=snippets)  # type: ignore[arg-type]
     print(f"{network}, {length} snippets: {output}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from rcl.cli.console import exit_if_failed, note, warn
-from rcl.cli.detect_options import SUBTITLES, InputOptions, LabelOptions, SubtitleOptions
+from rcl.cli.detect_options import SUBTITLES, InputOptions, LabelOptions, OutputOptions
 from rcl.cli.options import EngineOptions, Location, MovedFiles, Threads, location, stdout_kept_for_results
 from rcl.system.errors import InputError, counted
 
@@ -38,7 +38,7 @@ def detect(
         Location, typer.Option(help="Results: .json or .csv; .srt or .vtt for a single video.", parser=location)
     ],
     reading: InputOptions,
-    subtitles: SubtitleOptions,
+    writing: OutputOptions,
     labels: LabelOptions,
     moved: MovedFiles,
     engine: EngineOptions,
@@ -55,14 +55,14 @@ def detect(
     from rcl.detector.checkpoint import read_checkpoint
     from rcl.detector.localizer import Localizer
 
-    _check_options(output, reading)
+    _check_options(output, inputs, reading, writing)
     cluster = engine.cluster(workers=workers, network=True)
     kept = read_checkpoint(checkpoint)
     localizer = Localizer.from_checkpoint(kept, **moved.arguments())
     _check_steps(steps, localizer)
     jobs = reading.jobs(inputs, localizer)
-    results = _Results(jobs, labels.load(jobs, localizer), labels.video_labels, subtitles)
-    _check_places(output, jobs, subtitles)
+    results = _Results(jobs, labels.load(jobs, localizer), labels.video_labels, writing)
+    _check_places(output, jobs, writing)
     partial = _partial_results(output, checkpoint, steps=steps, **reading.resolved(localizer))
     search = _search(kept, localizer, cluster, moved, steps=steps)
     with stdout_kept_for_results(cluster):
@@ -87,10 +87,15 @@ def _search(
     return search
 
 
-def _check_options(output: Path, reading: InputOptions) -> None:
+def _check_options(output: Path, inputs: Sequence[Path], reading: InputOptions, writing: OutputOptions) -> None:
+    from rcl.cli import output_kinds as kinds
+    from rcl.cli.outputs import check_replaceable
+
     if output.suffix.lower() not in (".json", ".csv", *SUBTITLES):
         expected = "a file name in .json, .csv, .srt or .vtt"
         raise InputError(output, expected=expected, found=output.name, fix="rename the output")
+    kind = kinds.SUBTITLES if output.suffix.lower() in SUBTITLES else kinds.DETECTIONS
+    check_replaceable(output, kind, overwrite=writing.overwrite, inputs=inputs)
     reading.check()
 
 
@@ -100,7 +105,7 @@ def _check_steps(steps: int | None, localizer: Localizer) -> None:
         raise InputError("--steps", expected=expected, found=str(steps), fix="choose fewer")
 
 
-def _check_places(output: Path, jobs: Sequence[Job], subtitles: SubtitleOptions) -> None:
+def _check_places(output: Path, jobs: Sequence[Job], writing: OutputOptions) -> None:
     """Check before the work that the results can be written."""
     from rcl.system.text_files import check_place
 
@@ -108,8 +113,9 @@ def _check_places(output: Path, jobs: Sequence[Job], subtitles: SubtitleOptions)
         fix = "write .json or .csv, and one file of subtitles per video with --subtitles FOLDER"
         raise InputError(output, expected="a single video", found=f"{len(jobs)}", fix=fix)
     check_place(output)
-    if subtitles.subtitles:
-        check_place(subtitles.subtitles / "video.srt")
+    if writing.subtitles:
+        check_place(writing.subtitles / "video.srt")
+        writing.check([job.video for job in jobs])
 
 
 def _partial_results(output: Path, checkpoint: Path, **settings: object) -> PartialResults:
@@ -155,14 +161,14 @@ class _Results:
         jobs: all videos, in the order of the results.
         scores: class scores that label the proposals.
         video_labels: how many labels each proposal gets.
-        subtitles: where and how subtitles are written.
+        writing: where and how subtitles are written.
     """
 
     def __init__(
-        self, jobs: Sequence[Job], scores: VideoScores | None, video_labels: int, subtitles: SubtitleOptions
+        self, jobs: Sequence[Job], scores: VideoScores | None, video_labels: int, writing: OutputOptions
     ) -> None:
         self.videos = [job.video for job in jobs]
-        self.scores, self.video_labels, self.subtitles = scores, video_labels, subtitles
+        self.scores, self.video_labels, self.writing = scores, video_labels, writing
         self.found: dict[str, Detections] = {}
         self.bugs = self.without_subtitles = 0
 
@@ -180,7 +186,7 @@ class _Results:
         if self.scores:
             detections = label_detections(detections, self.scores, k=self.video_labels)
         self.found[outcome.video] = detections
-        self.without_subtitles += not self.subtitles.save_to_folder(detections, outcome.video)
+        self.without_subtitles += not self.writing.save_to_folder(detections, outcome.video)
 
     def save(self, output: Path) -> None:
         """Write the results, if there are any. If that fails, write them to the folder for temporary files."""
@@ -202,7 +208,7 @@ class _Results:
         from rcl.data.formats.results import save_detections
 
         if output.suffix.lower() in SUBTITLES:
-            self.subtitles.save(detections, output)
+            self.writing.save(detections, output)
         else:
             save_detections(detections, output)
 

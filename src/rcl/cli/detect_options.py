@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rcl.cli.console import warn
-from rcl.cli.options import Location, location
+from rcl.cli.options import Location, Overwrite, location
 from rcl.system.errors import InputError, listed
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ class InputOptions:
 
 
 @dataclass(frozen=True)
-class SubtitleOptions:
-    """Subtitles of the detections."""
+class OutputOptions:
+    """Subtitles of the detections, and what may be replaced."""
 
     subtitles: Annotated[
         Location | None,
@@ -81,6 +81,20 @@ class SubtitleOptions:
     min_score: Annotated[
         float | None, typer.Option(min=0, max=1, help="Lowest score that subtitles show, 0.4 by default.")
     ] = None
+    overwrite: Overwrite = False
+
+    def check(self, videos: Sequence[str]) -> None:
+        """Check that no file in the folder is replaced but earlier subtitles of detections.
+
+        Raises:
+            InputError: there is another file.
+        """
+        from rcl.cli import output_kinds as kinds
+        from rcl.cli.outputs import check_all_replaceable
+
+        if self.subtitles is not None:
+            names = [f"{video}{extension}" for video in videos for extension in SUBTITLES]
+            check_all_replaceable(self.subtitles, names, kinds.SUBTITLES, overwrite=self.overwrite)
 
     def save(self, detections: Detections, path: Path) -> None:
         """Write a file of subtitles."""

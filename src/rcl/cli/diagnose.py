@@ -11,7 +11,7 @@ import typer
 
 from rcl.cli.console import print_table, warn
 from rcl.cli.ground_truth import GroundTruth, TruthOptions
-from rcl.cli.options import DEFAULT_THRESHOLDS, Location, Thresholds, location, parse_thresholds
+from rcl.cli.options import DEFAULT_THRESHOLDS, Location, Overwrite, Thresholds, location, parse_thresholds
 from rcl.system.errors import InputError, counted, listed
 
 if TYPE_CHECKING:
@@ -42,19 +42,17 @@ def diagnose(
     name: Annotated[
         list[str] | None, typer.Option(help="Name of a detector; once per results file, in the same order.")
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Show which errors the detections make, on which instances, and what the errors cost (DETAD)."""
+    from rcl.cli.outputs import check_diagnosis
     from rcl.cli.tables import bucket_table, error_table
-    from rcl.system.text_files import check_place
 
-    if len(paths) < 2:
-        where, found = "rcl diagnose", f"only {paths[0]}"
-        raise InputError(where, expected="DETECTIONS and then ANNOTATIONS", found=found, fix="give both")
-    *files, source = paths
+    *files, source = _check_paths(paths)
     names = detector_names(files, name or [])
     _check_buckets(buckets)
     thresholds = parse_thresholds(tiou)
-    check_place(output / "detad.json")
+    check_diagnosis(output, overwrite=overwrite)
     truth = GroundTruth.load(source, chosen)
     detections = _load(dict(zip(names, files, strict=True)), truth)
     scheme = _scheme(buckets, truth)
@@ -63,6 +61,13 @@ def diagnose(
     print_table(bucket_table(diagnoses))
     print_table(error_table(diagnoses))
     _write(output, diagnoses)
+
+
+def _check_paths(paths: list[Path]) -> list[Path]:
+    if len(paths) < 2:
+        where, found = "rcl diagnose", f"only {paths[0]}"
+        raise InputError(where, expected="DETECTIONS and then ANNOTATIONS", found=found, fix="give both")
+    return paths
 
 
 def _check_buckets(buckets: str) -> None:
@@ -156,18 +161,19 @@ def _warn_of_exceptions(diagnoses: Mapping[str, Diagnosis]) -> None:
 
 def _write(output: Path, diagnoses: Mapping[str, Diagnosis]) -> None:
     """Write ``detad.json`` and three figures, each as SVG and PNG."""
+    from rcl.cli.outputs import FIGURES
     from rcl.evaluation import figures
     from rcl.system.text_files import write_json
 
     content = {name: diagnosis.to_json() for name, diagnosis in diagnoses.items()}
     single = next(iter(content.values()))
     write_json(output / "detad.json", single if len(content) == 1 else {"detectors": content}, indent=1)
-    drawn = {
-        "sensitivity": figures.sensitivity_figure(diagnoses),
-        "false_positives": figures.false_positive_figure(diagnoses),
-        "false_negatives": figures.false_negative_figure(diagnoses),
-    }
-    for stem, figure in drawn.items():
+    drawn = (
+        figures.sensitivity_figure(diagnoses),
+        figures.false_positive_figure(diagnoses),
+        figures.false_negative_figure(diagnoses),
+    )
+    for stem, figure in zip(FIGURES, drawn, strict=True):
         for extension in ("svg", "png"):
             figures.save_figure(figure, output / f"{stem}.{extension}")
-    print(f"{output}: detad.json, {', '.join(drawn)} (.svg, .png)")
+    print(f"{output}: detad.json, {', '.join(FIGURES)} (.svg, .png)")

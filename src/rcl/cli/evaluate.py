@@ -8,7 +8,7 @@ import typer
 
 from rcl.cli.console import print_table, warn
 from rcl.cli.ground_truth import GroundTruth, TruthOptions
-from rcl.cli.options import DEFAULT_THRESHOLDS, Location, Thresholds, location, parse_thresholds
+from rcl.cli.options import DEFAULT_THRESHOLDS, Location, Overwrite, Thresholds, location, parse_thresholds
 
 
 def evaluate(
@@ -18,8 +18,11 @@ def evaluate(
     tiou: Thresholds = DEFAULT_THRESHOLDS,
     short: Annotated[float | None, typer.Option(help="Also evaluate instances of at most this many seconds.")] = None,
     output: Annotated[Location | None, typer.Option("--json", help="Write every number here.", parser=location)] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Compute mean average precision and average recall, equal to the official ActivityNet evaluation."""
+    from rcl.cli.output_kinds import EVALUATION
+    from rcl.cli.outputs import check_replaceable
     from rcl.cli.tables import evaluation_table
     from rcl.data.formats.results import load_detections
     from rcl.evaluation import metrics
@@ -27,6 +30,8 @@ def evaluate(
     from rcl.system.text_files import write_json
 
     thresholds = parse_thresholds(tiou)
+    if output:
+        check_replaceable(output, EVALUATION, overwrite=overwrite, inputs=[detections, annotations])
     truth = GroundTruth.load(annotations, chosen)
     found = truth.join(load_detections(detections), where=detections)
     for sentence in (*differences(found, truth.chosen), *truth.doubtful_instances()):

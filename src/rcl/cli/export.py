@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rcl.cli.console import warn
+from rcl.cli.options import Overwrite
 from rcl.cli.read_options import LabelFileOptions, ToolFileOptions
 from rcl.cli.video_files import files_of
 from rcl.system.errors import InputError, counted, listed
@@ -39,8 +40,10 @@ def export(
     min_score: Annotated[float | None, typer.Option(help="Leave out detections with a lower score.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Only the K best detections of each video.")] = None,
     videos: Annotated[Path | None, typer.Option(help="Folder of the videos, for their file names and rates.")] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write detections or annotations for an annotation tool, to look at and correct there."""
+    from rcl.cli.outputs import replacing_only_equal
     from rcl.data.formats.exported import FORMATS, Exported
 
     if format_ not in FORMATS:
@@ -48,7 +51,8 @@ def export(
     options = reading.read_options(tools)
     content = _read(input_, min_score=min_score, top=top, options=options)
     exported = Exported.of(content, files_of([*content.videos], videos, what=input_) if videos else {})
-    lost = _write(exported, content, output, format_=format_, videos=videos, fps=options.fps)
+    with replacing_only_equal(overwrite=overwrite, inputs=[input_]):
+        lost = _write(exported, content, output, format_=format_, videos=videos, fps=options.fps)
     if lost:
         warn(f"not kept: {'; '.join(lost)}.")
     guessed = [exported.media_of(name) for name in exported.videos if name not in exported.files]
@@ -92,9 +96,12 @@ def _write(
 
     if format_ == "label-studio":
         return label_studio.write(exported, output, fps=_frame_rates(exported, fps), folder=videos)
-    writers = {"via": via, "elan": elan, "boris": boris_project, "fiftyone": fiftyone, "audacity": audacity}
-    if format_ in writers:
-        return writers[format_].write(exported, output)
+    files = {"via": via, "boris": boris_project, "fiftyone": fiftyone}
+    if format_ in files:
+        return files[format_].write(exported, output)
+    folders = {"elan": elan, "audacity": audacity}
+    if format_ in folders:
+        return folders[format_].write(exported, output, replace=True)  # the caller compares with what is there
     extension_of(output, (".csv",))
     if isinstance(content, Annotations):
         return table.write(content, output)

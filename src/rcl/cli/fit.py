@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rcl.cli.console import quiet_lightning
-from rcl.cli.options import EngineOptions, ExtractionOptions, Location, Threads, location
+from rcl.cli.options import EngineOptions, ExtractionOptions, Location, Overwrite, Threads, location
 from rcl.cli.read_options import LabelFileOptions, ToolFileOptions
 
 
@@ -42,14 +42,17 @@ def fit(
     tools: ToolFileOptions,
     run: RunOptions,
     threads: Threads = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train and evaluate a detector from a folder of videos and a table of labels.
 
     With --engine ray the features are extracted by Ray; the training runs on this machine.
     """
     from rcl.cli.fit_output import FitPrinter, exit_if_unused, print_fit
+    from rcl.cli.outputs import check_fit
     from rcl.training import fit as training
 
+    check_fit(output, resume=run.resume, overwrite=overwrite)
     quiet_lightning()
     settings, cluster = extraction.settings(), engine.cluster(workers=extraction.workers, network=extraction.network)
     result = training.fit(
@@ -62,6 +65,7 @@ def fit(
         **settings,
         seed=run.seed,
         resume=run.resume,
+        overwrite=overwrite,
         workers=extraction.processes(),
         cluster=cluster,
         observer=FitPrinter(cluster),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rcl.cli.console import few_of_each, warn
+from rcl.cli.options import Overwrite
 from rcl.cli.read_options import LabelFileOptions, ToolFileOptions
 from rcl.system.errors import counted, located
 
@@ -33,8 +34,10 @@ def import_(
     subset: Annotated[
         str | None, typer.Option(help="The subset of all videos; by default what the files say, or training.")
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Read the files of an annotation tool, and write annotations to train and evaluate on."""
+    from rcl.cli.outputs import replacing_only_equal
     from rcl.data.annotations import to_subset
     from rcl.data.formats import outcome
     from rcl.data.formats.import_files import import_files
@@ -51,7 +54,8 @@ def import_(
     doubts = outcome.doubts(annotations), outcome.similar(annotations), outcome.negatives(annotations)
     for doubt in chain(*doubts):
         warn(f"{doubt}.".replace("?.", "?"))
-    _write(annotations, output)
+    with replacing_only_equal(overwrite=overwrite, inputs=inputs):
+        _write(annotations, output)
     count = sum(len(video.labels) for video in annotations.videos.values())
     print(f"{counted(count, 'instance')} in {counted(len(annotations.videos), 'video')}: {output}")
     _print_classes(outcome.classes(annotations))

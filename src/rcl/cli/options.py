@@ -37,6 +37,11 @@ def location(text: str) -> Path:
         raise typer.Exit(2) from None
 
 
+# -- outputs -----------------------------------------------------------------------------------------------------
+
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files, whatever they are.")]
+
+
 # -- evaluation --------------------------------------------------------------------------------------------------
 
 Thresholds = Annotated[

@@ -12,7 +12,7 @@ import typer
 
 from rcl.cli.console import warn
 from rcl.cli.ground_truth import GroundTruth, TruthOptions
-from rcl.cli.options import DEFAULT_THRESHOLDS, Location, Thresholds, location, parse_thresholds
+from rcl.cli.options import DEFAULT_THRESHOLDS, Location, Overwrite, Thresholds, location, parse_thresholds
 from rcl.cli.video_files import files_of, joined
 from rcl.system.errors import InputError, counted
 
@@ -86,17 +86,16 @@ def report(
         float | None, typer.Option(help="Length in seconds of short instances; by default the shortest third.")
     ] = None,
     title: Annotated[str | None, typer.Option(help="Title; by default the name of the results file.")] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write one HTML page of results: how good they are, which errors they make, and each detection with its video."""
     from rcl.cli.progress import progress_bar
-    from rcl.system.text_files import check_place, extension_of
     from rcl.web.report.page import write_report
 
-    extension_of(output, (".html", ".htm"))
+    _check_output(output, [detections, annotations], overwrite=overwrite)
     maps.check()
     thresholds = parse_thresholds(tiou)
     compared = _compare(detections, annotations, chosen)
-    check_place(output)
     names = [*dict.fromkeys([*compared["detections"].videos, *getattr(compared.get("annotations"), "videos", ())])]
     mapped = maps.load(names, annotations, videos)
     with progress_bar("Reporting", len(names)) as show:
@@ -113,6 +112,16 @@ def report(
     for warning in warnings:
         warn(warning)
     print(f"{output}: {counted(len(compared['detections']), 'detection')} in {counted(len(names), 'video')}")
+
+
+def _check_output(output: Path, inputs: list[Path | None], *, overwrite: bool) -> None:
+    from rcl.cli.output_kinds import REPORT
+    from rcl.cli.outputs import check_replaceable
+    from rcl.system.text_files import check_place, extension_of
+
+    extension_of(output, (".html", ".htm"))
+    check_replaceable(output, REPORT, overwrite=overwrite, inputs=inputs)
+    check_place(output)
 
 
 def _compare(detections: Path, annotations: Path | None, chosen: TruthOptions) -> dict[str, Any]:

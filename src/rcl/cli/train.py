@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from rcl.cli.console import quiet_lightning, warn
-from rcl.cli.options import Threads
+from rcl.cli.options import Overwrite, Threads
 from rcl.system.errors import InputError, counted
 
 
@@ -28,11 +28,13 @@ def train(
         int, typer.Option(min=1, help="Machines; run the command on each (torchrun, srun, or NODE_RANK=0, 1, …).")
     ] = 1,
     threads: Threads = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train a detector on a pack of features and annotations."""
     from lightning.pytorch.utilities import rank_zero_only
     from torch import distributed
 
+    from rcl.cli.outputs import check_run
     from rcl.detector.load_config import load_config
     from rcl.training import run
     from rcl.training.process_group import ProcessLost
@@ -40,7 +42,8 @@ def train(
     quiet_lightning()
     try:
         parsed = load_config(config, overrides)
-        last = run.train(parsed, output, resume=resume, devices=_devices(devices), nodes=nodes)
+        check_run(output, resume=resume, overwrite=overwrite, config=config)
+        last = run.train(parsed, output, resume=resume, overwrite=overwrite, devices=_devices(devices), nodes=nodes)
     except InputError:
         # Until the processes of a machine are connected, they all find the same error. Only the first one prints it.
         if _local_rank() > 0 and not distributed.is_initialized():

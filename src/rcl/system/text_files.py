@@ -5,10 +5,12 @@ from __future__ import annotations
 import codecs
 import contextlib
 import hashlib
+import io
 import json
 import os
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -133,6 +135,11 @@ def write_file(path: PathLike, write: Callable[[BinaryIO], object]) -> None:
     """
     target = to_path(path)
     _check_name(target)
+    held = _HELD.get()
+    if held is not None:
+        write(content := io.BytesIO())
+        held[target] = content.getvalue()
+        return
     try:
         if is_remote(target):
             upload(target, write)
@@ -142,6 +149,24 @@ def write_file(path: PathLike, write: Callable[[BinaryIO], object]) -> None:
         found = error.strerror or f"space for a part of it ({error})"  # numpy counts what it could write
         fix = "choose another place or free some space"
         raise InputError(path, expected="a file that can be written", found=found, fix=fix) from None
+
+
+_HELD: ContextVar[dict[Path, bytes] | None] = ContextVar("held", default=None)
+
+
+@contextlib.contextmanager
+def held_writes() -> Iterator[dict[Path, bytes]]:
+    """Context that holds back what ``write_file`` is given inside, for the caller to look at before it is written.
+
+    Yields:
+        The files with their content, in order.
+    """
+    held: dict[Path, bytes] = {}
+    token = _HELD.set(held)
+    try:
+        yield held
+    finally:
+        _HELD.reset(token)
 
 
 def _replace(target: Path, write: Callable[[BinaryIO], object]) -> None:

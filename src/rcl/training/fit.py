@@ -182,7 +182,7 @@ def _check_output(output: Path, *, resume: bool, overwrite: bool) -> bool:
     exists = (output / "last.ckpt").exists()
     if exists and not (resume or overwrite):
         fix = (
-            "add --resume to continue it, or choose another folder "
+            "add --resume to continue it or --overwrite to train anew, or choose another folder "
             f"(with --after {output}, to train on corrected labels with the same features and held-out videos)"
         )
         raise InputError(output, expected="a new folder", found="an earlier run", fix=fix)

@@ -116,7 +116,7 @@ def _claim(output: Path, config: Config, *, resume: bool, overwrite: bool) -> No
         for name in ("last.ckpt", "best.ckpt", "metrics.csv"):
             (output / name).unlink(missing_ok=True)
     if last.exists() and not resume:
-        fix = "add --resume to continue it, or choose another folder"
+        fix = "add --resume to continue it or --overwrite to train anew, or choose another folder"
         raise InputError(output, expected="a new folder", found="an earlier run", fix=fix)
     if last.exists():
         kept = read_checkpoint(last)

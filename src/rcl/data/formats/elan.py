@@ -35,7 +35,7 @@ _CONSTRAINTS = {  # every file of ELAN lists them
 }
 
 
-def write(exported: Exported, folder: PathLike) -> list[str]:
+def write(exported: Exported, folder: PathLike, *, replace: bool = False) -> list[str]:
     """Write a file for every video: a tier for each label, with the label as the value of its annotations.
 
     Annotations of one tier may not overlap in ELAN, so where those of one label do, there is a second tier.
@@ -43,17 +43,19 @@ def write(exported: Exported, folder: PathLike) -> list[str]:
     Args:
         exported: the content.
         folder: to write ``VIDEO.eaf`` to; made if missing.
+        replace: existing files, which may hold corrections.
 
     Returns:
         What is lost, in words for the user.
 
     Raises:
-        InputError: two videos would have the same file, a file exists already (it may hold corrections), a label has
+        InputError: two videos would have the same file, a file exists already and is not to be replaced, a label has
             characters that XML cannot hold, or the folder cannot be written to.
     """
     folder = Path(folder)
     files = file_names([*exported.instances], ".eaf")
-    check_new(folder, files.values())
+    if not replace:
+        check_new(folder, files.values())
     if any(_NO_XML.search(label) for label in exported.labels()):
         label = next(label for label in exported.labels() if _NO_XML.search(label))
         raise InputError(f"label {label!r}", expected="text", found="a control character", fix="rename the label")
