@@ -6,13 +6,13 @@ import logging
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from rcl.system.errors import counted, listed
+from rcl.system.errors import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -65,18 +65,6 @@ def few_of_each(limit: int = 3) -> Iterator[None]:
         log.removeFilter(keep)
     for message, text in last.items():
         warn(f"{counted(counts[message] - limit, 'more warning')} like this one: {text}")
-
-
-def warn_unmatched(missing: Collection[str], unlabelled: Collection[str]) -> None:
-    """Warn of labels without a video, and of videos without labels."""
-    if missing:
-        warn(f"the labels name videos that were not found: {_names(missing)}.")
-    if unlabelled:
-        warn(f"these videos have no labels: {_names(unlabelled)}.")
-
-
-def _names(videos: Collection[str]) -> str:
-    return listed([repr(name) for name in sorted(videos)])
 
 
 def exit_if_failed(failed: int, count: int) -> None:

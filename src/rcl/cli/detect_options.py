@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,16 +57,11 @@ class InputOptions:
         Raises:
             InputError: an input cannot be read, or two videos have the same name.
         """
-        from rcl.detector.inputs import jobs_of
+        from rcl.detector.inputs import jobs_of_all
 
         settings = self.resolved(localizer)
         layout, rate = settings["layout"], settings["snippets_per_second"]
-        jobs = [job for path in inputs for job in jobs_of(path, localizer, self.subset, layout, rate)]
-        for video, count in Counter(job.video for job in jobs).items():
-            if count > 1:  # their detections would be mixed up
-                found, fix = f"{video!r} more than once", "rename or remove one of them"
-                raise InputError("INPUT", expected="every video once", found=found, fix=fix)
-        return jobs
+        return jobs_of_all(inputs, localizer, self.subset, layout, rate)
 
 
 @dataclass(frozen=True)
@@ -76,7 +70,10 @@ class OutputOptions:
 
     subtitles: Annotated[
         Location | None,
-        typer.Option(help="Folder for VIDEO.srt and VIDEO.vtt, which players show over the video.", parser=location),
+        typer.Option(
+            help="Folder for VIDEO.srt and VIDEO.vtt, which players show over the video.",
+            parser=location,
+        ),
     ] = None
     min_score: Annotated[
         float | None, typer.Option(min=0, max=1, help="Lowest score that subtitles show, 0.4 by default.")
@@ -104,12 +101,14 @@ class OutputOptions:
 
     def save_to_folder(self, detections: Detections, video: str) -> bool:
         """Write the subtitles of a video to the folder, if there is one. Returns whether that worked."""
+        from rcl.data.feature_store import leaves_folder
+
         if self.subtitles is None:
             return True
         try:
-            if Path(video).name != video or not video.strip("."):  # arrays of an archive may have any name
-                expected, fix = "a file name", "rename the array"
-                raise InputError(f"video {video!r}", expected=expected, found="a path", fix=fix)
+            if leaves_folder(video) or not video.strip("."):  # arrays of an archive may have any name
+                expected, fix = "a name inside the folder", "rename the array"
+                raise InputError(f"video {video!r}", expected=expected, found="one that leads out of it", fix=fix)
             for extension in SUBTITLES:
                 self.save(detections, self.subtitles / f"{video}{extension}")
         except InputError as error:

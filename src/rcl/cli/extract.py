@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rcl.cli.console import exit_if_failed, warn, warn_unmatched
+from rcl.cli.console import exit_if_failed, warn
 from rcl.cli.options import EngineOptions, ExtractionOptions, Location, location, stdout_kept_for_results
 from rcl.cli.read_options import LabelFileOptions, ToolFileOptions
 from rcl.system.errors import counted, listed
@@ -42,7 +42,7 @@ def extract(
     from rcl.video.packs import PackWriter
 
     settings, cluster = extraction.settings(), engine.cluster(workers=extraction.workers, network=extraction.network)
-    videos, annotations = _find(inputs, labels, reading.read_options(tools))
+    videos, annotations = _find(inputs, output, labels, reading.read_options(tools))
     device = best_device()
     name = extraction.backbone or "motion"
     backbone, chosen = choose_extraction(name, **settings, device=device)
@@ -60,17 +60,28 @@ def extract(
 
 
 def _find(
-    inputs: Sequence[Path], labels: Path | None, options: ReadOptions
+    inputs: Sequence[Path], output: Path, labels: Path | None, options: ReadOptions
 ) -> tuple[dict[str, Path], Annotations | None]:
-    """Videos by name, and their labels, with a warning of everything that is left out."""
+    """Videos by their names in the pack, and their labels, with a warning of everything that is left out.
+
+    Raises:
+        InputError: the labels are of other videos.
+    """
     from rcl.data.formats.load import load_annotations
-    from rcl.video.finding import find_videos, match_videos
+    from rcl.data.matching import describe_match, describe_similar_labels, match_annotations, no_video_has_labels
+    from rcl.video.finding import find_videos
+    from rcl.video.records import names_in_pack
 
     videos, others = find_videos(inputs)
     if others:
         warn(f"not videos by their names: {listed([path.name for path in others])}.")
+    videos = names_in_pack(output, videos)
     if labels is None:
         return videos, None
-    annotations = match_videos(load_annotations(labels, clip=False, options=options), videos)
-    warn_unmatched(set(annotations.videos) - set(videos), set(videos) - set(annotations.videos))
+    annotations, match = match_annotations(load_annotations(labels, clip=False, options=options), videos)
+    if not match.pairs:
+        raise no_video_has_labels(annotations, match)
+    for sentence in (*describe_match(match), describe_similar_labels(annotations)):
+        if sentence:
+            warn(f"{sentence}.")
     return videos, annotations

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from rcl.cli.console import exit_if_failed, note, print_table, warn, warn_unmatched
+from rcl.cli.console import exit_if_failed, note, print_table, warn
 from rcl.cli.options import stdout_kept_for_results
 from rcl.cli.progress import ExtractionProgress
 from rcl.cli.tables import comparison_table, evaluation_table
+from rcl.data.annotations import Annotations
+from rcl.data.matching import LabelCount, count_labels
 from rcl.evaluation.bootstrap import FEW_INSTANCES
 from rcl.system.errors import counted
 from rcl.system.ray_cluster import Cluster
 from rcl.training.choices import Choice
 from rcl.training.fit import FitObserver, FitResult
+from rcl.training.plan import LabelledVideos
 from rcl.video.packs import Outcome
 
 
@@ -28,9 +31,10 @@ class FitPrinter(FitObserver):
     def __init__(self, cluster: Cluster | None = None) -> None:
         self.cluster = cluster
 
-    def matched(self, missing: Sequence[str], unlabelled: Sequence[str]) -> None:
-        """Warn of labels without a video, and of videos without labels."""
-        warn_unmatched(missing, unlabelled)
+    def matched(self, labelled: LabelledVideos) -> None:
+        """Warn of labels without a video, of videos without labels, and of labels that are almost the same."""
+        for sentence in labelled.doubts():
+            warn(f"{sentence}.")
 
     @contextmanager
     def extraction(self, videos: Mapping[str, Path]) -> Iterator[Callable[[str, float], None]]:
@@ -44,9 +48,29 @@ class FitPrinter(FitObserver):
         """Advance the bar, and print the problems of the video."""
         self.progress.finish(outcome)
 
+    def split(self, annotations: Annotations, held_out: str | None) -> None:
+        """Print the classes with their numbers of instances and videos."""
+        for line in class_lines(annotations, held_out):
+            note(line)
+
     def chosen(self, choice: Choice) -> None:
         """Print the choice."""
         note(f"{choice.name}: {choice.value}, because {choice.reason}.")
+
+
+def class_lines(annotations: Annotations, held_out: str | None) -> list[str]:
+    """A line per class: its numbers of instances and videos in the training, and in the videos that are held out."""
+    subsets = {"training": "training", **({"held out": held_out} if held_out else {})}
+    counts = [count_labels(annotations, subset) for subset in subsets.values()]
+    rows = [("class", *subsets)]
+    for label in sorted({label for known in counts for label in known}):
+        rows.append((label, *(_of_videos(known.get(label)) for known in counts)))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _of_videos(count: LabelCount | None) -> str:
+    return f"{count.instances:,} in {counted(count.videos, 'video')}" if count else "–"
 
 
 def print_fit(result: FitResult) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -11,18 +12,21 @@ import numpy as np
 from rcl.data.array_checks import Head
 from rcl.data.feature_files import EXTENSIONS, read_shape, scan_archive
 from rcl.data.features import StoredFeatures, check_layout, check_shape, propose_transposing
+from rcl.data.names import NameIndex, NameMatch, match_names
 from rcl.system.errors import InputError, counted, listed, located
-from rcl.system.paths import PathLike, exists, files_in, is_dir, is_remote, to_path
+from rcl.system.paths import PathLike, exists, files_below, is_dir, is_remote, to_path
 from rcl.system.text_files import extension_of
 from rcl.system.transfer import local
 
 
 class FeatureStore:
-    """The features of many videos.
+    """The features of many videos. A video may have any name that :func:`rcl.data.names.match_names` finds:
+    ``clip.mp4`` means the features ``clip``.
 
     Args:
-        root: a folder with one file per video, named after it, of any format that ``read_features`` reads; or one
-            ``.h5``, ``.hdf5`` or ``.npz`` file with one array per video (HDF5 is the faster for many).
+        root: a folder with one file per video, also in folders below it, named after the video (``cam1/001.npy`` for
+            ``cam1/001``), of any format that ``read_features`` reads; or one ``.h5``, ``.hdf5`` or ``.npz`` file with
+            one array per video (HDF5 is the faster for many).
         layout: as in ``read_features``.
         channels: the width C that is required.
 
@@ -35,6 +39,7 @@ class FeatureStore:
         self.root, self.layout, self.channels = to_path(root), layout, channels
         self._unread: dict[str, str] = {}  # files of other kinds, by stem, for messages
         self._files: dict[str, Path] = {}
+        self._meant: dict[str, str | None] = {}  # other names of videos, and the names of their features
         self._heads: dict[str, Head] = {}  # of the raw arrays
         if is_dir(self.root):
             self._scan_folder()
@@ -42,7 +47,7 @@ class FeatureStore:
             self._scan_archive()
 
     def __contains__(self, video: object) -> bool:
-        return video in self._files
+        return isinstance(video, str) and self._find(video) is not None
 
     def __len__(self) -> int:
         return len(self._files)
@@ -57,8 +62,7 @@ class FeatureStore:
         Raises:
             InputError: there are no features of the video.
         """
-        self._require([video])
-        return self._files[video]
+        return self._files[self._require([video])[video]]
 
     def read(self, video: str) -> np.ndarray:
         """The features ``(T, C)`` of a video, as ``read_features`` returns them.
@@ -74,9 +78,9 @@ class FeatureStore:
         Raises:
             InputError: there are no features of the video, or their shape is wrong.
         """
-        self._require([video])
-        path = self._files[video]
-        return StoredFeatures(path, self._head(video), video=video, layout=self.layout, channels=self.channels)
+        name = self._require([video])[video]
+        path = self._files[name]
+        return StoredFeatures(path, self._head(name), video=name, layout=self.layout, channels=self.channels)
 
     def shape(self, video: str) -> tuple[int, int]:
         """``(T, C)`` of a video, from the head of its file where the format has one (all but ``.csv`` and ``.pt``).
@@ -84,17 +88,18 @@ class FeatureStore:
         Raises:
             InputError: there are no features of the video, or their shape is wrong.
         """
-        self._require([video])
-        return self._shape(video)
+        return self._shape(self._require([video])[video])
 
     def check(self, videos: Iterable[str]) -> int:
         """The width C that the features of all videos share.
 
         Raises:
-            InputError: videos have no features (all are named in one message), or a width or shape is wrong.
+            InputError: videos have no features (all are named in one message), two names mean the same features, or a
+                width or shape is wrong.
         """
-        videos = list(videos)
-        self._require(videos)
+        names = self._require(list(videos))
+        videos = list(names.values())
+        self._check_different(names)
         if not videos and self.channels is None:
             raise InputError(self.root, expected="videos to check", found="none", fix="give at least one")
         shapes = {video: self._shape(video) for video in videos}
@@ -124,16 +129,17 @@ class FeatureStore:
         return self._heads[video]
 
     def _scan_folder(self) -> None:
-        for path in files_in(self.root):
-            if path.name.startswith("."):  # such as the ._name files of macOS
+        for path, below in files_below(self.root):
+            if any(part.startswith(".") for part in below.parts):  # such as the ._name files of macOS
                 continue
+            name = str(below)[: len(str(below)) - len(below.suffix)]
             if path.suffix.lower() not in EXTENSIONS:
-                self._unread[path.stem] = path.name
+                self._unread[name] = str(below)
                 continue
-            other = self._files.setdefault(path.stem, path)
+            other = self._files.setdefault(name, path)
             if other is not path:
                 raise InputError(
-                    f"{self.root}, video {path.stem!r}",
+                    f"{self.root}, video {name!r}",
                     expected="one feature file per video",
                     found=f"{other.name} and {path.name}",
                     fix="remove one of them",
@@ -151,26 +157,56 @@ class FeatureStore:
             self._heads = scan_archive(self.root)
         self._files = dict.fromkeys(self._heads, self.root)
 
-    def _require(self, videos: Sequence[str]) -> None:
+    @cached_property
+    def _index(self) -> NameIndex:
+        return NameIndex(self._files)
+
+    def _find(self, video: str) -> str | None:
+        """The name of the features of a video; ``None`` if there are none."""
+        if video in self._files:
+            return video
+        if video not in self._meant:
+            found = [] if _leaves(video) else self._index.find(video)
+            self._meant[video] = found[0] if len(found) == 1 else None
+        return self._meant[video]
+
+    def _require(self, videos: Sequence[str]) -> dict[str, str]:
+        """The name of the features of each video."""
+        names, missing = dict[str, str](), list[str]()
         for video in videos:
-            if (".." in video or "/" in video) and leaves_folder(video):
+            if _leaves(video):
                 fix = "rename the video in the annotations"
                 found = "one that leaves the folder"
                 where = f"{self.root}, video {video!r}"
                 raise InputError(where, expected="the name of a video", found=found, fix=fix)
-        missing = [video for video in videos if video not in self._files]
-        if not missing:
-            return
+            if (name := self._find(video)) is None:
+                missing.append(video)
+            else:
+                names[video] = name
+        if missing:
+            raise self._missing(videos, missing)
+        return names
+
+    def _missing(self, videos: Sequence[str], missing: Sequence[str]) -> InputError:
         unread = [self._unread[video] for video in missing if video in self._unread]
         convert = (
             f"convert {listed(unread, 1)} to .npy" if unread else "extract them or remove them from the annotations"
         )
-        raise InputError(
+        return InputError(
             self.root,
             expected=f"features of {counted(len(videos), 'video')}",
-            found=f"none of {listed([repr(video) for video in missing])}",
+            found=f"none of {match_names(videos, self._files).describe_missing()}",
             fix=f"{convert} (here: {listed(self.names(), 3) or 'no feature file'})",
         )
+
+    def _check_different(self, names: Mapping[str, str]) -> None:
+        for name, videos in NameMatch(names).doubled.items():
+            found, fix = listed([repr(video) for video in videos]), "write its name the same everywhere"
+            raise InputError(self.root, expected=f"one name for the video {name!r}", found=found, fix=fix)
+
+
+def _leaves(video: str) -> bool:
+    return (".." in video or "/" in video) and leaves_folder(video)
 
 
 def leaves_folder(video: str) -> bool:

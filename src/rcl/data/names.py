@@ -106,7 +106,7 @@ def match_names(given: Iterable[str], known: Iterable[str]) -> NameMatch:
     ambiguous = dict[str, tuple[str, ...]]()
     left = [name for name in given if name not in same]
     if left:
-        index = _Index(known)
+        index = NameIndex(known)
         for name in left:
             found = index.find(name)
             if len(found) == 1:
@@ -123,8 +123,8 @@ def match_names(given: Iterable[str], known: Iterable[str]) -> NameMatch:
     )
 
 
-class _Index:
-    """Known names by everything that may be written in their place."""
+class NameIndex:
+    """Known names by everything that may be written in their place; see :func:`match_names`."""
 
     def __init__(self, known: Iterable[str]) -> None:
         self.plain, self.stems = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
@@ -139,7 +139,8 @@ class _Index:
             self.bare[_bare(stem)].append(name)
 
     def find(self, name: str) -> list[str]:
-        """The known names that a name could mean by the first rule that finds one."""
+        """The known names that a name could mean by the first rule that finds one; the extension decides between
+        ``clip.mp4`` and ``clip.avi``."""
         plain = plain_name(name)
         stem = without_extension(plain)
         tails = _tails(stem)
@@ -150,7 +151,11 @@ class _Index:
             next((self.stems[tail] for tail in tails[1:] if tail in self.stems), None),  # the given name has more
             self.bare.get(_bare(stem)),
         )
-        return next((found for found in candidates if found), [])
+        found = next((found for found in candidates if found), [])
+        if len(found) < 2:
+            return found
+        file = plain.rpartition("/")[2]
+        return [name for name in found if plain_name(name).rpartition("/")[2] == file] or found
 
 
 def _tails(stem: str) -> list[str]:

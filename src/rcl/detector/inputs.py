@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,8 @@ from rcl.data.segments import Timeline
 from rcl.detector.localizer import Localizer
 from rcl.detector.prepare import rate_of_video
 from rcl.detector.progress import Progress
-from rcl.system.paths import is_dir
+from rcl.system.errors import InputError
+from rcl.system.paths import exists, is_dir
 from rcl.video.finding import find_videos
 
 Prepared = tuple[Features, Timeline]
@@ -37,19 +39,41 @@ class Job(NamedTuple):
 
 
 def jobs_of(path: Path, localizer: Localizer, subset: str | None, layout: str, rate: float | None) -> list[Job]:
-    """A job for every video of an input.
+    """A job for every video of an input; see :func:`jobs_of_all`."""
+    return jobs_of_all([path], localizer, subset, layout, rate)
+
+
+def jobs_of_all(
+    paths: Sequence[Path], localizer: Localizer, subset: str | None, layout: str, rate: float | None
+) -> list[Job]:
+    """A job for every video of the inputs.
 
     Args:
-        path: a pack, a video, a folder of videos, or a feature file of one or many videos.
+        paths: packs, videos, folders of videos, or feature files of one or many videos.
         localizer: the detector.
         subset: of a pack; ``None`` for all.
         layout: of feature files.
         rate: of feature files, in snippets per second; ``None`` if the checkpoint or the pack states it.
 
     Raises:
-        InputError: there is no such input, a pack is damaged, a rate is given for videos, or the backbone for videos is
-            unavailable.
+        InputError: there is no such input, a pack is damaged, a rate is given for videos, the backbone for videos is
+            unavailable, or two videos have the same name.
     """
+    stored = [_of_stored(path, localizer, subset, layout, rate) for path in paths]
+    videos = [path for path, known in zip(paths, stored, strict=True) if known is None]
+    jobs = [job for known in stored for job in known or []]
+    jobs += _of_videos(videos, localizer, rate) if videos else []
+    for video, count in Counter(job.video for job in jobs).items():
+        if count > 1:  # their detections would be mixed up
+            fix = "rename or remove one of them"
+            raise InputError("INPUT", expected="every video once", found=f"{video!r} more than once", fix=fix)
+    return jobs
+
+
+def _of_stored(
+    path: Path, localizer: Localizer, subset: str | None, layout: str, rate: float | None
+) -> list[Job] | None:
+    """The jobs of a feature file or a pack; ``None`` for videos."""
     if path.suffix.lower() in (".h5", ".hdf5", ".npz"):
         store = FeatureStore(path, layout=layout)
         names = store.names() if len(store) > 1 else [path.stem]
@@ -58,9 +82,17 @@ def jobs_of(path: Path, localizer: Localizer, subset: str | None, layout: str, r
         return [_of_features(path.stem, path, layout, rate)]
     if is_pack(path):
         return _of_pack(path, localizer, subset, layout, rate)
-    videos, _ = find_videos([path])
+    return None
+
+
+def _of_videos(paths: Sequence[Path], localizer: Localizer, rate: float | None) -> list[Job]:
+    """The jobs of videos and folders of them, which are named together: their names may have to tell folders apart."""
+    for path in paths:
+        if not exists(path):
+            raise InputError.missing(path, "videos, or a folder of them")
+    videos, _ = find_videos(paths)
     if rate is not None:
-        raise rate_of_video("--snippets-per-second", path)
+        raise rate_of_video("--snippets-per-second", paths[0])
     if localizer.extractor:
         localizer.extractor.backbone()  # an unavailable backbone fails before the first video
     return [Job(name, partial(_read_video, file.absolute(), name), (file,)) for name, file in videos.items()]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import lightning
 from torch.utils.data import DataLoader
 
-from rcl.data.annotations import Annotations, check_labels
+from rcl.data.annotations import Annotations, check_labels, without_labels
 from rcl.data.batches import EpochBatches, TrainingDataset, collate
 from rcl.data.datasets import VideoDataset, WindowDataset
 from rcl.data.feature_store import FeatureStore
@@ -19,7 +21,7 @@ from rcl.detector.build import build_augmentation, regular_anchors, training_seg
 from rcl.detector.checkpoint import Facts
 from rcl.detector.config import Config, DataConfig
 from rcl.detector.prepare import build_preparation
-from rcl.system.errors import InputError, counted
+from rcl.system.errors import InputError, counted, listed
 from rcl.video.settings import read_settings
 
 log = logging.getLogger("rcl")
@@ -73,8 +75,36 @@ def _subsets(annotations: Annotations, config: Config) -> list[Annotations]:
     if config.data.validation_subset is not None:
         subsets.append(_validation_subset(annotations, config.data.validation_subset))
         if config.model.labels == "joint":
-            check_labels(*subsets)
+            subsets[1] = _learnable(*subsets)
     return subsets
+
+
+def _learnable(training: Annotations, validation: Annotations) -> Annotations:
+    """The validation instances whose labels can be learned. The evaluation has all, so the others count as missed.
+
+    Raises:
+        InputError: no label occurs in training.
+    """
+    unseen = set(validation.labels) - set(training.labels)
+    if not unseen:
+        return validation
+    if unseen == set(validation.labels):
+        check_labels(training, validation)
+    left = without_labels(validation, unseen)
+    lost = sum(len(v.labels) for v in validation.videos.values()) - sum(len(v.labels) for v in left.videos.values())
+    log.warning(
+        "%s: %s of validation with a label that does not occur in training cannot be found and %s as missed: %s",
+        validation.source,
+        counted(lost, "instance"),
+        "counts" if lost == 1 else "count",
+        listed([_proposed(label, training.labels) for label in sorted(unseen)]),
+    )
+    return left
+
+
+def _proposed(label: str, labels: Sequence[str]) -> str:
+    similar = difflib.get_close_matches(label, labels, n=1)
+    return f"{label!r} (did you mean {similar[0]!r}?)" if similar else repr(label)
 
 
 def _check_labelled(subsets: list[Annotations], config: DataConfig, path: object) -> None:

@@ -24,7 +24,7 @@ from rcl.detector.localizer import Localizer
 from rcl.evaluation.bootstrap import Comparison
 from rcl.evaluation.metrics import Evaluation, evaluate
 from rcl.system.device import best_device
-from rcl.system.errors import InputError, listed
+from rcl.system.errors import InputError
 from rcl.system.paths import PathLike, to_path
 from rcl.system.ray_cluster import Cluster
 from rcl.system.text_files import write_json
@@ -37,6 +37,7 @@ from rcl.video.backbones.options import BackboneOptions
 from rcl.video.extract_many import extract_many
 from rcl.video.finding import find_videos
 from rcl.video.packs import Outcome, PackWriter
+from rcl.video.records import names_in_pack
 from rcl.video.settings import read_settings
 
 log = logging.getLogger("rcl")
@@ -76,12 +77,10 @@ class FitResult:
 class FitObserver:
     """Follows a fit. This one logs warnings; a subclass can show progress."""
 
-    def matched(self, missing: Sequence[str], unlabelled: Sequence[str]) -> None:
-        """Labels and videos were matched: names in the labels without a video, and videos without labels."""
-        if missing:
-            log.warning("the labels name videos that were not found: %s", listed(missing))
-        if unlabelled:
-            log.warning("these videos have no labels: %s", listed(unlabelled))
+    def matched(self, labelled: LabelledVideos) -> None:
+        """Labels and videos were matched."""
+        for sentence in labelled.doubts():
+            log.warning("%s", sentence)
 
     @contextmanager
     def extraction(self, videos: Mapping[str, Path]) -> Iterator[Callable[[str, float], None]]:
@@ -92,6 +91,9 @@ class FitObserver:
         """A video is finished."""
         if outcome.error:
             log.warning("%s", outcome.error)
+
+    def split(self, annotations: Annotations, held_out: str | None) -> None:
+        """It is known which videos are held out: the labels of all videos, and the subset that is held out, if any."""
 
     def chosen(self, choice: Choice) -> None:
         """A setting was chosen from the data."""
@@ -152,8 +154,9 @@ def fit(
             run or features of other settings, ``after`` is not a finished fit, or no training video could be used.
     """
     observer = observer or FitObserver()
-    found, _ = find_videos(videos if isinstance(videos, list | tuple) else [cast(PathLike, videos)])
     output = to_path(output)
+    found, _ = find_videos(videos if isinstance(videos, list | tuple) else [cast(PathLike, videos)])
+    found = names_in_pack(output / "pack", found)
     earlier = EarlierRun.open(after, output=output) if after is not None else None
     resumes = _check_output(output, resume=resume, overwrite=overwrite)
     labelled = match_labels(labels, found, reading=reading)
@@ -161,11 +164,12 @@ def fit(
     writer, choices = _open_pack(
         output / "pack", labelled, backbone, options, given, resumes=resumes, earlier=earlier, device=device
     )
-    observer.matched(labelled.missing, labelled.unlabelled)
+    observer.matched(labelled)
     subsets = earlier.take_over(writer, labelled.videos, labelled.annotations) if earlier else {}
     problems = _extract(writer, labelled.videos, observer, workers=workers, cluster=cluster)
     run = output if resumes else None
     config, more = configure(labelled.annotations, writer, seed=seed, run=run, subsets=subsets)
+    observer.split(load_annotations(output / "pack" / "annotations.json", clip=False), config.data.validation_subset)
     _announce(choices := (*choices, *more), observer)
     # A single process, because Lightning would start the others with the command line of this one.
     checkpoint = train(config, output, resume=resumes, overwrite=overwrite, devices=1)

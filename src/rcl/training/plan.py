@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,6 +16,8 @@ from rcl.data.annotations import Annotations
 from rcl.data.feature_store import FeatureStore
 from rcl.data.formats.load import load_annotations
 from rcl.data.formats.options import ReadOptions
+from rcl.data.matching import describe_match, describe_similar_labels, match_annotations, no_video_has_labels
+from rcl.data.names import NameMatch
 from rcl.detector.config import Config
 from rcl.detector.load_config import load_config, parse_config
 from rcl.system.errors import InputError, listed
@@ -24,9 +27,10 @@ from rcl.training.earlier_run import EarlierRun
 from rcl.video.backbones.base import Backbone
 from rcl.video.backbones.options import BackboneOptions
 from rcl.video.extraction import choose_extraction
-from rcl.video.finding import match_videos
 from rcl.video.packs import PackWriter
 from rcl.video.settings import ExtractionSettings
+
+log = logging.getLogger("rcl")
 
 SCALE_VIDEOS = 50  # training videos that the scale of the features is measured on
 
@@ -38,14 +42,22 @@ class LabelledVideos:
     Args:
         videos: name to file.
         annotations: the labels of these videos.
-        missing: names in the labels without a video.
-        unlabelled: names of videos without labels.
+        match: which name in the labels means which video.
     """
 
     videos: Mapping[str, Path]
     annotations: Annotations
-    missing: tuple[str, ...] = ()
-    unlabelled: tuple[str, ...] = ()
+    match: NameMatch
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Names in the labels without a video."""
+        return self.match.missing
+
+    def doubts(self) -> list[str]:
+        """Sentences, without their stops, on names that were not found and labels that are almost the same."""
+        similar = describe_similar_labels(self.annotations)
+        return [*describe_match(self.match), *([similar] if similar else [])]
 
     @cached_property
     def lengths_seconds(self) -> np.ndarray:
@@ -67,21 +79,11 @@ def match_labels(
         InputError: no video has labels.
     """
     annotations = labels if isinstance(labels, Annotations) else load_annotations(labels, clip=False, options=reading)
-    annotations = match_videos(annotations, videos)
+    annotations, match = match_annotations(annotations, videos)
     found = {name: video for name, video in annotations.videos.items() if name in videos}
     if not any(video.labels for video in found.values()):
-        raise InputError(
-            annotations.source,
-            expected="labelled segments of the videos",
-            found=f"labels of {listed(list(annotations.videos), 3)}, videos {listed(list(videos), 3)}",
-            fix="write the names of the video files into the column video",
-        )
-    return LabelledVideos(
-        {name: videos[name] for name in found},
-        replace(annotations, videos=found),
-        missing=tuple(sorted(set(annotations.videos) - set(found))),
-        unlabelled=tuple(sorted(set(videos) - set(found))),
-    )
+        raise no_video_has_labels(annotations, match)
+    return LabelledVideos({name: videos[name] for name in found}, replace(annotations, videos=found), match)
 
 
 def choose_features(
@@ -141,6 +143,7 @@ def configure(
     writer.annotate(split)
     kept = load_annotations(path)
     training = kept.subset("training")
+    _warn_of_others(training, annotations)
     if not training.labels:
         expected, fix = "segments inside the training videos, in seconds", "correct the times (frames, or minutes?)"
         raise InputError(annotations.source, expected=expected, found="none", fix=fix)
@@ -153,6 +156,14 @@ def configure(
         "scale": _scale(training, writer),
     }
     return parse_config(sections, where="rcl fit"), [*choices, *chosen]
+
+
+def _warn_of_others(training: Annotations, given: Annotations) -> None:
+    """Warn of labels that were given earlier: a pack keeps them."""
+    others = [name for name, video in training.videos.items() if video.labels and name not in given.videos]
+    if others:
+        message = "%s has labels of videos that are not in %s, and they are trained on, too: %s"
+        log.warning(message, training.source, given.source, listed([repr(name) for name in others]))
 
 
 def _check_unchanged(annotations: Annotations, before: Annotations) -> None:

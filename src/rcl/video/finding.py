@@ -1,78 +1,123 @@
-"""Finding the videos among files and folders, and matching labels to them."""
+"""Finding the videos among files and folders, and naming them."""
 
 from __future__ import annotations
 
+import os
+import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
-from rcl.data.annotations import Annotations
 from rcl.data.names import VIDEO_EXTENSIONS
 from rcl.system.errors import InputError, listed
-from rcl.system.paths import PathLike, exists, files_below, is_dir, to_path
+from rcl.system.paths import PathLike, exists, files_below, is_dir, is_remote, key_of, to_path
 
 
 def find_videos(paths: Sequence[PathLike]) -> tuple[dict[str, Path], list[Path]]:
     """Find the videos among files and, recursively, in folders.
 
-    A video is named after its file without the extension, or with it if several files differ only in their extension,
-    such as ``clip.mp4`` and ``clip.avi``.
+    A video is named after its path in the given folder, without the extension: ``cam1/001``. So its name stays when
+    videos are added. Where files of one folder differ only in their extension, such as ``clip.mp4`` and ``clip.avi``,
+    the names keep it; where videos of two given folders would have the same name, the names begin with the folders.
+    Names are composed Unicode (NFC), whatever the file system writes.
 
     Returns:
         Name to file, sorted by name; and the other files in the folders.
 
     Raises:
-        InputError: two videos have the same name, none of the paths exists, or there is no video.
+        InputError: none of the paths exists, there is no video, or the names of two differ in nothing but their Unicode
+            normalization.
     """
     places = [to_path(path) for path in paths]
     if not any(exists(place) for place in places):
         raise InputError.missing(listed([str(path) for path in paths]), "videos, or a folder of them")
-    files, others = list[Path](), list[Path]()
+    found, others = dict[Path, _Found](), list[Path]()
     for place in places:
-        if not is_dir(place):
-            files.append(place)  # it may be missing; then only this video fails
+        if not is_dir(place):  # it may be missing; then only this video fails
+            found.setdefault(place.absolute(), _Found(place, folders_of(place)[:-1], (place.name,)))
             continue
         for file, below in files_below(place):
-            if not any(part.startswith(".") for part in below.parts):
-                (files if file.suffix.lower() in VIDEO_EXTENSIONS and _is_plain(file.name) else others).append(file)
-    stems = Counter(path.stem for path in {file.absolute() for file in files})
-    videos: dict[str, Path] = {}
-    for file in files:
-        name = file.stem if stems[file.stem] == 1 else file.name
-        other = videos.setdefault(name, file)
-        if other.absolute() != file.absolute():
-            found, fix = f"{other} and {file}", "rename one of them"
-            raise InputError(f"video {name!r}", expected="one file of this name", found=found, fix=fix)
-    if not videos:
-        found = listed([path.name for path in others]) or "none"
-        where = listed([str(path) for path in paths])
-        raise InputError(
-            where,
-            expected="video files",
-            found=found,
-            fix="name videos or a folder of them (or, to detect, a pack: annotations.json and features)",
-        )
+            if any(part.startswith(".") for part in below.parts):
+                continue
+            if file.suffix.lower() in VIDEO_EXTENSIONS and _is_plain(below):
+                inside = tuple(part for part in below.parts if part != "/")
+                found.setdefault(file.absolute(), _Found(file, folders_of(place), inside))
+            else:
+                others.append(file)
+    if not found:
+        raise _no_videos(paths, others)
+    videos = dict(zip(_names([*found.values()]), (video.file for video in found.values()), strict=True))
     return dict(sorted(videos.items())), others
 
 
-def _is_plain(name: str) -> bool:
-    """Whether a name is valid on this machine; one from an object store may contain a path separator of Windows."""
-    return Path(name).name == name
+class _Found(NamedTuple):
+    """A video.
 
-
-def match_videos(annotations: Annotations, videos: Mapping[str, Path]) -> Annotations:
-    """Annotations under the names of the videos: a table may call the video ``clip`` by its file name ``clip.mp4``.
-
-    Raises:
-        InputError: a video is named in both ways.
+    Args:
+        file: its path.
+        above: the folders above the given one and this itself, the outermost first.
+        inside: its path in the given folder.
     """
-    renamed = {}
-    for name, video in annotations.videos.items():
-        stem = name if name in videos or Path(name).suffix.lower() not in VIDEO_EXTENSIONS else Path(name).stem
-        if stem in renamed:
-            fix = "write its name the same in all rows"
-            found = f"the names {stem!r} and {name!r}" if stem != name else f"{name!r} and its file name"
-            raise InputError(annotations.source, expected=f"one name for {stem!r}", found=found, fix=fix)
-        renamed[stem] = replace(video, name=stem)
-    return Annotations(renamed, clipped=annotations.clipped, source=annotations.source)
+
+    file: Path
+    above: tuple[str, ...]
+    inside: tuple[str, ...]
+
+    def name(self, *, extension: bool, above: int = 0) -> str:
+        """The name with or without the extension, and with the last folders of those above."""
+        folders = self.above[len(self.above) - above :] if above < len(self.above) else self.above
+        path = PurePosixPath(*folders, *self.inside)
+        return unicodedata.normalize("NFC", str(path if extension else path.with_suffix("")))
+
+
+def _names(videos: Sequence[_Found]) -> list[str]:
+    """A name for each video, as short as they are all different."""
+    extensions = _ambiguous_stems(videos)
+    names = [video.name(extension=extension) for video, extension in zip(videos, extensions, strict=True)]
+    above = 0
+    while double := {name for name, count in Counter(names).items() if count > 1}:
+        above += 1
+        longer = [
+            video.name(extension=extension, above=above) if name in double else name
+            for video, extension, name in zip(videos, extensions, names, strict=True)
+        ]
+        if longer == names:
+            first, second = [video.file for video, name in zip(videos, names, strict=True) if name in double][:2]
+            where, found = f"video {names[[v.file for v in videos].index(first)]!r}", f"{first} and {second}"
+            raise InputError(where, expected="one file of this name", found=found, fix="rename one of them")
+        names = longer
+    return names
+
+
+def _ambiguous_stems(videos: Sequence[_Found]) -> list[bool]:
+    """Whether each video needs its extension, because another file of its folder has the same name without it."""
+    stems = Counter((video.file.absolute().parent, video.name(extension=False)) for video in videos)
+    shared = {video.name(extension=True) for video in videos}  # a.mp4 next to a.mp4.mkv
+    return [
+        stems[video.file.absolute().parent, stem] > 1 or stem in shared
+        for video in videos
+        for stem in (video.name(extension=False),)
+    ]
+
+
+def folders_of(place: Path) -> tuple[str, ...]:
+    """The parts of a path, the outermost first."""
+    if is_remote(place):
+        return tuple(part for part in key_of(place).split("/") if part)
+    return Path(os.path.abspath(place)).parts[1:]
+
+
+def _is_plain(path: PurePosixPath) -> bool:
+    """Whether the parts of a path are valid names on this machine; those from an object store may contain a path
+    separator of Windows."""
+    return all(part == "/" or Path(part).name == part for part in path.parts)
+
+
+def _no_videos(paths: Sequence[PathLike], others: Sequence[Path]) -> InputError:
+    return InputError(
+        listed([str(path) for path in paths]),
+        expected="video files",
+        found=listed([path.name for path in others]) or "none",
+        fix="name videos or a folder of them (or, to detect, a pack: annotations.json and features)",
+    )

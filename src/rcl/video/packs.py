@@ -1,11 +1,9 @@
-"""Packs made from videos: which videos are done, which are left, and the record of each."""
+"""Packs made from videos: which videos are done, and which are left."""
 
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -13,46 +11,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
 
-from rcl.data.annotations import Annotations, VideoAnnotation
-from rcl.data.formats.load import load_annotations, save_annotations
+from rcl.data.annotations import Annotations
+from rcl.data.feature_store import leaves_folder
 from rcl.system.errors import InputError, describe_error
-from rcl.system.paths import Fingerprint, PathLike, StorageError, exists, files_in, fingerprint, is_file, to_path
-from rcl.system.text_files import read_json, write_file, write_json
+from rcl.system.paths import Fingerprint, PathLike, exists, fingerprint, is_file, to_path
+from rcl.system.text_files import write_file, write_json
 from rcl.system.transfer import local, query_pool, remove
 from rcl.video.backbones.base import Backbone
 from rcl.video.extraction import extract_features, rebuild_backbone
+from rcl.video.pack_labels import PackLabels
+from rcl.video.records import Record, read_record, read_records, record_path, recorded_names
 from rcl.video.settings import SETTINGS, ExtractionSettings, read_settings, write_settings
 
 log = logging.getLogger("rcl")
 
 LIBRARIES = ("rcl-tad", "torch", "numpy", "av", "opencv-python-headless", "transformers", "onnxruntime")
-
-
-class Record(BaseModel):
-    """The record of an extracted video. It is written last, so a video with a record is done.
-
-    ``source`` is the file that was read, with its size ``bytes``, its time ``modified_ns`` since 1970, and its ``etag``
-    in an object store; 0 or empty if unknown.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    source: str
-    bytes: int
-    modified_ns: int
-    etag: str = ""
-    duration_seconds: float
-    snippets: int
-    snippets_per_second: float
-    problems: list[str]
-    versions: dict[str, str]
-
-    def is_of(self, file: Fingerprint) -> bool:
-        """Whether the file is unchanged. Clients of a store may round its times differently, but agree on its tag."""
-        changes = self.etag != file.etag if self.etag and file.etag else self.modified_ns != file.modified_ns
-        return self.bytes == file.bytes and not changes
 
 
 class Outcome(NamedTuple):
@@ -111,11 +85,10 @@ class PackWriter:
             raise InputError(self.root, expected="a new folder, or a pack of rcl extract", found=found, fix=fix)
 
     def known_outcomes(self, videos: Mapping[str, Path]) -> Iterator[Outcome | None]:
-        """Yield the outcome of each video, or ``None`` if it still has to be extracted."""
+        """Yield the outcome of each video, or ``None`` if it still has to be extracted; see ``names_in_pack``."""
         done = set(self.names())
 
         def look_up(name: str, path: Path) -> Outcome | None:
-            self._forget_other_name(name, path, done)
             if name not in done:
                 return None
             if record := self.done(name, path):
@@ -128,7 +101,7 @@ class PackWriter:
 
     def done(self, name: str, path: Path) -> Record | None:
         """The record of a video whose features are in the pack and whose file is unchanged; else ``None``."""
-        record = self._record(name)
+        record = read_record(self.root, name)
         now = fingerprint(path) if record else None
         if record is None or now is None or not record.is_of(now):
             return None
@@ -136,31 +109,15 @@ class PackWriter:
 
     def _name_conflict(self, name: str, path: Path) -> InputError | None:
         """The error for a video whose name belongs to the features of another file that still exists."""
-        record = self._record(name)
-        if record is None or record.source == str(path.absolute()) or not _may_exist(record.source, path):
+        record = read_record(self.root, name)
+        if record is None or record.source == str(path.absolute()):
+            return None
+        if not record.may_exist(path):
+            log.warning("%s: video %r is now %s; it was %s, which is gone", self.root, name, path, record.source)
             return None
         fix = "rename it, or extract it into another folder"
         found = f"the name of {record.source}, whose features are in the pack"
         return InputError(path, expected="a video with a unique name", found=found, fix=fix)
-
-    def _forget_other_name(self, name: str, path: Path, done: Collection[str]) -> None:
-        """Remove the record of a video under its other name: with the extension, or without it."""
-        for other in {path.stem, path.name}.intersection(done) - {name}:
-            record = self._record(other)
-            if record and record.source == str(path.absolute()):
-                remove(self._record_path(other))
-
-    def _record_path(self, name: str) -> Path:
-        return self.root / "records" / f"{name}.json"
-
-    def _record(self, name: str) -> Record | None:
-        path = self._record_path(name)
-        try:
-            return Record.model_validate(read_json(path)) if is_file(path) else None
-        except StorageError:
-            raise
-        except (InputError, ValidationError):  # a damaged record counts as missing
-            return None
 
     def extract_one(
         self, name: str, path: Path, *, threads: int = 0, progress: Callable[[str, float], None] | None = None
@@ -168,8 +125,12 @@ class PackWriter:
         """Extract one video, even if it is done already. An error is returned as the outcome, not raised."""
         report = (lambda seconds: progress(name, seconds)) if progress else None
         try:
-            if exists(path) and is_file(self._record_path(name)):  # the record of a missing file stays
-                remove(self._record_path(name))
+            if leaves_folder(name):
+                found, fix = f"{name!r}, which leaves the folder", "rename it"
+                raise InputError(path, expected="the name of a video", found=found, fix=fix)
+            record = record_path(self.root, name)
+            if exists(path) and is_file(record):  # the record of a missing file stays
+                remove(record)
             return Outcome(name, self._extract(name, path, threads=threads, progress=report))
         except InputError as error:
             return Outcome(name, error=error)
@@ -195,45 +156,20 @@ class PackWriter:
             problems=list(found.problems),
             versions=library_versions(),
         )
-        write_json(self._record_path(name), record.model_dump(), indent=1)
+        write_json(record_path(self.root, name), record.model_dump(), indent=1)
         return record
 
     def names(self) -> list[str]:
         """The names of the videos that are done, sorted."""
-        return sorted(file.stem for file in files_in(self.root / "records") if file.suffix == ".json")
+        return recorded_names(self.root)
 
     def annotate(self, annotations: Annotations | None = None) -> Annotations:
-        """Write ``annotations.json`` for all videos of the pack that are done.
+        """Write ``annotations.json`` for all videos of the pack that are done. No labels are dropped: see ``PackLabels``.
 
         Args:
-            annotations: labels and subsets of videos. Other videos keep those that are in the pack; a new video without
-                any becomes a testing video without instances.
+            annotations: labels and subsets of videos, under their names in the pack.
         """
-        path = self.root / "annotations.json"
-        known = dict(load_annotations(path, clip=False).videos) if is_file(path) else {}
-        known |= annotations.videos if annotations else {}
-        videos, names = {}, self.names()
-        with query_pool(self.root) as pool:
-            records = list(pool.map(self._record, names))
-        for name, record in zip(names, records, strict=True):
-            if record:
-                video = known.get(name) or VideoAnnotation(name, "testing", None, None, np.zeros((0, 2)), ())
-                videos[name] = replace(
-                    video, duration_seconds=record.duration_seconds, snippets_per_second=record.snippets_per_second
-                )
-        result = Annotations(videos, source=str(path))
-        if videos:
-            save_annotations(result, path)
-        return result
-
-
-def _may_exist(source: str, video: Path) -> bool:
-    """Whether the source of a record may still exist. Only the store of ``video`` is queried: a record may name any
-    other store, where the file may exist."""
-    if "://" not in source:
-        return os.path.exists(source)
-    same_store = source.split("/")[:3] == str(video).split("/")[:3]
-    return exists(to_path(source)) if same_store else True
+        return PackLabels(self.root).update(read_records(self.root, self.names()), annotations)
 
 
 @cache
