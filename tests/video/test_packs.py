@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,9 @@ from rcl.video.extraction import (
     extract_features,
     rebuild_backbone,
 )
-from rcl.video.finding import find_videos, match_videos
+from rcl.video.finding import find_videos
 from rcl.video.packs import PackWriter
+from rcl.video.records import names_in_pack
 from rcl.video.settings import ExtractionSettings, read_settings
 from rendered import read_number, render, render_audio
 from threads import threads_of_torch
@@ -283,17 +285,19 @@ def test_another_video_of_a_name_is_refused_while_the_first_is_there(tmp_path: P
 
 
 def test_a_video_has_one_name_also_when_one_like_it_comes_and_goes(tmp_path: Path, videos: Path) -> None:
-    pack = writer(tmp_path / "pack")
-    for names in (["a"], ["a.avi", "a.mp4"], ["a"]):
-        found, _ = find_videos([*videos.glob("a.*")])
-        list(extract_many(pack, found))
-        assert pack.names() == names
+    pack, first = writer(tmp_path / "pack"), 1
+    for names in (["a"], ["a", "a.avi"], ["a"]):
+        found = names_in_pack(tmp_path / "pack", find_videos([*videos.glob("a.*")])[0])
+        assert [*found] == names
+        outcomes = {outcome.video: outcome for outcome in extract_many(pack, found)}
+        assert [name for name in names if outcomes[name].new] == (["a.avi"] if len(names) == 2 else [names[0]][: first])
+        first = 0
         twin = videos / "a.avi"
         if twin.exists():
             twin.unlink()
-            (tmp_path / "pack" / "records" / "a.avi.json").unlink()
         else:
             render(twin, codec="mpeg4", frames=8)
+    assert pack.names() == ["a", "a.avi"]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -466,34 +470,65 @@ def test_videos_are_found_by_name(tmp_path: Path) -> None:
     videos, others = find_videos([tmp_path])
     assert {name: str(path.relative_to(tmp_path)) for name, path in videos.items()} == {
         "a": "a.MP4",
-        "b": "sub/b.mkv",
         "c.avi": "c.avi",
         "c.mov": "c.mov",
+        "sub/b": "sub/b.mkv",
     }
     assert [path.name for path in others] == ["labels.csv"]
     assert [*find_videos([tmp_path / "c.mov", tmp_path / "c.mov", tmp_path / "labels.csv"])[0]] == ["c", "labels"]
 
 
-def test_names_that_are_not_unique_are_refused(tmp_path: Path) -> None:
-    for folder in ("one", "two"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "a.mp4").touch()
-    with pytest.raises(InputError, match=r"video 'a\.mp4': expected one file of this name"):
+def test_names_are_relative_and_stay_when_videos_are_added(tmp_path: Path) -> None:
+    first = ["x.mp4", "cam1/001.mp4", "cam 2/day 1/001.mp4"]
+    later = ["001.mp4", "cam2/001.mp4", "cam 2/001.avi", "x/x.mp4"]
+    names = {}
+    for files in (first, [*first, *later]):
+        for name in files:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        found = {str(file.relative_to(tmp_path)): name for name, file in find_videos([tmp_path])[0].items()}
+        assert found == {name: name.rpartition(".")[0] for name in files}
+        assert all(found[file] == name for file, name in names.items())
+        names = found
+
+
+@pytest.mark.parametrize(
+    ("given_paths", "names"),
+    [
+        (["cam1", "cam2"], ["cam1/001", "cam1/x/002", "cam2/001", "cam2/x/002"]),
+        (["cam1/001.mp4", "cam2/001.mp4"], ["cam1/001", "cam2/001"]),
+        (["cam1", "cam2/x"], ["001", "002", "x/002"]),
+        (["a/cam1", "b/cam1"], ["a/cam1/001", "b/cam1/001"]),
+        (["cam1", "cam1/001.mp4", "./cam1"], ["001", "x/002"]),
+        (["cam1/001.mp4", "cam1/001.avi"], ["001.avi", "001.mp4"]),
+    ],
+)
+def test_folders_tell_equal_names_apart(
+    tmp_path: Path, given_paths: list[str], names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("cam1/001", "cam1/x/002", "cam2/001", "cam2/x/002", "a/cam1/001", "b/cam1/001"):
+        (tmp_path / f"{name}.mp4").parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{name}.mp4").touch()
+    monkeypatch.chdir(tmp_path)
+    assert [*find_videos(given_paths)[0]] == names
+
+
+def test_names_are_composed_and_files_are_as_they_are(tmp_path: Path) -> None:
+    written = unicodedata.normalize("NFD", "Übung/é.mp4")
+    (tmp_path / written).parent.mkdir()
+    (tmp_path / written).touch()
+    (name, file), *_ = find_videos([tmp_path])[0].items()
+    assert name == unicodedata.normalize("NFC", "Übung/é")
+    assert file.exists()
+    (tmp_path / "Übung").mkdir(exist_ok=True)
+    (tmp_path / unicodedata.normalize("NFC", "Übung/é.mp4")).touch()
+    with pytest.raises(InputError, match=r"expected one file of this name, found .* and .*; rename one of them"):
         find_videos([tmp_path])
-    (tmp_path / "none").mkdir()
-    with pytest.raises(InputError, match="none: expected video files, found none"):
-        find_videos([tmp_path / "none"])
 
 
-def test_labels_may_name_files(tmp_path: Path) -> None:
-    table = tmp_path / "labels.csv"
-    table.write_text("video,start,end,label\na.mp4,0,1,x\nb,1,2,y\nc.d,1,2,y\n")
-    videos = {name: Path(f"{name}.mp4") for name in ("a", "b", "c.d")}
-    assert [*match_videos(load_annotations(table), videos).videos] == ["a", "b", "c.d"]
-    assert match_videos(load_annotations(table), videos).videos["a"].name == "a"
-    table.write_text("video,start,end,label\na.mp4,0,1,x\na,1,2,y\n")
-    with pytest.raises(InputError, match=r"labels\.csv: expected one name for 'a', found"):
-        match_videos(load_annotations(table), videos)
+def test_a_folder_without_videos(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected video files, found none"):
+        find_videos([tmp_path])
 
 
 def test_labels_stay_when_videos_are_added(tmp_path: Path, videos: Path) -> None:

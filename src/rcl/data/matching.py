@@ -55,21 +55,20 @@ def describe_match(match: NameMatch) -> list[str]:
     if match.missing:
         said.append(f"the labels name videos that were not found: {match.describe_missing()}")
     if match.unused:
-        used, without = len(set(match.pairs.values())), listed([repr(name) for name in match.unused])
-        count = counted(used + len(match.unused), "video")
-        said.append(
-            f"{used} of {count} {'has' if used == 1 else 'have'} labels; these videos have no labels: {without}"
-        )
+        used = len(set(match.pairs.values()))
+        labelled = f"{used} of {counted(used + len(match.unused), 'video')} {'has' if used == 1 else 'have'} labels"
+        said.append(f"{labelled}; these videos have no labels: {listed([repr(name) for name in match.unused])}")
     return said
 
 
 def no_video_has_labels(annotations: Annotations, match: NameMatch) -> InputError:
     """The error for labels of other videos."""
     labelled = match.describe_missing(3) or listed([repr(name) for name in annotations.videos], 3)
+    videos = listed([repr(name) for name in (*match.pairs.values(), *match.unused)], 3)
     return InputError(
         annotations.source,
         expected="labelled segments of the videos",
-        found=f"labels of {labelled}, videos {listed([repr(name) for name in (*match.pairs.values(), *match.unused)], 3)}",
+        found=f"labels of {labelled}, videos {videos}",
         fix="write the names of the video files into the column video",
     )
 

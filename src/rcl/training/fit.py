@@ -155,8 +155,7 @@ def fit(
     """
     observer = observer or FitObserver()
     output = to_path(output)
-    found, _ = find_videos(videos if isinstance(videos, list | tuple) else [cast(PathLike, videos)])
-    found = names_in_pack(output / "pack", found)
+    found = _find(videos, output / "pack")
     earlier = EarlierRun.open(after, output=output) if after is not None else None
     resumes = _check_output(output, resume=resume, overwrite=overwrite)
     labelled = match_labels(labels, found, reading=reading)
@@ -175,6 +174,12 @@ def fit(
     checkpoint = train(config, output, resume=resumes, overwrite=overwrite, devices=1)
     result = FitResult(checkpoint, Localizer.load(checkpoint), choices, labelled, problems)
     return _evaluate(result, writer, config.data.validation_subset, earlier)
+
+
+def _find(videos: PathLike | Sequence[PathLike], pack: Path) -> dict[str, Path]:
+    """Name to file of the videos, under the names that they have in the pack."""
+    found, _ = find_videos(videos if isinstance(videos, list | tuple) else [cast(PathLike, videos)])
+    return names_in_pack(pack, found)
 
 
 def _check_output(output: Path, *, resume: bool, overwrite: bool) -> bool:

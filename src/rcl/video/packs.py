@@ -164,7 +164,7 @@ class PackWriter:
         return recorded_names(self.root)
 
     def annotate(self, annotations: Annotations | None = None) -> Annotations:
-        """Write ``annotations.json`` for all videos of the pack that are done. No labels are dropped: see ``PackLabels``.
+        """Write ``annotations.json`` for all videos of the pack that are done; see ``PackLabels``. No labels are lost.
 
         Args:
             annotations: labels and subsets of videos, under their names in the pack.

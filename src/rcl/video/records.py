@@ -125,7 +125,7 @@ class _PackNames:
 
     def __init__(self, records: Mapping[str, Record]) -> None:
         self.records = records
-        self.sources = {record.source: name for name, record in reversed(records.items())}
+        self.sources = {record.source: name for name, record in records.items()}
         self.files = defaultdict[str, list[str]](list)  # names by the name of the file
         for name, record in records.items():
             self.files[record.source.replace("\\", "/").rpartition("/")[2]].append(name)
