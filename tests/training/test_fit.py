@@ -170,9 +170,9 @@ def test_fit_from_python(
     assert [choice.name for choice in result.choices] == [
         "snippets per second", "held out for validation", "encoder layers", "channels of the model", "epochs",
     ]  # fmt: skip
-    assert result.labelled.missing == ("absent",)
+    assert result.labelled.missing == ("absent.mp4",)
     assert list(result.problems) == ["figure-000"]
-    assert "the labels name videos that were not found: absent" in caplog.text
+    assert "the labels name videos that were not found: 'absent.mp4'" in caplog.text
     assert "figure-000.mp4: expected a video file" in caplog.text
     assert result.evaluation is not None
     assert result.evaluation.to_json() == json.loads((out / "evaluation.json").read_text())
@@ -217,8 +217,8 @@ def test_unusable_videos_are_named_and_the_others_fitted(tmp_path: Path, films: 
     status, said, notes = run("fit", films, tmp_path / "labels.csv", "--output", tmp_path / "run")
     assert status == 2
     assert "figure-000.mp4: expected a video file" in notes
-    assert "the labels name videos that were not found: 'absent'." in notes
-    assert "these videos have no labels: 'other'." in notes
+    assert "the labels name videos that were not found: 'absent.mp4'." in notes
+    assert "5 of 6 videos have labels; these videos have no labels: 'other'." in notes
     assert "2 of 6 videos could not be used" in notes
     assert "checkpoint" in said
     assert (tmp_path / "run" / "last.ckpt").is_file()
@@ -248,7 +248,7 @@ def test_labels_of_other_videos_are_refused(tmp_path: Path, films: Path, run: Rc
     (tmp_path / "labels.csv").write_text("video,start,end,label\nsomething,1,2,a\n")
     status, _, notes = run("fit", films, tmp_path / "labels.csv", "--output", tmp_path / "run")
     assert status == 2
-    assert "expected labelled segments of the videos, found labels of something, videos figure-000" in notes
+    assert "expected labelled segments of the videos, found labels of 'something', videos 'figure-000'" in notes
     assert notes.count("\n") == 1
 
 

@@ -59,9 +59,9 @@ class FitPrinter(FitObserver):
 
 
 def class_lines(annotations: Annotations, held_out: str | None) -> list[str]:
-    """A line per class: its numbers of instances and videos in the training, and in the videos that are held out."""
-    subsets = {"training": "training", **({"held out": held_out} if held_out else {})}
-    counts = [count_labels(annotations, subset) for subset in subsets.values()]
+    """A line per class: its numbers of instances and videos in the training, and in the subset that is held out."""
+    subsets = ["training", *([held_out] if held_out else [])]
+    counts = [count_labels(annotations, subset) for subset in subsets]
     rows = [("class", *subsets)]
     for label in sorted({label for known in counts for label in known}):
         rows.append((label, *(_of_videos(known.get(label)) for known in counts)))

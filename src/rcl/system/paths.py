@@ -212,8 +212,9 @@ def files_below(folder: Path) -> list[tuple[Path, PurePosixPath]]:
         InputError: the object store does not answer.
     """
     if not is_remote(folder):
-        files = [file for file in sorted(folder.rglob("*")) if file.is_file() or file.is_symlink()]
-        return [(file, PurePosixPath(*file.relative_to(folder).parts)) for file in files]
+        start = len(folder.parts)
+        files = sorted(Path(place) / name for place, _, names in os.walk(folder) for name in names)
+        return [(file, PurePosixPath(*file.parts[start:])) for file in files]
     with store_errors(folder):
         filesystem_of(folder).invalidate_cache()
         found = filesystem_of(folder).find(
