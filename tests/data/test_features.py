@@ -379,6 +379,36 @@ def test_one_file_for_all(tmp_path: Path, name: str) -> None:
         store.read("x")
 
 
+def test_folders_below_and_other_names_of_a_video(tmp_path: Path) -> None:
+    for name in ("cam1/001.npy", "cam2/001.npy", "cam 3/day 1/take 1.5.npy", "clip.npy", ".cache/x.npy", "a/._b.npy"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        np.save(tmp_path / name, X[: len(name) % 4 + 1])
+    store = pickle.loads(pickle.dumps(FeatureStore(tmp_path)))
+    assert store.names() == ["cam 3/day 1/take 1.5", "cam1/001", "cam2/001", "clip"]
+    for name, known in (
+        ("clip.mp4", "clip"),
+        (r"cam1\001.avi", "cam1/001"),
+        ("videos/cam2/001", "cam2/001"),
+        ("take 1.5", "cam 3/day 1/take 1.5"),
+    ):
+        assert name in store
+        assert store.file(name) == tmp_path / f"{known}.npy"
+        assert np.array_equal(store.read(name), store.read(known))
+    assert store.check(["clip.mp4", "cam1/001"]) == 3
+    assert "001" not in store
+    with pytest.raises(InputError, match=r"none of 'Clip' \(did you mean 'clip'\?\), '001' \(it could be 'cam1/001', "):
+        store.check(["Clip", "001", "cam1/001"])
+    with pytest.raises(InputError, match=r"one name for the video 'clip', found 'clip' and 'clip\.mp4'"):
+        store.check(["clip", "cam1/001", "clip.mp4"])
+
+
+def test_other_names_in_an_archive(tmp_path: Path) -> None:
+    np.savez(tmp_path / "all.npz", **{"v7": X, "day1/w": X[:2]})
+    store = FeatureStore(tmp_path / "all.npz")
+    assert store.check([r"day1\w.mp4", "v7.mov"]) == 3
+    assert np.array_equal(store.read(r"day1\w.mp4"), X[:2])
+
+
 @needs_shared
 @pytest.mark.parametrize("pack", PACKS)
 def test_real_packs(pack: str) -> None:

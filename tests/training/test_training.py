@@ -298,6 +298,35 @@ def test_a_validation_label_that_training_lacks_is_refused(pack: Path, tmp_path:
         train(configure(broken_pack(pack, tmp_path, **change)), tmp_path / "run")
 
 
+@pytest.mark.parametrize("labels", [["juggle"], ["juggle", "clap"], ["clop", "clap", "clop"]])
+def test_validation_labels_that_training_lacks_count_as_missed_if_wanted(
+    pack: Path, tmp_path: Path, labels: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    segments = [{"segment": [i, i + 1], "label": label} for i, label in enumerate(labels)]
+    folder = broken_pack(pack, tmp_path, subset="validation", annotations=segments)
+    config = configure(folder, data={"unseen_labels": "missed"})
+    data = load_training_data(config)
+    assert data.validation is not None
+    assert data.annotations is not None
+    assert labels[0] in data.annotations.labels  # of the evaluation
+    assert labels[0] not in data.facts.labels
+    (index,) = [i for i, video in enumerate(data.validation.videos) if video.name == "video-003"]
+    assert len(data.validation[index].labels) == labels.count("clap")
+    assert f"{len(labels) - labels.count('clap')} instance" in caplog.text
+    assert ("'clop' (did you mean 'clap'?)" in caplog.text) == (labels[0] == "clop")
+
+
+def test_validation_without_a_label_in_common_is_refused(pack: Path, tmp_path: Path) -> None:
+    folder = broken_pack(pack, tmp_path)
+    content = json.loads((folder / "annotations.json").read_text())
+    for video in content["database"].values():
+        if video["subset"] == "validation":
+            video["annotations"] = [{"segment": [1, 2], "label": "juggle"}]
+    (folder / "annotations.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"expected labels that occur in training .* found 'juggle'"):
+        load_training_data(configure(folder, data={"unseen_labels": "missed"}))
+
+
 def test_a_subset_without_a_segment_is_refused(pack: Path, tmp_path: Path) -> None:
     folder = broken_pack(pack, tmp_path)
     content = json.loads((folder / "annotations.json").read_text())

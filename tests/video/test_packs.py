@@ -290,7 +290,7 @@ def test_a_video_has_one_name_also_when_one_like_it_comes_and_goes(tmp_path: Pat
         found = names_in_pack(tmp_path / "pack", find_videos([*videos.glob("a.*")])[0])
         assert [*found] == names
         outcomes = {outcome.video: outcome for outcome in extract_many(pack, found)}
-        assert [name for name in names if outcomes[name].new] == (["a.avi"] if len(names) == 2 else [names[0]][: first])
+        assert [name for name in names if outcomes[name].new] == (["a.avi"] if len(names) == 2 else [names[0]][:first])
         first = 0
         twin = videos / "a.avi"
         if twin.exists():

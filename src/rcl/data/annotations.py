@@ -181,7 +181,7 @@ def check_labels(training: Annotations, other: Annotations) -> None:
         expected=f"labels that occur in training ({listed(training.labels)})",
         found=repr(label) + (f" (in all, {len(unseen)} labels do not occur in training)" if len(unseen) > 1 else ""),
         fix=(f"did you mean {similar[0]!r}? Otherwise " if similar else "")
-        + "correct the label or add training instances of it",
+        + "correct the label, add training instances of it, or set data.unseen_labels=missed",
     )
 
 

@@ -201,7 +201,7 @@ class FeatureStore:
 
     def _check_different(self, names: Mapping[str, str]) -> None:
         for name, videos in NameMatch(names).doubled.items():
-            found, fix = listed([repr(video) for video in videos]), "write its name the same everywhere"
+            found, fix = " and ".join(map(repr, videos)), "write its name the same everywhere"
             raise InputError(self.root, expected=f"one name for the video {name!r}", found=found, fix=fix)
 
 

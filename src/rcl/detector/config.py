@@ -52,6 +52,8 @@ class DataConfig(Section):
     """The subset to learn from."""
     validation_subset: str | None = "validation"
     """The subset that every epoch is evaluated on; null to train without."""
+    unseen_labels: Literal["refuse", "missed"] = "refuse"
+    """Validation labels that do not occur in training: refuse them, or count their instances as missed."""
     snippets_per_second: PositiveFloat | None = None
     """Snippet rate of the features, in place of ``fps`` in the annotation file."""
     resize: PositiveInt | None = None

@@ -75,20 +75,20 @@ def _subsets(annotations: Annotations, config: Config) -> list[Annotations]:
     if config.data.validation_subset is not None:
         subsets.append(_validation_subset(annotations, config.data.validation_subset))
         if config.model.labels == "joint":
-            subsets[1] = _learnable(*subsets)
+            subsets[1] = _learnable(*subsets, missed=config.data.unseen_labels == "missed")
     return subsets
 
 
-def _learnable(training: Annotations, validation: Annotations) -> Annotations:
+def _learnable(training: Annotations, validation: Annotations, *, missed: bool) -> Annotations:
     """The validation instances whose labels can be learned. The evaluation has all, so the others count as missed.
 
     Raises:
-        InputError: no label occurs in training.
+        InputError: a label does not occur in training, and ``missed`` is not set; or none occurs there.
     """
     unseen = set(validation.labels) - set(training.labels)
     if not unseen:
         return validation
-    if unseen == set(validation.labels):
+    if not missed or unseen == set(validation.labels):
         check_labels(training, validation)
     left = without_labels(validation, unseen)
     lost = sum(len(v.labels) for v in validation.videos.values()) - sum(len(v.labels) for v in left.videos.values())

@@ -153,6 +153,7 @@ def configure(
     sections["data"] = {
         "root": str(writer.root),
         "validation_subset": next((name for name in ("validation", "testing") if name in labelled), None),
+        "unseen_labels": "missed",
         "scale": _scale(training, writer),
     }
     return parse_config(sections, where="rcl fit"), [*choices, *chosen]
