@@ -93,7 +93,7 @@ def finished(client: TestClient, video: str) -> dict[str, Any]:
 
 def test_videos_are_listed_with_those_below_and_without_links_that_lead_out(client: TestClient) -> None:
     found = client.get("/api/session").json()
-    assert [video["name"] for video in found["videos"]] == ["broken", "probe", "second"]
+    assert [video["name"] for video in found["videos"]] == ["broken", "more/second", "probe"]
     assert found["labels"] == list(FACTS.labels)
     assert client.get(PROBE).json()["annotations"] == []
 
