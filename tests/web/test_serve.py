@@ -69,7 +69,7 @@ def client(session: Session) -> TestClient:
     return TestClient(build_app(session), base_url=ADDRESS, headers=OURS, raise_server_exceptions=False)
 
 
-PROBE, BROKEN, SECOND = (f"/api/videos/{key_of(name)}" for name in ("probe", "broken", "second"))
+PROBE, BROKEN, SECOND = (f"/api/videos/{key_of(name)}" for name in ("probe", "broken", "more/second"))
 
 
 def wait(condition: Callable[[], Any], seconds: float = 120) -> Any:
@@ -418,10 +418,10 @@ def test_questions_that_make_no_sense_are_refused_in_a_sentence(client: TestClie
 
 def test_only_so_many_videos_are_kept_in_memory(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rcl.web.serve.session.ENCODED_KEPT", 1)
-    for name in ("probe", "second"):
+    for name in ("probe", "more/second"):
         session.detect(key_of(name))
         wait(lambda name=name: session.job(key_of(name))["state"] == "done")  # type: ignore[index]
-    probe, second = (session.video(key_of(name)) for name in ("probe", "second"))
+    probe, second = (session.video(key_of(name)) for name in ("probe", "more/second"))
     assert probe["detections"]
     assert (probe["scored"], second["scored"]) == (False, True)
 
@@ -472,7 +472,7 @@ def test_saved_segments_are_read_back_and_other_videos_stay_as_they_were(
     assert ("keep me" if name.endswith(".csv") else '"url": "u"') in text
     assert client.get(PROBE).json()["revision"] == saved.json()["revision"]
     assert put(client, SECOND, [], NEW, nothing_happens=True).status_code == 200  # watched, and nothing in it
-    assert load_annotations(path).videos["second"].labels == ()
+    assert load_annotations(path).videos["more/second"].labels == ()
     assert not list(tmp_path.glob(".*.part"))
     session.close()
 

@@ -61,8 +61,8 @@ def jobs_of_all(
     """
     stored = [_of_stored(path, localizer, subset, layout, rate) for path in paths]
     videos = [path for path, known in zip(paths, stored, strict=True) if known is None]
-    jobs = [job for known in stored for job in known or []]
-    jobs += _of_videos(videos, localizer, rate) if videos else []
+    found = _of_videos(videos, localizer, rate) if videos else {}
+    jobs = [job for path, known in zip(paths, stored, strict=True) for job in known or found.pop(path, [])]
     for video, count in Counter(job.video for job in jobs).items():
         if count > 1:  # their detections would be mixed up
             fix = "rename or remove one of them"
@@ -85,8 +85,8 @@ def _of_stored(
     return None
 
 
-def _of_videos(paths: Sequence[Path], localizer: Localizer, rate: float | None) -> list[Job]:
-    """The jobs of videos and folders of them, which are named together: their names may have to tell folders apart."""
+def _of_videos(paths: Sequence[Path], localizer: Localizer, rate: float | None) -> dict[Path, list[Job]]:
+    """The jobs of each video or folder. All are named together: their names may have to tell folders apart."""
     for path in paths:
         if not exists(path):
             raise InputError.missing(path, "videos, or a folder of them")
@@ -95,7 +95,11 @@ def _of_videos(paths: Sequence[Path], localizer: Localizer, rate: float | None) 
         raise rate_of_video("--snippets-per-second", paths[0])
     if localizer.extractor:
         localizer.extractor.backbone()  # an unavailable backbone fails before the first video
-    return [Job(name, partial(_read_video, file.absolute(), name), (file,)) for name, file in videos.items()]
+    jobs: dict[Path, list[Job]] = {path: [] for path in paths}
+    for name, file in videos.items():
+        given = next(place for place in (file, *file.parents) if place in jobs)
+        jobs[given].append(Job(name, partial(_read_video, file.absolute(), name), (file,)))
+    return jobs
 
 
 def _of_features(name: str, path: Path, layout: str, rate: float | None) -> Job:
