@@ -537,7 +537,7 @@ def test_a_video_that_is_not_finished_stays_out_of_the_labels_and_is_marked(
     assert kept.status_code == 200
     assert not session.annotations.path.exists()
     states = {one["name"]: (one["saved"], one["unfinished"]) for one in client.get("/api/session").json()["videos"]}
-    assert states == {"probe": (None, 1), "second": (None, None), "broken": (None, None)}
+    assert states == {"probe": (None, 1), "more/second": (None, None), "broken": (None, None)}
     restarted = Session(session.localizer, session.folder, session.annotations.path)
     shown = restarted.video(key_of("probe"))
     restarted.close()
@@ -558,7 +558,7 @@ def test_a_video_is_taken_out_of_the_labels_again(client: TestClient, session: S
     assert take_out(3).status_code == 400  # type: ignore[arg-type]
     out = take_out(saved["revision"]).json()
     assert (out["saved"], out["unfinished"]) == (None, 1)
-    assert [*load_annotations(session.annotations.path).videos] == ["second"]
+    assert [*load_annotations(session.annotations.path).videos] == ["more/second"]
     assert client.get(PROBE).json()["annotations"] == [instance(0.0, 1.0, "clap")]
 
 

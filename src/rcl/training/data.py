@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from rcl.data.datasets import VideoDataset, WindowDataset
 from rcl.data.feature_store import FeatureStore
 from rcl.data.formats.load import load_both
 from rcl.data.formats.thumos14 import AMBIGUOUS
+from rcl.data.names import similar_labels
 from rcl.data.pack import find_annotations, find_features
 from rcl.detector.build import build_augmentation, regular_anchors, training_segments
 from rcl.detector.checkpoint import Facts
@@ -103,8 +103,9 @@ def _learnable(training: Annotations, validation: Annotations, *, missed: bool) 
 
 
 def _proposed(label: str, labels: Sequence[str]) -> str:
-    similar = difflib.get_close_matches(label, labels, n=1)
-    return f"{label!r} (did you mean {similar[0]!r}?)" if similar else repr(label)
+    similar = [pair for pair in similar_labels([label, *labels]) if label in pair]
+    other = next((name for pair in similar for name in pair if name != label), None)
+    return f"{label!r} (did you mean {other!r}?)" if other else repr(label)
 
 
 def _check_labelled(subsets: list[Annotations], config: DataConfig, path: object) -> None:
