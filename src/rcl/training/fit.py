@@ -168,8 +168,7 @@ def fit(
     problems = _extract(writer, labelled.videos, observer, workers=workers, cluster=cluster)
     run = output if resumes else None
     config, more = configure(labelled.annotations, writer, seed=seed, run=run, subsets=subsets)
-    observer.split(load_annotations(output / "pack" / "annotations.json", clip=False), config.data.validation_subset)
-    _announce(choices := (*choices, *more), observer)
+    _announce(choices := (*choices, *more), writer.root, config.data.validation_subset, observer)
     # A single process, because Lightning would start the others with the command line of this one.
     checkpoint = train(config, output, resume=resumes, overwrite=overwrite, devices=1)
     result = FitResult(checkpoint, Localizer.load(checkpoint), choices, labelled, problems)
@@ -219,7 +218,8 @@ def _open_pack(
     return PackWriter(root, settings, backbone=network, device=device), choices
 
 
-def _announce(choices: Sequence[Choice], observer: FitObserver) -> None:
+def _announce(choices: Sequence[Choice], pack: Path, held_out: str | None, observer: FitObserver) -> None:
+    observer.split(load_annotations(pack / "annotations.json", clip=False), held_out)
     for choice in choices:
         observer.chosen(choice)
 
