@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from torch import Tensor
 
 from rcl.system.distributed import gathered
 from rcl.system.errors import InputError
+from rcl.system.progress_lines import ProgressLines
 from rcl.system.text_files import write_text
 
 
@@ -46,6 +49,41 @@ class SameStart(Callback):
             fix = "choose a folder that all nodes share"
             expected = "last.ckpt on every node"
             raise InputError(self.output, expected=expected, found="it on some of them only", fix=fix)
+
+
+class TrainingLines(Callback):
+    """A line on stderr every half minute, in place of a bar.
+
+    Args:
+        interval_seconds: between two lines.
+    """
+
+    def __init__(self, interval_seconds: float | None = None) -> None:
+        write = partial(print, file=sys.stderr, flush=True)
+        self.lines = ProgressLines("Training", write, interval_seconds=interval_seconds)
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Begin where the training resumes."""
+        self.lines.begin(*self._state(trainer))
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """Print a line if it is time."""
+        self._tick(trainer)
+
+    def on_validation_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """Print a line if it is time."""
+        self._tick(trainer)
+
+    def _tick(self, trainer: lightning.Trainer) -> None:
+        if trainer.is_global_zero:
+            self.lines.show(*self._state(trainer))
+            self.lines.tick()
+
+    def _state(self, trainer: lightning.Trainer) -> tuple[str, float]:
+        """The epoch in words, and the share of the steps that are done."""
+        epochs = trainer.max_epochs or 1
+        share = trainer.global_step / max(float(trainer.estimated_stepping_batches), 1)
+        return f"epoch {min(trainer.current_epoch + 1, epochs)} of {epochs}", min(share, 1)
 
 
 class AveragedWeights(WeightAveraging):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from rcl.data.annotations import Annotations
@@ -19,10 +20,13 @@ class HeldOut(NamedTuple):
     videos: VideoDataset
 
 
-def detect_held_out(localizer: Localizer, truth: Annotations, pack: PathLike) -> HeldOut:
-    """Detect in the videos of ``truth``, whose features are in the pack."""
+def detect_held_out(
+    localizer: Localizer, truth: Annotations, pack: PathLike, *, progress: Callable[[], None] = lambda: None
+) -> HeldOut:
+    """Detect in the videos of ``truth``, whose features are in the pack; ``progress`` is called after each."""
     videos = VideoDataset(truth, FeatureStore(to_path(pack) / "features"), (), localizer.preparation)
-    found = [
-        localizer.detect_prepared(*videos.read(index), video=video.name) for index, video in enumerate(videos.videos)
-    ]
+    found = list[Detections]()
+    for index, video in enumerate(videos.videos):
+        found.append(localizer.detect_prepared(*videos.read(index), video=video.name))
+        progress()
     return HeldOut(Detections.concatenate(found), videos)

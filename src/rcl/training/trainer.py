@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressB
 
 from rcl.detector.config import Config
 from rcl.system.errors import InputError, counted
-from rcl.training.callbacks import AveragedWeights, EpochTable
+from rcl.training.callbacks import AveragedWeights, EpochTable, TrainingLines
 from rcl.training.process_group import DefaultSigterm, Processes
 
 
@@ -41,8 +41,7 @@ def build_trainer(
         own.append(_checkpoint(output, "best", monitor="validation_mAP", mode="max"))
     own.append(_checkpoint(output, "last"))  # after "best", whose record it keeps
     interactive = sys.stderr.isatty()
-    if interactive:
-        own.append(RichProgressBar())
+    own.append(RichProgressBar() if interactive else TrainingLines())
     if devices == "auto":
         devices = max(torch.cuda.device_count(), 1)
     _check_devices(int(devices), nodes)
