@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from rcl.cli.arguments import check_checkpoint_first
 from rcl.cli.console import exit_if_failed, note, warn
 from rcl.cli.detect_options import SUBTITLES, InputOptions, LabelOptions, OutputOptions
-from rcl.cli.options import EngineOptions, Location, MovedFiles, Threads, location, stdout_kept_for_results
+from rcl.cli.options import DetectorFiles, EngineOptions, Location, Threads, location, stdout_kept_for_results
 from rcl.system.errors import InputError, counted
 
 if TYPE_CHECKING:
@@ -28,20 +29,26 @@ if TYPE_CHECKING:
     Search: TypeAlias = Callable[[Sequence[Job], Callable[[int, float], None]], Iterator[Found]]
 
 
+CheckpointFile = Annotated[
+    Location, typer.Argument(help="last.ckpt of a training run, or its folder.", parser=location)
+]
+Inputs = Annotated[
+    list[Location] | None,
+    typer.Argument(metavar="INPUT...", help="Videos, folders of videos, packs or feature files.", parser=location),
+]
+
+
 def detect(
-    checkpoint: Annotated[Location, typer.Argument(help="last.ckpt of a training run.", parser=location)],
-    inputs: Annotated[
-        list[Location],
-        typer.Argument(metavar="INPUT...", help="Videos, folders of videos, packs or feature files.", parser=location),
-    ],
+    checkpoint: CheckpointFile,
     output: Annotated[
         Location, typer.Option(help="Results: .json or .csv; .srt or .vtt for a single video.", parser=location)
     ],
     reading: InputOptions,
     writing: OutputOptions,
     labels: LabelOptions,
-    moved: MovedFiles,
+    moved: DetectorFiles,
     engine: EngineOptions,
+    inputs: Inputs = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Refinement steps, at most those of the training; by default all.")
     ] = None,
@@ -52,9 +59,10 @@ def detect(
 
     After an interruption, run the same command again to continue. Videos that failed are tried again.
     """
-    from rcl.detector.checkpoint import read_checkpoint
+    from rcl.detector.checkpoint import find_checkpoint, read_checkpoint
     from rcl.detector.localizer import Localizer
 
+    inputs = check_checkpoint_first("detect", checkpoint, inputs, wanted="videos, packs or features")
     _check_options(output, inputs, reading, writing)
     cluster = engine.cluster(workers=workers, network=True)
     kept = read_checkpoint(checkpoint)
@@ -63,7 +71,8 @@ def detect(
     jobs = reading.jobs(inputs, localizer)
     results = _Results(jobs, labels.load(jobs, localizer), labels.video_labels, writing)
     _check_places(output, jobs, writing)
-    partial = _partial_results(output, checkpoint, steps=steps, **reading.resolved(localizer))
+    settings = {"steps": steps, "video_fps": moved.video_fps, **reading.resolved(localizer)}
+    partial = _partial_results(output, find_checkpoint(checkpoint), settings)
     search = _search(kept, localizer, cluster, moved, steps=steps)
     with stdout_kept_for_results(cluster):
         for outcome in _outcomes(jobs, partial, search):
@@ -75,7 +84,7 @@ def detect(
 
 
 def _search(
-    kept: Checkpoint, localizer: Localizer, cluster: Cluster | None, moved: MovedFiles, *, steps: int | None
+    kept: Checkpoint, localizer: Localizer, cluster: Cluster | None, moved: DetectorFiles, *, steps: int | None
 ) -> Search:
     from rcl.detector.detect_many import detect_here, detect_on_cluster
 
@@ -118,7 +127,7 @@ def _check_places(output: Path, jobs: Sequence[Job], writing: OutputOptions) -> 
         writing.check([job.video for job in jobs])
 
 
-def _partial_results(output: Path, checkpoint: Path, **settings: object) -> PartialResults:
+def _partial_results(output: Path, checkpoint: Path, settings: Mapping[str, object]) -> PartialResults:
     """The results so far, which a rerun takes if the checkpoint, our version and the settings are the same."""
     from importlib.metadata import version
 

@@ -59,9 +59,22 @@ class InputOptions:
         """
         from rcl.detector.inputs import jobs_of_all
 
+        self._check_subset(inputs)
         settings = self.resolved(localizer)
         layout, rate = settings["layout"], settings["snippets_per_second"]
         return jobs_of_all(inputs, localizer, self.subset, layout, rate)
+
+    def _check_subset(self, inputs: Sequence[Path]) -> None:
+        """Check that a subset has a pack to choose from; of other inputs, say that all is searched."""
+        from rcl.data.pack import is_pack
+
+        others = [str(path) for path in inputs if not is_pack(path)]
+        if not self.subset or not others:
+            return
+        if len(others) == len(inputs):
+            fix = "leave it out"
+            raise InputError("--subset", expected="a pack, which has subsets", found=listed(others, 3), fix=fix)
+        warn(f"--subset concerns packs alone; everything in {listed(others, 3)} is searched.")
 
 
 @dataclass(frozen=True)

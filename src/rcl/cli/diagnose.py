@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
+from rcl.cli.arguments import detections_first
 from rcl.cli.console import print_table, warn
 from rcl.cli.ground_truth import GroundTruth, TruthOptions
 from rcl.cli.options import DEFAULT_THRESHOLDS, Location, Overwrite, Thresholds, location, parse_thresholds
@@ -53,8 +54,9 @@ def diagnose(
     _check_buckets(buckets)
     thresholds = parse_thresholds(tiou)
     check_diagnosis(output, overwrite=overwrite)
-    truth = GroundTruth.load(source, chosen)
-    detections = _load(dict(zip(names, files, strict=True)), truth)
+    with detections_first("diagnose", files[0], source):
+        truth = GroundTruth.load(source, chosen)
+        detections = _load(dict(zip(names, files, strict=True)), truth)
     scheme = _scheme(buckets, truth)
     diagnoses = _diagnose_all(detections, truth, thresholds, scheme)
     _warn_of_exceptions(diagnoses)

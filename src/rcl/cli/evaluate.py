@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from rcl.cli.arguments import detections_first
 from rcl.cli.console import print_table, warn
 from rcl.cli.ground_truth import GroundTruth, TruthOptions
 from rcl.cli.options import DEFAULT_THRESHOLDS, Location, Overwrite, Thresholds, location, parse_thresholds
@@ -32,8 +33,9 @@ def evaluate(
     thresholds = parse_thresholds(tiou)
     if output:
         check_replaceable(output, EVALUATION, overwrite=overwrite, inputs=[detections, annotations])
-    truth = GroundTruth.load(annotations, chosen)
-    found = truth.join(load_detections(detections), where=detections)
+    with detections_first("evaluate", detections, annotations):
+        truth = GroundTruth.load(annotations, chosen)
+        found = truth.join(load_detections(detections), where=detections)
     for sentence in (*differences(found, truth.chosen), *truth.doubtful_instances()):
         warn(sentence)
     ground = truth.chosen

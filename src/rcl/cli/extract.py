@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rcl.cli.arguments import check_no_labels
 from rcl.cli.console import exit_if_failed, warn
 from rcl.cli.options import EngineOptions, ExtractionOptions, Location, location, stdout_kept_for_results
 from rcl.cli.read_options import LabelFileOptions, ToolFileOptions
@@ -41,6 +42,7 @@ def extract(
     from rcl.video.extraction import choose_extraction
     from rcl.video.packs import PackWriter
 
+    check_no_labels(inputs, labels)
     settings, cluster = extraction.settings(), engine.cluster(workers=extraction.workers, network=extraction.network)
     videos, annotations = _find(inputs, output, labels, reading.read_options(tools))
     device = best_device()
@@ -70,6 +72,7 @@ def _find(
     from rcl.data.formats.load import load_annotations
     from rcl.data.matching import describe_match, describe_similar_labels, match_annotations, no_video_has_labels
     from rcl.video.finding import find_videos
+    from rcl.video.label_times import check_times, stated_extents
     from rcl.video.records import names_in_pack
 
     videos, others = find_videos(inputs)
@@ -81,6 +84,7 @@ def _find(
     annotations, match = match_annotations(load_annotations(labels, clip=False, options=options), videos)
     if not match.pairs:
         raise no_video_has_labels(annotations, match)
+    check_times(annotations, stated_extents(annotations, videos), options)
     for sentence in (*describe_match(match), describe_similar_labels(annotations)):
         if sentence:
             warn(f"{sentence}.")

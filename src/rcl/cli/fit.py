@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from rcl.cli.arguments import check_videos_first
 from rcl.cli.console import quiet_lightning
 from rcl.cli.options import EngineOptions, ExtractionOptions, Location, Overwrite, Threads, location
 from rcl.cli.read_options import LabelFileOptions, ToolFileOptions
@@ -52,6 +53,7 @@ def fit(
     from rcl.cli.outputs import check_fit
     from rcl.training import fit as training
 
+    check_videos_first(videos, labels)
     check_fit(output, resume=run.resume, overwrite=overwrite)
     quiet_lightning()
     settings, cluster = extraction.settings(), engine.cluster(workers=extraction.workers, network=extraction.network)

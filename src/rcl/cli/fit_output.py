@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rcl.cli.console import exit_if_failed, note, print_table, warn
 from rcl.cli.options import stdout_kept_for_results
-from rcl.cli.progress import ExtractionProgress
+from rcl.cli.progress import ExtractionProgress, progress_bar
 from rcl.cli.tables import comparison_table, evaluation_table
 from rcl.data.annotations import Annotations
 from rcl.data.matching import LabelCount, count_labels
@@ -52,6 +52,12 @@ class FitPrinter(FitObserver):
         """Print the classes with their numbers of instances and videos."""
         for line in class_lines(annotations, held_out):
             note(line)
+
+    @contextmanager
+    def evaluation(self, videos: int) -> Iterator[Callable[[], None]]:
+        """Show a bar."""
+        with progress_bar("Evaluating", videos) as advance:
+            yield advance
 
     def chosen(self, choice: Choice) -> None:
         """Print the choice."""
@@ -108,13 +114,15 @@ def _write_report(result: FitResult, path: Path) -> None:
     from rcl.web.report.page import write_report
 
     assert result.detections is not None  # nor is the evaluation
-    write_report(
-        path,
-        detections=result.detections,
-        annotations=result.annotations,
-        short_seconds=result.labelled.short_seconds,
-        videos=result.labelled.videos,
-        localizer=result.localizer,
-        features=result.features,
-        title="Held-out videos",
-    )
+    with progress_bar("Reporting", len(result.features)) as show:
+        write_report(
+            path,
+            detections=result.detections,
+            annotations=result.annotations,
+            short_seconds=result.labelled.short_seconds,
+            videos=result.labelled.videos,
+            localizer=result.localizer,
+            features=result.features,
+            title="Held-out videos",
+            progress=show,
+        )

@@ -142,6 +142,23 @@ Threads = Annotated[
 # -- extraction --------------------------------------------------------------------------------------------------
 
 
+VideoFps = Annotated[
+    float | None,
+    typer.Option(help="Frames per second of videos without a container (.h264, .h265), where they state none."),
+]
+
+
+def checked_rate(option: str, value: float | None) -> float | None:
+    """A number of frames per second, or none.
+
+    Raises:
+        InputError: it is out of its range.
+    """
+    if value is not None and not 0.01 <= value <= 1000:
+        raise InputError(option, expected="frames per second, 0.01 to 1000", found=str(value), fix="correct it")
+    return value
+
+
 @dataclass(frozen=True)
 class ExtractionOptions:
     """How features are extracted."""
@@ -172,6 +189,7 @@ class ExtractionOptions:
     flow: Annotated[Path | None, typer.Option(help="i3d: checkpoint of the flow stream, for two-stream features.")] = (
         None
     )
+    video_fps: VideoFps = None
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; by default one per core for motion, and one for a network.")
     ] = None
@@ -184,17 +202,14 @@ class ExtractionOptions:
         """
         from rcl.video.backbones.options import parse_options
 
-        if self.rate is not None and not 0.01 <= self.rate <= 1000:
-            raise InputError(
-                "--rate", expected="frames per second, 0.01 to 1000", found=str(self.rate), fix="correct it"
-            )
         return {
             "options": parse_options(
                 size=self.size, mean=self.mean, std=self.std, pooling=self.pooling, flow=self.flow
             ),
-            "rate": self.rate,
+            "rate": checked_rate("--rate", self.rate),
             "window": self.window,
             "stride": self.stride,
+            "video_fps": checked_rate("--video-fps", self.video_fps),
         }
 
     @property
@@ -213,14 +228,24 @@ class ExtractionOptions:
 
 
 @dataclass(frozen=True)
-class MovedFiles:
-    """New places of the backbone's files, if they are no longer where the checkpoint says."""
+class DetectorFiles:
+    """Where the backbone's files are, if no longer where the checkpoint says, and how raw videos are read."""
 
     backbone: Annotated[
         str | None, typer.Option(help="New place of the files of the checkpoint's backbone, e.g. i3d:FILE.")
     ] = None
     flow: Annotated[Path | None, typer.Option(help="New place of the checkpoint of the backbone's flow stream.")] = None
 
-    def arguments(self) -> dict[str, str | None]:
-        """The keyword arguments of ``Localizer.load``."""
-        return {"backbone": self.backbone, "flow": str(self.flow) if self.flow else None}
+    video_fps: VideoFps = None
+
+    def arguments(self) -> dict[str, Any]:
+        """The keyword arguments of ``Localizer.load``.
+
+        Raises:
+            InputError: a value is out of its range.
+        """
+        return {
+            "backbone": self.backbone,
+            "flow": str(self.flow) if self.flow else None,
+            "video_fps": checked_rate("--video-fps", self.video_fps),
+        }

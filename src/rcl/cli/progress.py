@@ -1,33 +1,45 @@
-"""Progress of long work: a bar on a terminal, nothing in a pipe."""
+"""Progress of long work: a bar on a terminal, a line every half minute in a pipe."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from rcl.cli.console import stderr, warn
+from rcl.cli.console import note, stderr, warn
+from rcl.system.errors import counted
 from rcl.system.paths import is_remote
+from rcl.system.progress_lines import ProgressLines
 
 if TYPE_CHECKING:
     from rcl.video.packs import Outcome
 
 
+def _unless_terminal(lines: ProgressLines) -> AbstractContextManager[object]:
+    """The lines, where no bar is shown."""
+    return nullcontext() if sys.stderr.isatty() else lines
+
+
 @contextmanager
 def progress_bar(title: str, total: int) -> Iterator[Callable[..., None]]:
-    """A bar of ``total`` units.
+    """A bar of ``total`` videos.
 
-    Yields a function that takes the number of finished units, with fractions, or without an argument adds one.
+    Yields a function that takes the number of finished videos, with fractions, or without an argument adds one.
     """
-    with Progress(console=stderr, disable=not sys.stderr.isatty(), transient=True) as bar:
+    lines, finished = ProgressLines(title, note), 0.0
+    lines.show(f"0 of {counted(total, 'video')}", 0.0)
+    with _unless_terminal(lines), Progress(console=stderr, disable=not sys.stderr.isatty(), transient=True) as bar:
         task = bar.add_task(title, total=total)
 
         def show(completed: float | None = None) -> None:
+            nonlocal finished
+            finished = finished + 1 if completed is None else completed
+            lines.show(f"{int(finished)} of {counted(total, 'video')}", finished / max(total, 1))
             bar.update(task, completed=completed, advance=1 if completed is None else None)
 
         yield show
@@ -58,9 +70,16 @@ class ExtractionProgress:
             TextColumn("{task.description}", markup=False),
         )
         self.bar = Progress(*columns, console=stderr, disable=not sys.stderr.isatty(), transient=True)
-        self.task = self.bar.add_task("", total=max(sum(self.sizes.values()), 1), videos=f"0/{len(videos)}")
+        self.total = max(sum(self.sizes.values()), 1)
+        self.task = self.bar.add_task("", total=self.total, videos=f"0/{len(videos)}")
+        self.finished = 0  # of the total
+        self._lengths = dict[str, float]()
+        self.lines = ProgressLines("Extracting", note)
+        self._show_line("")
+        self._closing = ExitStack()
 
     def __enter__(self) -> ExtractionProgress:
+        self._closing.enter_context(_unless_terminal(self.lines))
         self.bar.start()
         return self
 
@@ -68,13 +87,17 @@ class ExtractionProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.bar.stop()
+        self._closing.close()
 
     def show(self, video: str, seconds: float) -> None:
         """Show how many seconds of a video are finished."""
+        self._show_line(f" ({video} {seconds:.0f} s)", within=self.sizes[video] * self._share(video, seconds))
         self.bar.update(self.task, description=f"{video} {seconds:.0f} s")
 
     def finish(self, outcome: Outcome) -> None:
         """Count a video and print its problems."""
+        from rcl.video.stream import with_consequence
+
         if outcome.error:
             self.failed += 1
             warn(outcome.error)
@@ -82,6 +105,23 @@ class ExtractionProgress:
             self.done += 1
             self.new += outcome.new
             for problem in outcome.record.problems:
-                warn(f"{self.videos[outcome.video]}: {problem}; what could be read is kept.")
+                said = with_consequence(problem, "what could be read is kept")
+                warn(f"{self.videos[outcome.video]}: {said}.")
+        self.finished += self.sizes[outcome.video]
+        self._show_line("", new=outcome.new)
         finished = f"{self.done + self.failed}/{len(self.videos)}"
         self.bar.update(self.task, advance=self.sizes[outcome.video], videos=finished, description="")
+
+    def _show_line(self, video: str, *, new: bool = True, within: float = 0.0) -> None:
+        what = f"{self.done + self.failed} of {counted(len(self.videos), 'video')}{video}"
+        share = min((self.finished + within) / self.total, 1)
+        (self.lines.show if new else self.lines.begin)(what, share)
+
+    def _share(self, video: str, seconds: float) -> float:
+        """The share of a video that is done, 0 if its header states no length."""
+        from rcl.video.extraction import stated_seconds
+
+        if video not in self._lengths:
+            self._lengths[video] = stated_seconds(self.videos[video])
+        whole = self._lengths[video]
+        return min(seconds / whole, 1) if whole else 0.0

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 class MapOptions:
     """Maps of a detector's confidence."""
 
-    checkpoint: Annotated[Path | None, typer.Option(help="last.ckpt of the run, for maps of its confidence.")] = None
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="last.ckpt of the run, or its folder, for maps of its confidence.")
+    ] = None
     features: Annotated[
         Path | None,
         typer.Option(help="Pack or feature file for the maps; by default the pack of --annotations, or --videos."),

@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rcl.cli.arguments import check_checkpoint_first
 from rcl.cli.console import note, warn
-from rcl.cli.options import MovedFiles
+from rcl.cli.options import DetectorFiles
 from rcl.system.errors import InputError, counted, listed
+from rcl.system.extras import how_to_install
 
 if TYPE_CHECKING:
     from rcl.web.serve.session import Session
 
 
 def serve(
-    checkpoint: Annotated[Path, typer.Argument(help="last.ckpt of a training run.")],
-    videos: Annotated[Path, typer.Argument(metavar="VIDEOS_DIR", help="Folder of videos, or a pack of features.")],
-    moved: MovedFiles,
+    checkpoint: Annotated[Path, typer.Argument(help="last.ckpt of a training run, or its folder.")],
+    moved: DetectorFiles,
+    videos: Annotated[
+        Path | None, typer.Argument(metavar="VIDEOS_DIR", help="Folder of videos, or a pack of features.")
+    ] = None,
     annotations: Annotated[
         Path | None,
         typer.Option(help="File for corrected segments, .csv or .json; by default rcl-annotations.csv in the folder."),
@@ -31,12 +35,13 @@ def serve(
     open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = False,
 ) -> None:
     """Look at detections in a browser, correct them, and save them as labels for the next training."""
+    (folder,) = check_checkpoint_first("serve", checkpoint, [videos] if videos else None, wanted="a folder of videos")
     _check_packages()
     with contextlib.closing(_listen(host, port)) as listener:
         from rcl.detector.localizer import Localizer
         from rcl.web.serve.session import Session
 
-        session = Session(Localizer.load(checkpoint, **moved.arguments()), videos, annotations)
+        session = Session(Localizer.load(checkpoint, **moved.arguments()), folder, annotations)
         names = [video.name for video in session.videos.values()]
         note(f"{counted(len(names), 'video')}: {listed(names, 3)}")
         note(f"Corrected segments go to {session.annotations.path}")
@@ -47,14 +52,14 @@ def serve(
 
 
 def _check_packages() -> None:
-    """Check that the packages of ``rcl-tad[serve]`` are installed."""
+    """Check that the packages of the extra ``serve`` are installed."""
     try:
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401
     except ModuleNotFoundError as error:
         if error.name not in ("starlette", "uvicorn"):
             raise
-        fix = 'run pip install "rcl-tad[serve]"'
+        fix = how_to_install("serve")
         raise InputError("rcl serve", expected="starlette and uvicorn", found="no such packages", fix=fix) from None
 
 

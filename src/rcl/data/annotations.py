@@ -201,21 +201,30 @@ def to_subset(value: object) -> str:
     return name
 
 
+def _fitted(video: VideoAnnotation) -> np.ndarray:
+    """The segments ``(N, 2)``, clipped to the video."""
+    limit = np.inf if video.duration_seconds is None else video.duration_seconds
+    return np.clip(video.segments_seconds, 0, limit)
+
+
+def _take(video: VideoAnnotation, segments: np.ndarray, kept: np.ndarray) -> VideoAnnotation:
+    """The video with those of other ``segments (N, 2)`` for which ``kept (N,)`` holds."""
+    labels = tuple(video.labels[index] for index in np.flatnonzero(kept))
+    return replace(video, segments_seconds=segments[kept], labels=labels)
+
+
 def clip(annotations: Annotations) -> Annotations:
     """The annotations with segments inside their videos: the rest is clipped or dropped, with one warning."""
     videos, clipped, dropped, first = {}, 0, 0, ""
     for name, video in annotations.videos.items():
         videos[name] = video
         raw = video.segments_seconds  # (N, 2)
-        limit = np.inf if video.duration_seconds is None else video.duration_seconds
-        outside = (raw[:, 0] < 0) | (raw[:, 1] > limit)  # (N,)
+        fitted = _fitted(video)  # (N, 2)
+        outside = (fitted != raw).any(axis=1)  # (N,)
         if not outside.any():
             continue
-        fitted = np.clip(raw, 0, limit)  # (N, 2)
         lengthless = (fitted[:, 0] == fitted[:, 1]) & outside  # nothing of it lies inside
-        kept = np.flatnonzero(~lengthless)
-        labels = tuple(video.labels[i] for i in kept)
-        videos[name] = replace(video, segments_seconds=fitted[kept], labels=labels)
+        videos[name] = _take(video, fitted, ~lengthless)
         clipped += int((outside & ~lengthless).sum())
         dropped += int(lengthless.sum())
         start, end = raw[outside][0].tolist()
@@ -225,3 +234,51 @@ def clip(annotations: Annotations) -> Annotations:
         message = "%s: clipped %s at the ends of its video, dropped %s wholly outside; %s"
         log.warning(message, annotations.source, counted(clipped, "segment"), counted(dropped, "segment"), first)
     return replace(annotations, videos=videos, clipped=clipped)
+
+
+def with_point_length(annotations: Annotations, seconds: float | None) -> Annotations:
+    """The annotations, with a length for every instance whose end is its start; the others stay as they are.
+
+    Args:
+        annotations: in seconds.
+        seconds: the length, centred on the instance and clipped to the video; ``None`` to leave all as they are.
+
+    >>> points = np.array([[1.0, 3.0], [4.0, 4.0], [5.0, 5.0]])
+    >>> video = VideoAnnotation("clip", "training", 5.0, None, points, ("jump", "land", "end"))
+    >>> with_point_length(Annotations({"clip": video}), 1.0).videos["clip"].segments_seconds.tolist()
+    [[1.0, 3.0], [3.5, 4.5], [4.5, 5.0]]
+    """
+    if seconds is None:
+        return annotations
+    around = np.array([-seconds / 2, seconds / 2])
+    videos = dict[str, VideoAnnotation]()
+    for name, video in annotations.videos.items():
+        raw = video.segments_seconds
+        fitted = _fitted(replace(video, segments_seconds=raw + around))
+        lengthened = (raw[:, 0] == raw[:, 1]) & (fitted[:, 0] < fitted[:, 1])  # (N,); not those outside the video
+        videos[name] = replace(video, segments_seconds=np.where(lengthened[:, None], fitted, raw))
+    return replace(annotations, videos=videos)
+
+
+def without_points(annotations: Annotations) -> Annotations:
+    """The annotations without the instances whose end is their start. All videos stay."""
+    videos = {
+        name: _take(video, video.segments_seconds, video.segments_seconds[:, 1] > video.segments_seconds[:, 0])
+        for name, video in annotations.videos.items()
+    }
+    return replace(annotations, videos=videos)
+
+
+def inside_videos(annotations: Annotations) -> Annotations:
+    """What is left of the annotations inside their videos and has a length, without a word; see :func:`clip`."""
+    fitted = {name: replace(video, segments_seconds=_fitted(video)) for name, video in annotations.videos.items()}
+    return without_points(replace(annotations, videos=fitted))
+
+
+def with_durations(annotations: Annotations, seconds: Mapping[str, float]) -> Annotations:
+    """The annotations with the lengths of videos, by name; a video that is not in it keeps its own."""
+    videos = {
+        name: replace(video, duration_seconds=seconds.get(name, video.duration_seconds))
+        for name, video in annotations.videos.items()
+    }
+    return replace(annotations, videos=videos)

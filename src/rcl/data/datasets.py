@@ -87,7 +87,7 @@ class VideoDataset(Dataset[Sample]):
             InputError: see :meth:`read`.
         """
         stored = self.store.open(self.videos[index].name)
-        return stored, self._timeline(self.videos[index], stored.shape[0])
+        return stored, self._timeline(self.videos[index], stored.shape)
 
     def read(self, index: int, first: int = 0, last: int | None = None) -> tuple[Tensor, Timeline]:
         """Prepared features ``(C, T)`` of a video, and its timeline.
@@ -113,7 +113,7 @@ class VideoDataset(Dataset[Sample]):
             InputError: the rate of the features is unknown, or contradicts their number.
         """
         video = self.videos[index]
-        return self._timeline(video, self.store.shape(video.name)[0])
+        return self._timeline(video, self.store.shape(video.name))
 
     def snippets(self, index: int) -> int:
         """T of a video, from the header of its feature file."""
@@ -152,10 +152,12 @@ class VideoDataset(Dataset[Sample]):
     def _rates(self) -> np.ndarray:
         return np.array([self.timeline(index).snippets_per_second for index in range(len(self))])
 
-    def _timeline(self, video: VideoAnnotation, snippets: int) -> Timeline:
+    def _timeline(self, video: VideoAnnotation, shape: tuple[int, int]) -> Timeline:
         rate, duration = video.snippets_per_second, video.duration_seconds
         with located(f"video {video.name!r}"):
-            return self.preparation.annotated_timeline(snippets, rate=rate, duration_seconds=duration)
+            return self.preparation.annotated_timeline(
+                shape[0], rate=rate, duration_seconds=duration, channels=shape[1]
+            )
 
 
 class WindowDataset(Dataset[Sample]):

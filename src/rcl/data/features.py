@@ -149,9 +149,14 @@ def check_layout(layout: str) -> None:
         raise InputError("data.layout", expected="TC or CT", found=repr(layout), fix="set one of the two")
 
 
+def other_layout(layout: str) -> str:
+    """The layout of the transposed array."""
+    return "CT" if layout == "TC" else "TC"
+
+
 def propose_transposing(layout: str) -> str:
     """What to do about features that seem to be transposed."""
-    return f"set data.layout={'CT' if layout == 'TC' else 'TC'}"
+    return f"set data.layout={other_layout(layout)}"
 
 
 def check_shape(shape: Shape, dtype: np.dtype, layout: str, channels: int | None) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rcl.data.features import Features, FeatureSequence, StoredFeatures
+from rcl.data.features import Features, FeatureSequence, StoredFeatures, other_layout, propose_transposing
 from rcl.data.resizing import METHODS
 from rcl.data.segments import Timeline
 from rcl.system.errors import Defect
@@ -76,9 +76,20 @@ class Preparation:
         return Timeline(rate * self.snippets(snippets) / snippets, end_seconds=end_seconds)
 
     def annotated_timeline(
-        self, snippets: int, *, rate: float | None = None, duration_seconds: float | None = None
+        self,
+        snippets: int,
+        *,
+        rate: float | None = None,
+        duration_seconds: float | None = None,
+        channels: int | None = None,
     ) -> Timeline:
         """Timeline of a video with ``snippets`` stored snippets, from the rate or the duration in its annotations.
+
+        Args:
+            snippets: T of the stored features.
+            rate: of the features, in snippets per second.
+            duration_seconds: of the video.
+            channels: C of the stored features, to recognize transposed ones.
 
         Raises:
             Defect: both are unknown, or they contradict the number of snippets.
@@ -101,16 +112,24 @@ class Preparation:
                 expected="the duration of its features", found=found, fix="correct the duration in the annotations"
             )
         if duration_seconds and not self.resize:
-            _check_length(snippets, rate, duration_seconds)
+            _check_length(snippets, rate, duration_seconds, channels=channels, layout=self.layout)
         return Timeline(rate, end_seconds=duration_seconds or math.inf)
 
 
-def _check_length(snippets: int, rate: float, duration: float) -> None:
+def _check_length(snippets: int, rate: float, duration: float, *, channels: int | None, layout: str) -> None:
     # If 'fps' is the rate of the video's frames, every action would silently get a wrong time.
-    if abs(snippets - rate * duration) > max(LENGTH_TOLERANCE * rate * duration, 2 * max(rate, 1.0)):
-        raise Defect(
-            expected=f"about {rate * duration:.0f} snippets ({duration:g} s at {rate:g} snippets per second)",
-            found=f"{snippets} in its feature file",
-            fix="give the rate of the features: correct 'fps' in the annotations, or set data.snippets_per_second "
-            "(in detect: --snippets-per-second)",
-        )
+    def fits(number: int) -> bool:
+        return abs(number - rate * duration) <= max(LENGTH_TOLERANCE * rate * duration, 2 * max(rate, 1.0))
+
+    if fits(snippets):
+        return
+    found = f"{snippets} in its feature file"
+    fix = (
+        "give the rate of the features: correct 'fps' in the annotations, or set data.snippets_per_second "
+        "(in detect: --snippets-per-second)"
+    )
+    if channels is not None and fits(channels):
+        found += f", and {channels} channels, as if it were transposed"
+        fix = f"{propose_transposing(layout)} (in detect: --layout {other_layout(layout)})"
+    expected = f"about {rate * duration:.0f} snippets ({duration:g} s at {rate:g} snippets per second)"
+    raise Defect(expected=expected, found=found, fix=fix)

@@ -12,7 +12,7 @@ from torch import Tensor
 from rcl.detector.config import Config
 from rcl.detector.load_config import parse_config
 from rcl.system.errors import Defect, InputError, shown
-from rcl.system.paths import is_file, to_path
+from rcl.system.paths import is_dir, is_file, to_path
 from rcl.system.tensor_files import read_tensors
 
 KEY = "rcl"
@@ -59,17 +59,31 @@ def describe(config: Config, facts: Facts) -> dict[str, Any]:
     return {"format": FORMAT, "config": config.model_dump(mode="json"), "facts": asdict(facts)}
 
 
+def find_checkpoint(path: Path | str) -> Path:
+    """The file of a checkpoint: the path itself, or ``last.ckpt`` in the folder of a run.
+
+    Raises:
+        InputError: there is no such file, or the folder has none.
+    """
+    path = to_path(path)
+    if is_file(path):
+        return path
+    if is_file(path / "last.ckpt"):
+        return path / "last.ckpt"
+    found = "a folder without last.ckpt" if is_dir(path) else "no such file"
+    fix = "give last.ckpt of a run of rcl fit or rcl train, or the folder that holds it"
+    raise InputError(path, expected="a checkpoint of rcl train", found=found, fix=fix)
+
+
 def read_checkpoint(path: Path | str) -> Checkpoint:
-    """Read a checkpoint of ``rcl train``, as data: no code in the file is executed.
+    """Read a checkpoint of ``rcl train``, or ``last.ckpt`` of a run, as data: no code in the file is executed.
 
     An encoder or backbone of another package is imported by the name that the file records.
 
     Raises:
         InputError: the file is missing, damaged, holds code, or is another program's.
     """
-    path = to_path(path)
-    if not is_file(path):
-        raise InputError(path, expected="a checkpoint of rcl train", found="no such file", fix="check the path")
+    path = find_checkpoint(path)
     whole = "use a whole file that rcl train wrote"
     try:
         content = read_tensors(path, expected="a checkpoint of plain data", fix=whole)

@@ -54,6 +54,7 @@ def detect_on_cluster(
     *,
     backbone: str | None = None,
     flow: str | None = None,
+    video_fps: float | None = None,
     steps: int | None = None,
 ) -> Iterator[Found]:
     """Detect on a cluster; results come in the order in which they are ready.
@@ -64,10 +65,10 @@ def detect_on_cluster(
         checkpoint: of the detector.
         jobs: the videos.
         cluster: where to run.
-        backbone, flow: see ``Localizer.load``.
+        backbone, flow, video_fps: see ``Localizer.load``.
         steps: M, or fewer refinement steps.
     """
-    start = _ClusterWork(checkpoint, jobs, backbone=backbone, flow=flow, steps=steps)
+    start = _ClusterWork(checkpoint, jobs, backbone=backbone, flow=flow, video_fps=video_fps, steps=steps)
     for position, found in cluster.map(start, len(jobs)) if jobs else ():
         yield found or _worker_died(jobs[position].video)
 

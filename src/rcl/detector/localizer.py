@@ -72,20 +72,23 @@ class Localizer:
         *,
         backbone: str | None = None,
         flow: str | None = None,
+        video_fps: float | None = None,
         device: torch.device | str | None = None,
     ) -> Localizer:
         """Load the detector of a checkpoint that ``rcl train`` or ``rcl fit`` wrote.
 
         Args:
-            path: the checkpoint.
+            path: the checkpoint, or the folder of the run, whose ``last.ckpt`` is taken.
             backbone: name of the backbone of its training features, if the files of that backbone have moved.
             flow: checkpoint of its flow stream, likewise.
+            video_fps: frames per second of videos without a container, such as ``.h264``; by default as in training.
             device: where to run; by default a GPU if there is one.
 
         Raises:
             InputError: the file is missing, damaged or another kind of checkpoint.
         """
-        return cls.from_checkpoint(read_checkpoint(path), backbone=backbone, flow=flow, device=device)
+        checkpoint = read_checkpoint(path)
+        return cls.from_checkpoint(checkpoint, backbone=backbone, flow=flow, video_fps=video_fps, device=device)
 
     @classmethod
     def from_checkpoint(
@@ -94,6 +97,7 @@ class Localizer:
         *,
         backbone: str | None = None,
         flow: str | None = None,
+        video_fps: float | None = None,
         device: torch.device | str | None = None,
     ) -> Localizer:
         """The detector of a checkpoint in memory; see :meth:`load`.
@@ -105,7 +109,9 @@ class Localizer:
         if (extraction := checkpoint.facts.extraction) is not None:
             settings = parse_settings(extraction, where=checkpoint.source)
             device = localizer.search.device
-            localizer.extractor = FeatureExtractor(settings, backbone=backbone, flow=flow, device=device)
+            localizer.extractor = FeatureExtractor(
+                settings, backbone=backbone, flow=flow, video_fps=video_fps, device=device
+            )
         return localizer
 
     @classmethod

@@ -20,6 +20,7 @@ from rcl.system.errors import Defect, InputError
 from rcl.system.paths import is_remote, to_path
 from rcl.system.transfer import local
 from rcl.video.extraction import FeatureExtractor, VideoFeatures
+from rcl.video.stream import with_consequence
 
 log = logging.getLogger("rcl")
 
@@ -97,7 +98,7 @@ def _extract(path: Path | str, extractor: FeatureExtractor | None, progress: Pro
     with local(to_path(path)) as file:
         extracted = extractor(file, progress=part_of(progress, 0.0, EXTRACTION_SHARE) if progress else None)
     for problem in extracted.problems:
-        log.warning("%s: %s; the readable part is used", path, problem)
+        log.warning("%s: %s", path, with_consequence(problem, "the readable part is used"))
     return extracted
 
 
@@ -111,7 +112,9 @@ def check_features(features: Tensor | StoredFeatures, channels: int) -> None:
         raise Defect(
             expected=f"features (snippets, {channels})",
             found=f"shape {tuple(features.shape)}",
-            fix="use the features that the checkpoint was trained on",
+            fix="transpose them (in detect: --layout CT, or TC if the training had CT)"
+            if len(features.shape) == 2 and features.shape[0] == channels
+            else "use the features that the checkpoint was trained on",
         )
     if isinstance(features, StoredFeatures):  # it checks the values that it reads
         return

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from rcl.system.errors import InputError, describe_error
+from rcl.system.extras import how_to_install
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -68,7 +69,7 @@ def _remote_path(address: str, scheme: str) -> Path:
         from fsspec.registry import get_filesystem_class
         from upath import UPath
     except ModuleNotFoundError:
-        fix = 'run pip install "rcl-tad[cluster]"'
+        fix = how_to_install("cluster")
         raise InputError(address, expected="universal-pathlib, to read it", found="no such package", fix=fix) from None
     try:
         path = UPath(address)

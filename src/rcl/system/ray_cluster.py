@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from rcl.system.device import usable_cores
 from rcl.system.errors import InputError
+from rcl.system.extras import how_to_install
 
 Work: TypeAlias = Callable[[int], Any]
 Start: TypeAlias = Callable[[int], Work]
@@ -112,7 +113,7 @@ class Cluster:
             import ray
             import ray.data
         except ImportError:
-            fix = 'run pip install "rcl-tad[cluster]"'
+            fix = how_to_install("cluster")
             raise InputError("--engine ray", expected="Ray", found="no such package", fix=fix) from None
         ours = not ray.is_initialized()
         if ours:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import lightning
@@ -17,11 +18,13 @@ from rcl.data.formats.load import load_both
 from rcl.data.formats.thumos14 import AMBIGUOUS
 from rcl.data.names import similar_labels
 from rcl.data.pack import find_annotations, find_features
+from rcl.data.time_units import Extent, TimeCheck
 from rcl.detector.build import build_augmentation, regular_anchors, training_segments
 from rcl.detector.checkpoint import Facts
 from rcl.detector.config import Config, DataConfig
 from rcl.detector.prepare import build_preparation
 from rcl.system.errors import InputError, counted, listed
+from rcl.system.paths import exists
 from rcl.video.settings import read_settings
 
 log = logging.getLogger("rcl")
@@ -52,13 +55,15 @@ def load_training_data(config: Config) -> TrainingData:
     """
     data = config.data
     path = data.annotations or find_annotations(data.root)
+    _check_pack(data, path)
     everything, written = load_both(path)
     subsets = _subsets(everything, config)
     store = FeatureStore(data.features or find_features(data.root), layout=data.layout)
     channels = store.check([name for subset in subsets for name in subset.videos])
-    _check_labelled(subsets, data, path)
     labels = _labels(subsets, config)
     datasets = [VideoDataset(subset, store, labels, build_preparation(data)) for subset in subsets]
+    _check_units(written.subset(data.training_subset), datasets[0])
+    _check_labelled(subsets, data, path)
     facts = _facts(datasets[0], config, labels, channels)
     _check_times(datasets[0], str(path))
     _warn_of_ambiguous(subsets[0])
@@ -67,6 +72,14 @@ def load_training_data(config: Config) -> TrainingData:
         return TrainingData(training, None, None, facts)
     truth = written.subset(str(data.validation_subset))
     return TrainingData(training, datasets[1], truth if config.model.labels == "joint" else truth.unlabelled(), facts)
+
+
+def _check_pack(data: DataConfig, path: Path) -> None:
+    if data.annotations is None and not exists(path):
+        given = "root" in data.model_fields_set
+        found = f"no {path.name} in {data.root}" if given else f"no such setting, and no {path.name} in this folder"
+        fix = "correct it" if given else "add data.root=PACK to the command"
+        raise InputError("data.root", expected="the folder of a pack", found=found, fix=fix)
 
 
 def _subsets(annotations: Annotations, config: Config) -> list[Annotations]:
@@ -153,12 +166,34 @@ def _validation_subset(annotations: Annotations, name: str) -> Annotations:
         raise InputError(error.where, expected=error.expected, found=error.found, fix=fix) from None
 
 
+def _check_units(written: Annotations, videos: VideoDataset) -> None:
+    """Check against the lengths of the features that times can be seconds.
+
+    Raises:
+        InputError: nothing lies inside its video.
+    """
+    timelines = [videos.timeline(index) for index in range(len(videos))]
+    extents = {
+        video.name: Extent(snippets / timeline.snippets_per_second)
+        for video, snippets, timeline in zip(videos.videos, videos.lengths(), timelines, strict=True)
+    }
+    check = TimeCheck.of(written, extents)
+    if not check.doubts:
+        return
+    fix = f"{check.question} rcl import with --times converts them; else correct 'fps', the rate of the features"
+    if check.all_outside:
+        expected = "times of instances in seconds, inside their videos"
+        raise InputError(written.source, expected=expected, found=check.found, fix=fix)
+    log.warning("%s: %s; %s", written.source, check.found, fix)
+
+
 def _check_times(videos: VideoDataset, where: str) -> None:
-    """Warn of instances that the features do not cover. Without durations, only this reveals times in a wrong unit."""
+    """Warn of instances that the features do not cover."""
     clipped, lost, total = videos.uncovered()
     if lost == total:
-        fix = "give times in seconds and the snippet rate of the features"
-        raise InputError(where, expected="instances inside their videos", found=f"none of {total}", fix=fix)
+        expected, found = "instances inside their videos, with a length", f"none of {total}"
+        fix = "give times in seconds and the snippet rate of the features (rcl import --point-length adds a length)"
+        raise InputError(where, expected=expected, found=found, fix=fix)
     if clipped or lost:
         log.warning(
             "%s: of %s, clipped %d that end after the features of their video, "

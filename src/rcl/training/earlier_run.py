@@ -102,7 +102,7 @@ class EarlierRun:
         if difference := settings.difference(wanted):
             expected, fix = "the settings of its features", "leave these options out, or fit without an earlier run"
             raise InputError(self.root, expected=expected, found=f"other settings ({difference})", fix=fix)
-        return backbone, settings
+        return backbone, settings.model_copy(update={"video_fps": wanted.video_fps})
 
     def take_over(self, pack: PackWriter, videos: Mapping[str, Path], annotations: Annotations) -> dict[str, str]:
         """Put the features of unchanged videos into another pack, and find the subset of every video that was used.

@@ -31,7 +31,8 @@ from rcl.system.text_files import write_json
 from rcl.training.choices import Choice
 from rcl.training.earlier_run import EarlierRun
 from rcl.training.held_out import detect_held_out
-from rcl.training.plan import LabelledVideos, choose_features, configure, match_labels
+from rcl.training.labels import checked_labels, with_known_durations
+from rcl.training.plan import LabelledVideos, choose_features, configure
 from rcl.training.run import train
 from rcl.video.backbones.options import BackboneOptions
 from rcl.video.extract_many import extract_many
@@ -95,6 +96,11 @@ class FitObserver:
     def split(self, annotations: Annotations, held_out: str | None) -> None:
         """It is known which videos are held out: the labels of all videos, and the subset that is held out, if any."""
 
+    @contextmanager
+    def evaluation(self, videos: int) -> Iterator[Callable[[], None]]:
+        """Around the search of so many held-out videos. Yields a function to call after each."""
+        yield lambda: None
+
     def chosen(self, choice: Choice) -> None:
         """A setting was chosen from the data."""
 
@@ -111,6 +117,7 @@ def fit(
     rate: float | None = None,
     window: int | None = None,
     stride: int | None = None,
+    video_fps: float | None = None,
     seed: int = 0,
     resume: bool = False,
     overwrite: bool = False,
@@ -141,6 +148,7 @@ def fit(
         rate: frames per second; by default the backbone's usual rate.
         window: frames in a snippet (L); by default the backbone's usual number.
         stride: frames from one snippet to the next (σ); by default chosen from the lengths of the actions.
+        video_fps: frames per second of videos without a container, such as ``.h264``; by default what they state.
         seed: seed of the split and of the training.
         resume: continue a training that was stopped.
         overwrite: train anew if ``output`` holds a run. Features are kept.
@@ -150,29 +158,28 @@ def fit(
         observer: follows the fit; by default warnings are logged.
 
     Raises:
-        InputError: the labels cannot be read or match no video, the backbone cannot be loaded, ``output`` holds another
-            run or features of other settings, ``after`` is not a finished fit, or no training video could be used.
+        InputError: the labels cannot be read or match no video, their times cannot be seconds or have no length, the
+            backbone cannot be loaded, ``output`` holds another run or features of other settings, ``after`` is not a
+            finished fit, or no training video could be used.
     """
     observer = observer or FitObserver()
     output = to_path(output)
     found = _find(videos, output / "pack")
     earlier = EarlierRun.open(after, output=output) if after is not None else None
     resumes = _check_output(output, resume=resume, overwrite=overwrite)
-    labelled = match_labels(labels, found, reading=reading)
-    given = {"rate": rate, "window": window, "stride": stride}
-    writer, choices = _open_pack(
-        output / "pack", labelled, backbone, options, given, resumes=resumes, earlier=earlier, device=device
-    )
+    labelled, extents = checked_labels(labels, found, reading)
+    given = {"rate": rate, "window": window, "stride": stride, "video_fps": video_fps}
+    writer, choices = _open_pack(output, labelled, backbone, options, given, device, resumes=resumes, earlier=earlier)
     observer.matched(labelled)
     subsets = earlier.take_over(writer, labelled.videos, labelled.annotations) if earlier else {}
-    problems = _extract(writer, labelled.videos, observer, workers=workers, cluster=cluster)
-    run = output if resumes else None
-    config, more = configure(labelled.annotations, writer, seed=seed, run=run, subsets=subsets)
+    problems, seconds = _extract(writer, labelled.videos, observer, workers=workers, cluster=cluster)
+    annotations = with_known_durations(labelled.annotations, seconds, extents, reading)
+    config, more = configure(annotations, writer, seed=seed, run=output if resumes else None, subsets=subsets)
     _announce(choices := (*choices, *more), writer.root, config.data.validation_subset, observer)
     # A single process, because Lightning would start the others with the command line of this one.
     checkpoint = train(config, output, resume=resumes, overwrite=overwrite, devices=1)
     result = FitResult(checkpoint, Localizer.load(checkpoint), choices, labelled, problems)
-    return _evaluate(result, writer, config.data.validation_subset, earlier)
+    return _evaluate(result, writer, config.data.validation_subset, earlier, observer)
 
 
 def _find(videos: PathLike | Sequence[PathLike], pack: Path) -> dict[str, Path]:
@@ -198,17 +205,18 @@ def _check_output(output: Path, *, resume: bool, overwrite: bool) -> bool:
 
 
 def _open_pack(
-    root: Path,
+    output: Path,
     labelled: LabelledVideos,
     backbone: str | None,
     options: BackboneOptions | None,
     given: Mapping[str, Any],
+    device: torch.device | str | None,
     *,
     resumes: bool,
     earlier: EarlierRun | None,
-    device: torch.device | str | None,
 ) -> tuple[PackWriter, tuple[Choice, ...]]:
     """The pack of the features. Its settings are given, those of an earlier run, or chosen from the data."""
+    root = output / "pack"
     if resumes and (kept := read_settings(root)):  # the new features have to be like the old ones
         given = {name: value or getattr(kept, name) for name, value in given.items()}
     device = device or best_device()
@@ -231,24 +239,33 @@ def _extract(
     *,
     workers: int,
     cluster: Cluster | None,
-) -> dict[str, InputError]:
-    """Extract the features that the pack lacks. Returns the errors of the videos that could not be used."""
-    problems = {}
+) -> tuple[dict[str, InputError], dict[str, float]]:
+    """Extract the features that the pack lacks.
+
+    Returns:
+        The errors of the videos that could not be used, and the lengths in seconds of the others.
+    """
+    problems, seconds = dict[str, InputError](), dict[str, float]()
     with observer.extraction(videos) as progress:
         for outcome in extract_many(writer, videos, workers=workers, cluster=cluster, progress=progress):
             observer.extracted(outcome)
             if outcome.error:
                 problems[outcome.video] = outcome.error
-    return problems
+            if outcome.record:
+                seconds[outcome.video] = outcome.record.duration_seconds
+    return problems, seconds
 
 
-def _evaluate(result: FitResult, writer: PackWriter, subset: str | None, earlier: EarlierRun | None) -> FitResult:
+def _evaluate(
+    result: FitResult, writer: PackWriter, subset: str | None, earlier: EarlierRun | None, observer: FitObserver
+) -> FitResult:
     """Detect in the held-out videos, compare with their labels, and write both to the folder of the run."""
     if subset is None:
         return result
     truth = load_annotations(writer.root / "annotations.json").subset(subset)
     output = result.checkpoint.parent
-    detections, videos = detect_held_out(result.localizer, truth, writer.root)
+    with observer.evaluation(len(truth.videos)) as advance:
+        detections, videos = detect_held_out(result.localizer, truth, writer.root, progress=advance)
     save_detections(detections, output / "detections.json")
     evaluation = evaluate(
         detections, truth, tiou_thresholds=TIOU_THRESHOLDS, short_seconds=result.labelled.short_seconds

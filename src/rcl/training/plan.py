@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rcl.data.annotations import Annotations
+from rcl.data.annotations import Annotations, inside_videos
 from rcl.data.feature_store import FeatureStore
 from rcl.data.formats.load import load_annotations
 from rcl.data.formats.options import ReadOptions
@@ -66,8 +66,9 @@ class LabelledVideos:
 
     @property
     def short_seconds(self) -> float:
-        """Length that a quarter of the instances does not exceed."""
-        return float(np.round(np.quantile(self.lengths_seconds, 0.25), 2))
+        """Length above 0 that a quarter of the instances does not exceed, in hundredths of a second if it has some."""
+        exact = float(np.quantile(self.lengths_seconds[self.lengths_seconds > 0], 0.25))
+        return round(exact, 2) or exact
 
 
 def match_labels(
@@ -125,7 +126,7 @@ def configure(
     """Put the annotations into the pack, and choose the configuration of the training.
 
     Args:
-        annotations: of all videos; those without features are left out.
+        annotations: of all videos, with their durations as far as they are known; those without features are left out.
         writer: the pack.
         seed: seed of the split and of the training.
         run: folder of a training to resume, which keeps its annotations and configuration.
@@ -145,7 +146,8 @@ def configure(
     training = kept.subset("training")
     _warn_of_others(training, annotations)
     if not training.labels:
-        expected, fix = "segments inside the training videos, in seconds", "correct the times (frames, or minutes?)"
+        expected = "segments inside the training videos, in seconds"
+        fix = "correct the times (--times says that they are frames, minutes or milliseconds)"
         raise InputError(annotations.source, expected=expected, found="none", fix=fix)
     sections, chosen = choose_model(training, writer.settings.snippets_per_second)
     sections["training"]["seed"] = seed
@@ -180,15 +182,20 @@ def _check_unchanged(annotations: Annotations, before: Annotations) -> None:
 
 
 def _split(annotations: Annotations, *, seed: int, kept: Mapping[str, str]) -> tuple[Annotations, list[Choice]]:
-    """Hold out some videos, unless the labels name subsets; videos of an earlier run keep theirs."""
+    """Hold out some videos, unless the labels name subsets; videos of an earlier run keep theirs.
+
+    Only what lies inside the videos counts, so that the held-out videos have labels that can be found.
+    """
     if any(video.subset != "training" for video in annotations.videos.values()):
         return with_subsets(annotations, kept), []
-    split = split_videos(annotations, seed=seed, kept=kept)
-    held_out = [name for name, video in split.videos.items() if video.subset != "training"]
+    split = split_videos(inside_videos(annotations), seed=seed, kept=kept)
+    subsets = {name: video.subset for name, video in split.videos.items()}
+    held_out = [name for name, subset in subsets.items() if subset != "training"]
     reason = "the table names no subset" if held_out else "every label needs a training video"
     if any(name in kept for name in held_out):
         reason = "what was held out stays held out"
-    return split, [Choice("held out for validation", listed(held_out, 4) or "no video", reason)]
+    choice = Choice("held out for validation", listed(held_out, 4) or "no video", reason)
+    return with_subsets(annotations, subsets), [choice]
 
 
 def _scale(training: Annotations, writer: PackWriter) -> float:

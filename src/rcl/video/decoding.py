@@ -38,6 +38,7 @@ class VideoReader:
         rate: frames per second; by default the average rate of the file.
         transform: applied once to each frame ``(3, H, W)`` uint8 RGB that is shown.
         threads: decoding threads; 0 for one per core.
+        raw_rate: frames per second of a stream without a container, such as ``.h264``, which may state none.
 
     Attributes:
         rate: frames per second.
@@ -56,12 +57,14 @@ class VideoReader:
         rate: float | None = None,
         transform: Transform | None = None,
         threads: int = 0,
+        raw_rate: float | None = None,
     ) -> None:
         self.path = Path(path)
         self.transform = transform
         self.threads = threads
-        with _opened(self.path) as container:
-            native = native_rate(video_stream(container, self.path))
+        self._raw_rate = None if raw_rate is None else _exact(raw_rate)
+        with opened(self.path) as container:
+            native = native_rate(container, video_stream(container, self.path), raw=self._raw_rate)
         self._rate = native if rate is None else _exact(rate)
         self.rate = float(self._rate)
         self.duration_seconds = 0.0
@@ -69,8 +72,9 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[Tensor]:
         self.duration_seconds, self.problems = 0.0, []
-        with _opened(self.path) as container:
-            stream = FrameStream(container, video_stream(container, self.path), threads=self.threads)
+        with opened(self.path) as container:
+            video = video_stream(container, self.path)
+            stream = FrameStream(container, video, threads=self.threads, raw_rate=self._raw_rate)
             to_tensor = _tensor_maker(self.transform)
             ticks, frame, until = 0, None, Fraction(0)
             for frame, until in stream.spans():
@@ -120,7 +124,12 @@ def _exact(rate: float) -> Fraction:
     return exact
 
 
-def _opened(path: Path) -> InputContainer:
+def opened(path: Path) -> InputContainer:
+    """A video file, opened by FFmpeg.
+
+    Raises:
+        InputError: it cannot be opened.
+    """
     check_is_file(path)
     try:
         with path.open("rb"):  # its errors are clearer than those of FFmpeg

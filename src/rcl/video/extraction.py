@@ -6,6 +6,7 @@ import io
 import tempfile
 from collections.abc import Callable, Iterator
 from itertools import islice
+from pathlib import Path
 from typing import IO, NamedTuple
 
 import av
@@ -13,15 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rcl.data.time_units import Extent
 from rcl.system.errors import InputError, describe_error
-from rcl.system.paths import PathLike
+from rcl.system.paths import PathLike, is_remote, to_path
 from rcl.video.backbones.base import Backbone
 from rcl.video.backbones.build import build_backbone
 from rcl.video.backbones.options import BackboneOptions
 from rcl.video.backbones.weights import file_digests, own_digest
-from rcl.video.decoding import VideoReader
+from rcl.video.decoding import VideoReader, opened
 from rcl.video.settings import ExtractionSettings, parse_settings
 from rcl.video.snippets import snippet_count, snippet_times, snippets
+from rcl.video.stream import native_rate, video_stream
 
 BATCH_BYTES, BATCH_SNIPPETS = 2**24, 16  # limits of a batch: bytes of frames, and snippets
 SPOOLED_BYTES = 2**26  # features of a video that take more go to a temporary file
@@ -49,6 +52,7 @@ def choose_extraction(
     rate: float | None = None,
     window: int | None = None,
     stride: int | None = None,
+    video_fps: float | None = None,
     device: torch.device | str = "cpu",
 ) -> tuple[Backbone, ExtractionSettings]:
     """Build a backbone and choose its settings; ``None`` takes the default of the backbone.
@@ -67,6 +71,7 @@ def choose_extraction(
         "window": backbone.window if window is None else window,
         "stride": backbone.stride if stride is None else stride,
         "options": options,
+        "video_fps": video_fps,
         "weights": file_digests(name, options) | own_digest(name, backbone),
     }
     return backbone, parse_settings(values, where="extraction")
@@ -92,7 +97,7 @@ def _other_weights(settings: ExtractionSettings) -> InputError:
         settings.backbone,
         expected="the weights that the features were extracted with",
         found="other weights",
-        fix="restore the old files, or give their new place with --backbone (and --flow)",
+        fix="restore the old files, or give their new place (in detect and serve: --backbone, --flow)",
     )
 
 
@@ -116,7 +121,9 @@ def extract_features(
     Raises:
         InputError: the file cannot be read, there is no space for the features, or a feature is not finite.
     """
-    reader = VideoReader(path, rate=settings.rate, transform=backbone.frame_size, threads=threads)
+    reader = VideoReader(
+        path, rate=settings.rate, transform=backbone.frame_size, threads=threads, raw_rate=settings.video_fps
+    )
     frames = _CountedFrames(reader)
     collected = _FeatureBuffer(path)
     for batch in _batches(snippets(frames, settings.window, settings.stride)):
@@ -147,6 +154,7 @@ class FeatureExtractor:
         settings: those of the training features.
         backbone: name of the same backbone at its new place, if its files have moved.
         flow: checkpoint of its flow stream, likewise.
+        video_fps: frames per second of streams without a container; by default as in training.
         device: where networks run.
     """
 
@@ -156,11 +164,13 @@ class FeatureExtractor:
         *,
         backbone: str | None = None,
         flow: str | None = None,
+        video_fps: float | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
         options = settings.options.model_copy(update={"flow": flow or settings.options.flow})
-        moved = {"backbone": backbone or settings.backbone, "options": options}
-        self.settings = settings.model_copy(update=moved)
+        backbone, video_fps = backbone or settings.backbone, video_fps or settings.video_fps
+        update = {"backbone": backbone, "options": options, "video_fps": video_fps}
+        self.settings = settings.model_copy(update=update)
         self.device = device
         self._backbone: Backbone | None = None
 
@@ -189,14 +199,25 @@ class FeatureExtractor:
         return self._backbone
 
 
+def stated_extent(path: Path) -> Extent | None:
+    """The length and the frame rate that the header of a video states, ``None`` if it states no length.
+
+    Files in an object store are not fetched for this.
+    """
+    if is_remote(path):
+        return None
+    try:
+        with opened(path) as container:
+            rate = native_rate(container, video_stream(container, path))
+            return Extent(container.duration / av.time_base, float(rate)) if container.duration else None
+    except InputError:
+        return None
+
+
 def stated_seconds(path: PathLike) -> float:
     """The duration that the header of a video states, 0 if it states none; for progress only."""
-    options = {"protocol_whitelist": "file"}
-    try:
-        with av.open(f"file:{path}", metadata_errors="ignore", container_options=options) as container:
-            return (container.duration or 0) / av.time_base
-    except (OSError, av.FFmpegError):
-        return 0.0
+    extent = stated_extent(to_path(path))
+    return extent.seconds if extent else 0.0
 
 
 class _FeatureBuffer:

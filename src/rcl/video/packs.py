@@ -23,6 +23,7 @@ from rcl.video.extraction import extract_features, rebuild_backbone
 from rcl.video.pack_labels import PackLabels
 from rcl.video.records import Record, read_record, read_records, record_path, recorded_names
 from rcl.video.settings import SETTINGS, ExtractionSettings, read_settings, write_settings
+from rcl.video.stream import RAW_EXTENSIONS
 
 log = logging.getLogger("rcl")
 
@@ -59,9 +60,12 @@ class PackWriter:
         backbone: Backbone | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.root, self.settings, self.device = to_path(root), settings, device
+        self.root, self.device = to_path(root), device
         self._backbone = backbone
         kept = read_settings(self.root)
+        if kept and kept.video_fps and not settings.video_fps:
+            settings = settings.model_copy(update={"video_fps": kept.video_fps})
+        self.settings = settings
         if kept is None:
             self._refuse_foreign()
         if kept is None or not self.names():  # no features exist, so the settings may change
@@ -73,6 +77,8 @@ class PackWriter:
                 found=f"other settings ({difference})",
                 fix="choose another folder, or the same settings",
             )
+        elif kept.video_fps != settings.video_fps:
+            write_settings(settings, self.root)
 
     def __getstate__(self) -> dict[str, Any]:
         """The state without the backbone, which each process builds for itself."""
@@ -103,9 +109,12 @@ class PackWriter:
         """The record of a video whose features are in the pack and whose file is unchanged; else ``None``."""
         record = read_record(self.root, name)
         now = fingerprint(path) if record else None
-        if record is None or now is None or not record.is_of(now):
+        if record is None or now is None or not record.is_of(now) or record.video_fps != self._video_fps(path):
             return None
         return record if is_file(self.root / "features" / f"{name}.npy") else None
+
+    def _video_fps(self, path: Path) -> float | None:
+        return self.settings.video_fps if path.suffix.lower() in RAW_EXTENSIONS else None
 
     def _name_conflict(self, name: str, path: Path) -> InputError | None:
         """The error for a video whose name belongs to the features of another file that still exists."""
@@ -153,10 +162,11 @@ class PackWriter:
             duration_seconds=found.duration_seconds,
             snippets=len(found.features),
             snippets_per_second=found.snippets_per_second,
+            video_fps=self._video_fps(path),
             problems=list(found.problems),
             versions=library_versions(),
         )
-        write_json(record_path(self.root, name), record.model_dump(), indent=1)
+        write_json(record_path(self.root, name), record.model_dump(exclude_none=True), indent=1)
         return record
 
     def names(self) -> list[str]:

@@ -22,7 +22,8 @@ class Record(BaseModel):
     """The record of an extracted video. It is written last, so a video with a record is done.
 
     ``source`` is the file that was read, with its size ``bytes``, its time ``modified_ns`` since 1970, and its ``etag``
-    in an object store; 0 or empty if unknown.
+    in an object store; 0 or empty if unknown. ``video_fps`` is the rate that was given for a stream without a
+    container.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -34,6 +35,7 @@ class Record(BaseModel):
     duration_seconds: float
     snippets: int
     snippets_per_second: float
+    video_fps: float | None = None
     problems: list[str]
     versions: dict[str, str]
 

@@ -23,6 +23,8 @@ class ExtractionSettings(BaseModel):
         window: L, frames that a snippet sees.
         stride: σ, frames from one snippet to the next.
         options: of the backbone.
+        video_fps: frames per second of streams without a container, such as ``.h264``; ``None``: what they state, or
+            25. The record of such a video keeps it, so that packs with other videos can be mixed.
         weights: SHA-256 of the backbone's files (of its parameters if they may come from a hub), under its kind and
             ``flow``; empty for a backbone without weights.
     """
@@ -34,6 +36,7 @@ class ExtractionSettings(BaseModel):
     window: PositiveInt
     stride: PositiveInt
     options: BackboneOptions = BackboneOptions()
+    video_fps: PositiveFloat | None = None
     weights: dict[str, str] = {}
 
     @property
@@ -47,7 +50,7 @@ class ExtractionSettings(BaseModel):
         return next((f"{key} {mine[key]} and {yours[key]}" for key in mine if mine[key] != yours[key]), None)
 
     def _compared(self) -> dict[str, object]:
-        values = self.model_dump(exclude={"options", "weights"}) | self.options.model_dump()
+        values = self.model_dump(exclude={"options", "weights", "video_fps"}) | self.options.model_dump()
         if self.weights:  # the same file elsewhere is the same backbone
             values |= {"backbone": split_name(self.backbone)[0], "flow": None, "weights": self.weights}
         return values

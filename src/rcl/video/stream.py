@@ -18,9 +18,13 @@ from rcl.system.errors import InputError
 from rcl.video.clock import longest_step, steady, with_next
 
 DEFAULT_RATE = Fraction(25)  # of a stream that states none; FFmpeg assumes the same
+RAW_FORMATS = ("h264", "hevc", "vvc", "mjpeg", "obu", "m4v")  # streams without a container, so without time stamps
+RAW_EXTENSIONS = (".h264", ".264", ".h265", ".265", ".hevc", ".h266", ".266", ".mjpeg", ".mjpg", ".obu")
 PLAUSIBLE_RATES = (Fraction(1, 10), 1000)  # a stream that states another one has a damaged header
+SHORTEST_STEP = Fraction(1, 1000)  # seconds; a stated length that is not above it is one tick of some clock
 MISSING_SECONDS = Fraction(1, 2)  # the precision of the end that headers state
 NOT_VIDEO_FORMATS = ("tty", "concat", "hls", "dash")  # texts that FFmpeg would render, and lists of other files
+NO_RATE = "has no frame rate"
 MAX_PIXELS = 2**26  # 8K is half of it; a damaged header may claim any size
 
 
@@ -46,8 +50,21 @@ def unusable(path: Path, found: str) -> InputError:
     return InputError(path, expected="a video file", found=found, fix="check that it plays, or convert it")
 
 
-def native_rate(stream: VideoStream) -> Fraction:
-    """The average rate of a stream in frames per second; without time stamps, the rate that the header states."""
+def has_no_rate(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether neither the file nor its frames say how many frames a second has; FFmpeg then takes 25 for granted."""
+    return container.format.name in RAW_FORMATS and not stream.codec_context.framerate
+
+
+def native_rate(container: InputContainer, stream: VideoStream, *, raw: Fraction | None = None) -> Fraction:
+    """The average rate of a stream in frames per second; without time stamps, the rate that the header states.
+
+    Args:
+        container: the opened file.
+        stream: its video.
+        raw: the rate of streams without a container, from the user.
+    """
+    if raw and container.format.name in RAW_FORMATS:
+        return raw
     stated = [stream.average_rate, stream.guessed_rate, stream.base_rate]
     if stream.start_time is None:
         stated = stated[1:]
@@ -62,13 +79,17 @@ class FrameStream:
     first frame: AVI stores no presentation times, and its frames are late by those that the decoder holds back.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream, *, threads: int) -> None:
+    def __init__(
+        self, container: InputContainer, stream: VideoStream, *, threads: int, raw_rate: Fraction | None = None
+    ) -> None:
         self._container, self._stream = container, stream
         context = stream.codec_context
         context.thread_count, context.thread_type = threads, "AUTO"
         context.options = {"max_pixels": str(MAX_PIXELS)}
         self._unit = stream.time_base or Fraction(1)
-        self._step = 1 / native_rate(stream)
+        self._rate_is_assumed = raw_rate is None and has_no_rate(container, stream)
+        self._step = 1 / native_rate(container, stream, raw=raw_rate)
+        self._raw = container.format.name in RAW_FORMATS
         self._avi = container.format.name == "avi"
         if self._avi and self._unit > 1 / PLAUSIBLE_RATES[0]:  # AVI counts frames: its unit is the length of a frame
             self._unit = self._step
@@ -87,8 +108,9 @@ class FrameStream:
             yield frame, following[0] if following else start + self._length_of(frame, start)
 
     def _length_of(self, frame: VideoFrame, start: Fraction) -> Fraction:
-        length = (frame.duration or 0) * self._unit
-        return length if 0 < length <= longest_step(start + length, self._stated_end) else self._step
+        length = Fraction(0) if self._raw else (frame.duration or 0) * self._unit
+        # Where a file states no length, FFmpeg takes one tick of its clock, which may be a microsecond.
+        return length if SHORTEST_STEP < length <= longest_step(start + length, self._stated_end) else self._step
 
     def problems(self, end: Fraction) -> list[str]:
         """Descriptions of the defects of a video that was read up to ``end``, in seconds."""
@@ -98,7 +120,8 @@ class FrameStream:
             stated, reached = whole - max(self._origin or 0, 0), max(end, self._audio_end)
         short = stated is not None and reached < stated - MISSING_SECONDS
         ends = [f"ends after {float(reached):.1f} of {float(stated or 0):.1f} s"] if short else []
-        return ends + self._stopped + self._defects.descriptions()
+        assumed = [f"{NO_RATE}, so {float(1 / self._step):g} per second are assumed (--video-fps gives another)"]
+        return assumed * self._rate_is_assumed + ends + self._stopped + self._defects.descriptions()
 
     def _decoded(self) -> Iterator[VideoFrame]:
         for packet in self._packets():
@@ -136,7 +159,7 @@ class FrameStream:
             self._audio_end = max(self._audio_end, end)
 
     def _time_of(self, frame: VideoFrame) -> Fraction | None:
-        stamp = frame.dts if self._avi else frame.pts
+        stamp = None if self._raw else frame.dts if self._avi else frame.pts  # FFmpeg makes up those of raw streams
         if stamp is not None and self._origin is None:
             self._origin = stamp * self._unit
         return self._seconds(stamp)
@@ -159,7 +182,7 @@ def end_in_header(container: InputContainer, stream: VideoStream, origin: Fracti
     if (
         container.format.name == "avi"
     ):  # for a file that was cut, FFmpeg corrects the duration but not the number of frames
-        return stream.frames / native_rate(stream) if stream.frames else None
+        return stream.frames / native_rate(container, stream) if stream.frames else None
     if stream.start_time is not None and stream.time_base and stream.duration:
         return Fraction(stream.start_time + stream.duration) * stream.time_base - origin
     try:
@@ -167,6 +190,11 @@ def end_in_header(container: InputContainer, stream: VideoStream, origin: Fracti
     except (KeyError, ValueError):
         return None
     return hours * 3600 + minutes * 60 + seconds - origin
+
+
+def with_consequence(problem: str, consequence: str) -> str:
+    """A problem of a file, with what becomes of the damaged file; an assumed rate is no damage."""
+    return problem if problem.startswith(NO_RATE) else f"{problem}; {consequence}"
 
 
 class Defects:

@@ -55,8 +55,7 @@ def load_annotations(path: PathLike, *, clip: bool = True, options: ReadOptions 
         options: how to read what the file does not say.
 
     Raises:
-        InputError: the file is missing, damaged or of another kind, or a value is wrong. An end
-            equal to its start is legal.
+        InputError: the file is missing, damaged or of another kind, or a value is wrong. An end may equal its start.
     """
     file = open_file(to_path(path), options=options)
     annotations = file.annotations(extent="features") if clip else file.annotations()

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from rcl.data.annotations import Annotations
+from rcl.data.annotations import Annotations, with_point_length
 from rcl.data.detections import Detections
 from rcl.data.formats import (
     activitynet,
@@ -37,16 +37,19 @@ class LabelFile(NamedTuple):
 
     ``parse`` returns its annotations, or raises an ``InputError`` if it has none. ``parse_detections`` returns its
     detections, if they are what it holds. If ``named_by_file``, its name is that of its video.
+    ``point_length`` is that of events without a length, whatever the format.
     """
 
     format: str
     parse: Callable[..., Annotations]
     parse_detections: Callable[[], Detections] | None = None
     named_by_file: bool = False
+    point_length: float | None = None
 
     def annotations(self, *, extent: bmn.Extent = "video") -> Annotations:
         """The annotations of at least one video; only in BMN's files there is a choice of extents."""
-        return filled(self.parse(extent=extent) if self.format == "bmn" else self.parse())
+        annotations = filled(self.parse(extent=extent) if self.format == "bmn" else self.parse())
+        return with_point_length(annotations, self.point_length)
 
 
 def open_file(path: Path, *, options: ReadOptions | None = None) -> LabelFile:
@@ -55,7 +58,8 @@ def open_file(path: Path, *, options: ReadOptions | None = None) -> LabelFile:
     Raises:
         InputError: the file cannot be read, is damaged, or has another extension.
     """
-    return _OPENERS[extension_of(path, [*_OPENERS])](path, options or ReadOptions())
+    file = _OPENERS[extension_of(path, [*_OPENERS])](path, options or ReadOptions())
+    return file._replace(point_length=options.point_length) if options else file
 
 
 def _open_elan(path: Path, options: ReadOptions) -> LabelFile:

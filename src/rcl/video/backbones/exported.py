@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rcl.system.errors import InputError
+from rcl.system.extras import how_to_install
 from rcl.system.paths import PathLike, check_is_file
 from rcl.video.backbones.base import FrameSize
 
@@ -131,7 +132,7 @@ def _open_session(path: Path) -> InferenceSession:
     try:
         import onnxruntime
     except ImportError:
-        fix = 'run pip install "rcl-tad[onnx]"'
+        fix = how_to_install("onnx")
         raise InputError(path, expected="the package onnxruntime", found="no such package", fix=fix) from None
     check_is_file(path)
     options = onnxruntime.SessionOptions()

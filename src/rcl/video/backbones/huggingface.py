@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from rcl.system.errors import InputError, describe_error, listed
+from rcl.system.extras import how_to_install
 from rcl.system.text_files import read_json
 from rcl.video.backbones.base import FrameSize
 
@@ -105,7 +106,7 @@ def _read_config(source: str) -> PretrainedConfig:
     try:
         from transformers import AutoConfig
     except ImportError:
-        fix = 'run pip install "rcl-tad[video]"'
+        fix = how_to_install("video")
         raise InputError(
             f"hf:{source}", expected="the package transformers to read it", found="no such package", fix=fix
         ) from None
