@@ -31,7 +31,7 @@ from typed import Rcl
 from untrained import save_untrained
 from waiting import PATIENCE_SECONDS, wait_until
 
-pytest.importorskip("ray", reason='Ray is not installed: pip install "rcl-tad[cluster]"')
+pytest.importorskip("ray", reason="Ray is not installed: pip install '.[cluster]'")
 COUNT = 8
 
 
@@ -248,7 +248,7 @@ def test_wrong_options_are_one_sentence(
     monkeypatch.setitem(sys.modules, "ray", None)
     result = rcl_(*extract, "--engine", "ray")
     assert result.status == 2
-    assert 'pip install "rcl-tad[cluster]"' in result.err
+    assert "pip install '.[cluster]'" in result.err
     assert result.err.count("\n") == 1
 
 

@@ -368,6 +368,25 @@ def test_an_ambiguous_label_is_an_action_with_a_warning(pack: Path, tmp_path: Pa
     assert "16 instances labelled 'Ambiguous' as an action of its own" in caplog.text
 
 
+def test_a_pack_whose_times_are_frames_is_asked_about(
+    pack: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = broken_pack(pack, tmp_path)
+    content = json.loads((folder / "annotations.json").read_text())
+    for video in content["database"].values():
+        video["annotations"] = [{"segment": [0.5, 1.5], "label": "clap"}]
+        video["annotations"] += [{"segment": [1000.0 * n, 1000.0 * n + 50], "label": "clap"} for n in (1, 2)]
+    (folder / "annotations.json").write_text(json.dumps(content))
+    train(configure(folder, training={"epochs": 1}), tmp_path / "run")
+    assert "instances outside their videos" in caplog.text
+    assert "are these frames, minutes or milliseconds?" in caplog.text
+    for video in content["database"].values():
+        del video["annotations"][0]
+    (folder / "annotations.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"outside their videos.*rcl import with --times"):
+        train(configure(folder), tmp_path / "run-2")
+
+
 def test_proposals_are_validated_without_labels(pack: Path, tmp_path: Path) -> None:
     content = json.loads((broken_pack(pack, tmp_path) / "annotations.json").read_text())
     validation = next(video for video in content["database"].values() if video["subset"] == "validation")

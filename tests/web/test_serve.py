@@ -667,4 +667,4 @@ def test_the_command_says_in_a_sentence_what_is_wrong(
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     result = rcl_("serve", checkpoint, checkpoint.parent / "videos", "--port", 0)
     assert result.status == 2
-    assert 'pip install "rcl-tad[serve]"' in " ".join(result.err.split())
+    assert "pip install '.[serve]'" in " ".join(result.err.split())
