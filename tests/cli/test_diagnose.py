@@ -271,7 +271,7 @@ def test_wrong_arguments(rcl_: Rcl, pack: Path, results: Path, tmp_path: Path) -
         ((ours, pack, *output, "--tiou", "30"), "--tiou: expected"),
         ((ours, pack, *output, "--subset", "testing"), "expected videos in the subset testing"),
         ((ours, tmp_path / "nowhere.json", *output), "no such file"),
-        ((pack / "annotations.json", ours, *output), "found a results file (detections)"),
+        ((pack / "annotations.json", ours, *output), "found the detections"),
         ((stranger, pack, *output), "found detections only in 'stranger'"),
         ((ours, pack, *output, "--subset", "training"), "expected detections in the training videos"),
         ((ours, pack, "--output", tmp_path / "a file"), "expected a file that can be written"),
