@@ -17,7 +17,7 @@ from rcl.system.extras import how_to_install
 
 PACKAGE = ROOT / "src" / "rcl"
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-OTHER_WORDS = {"stopped"}  # that follow "rcl" in a sentence
+OTHER_WORDS = {"stopped", "wrote"}  # that follow "rcl" in a sentence
 OTHER_OPTIONS = {"--install-completion", "--help", "--head"}  # of typer, and of ray start
 
 
