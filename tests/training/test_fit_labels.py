@@ -18,6 +18,7 @@ from quick import quick_fit
 from rcl.data.annotations import Annotations, VideoAnnotation, inside_videos
 from rcl.data.formats.load import load_annotations
 from rcl.data.formats.options import ReadOptions
+from rcl.data.names import NameMatch
 from rcl.system.errors import InputError
 from rcl.training.labels import leave_out_points
 from rcl.training.plan import LabelledVideos, _split
@@ -81,13 +82,13 @@ def test_short_instances_have_a_length(lengths: list[float], points: int) -> Non
     ends = np.array([*lengths, *[0.0] * points])
     segments = np.stack((np.zeros(len(ends)), ends), axis=1)
     video = VideoAnnotation("v", "training", None, None, segments, ("a",) * len(ends))
-    short = LabelledVideos({}, Annotations({"v": video})).short_seconds
+    short = LabelledVideos({}, Annotations({"v": video}), NameMatch({})).short_seconds
     assert min(lengths) * 0.5 <= short <= max(lengths) + 0.01
 
 
 def test_labels_that_all_have_a_length_stay_as_they_are(caplog: pytest.LogCaptureFixture) -> None:
     video = VideoAnnotation("v", "training", None, None, np.array([[0.0, 1.0]]), ("a",))
-    labelled = LabelledVideos({}, Annotations({"v": video}))
+    labelled = LabelledVideos({}, Annotations({"v": video}), NameMatch({}))
     with caplog.at_level(logging.WARNING):
         assert leave_out_points(labelled) is labelled
     assert caplog.text == ""
