@@ -14,7 +14,7 @@ import torch
 
 from rcl.data.annotations import Annotations
 from rcl.data.feature_store import leaves_folder
-from rcl.system.errors import InputError, describe_error
+from rcl.system.errors import InputError, describe_error, shown
 from rcl.system.paths import Fingerprint, PathLike, exists, fingerprint, is_file, to_path
 from rcl.system.text_files import write_file, write_json
 from rcl.system.transfer import local, query_pool, remove
@@ -122,7 +122,8 @@ class PackWriter:
         if record is None or record.source == str(path.absolute()):
             return None
         if not record.may_exist(path):
-            log.warning("%s: video %r is now %s; it was %s, which is gone", self.root, name, path, record.source)
+            before = shown(record.source, 300)
+            log.warning("%s: video %r is now %s; it was %s, which is gone", self.root, name, path, before)
             return None
         fix = "rename it, or extract it into another folder"
         found = f"the name of {record.source}, whose features are in the pack"
