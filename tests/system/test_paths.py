@@ -136,7 +136,7 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, rcl_: Rcl, tm
     assert (told.status, told.err.count("\n")) == (2, 1)
     assert "pip install no_such_plugin" in told.err
     monkeypatch.setitem(sys.modules, "upath", None)
-    with pytest.raises(InputError, match=r'memory://b: expected universal-pathlib.*pip install "rcl-tad\[cluster\]"'):
+    with pytest.raises(InputError, match=r"memory://b: expected universal-pathlib.*pip install .\.\[cluster\]"):
         to_path("memory://b")
     assert to_path(f"file://{tmp_path}") == tmp_path
 

@@ -277,7 +277,7 @@ def test_an_error_of_one_process_is_said_once(uneven: Path, tmp_path: Path) -> N
 def test_what_is_wrong_before_is_said_once(pack: Path, tmp_path: Path) -> None:
     status, _, notes = run([*command(tmp_path, pack, "run", "--devices", "2"), "data.root=/nowhere"])
     assert status == 2
-    assert notes.startswith("rcl: /nowhere")
+    assert notes.startswith("rcl: data.root: expected the folder of a pack, found no annotations.json in /nowhere")
     assert notes.count("\n") == 1
 
 

@@ -41,6 +41,7 @@ def load_annotations(path: PathLike, *, clip: bool = True, options: ReadOptions 
     The JSON of BSN and BMN and the CSV of public THUMOS14 code are recognized by their content; see :func:`read_bmn`
     and :func:`read_thumos14`, which have options.
 
+    >>> from pathlib import Path
     >>> _ = Path("labels.csv").write_text("video,start,end,label\\nclip,1.5,4,jump\\n")
     >>> annotations = load_annotations("labels.csv")
     >>> annotations.labels
