@@ -180,6 +180,59 @@ def test_tags_of_frames_in_a_row(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     assert "left out the shapes of 3 images" in caplog.text
 
 
+def tagged(*values: str, name: str = "action") -> str:
+    """Images with a tag each, whose attribute has these values, or is missing."""
+    given = [f'<attribute name="{name}">{value}</attribute>' if value else "" for value in values]
+    return "".join(
+        f'<image id="{i}" name="f{i}"><tag label="person">{one}</tag></image>' for i, one in enumerate(given)
+    )
+
+
+def test_an_attribute_of_tags_can_be_the_label(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    text = cvat(
+        tagged("walk", "walk", "run", "") + '<tag label="dog" frame="4"><attribute name="action">run</attribute></tag>'
+    )
+    found = read(tmp_path / "a.xml", text, fps=1.0, columns={"label": "action"})
+    assert rows(found) == {"street 1": [(0.0, 2.0, "walk"), (2.0, 3.0, "run"), (4.0, 5.0, "run")]}
+    assert "left out 1 track or tag without a value of the attribute 'action'" in caplog.text
+
+
+@pytest.mark.parametrize("body", [tagged("walk", "run"), tagged("walk") + '<track id="0" label="person"/>'])
+def test_attributes_that_are_not_read_are_named(body: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    read(tmp_path / "a.xml", cvat(body), fps=1.0)
+    assert "attributes are not read: 'action' ('walk'" in caplog.text
+    wanted = {"label": "act"}
+    refused(
+        tmp_path / "a.xml", cvat(body), "an attribute 'act', found the attributes 'action'", fps=1.0, columns=wanted
+    )
+    refused(tmp_path / "b.xml", cvat(""), "found no attributes", fps=1.0, columns=wanted)
+
+
+def test_images_of_several_videos_are_not_put_together(tmp_path: Path) -> None:
+    text = cvat(tagged("", "").replace('"f0', '"first/f0').replace('"f1', '"second/f1'))
+    refused(tmp_path / "a.xml", text, "one video in a task, found the folders 'first', 'second'", fps=1.0)
+    assert rows(read(tmp_path / "a.xml", text, fps=1.0, media="both")) == {"both": [(0.0, 2.0, "person")]}
+    one = text.replace("second", "first")
+    assert rows(read(tmp_path / "b.xml", one, fps=1.0)) == {"street 1": [(0.0, 2.0, "person")]}
+
+
+@pytest.mark.parametrize(
+    ("task", "late"),
+    [
+        ("<size>20</size>", True),
+        ("<size>21</size>", False),
+        ("<size>11</size><start_frame>10</start_frame>", False),
+        ("<size>11</size><frame_filter>step=2</frame_filter>", False),
+        ("<stop_frame>19</stop_frame>", True),
+        ("<size>x</size>", False),
+    ],
+)
+def test_times_after_the_task(task: str, late: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    text = cvat(f'<track id="0" label="person">{boxes((5, 0), (21, 1))}</track>', f"<name>a</name>{task}")
+    assert rows(read(tmp_path / "a.xml", text, fps=1.0)) == {"a": [(5.0, 21.0, "person")]}
+    assert ("1 segment ends after the last of the 20 frames of task 'a', up to frame 21" in caplog.text) == late
+
+
 def test_a_project_of_several_tasks(tmp_path: Path) -> None:
     tasks = "".join(f"<task><id>{i}</id><name>video {i}</name></task>" for i in (1, 2))
     track = f'<track id="0" label="x" task_id="2">{boxes((0, 0), (1, 1))}</track>'
