@@ -254,6 +254,20 @@ def test_the_video_among_the_media(
     assert (said == "") == (caplog.text == "")
 
 
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("https://www.youtube.com/watch?v=abc-123&amp;t=5", "abc-123"),
+        ("https://youtu.be/abc-123", "abc-123"),
+        ("https://x.org/rec/talk%20one.mp4?raw=1", "talk one"),
+        ("file:///C:/rec/take #1.mp4", "take #1"),
+        ("./talk%20one.mp4", "talk one"),
+    ],
+)
+def test_addresses_of_media(address: str, name: str) -> None:
+    assert read(document(media=f'<MEDIA_DESCRIPTOR MEDIA_URL="{address}"/>'))[0] == name
+
+
 def test_old_files_name_the_video_in_the_header() -> None:
     assert read(document(media="", header='MEDIA_FILE="file:///D:/old.mpg" TIME_UNITS="milliseconds"'))[0] == "old"
 

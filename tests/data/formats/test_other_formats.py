@@ -273,6 +273,14 @@ def test_tables_of_via(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
     assert [*folders.videos] == ["cam 1/x", "cam 2/x"]
 
 
+def test_a_table_of_via_with_a_view_of_two_files(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    text = VIA.replace('[""y.mp4""]', '[""y.mp4"",""side/y.mp4"",""z.wav""]')
+    assert [*rows(read(tmp_path / "a.csv", text))] == ["x", "y"]
+    assert "1 view with several videos or with sound only; the first is taken; --media chooses" in caplog.text
+    text = VIA.replace('[""cam 1/x.mp4""]', '[""cam 1/x.mp4"",""front.mp4""]')
+    assert "front" in rows(read(tmp_path / "b.csv", text.split('"2_c"')[0], media="front"))
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

@@ -16,7 +16,7 @@ from rcl.data.formats.elan_labels import Row, warn_of_labels, warn_of_left_out
 from rcl.data.formats.elan_times import Times, read_times
 from rcl.data.formats.exported import KEY, Instance, instance_of, name_in, stem_of, video_of
 from rcl.data.formats.markup import parse_xml
-from rcl.data.formats.media import choose_media, is_audio
+from rcl.data.formats.media import choose_media, is_audio, path_of
 from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.values import Pair, to_number, to_segment
 from rcl.system.errors import Defect, Problems, listed, located, shown
@@ -99,8 +99,10 @@ def _media_in(root: Element, options: ReadOptions, source: str, *, named: bool) 
 
 def _address_of(item: Element) -> str:
     """The path of a linked file; of sound that was taken out of a video, that of the video."""
-    address = unquote(item.get("RELATIVE_MEDIA_URL") or item.get("MEDIA_URL") or "")
-    return unquote(item.get("EXTRACTED_FROM") or address) if is_audio(address) else address
+    address = item.get("RELATIVE_MEDIA_URL") or item.get("MEDIA_URL") or ""
+    if is_audio(address):
+        address = item.get("EXTRACTED_FROM") or address
+    return path_of(address) if "://" in address else unquote(address)
 
 
 # -- annotations -------------------------------------------------------------------------------------------------
