@@ -70,6 +70,12 @@ def test_wrong_label_tracks(tmp_path: Path, text: str, found: str) -> None:
     refused(tmp_path / "a.txt", text, found)
 
 
+def test_line_ends_of_old_macs(tmp_path: Path) -> None:
+    expected = rows(read(tmp_path / "a.txt", TRACK))
+    (tmp_path / "a.txt").write_bytes(TRACK.replace("\r", "").replace("\n", "\r").encode())
+    assert rows(import_annotations(tmp_path / "a.txt")) == expected
+
+
 # -- FiftyOne ----------------------------------------------------------------------------------------------------
 
 
@@ -326,6 +332,25 @@ def test_web_subtitles(tmp_path: Path) -> None:
     text = "WEBVTT\n\nNOTE hello\n\n01:00:01.500 --> 01:00:02.000 align:left\n<c.red>a &lt; b</c>\n"
     text += "\n00:01.000 --> 00:02.000\nc\n"
     assert rows(read(tmp_path / "a.vtt", text)) == {"a": [(3601.5, 3602.0, "a < b"), (1.0, 2.0, "c")]}
+
+
+def test_decimal_commas_in_web_subtitles(tmp_path: Path) -> None:
+    text = "WEBVTT\n\n1\n00:00:01,500 --> 00:00:03,250 position:10%,start\nwalk, 00:00:01,500\n"
+    assert rows(read(tmp_path / "a.vtt", text)) == {"a": [(1.5, 3.25, "walk, 00:00:01,500")]}
+    assert rows(read(tmp_path / "b.vtt", text.replace("00:00:0", "00:0"))) == {"b": [(1.5, 3.25, "walk, 00:01,500")]}
+
+
+def test_cues_without_a_text_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert read(tmp_path / "a.srt", srt("walk", "", "run", " ")).labels == ("run", "walk")
+    assert "left out 2 cues without a text" in caplog.text
+
+
+@pytest.mark.parametrize(("name", "said"), [("a.en", True), ("a.pt-BR", True), ("a.v2", False), ("a 1.5", False)])
+def test_a_language_in_the_name_is_said(
+    name: str, said: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert [*read(tmp_path / f"{name}.srt", srt("walk")).videos] == [name]
+    assert ("is a language" in caplog.text) == said
 
 
 def test_speech_is_said(tmp_path: Path) -> None:
