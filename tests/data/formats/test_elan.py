@@ -113,7 +113,7 @@ def test_several_tiers_with_values_are_named(caplog: pytest.LogCaptureFixture) -
     ("annotations", "said"),
     [
         ([aligned("a", 1, 2, "up"), aligned("b", 3, 4)], "1 annotation without a value has the name of the tier"),
-        ([aligned("a", 1, 2, CVE_REF="c9")], "'act' (1); they refer to a vocabulary that is not in the file"),
+        ([aligned("a", 1, 2, CVE_REF="c9")], "'act' (1); no vocabulary of the file has the entry"),
         ([aligned("a", 1, 2), aligned("b", 3, 4)], ""),
         ([aligned("a", 1, 2, "up", CVE_REF="c9")], ""),
     ],

@@ -95,7 +95,7 @@ def _warn_of_empty(rows: Sequence[Row], source: str) -> None:
     empty = [row for row in rows if not row.value and (row.refers or row.tier in filled)]
     if empty:
         tiers = [f"{tier!r} ({count})" for tier, count in Counter(row.tier for row in empty).items()]
-        refer = "; they refer to a vocabulary that is not in the file" if any(row.refers for row in empty) else ""
+        refer = "; no vocabulary of the file has the entry" if any(row.refers for row in empty) else ""
         message = "%s: %s without a value %s the name of the tier as label: %s%s"
         have = "has" if len(empty) == 1 else "have"
         log.warning(message, source, counted(len(empty), "annotation"), have, listed(tiers), refer)
