@@ -9,7 +9,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from rcl.system.errors import InputError, describe_error
@@ -223,6 +223,15 @@ def files_below(folder: Path) -> list[tuple[Path, PurePosixPath]]:
         )  # one listing with sizes and times instead of a query per file
     base = key_of(folder).rstrip("/") + "/"
     return [(file, PurePosixPath(key_of(file).removeprefix(base))) for file in sorted(_named(folder, found))]
+
+
+def is_hidden(below: PurePath) -> bool:
+    """Whether a path in a folder is one that systems and programs put there for themselves.
+
+    >>> is_hidden(Path("day/._clip.csv")), is_hidden(Path(".cache/clip.csv")), is_hidden(Path("~$clip.xlsx"))
+    (True, True, True)
+    """
+    return below.name.startswith("~$") or any(part.startswith(".") for part in below.parts)
 
 
 def _named(folder: Path, names: list[str]) -> Iterator[Path]:

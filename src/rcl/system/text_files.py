@@ -21,6 +21,7 @@ from rcl.system.transfer import local, read_bytes, remove, upload
 
 LARGEST_TEXT = 2**29
 """Bytes of a text file: parsed, JSON takes ten to thirty times as many."""
+_PACKED = {b"\x1f\x8b": "a gzip archive", b"PK\x03\x04": "a zip archive, such as a spreadsheet (.xlsx)"}
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # Excel's "Unicode text"
 
 
@@ -47,19 +48,26 @@ def extension_of(path: Path, allowed: Sequence[str]) -> str:
 def read_text(path: Path) -> str:
     """The text of a UTF-8 file, or of a UTF-16 file that starts with a byte order mark, without that mark.
 
+    Lines that end as on old Macs, with ``\\r`` alone, end with ``\\n``.
+
     Raises:
-        InputError: the file is missing, a folder, not readable, too large, or in another encoding.
+        InputError: the file is missing, a folder, not readable, too large, packed, or in another encoding.
     """
     raw = read_raw(path)
+    if packed := next((what for first, what in _PACKED.items() if raw.startswith(first)), None):
+        fix = "unpack it, or give it the extension of what it is"
+        raise InputError(path, expected="UTF-8 text", found=packed, fix=fix)
     if b"\0" in raw[:2]:
         found, fix = "UTF-16 without its first bytes", "save the file as UTF-8"
         raise InputError(path, expected="UTF-8 text", found=found, fix=fix)
     try:
-        return raw.decode("utf-16" if raw.startswith(_UTF16) else "utf-8-sig")
+        text = raw.decode("utf-16" if raw.startswith(_UTF16) else "utf-8-sig")
     except UnicodeDecodeError as error:
         expected = "UTF-16 text, as its first bytes say" if raw.startswith(_UTF16) else "UTF-8 text"
-        fix = "save the file as UTF-8 (in Excel: 'CSV UTF-8')"
+        fix = "save the file as UTF-8"
+        fix += " (in Excel: 'CSV UTF-8')" if path.suffix.lower() in (".csv", ".tsv", ".txt") else ""
         raise InputError(path, expected=expected, found=_undecodable(error), fix=fix) from None
+    return text.replace("\r", "\n") if "\n" not in text else text
 
 
 def read_raw(path: Path) -> bytes:

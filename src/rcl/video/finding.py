@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from rcl.data.names import VIDEO_EXTENSIONS
 from rcl.system.errors import InputError, listed
-from rcl.system.paths import PathLike, exists, files_below, is_dir, is_remote, key_of, to_path
+from rcl.system.paths import PathLike, exists, files_below, is_dir, is_hidden, is_remote, key_of, to_path
 
 
 def find_videos(paths: Sequence[PathLike]) -> tuple[dict[str, Path], list[Path]]:
@@ -38,7 +38,7 @@ def find_videos(paths: Sequence[PathLike]) -> tuple[dict[str, Path], list[Path]]
             found.setdefault(place.absolute(), _Found(place, folders_of(place)[:-1], (place.name,)))
             continue
         for file, below in files_below(place):
-            if any(part.startswith(".") for part in below.parts):
+            if is_hidden(below):
                 continue
             if file.suffix.lower() in VIDEO_EXTENSIONS and _is_plain(below):
                 inside = tuple(part for part in below.parts if part != "/")

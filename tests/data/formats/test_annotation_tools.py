@@ -455,9 +455,9 @@ ELAN = """<?xml version="1.0" encoding="UTF-8"?>
 def test_elan_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (video,) = import_annotations(write(tmp_path / "x.eaf", ELAN)).videos.values()
     assert (video.name, video.subset) == ("dinner party", "training")
-    assert video.labels == ("gesture", "wave", "gesture")  # without a value, the tier
-    assert video.segments_seconds.tolist() == [[1.5, 3.0], [3.0, 4.5], [4.5, 4.5]]
-    assert "left out 2 annotations without times of their own" in caplog.text
+    assert video.labels == ("gesture", "half", "wave", "gesture")  # without a value, the tier
+    assert video.segments_seconds.tolist() == [[1.5, 3.0], [3.0, 3.75], [3.0, 4.5], [4.5, 4.5]]
+    assert "left out 1 annotation without times of their own" in caplog.text
     unlinked = ELAN.replace("MEDIA_DESCRIPTOR", "LINKED_FILE_DESCRIPTOR")
     assert [*import_annotations(write(tmp_path / "y.eaf", unlinked)).videos] == ["y"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +244,62 @@ def test_tables_of_all_versions(tmp_path: Path, name: str, text: str, expected: 
         return
     expected = expected or {"nest a": [(1.5, 4.25, "feed")], "b": [], "c": [(2.5, 2.5, "peck")]}
     assert rows(import_annotations(path)) == expected
+
+
+AGGREGATED = {"6008": [(689.0, 989.023, "holding"), (700.5, 700.5, "look")]}
+
+
+@pytest.mark.parametrize("text", [AGGREGATED_6, AGGREGATED_8])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("Start (s),Stop (s)", "Start,Stop"),
+        ("Start (s),Stop (s)", "Start (hh:mm:ss),Stop (hh:mm:ss.zzz)"),
+        ("Behavior,", "Behaviour,"),
+        ("Behavior", "BEHAVIOR"),
+        ("Behavior type,", "Typ,"),
+        ("Observation id", "Name"),
+        ("689.000,989.023", "00:11:29,00:16:29.023"),
+    ],
+)
+def test_headers_that_differ_a_little(tmp_path: Path, text: str, old: str, new: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    assert rows(import_annotations(path)) == AGGREGATED
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (AGGREGATED_6, AGGREGATED),
+        (AGGREGATED_8, AGGREGATED),
+        (EARLY, {"nest": [(1.0, 62.5, "feed"), (61.75, 61.75, "peck")]}),
+    ],
+)
+def test_decimal_commas_of_spreadsheets(tmp_path: Path, text: str, separator: str, expected: Any) -> None:
+    path = tmp_path / "a.csv"
+    changed = text.replace("," if "\t" not in text else "\t", separator)
+    path.write_text(re.sub(r"(?<=\d)\.(?=\d)", ",", changed), encoding="utf-8")
+    assert rows(import_annotations(path)) == expected
+
+
+def test_the_offset_and_the_length_may_be_clock_times(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    text = AGGREGATED_8.replace("Media duration (s)", "Time offset (hh:mm:ss),Media duration (hh:mm:ss)")
+    path.write_text(text.replace("1381.010", "00:00:09,00:23:01.010"), encoding="utf-8")
+    (video,) = import_annotations(path).videos.values()
+    assert video.segments_seconds.tolist() == [[680.0, 980.023], [691.5, 691.5]]
+    assert video.duration_seconds == 1381.01
+
+
+def test_what_only_boris_writes_is_read_by_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(LATE.replace("Behavior type", "Art").replace("Time,", "Moment,"), encoding="utf-8")
+    with pytest.raises(InputError, match="events of BORIS with the columns Start and Stop, or Time"):
+        import_annotations(path)
+    path.write_text("observation id,video,start,stop,behavior\n7,x.mp4,1,2,nap\n", encoding="utf-8")
+    assert [*rows(import_annotations(path)).values()] == [[(1.0, 2.0, "nap")]]
 
 
 def test_a_table_is_read_for_training_too(tmp_path: Path) -> None:

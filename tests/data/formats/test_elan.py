@@ -93,7 +93,35 @@ def test_tiers_may_be_the_labels(case: str, caplog: pytest.LogCaptureFixture) ->
 )
 def test_labels_are_not_taken_for_marks(tiers: list[str], caplog: pytest.LogCaptureFixture) -> None:
     read(document(*tiers))
+    assert "--tier-as-label" not in caplog.text
+
+
+def test_several_tiers_with_values_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    text = document(
+        tier("act", aligned("a", 1, 2, "up"), aligned("b", 3, 4, "down")), tier("notes", aligned("c", 1, 4, "hm"))
+    )
+    read(text)
+    assert "the labels are the values of 2 tiers: 'act' (2 labels), 'notes' (1 label); --tier chooses" in caplog.text
+    caplog.clear()
+    read(text, tiers=("act",))
+    read(text, tier_as_label=True)
+    read(document(tier("act", aligned("a", 1, 2, "up")), tier("empty")))
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("annotations", "said"),
+    [
+        ([aligned("a", 1, 2, "up"), aligned("b", 3, 4)], "1 annotation without a value has the name of the tier"),
+        ([aligned("a", 1, 2, CVE_REF="c9")], "'act' (1); no vocabulary of the file has the entry"),
+        ([aligned("a", 1, 2), aligned("b", 3, 4)], ""),
+        ([aligned("a", 1, 2, "up", CVE_REF="c9")], ""),
+    ],
+)
+def test_tiers_in_place_of_values_are_said(annotations: list[str], said: str, caplog: pytest.LogCaptureFixture) -> None:
+    read(document(tier("act", *annotations)))
+    assert said in caplog.text
+    assert (said == "") == (caplog.text == "")
 
 
 def test_tiers_can_be_chosen() -> None:
@@ -161,6 +189,40 @@ def test_entries_of_vocabularies() -> None:
     assert [row[2] for row in read(document(acts, rest=words))[1]] == ["wave", "nod", "act"]
 
 
+# -- slots without a time -----------------------------------------------------------------------------------------
+
+
+def without(text: str, *slots: int) -> str:
+    for slot in slots:
+        text = text.replace(f' TIME_VALUE="{slot * 1000}"', "")
+    return text
+
+
+@given(st.integers(0, 4), st.integers(2, 5))
+def test_slots_without_a_time_are_spread_evenly(first: int, count: int) -> None:
+    last = first + count
+    chain = [aligned(f"a{n}", n, n + 1, f"w{n}") for n in range(first, last)]
+    other = tier("other", aligned("o", first, last, "x"))
+    rows = read(without(document(tier("act", *chain), other), *range(first + 1, last)), tiers=("act",))[1]
+    assert [row[2] for row in rows] == [f"w{n}" for n in range(first, last)]
+    assert np.allclose([row[0] for row in rows], range(first, last))
+    assert np.allclose([row[1] for row in rows], range(first + 1, last + 1))
+
+
+def test_neighbours_are_those_of_the_tier(caplog: pytest.LogCaptureFixture) -> None:
+    act = tier("act", aligned("a", 1, 3, "up"), aligned("b", 3, 9, "down"))
+    text = without(document(act, tier("other", aligned("c", 2, 4, "x"))), 3)
+    assert read(text, tiers=("act",))[1] == [(1.0, 5.0, "up"), (5.0, 9.0, "down")]
+    assert "1 time slot without a time is spread evenly" in caplog.text
+
+
+def test_slots_beside_no_time_lose_their_annotation(caplog: pytest.LogCaptureFixture) -> None:
+    text = without(document(tier("act", aligned("a", 1, 2, "up"), aligned("b", 8, 9, "down"))), 9)
+    assert read(text)[1] == [(1.0, 2.0, "up")]
+    assert "left out 1 annotation without a time, in 'act': place it in ELAN" in caplog.text
+    assert "--tier" not in caplog.text
+
+
 # -- media -------------------------------------------------------------------------------------------------------
 
 
@@ -190,6 +252,20 @@ def test_the_video_among_the_media(
     assert (found, rows) == (name, [(start, start + 1, "wave")])
     assert said in caplog.text
     assert (said == "") == (caplog.text == "")
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("https://www.youtube.com/watch?v=abc-123&amp;t=5", "abc-123"),
+        ("https://youtu.be/abc-123", "abc-123"),
+        ("https://x.org/rec/talk%20one.mp4?raw=1", "talk one"),
+        ("file:///C:/rec/take #1.mp4", "take #1"),
+        ("./talk%20one.mp4", "talk one"),
+    ],
+)
+def test_addresses_of_media(address: str, name: str) -> None:
+    assert read(document(media=f'<MEDIA_DESCRIPTOR MEDIA_URL="{address}"/>'))[0] == name
 
 
 def test_old_files_name_the_video_in_the_header() -> None:

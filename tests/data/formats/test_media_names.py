@@ -51,3 +51,10 @@ def test_files_and_folders(tmp_path: Path) -> None:
     assert [name for _, name in same] == ["a", "a"]  # they are about one video
     with pytest.raises(InputError, match=r"files that end in \.doc"):
         named_files([tmp_path / "y"], (".doc",))
+
+
+def test_what_systems_put_into_folders_is_skipped(tmp_path: Path) -> None:
+    for name in ("l.csv", "._l.csv", "~$l.xlsx", ".ipynb_checkpoints/l-checkpoint.csv", "__MACOSX/._l.csv", "a/~b.csv"):
+        (tmp_path / ".in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / ".in" / name).touch()
+    assert [name for _, name in named_files([tmp_path / ".in"], (".csv", ".xlsx"))] == ["a/~b", "l"]

@@ -70,6 +70,12 @@ def test_wrong_label_tracks(tmp_path: Path, text: str, found: str) -> None:
     refused(tmp_path / "a.txt", text, found)
 
 
+def test_line_ends_of_old_macs(tmp_path: Path) -> None:
+    expected = rows(read(tmp_path / "a.txt", TRACK))
+    (tmp_path / "a.txt").write_bytes(TRACK.replace("\r", "").replace("\n", "\r").encode())
+    assert rows(import_annotations(tmp_path / "a.txt")) == expected
+
+
 # -- FiftyOne ----------------------------------------------------------------------------------------------------
 
 
@@ -180,6 +186,59 @@ def test_tags_of_frames_in_a_row(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     assert "left out the shapes of 3 images" in caplog.text
 
 
+def tagged(*values: str, name: str = "action") -> str:
+    """Images with a tag each, whose attribute has these values, or is missing."""
+    given = [f'<attribute name="{name}">{value}</attribute>' if value else "" for value in values]
+    return "".join(
+        f'<image id="{i}" name="f{i}"><tag label="person">{one}</tag></image>' for i, one in enumerate(given)
+    )
+
+
+def test_an_attribute_of_tags_can_be_the_label(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    text = cvat(
+        tagged("walk", "walk", "run", "") + '<tag label="dog" frame="4"><attribute name="action">run</attribute></tag>'
+    )
+    found = read(tmp_path / "a.xml", text, fps=1.0, columns={"label": "action"})
+    assert rows(found) == {"street 1": [(0.0, 2.0, "walk"), (2.0, 3.0, "run"), (4.0, 5.0, "run")]}
+    assert "left out 1 track or tag without a value of the attribute 'action'" in caplog.text
+
+
+@pytest.mark.parametrize("body", [tagged("walk", "run"), tagged("walk") + '<track id="0" label="person"/>'])
+def test_attributes_that_are_not_read_are_named(body: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    read(tmp_path / "a.xml", cvat(body), fps=1.0)
+    assert "attributes are not read: 'action' ('walk'" in caplog.text
+    wanted = {"label": "act"}
+    refused(
+        tmp_path / "a.xml", cvat(body), "an attribute 'act', found the attributes 'action'", fps=1.0, columns=wanted
+    )
+    refused(tmp_path / "b.xml", cvat(""), "found no attributes", fps=1.0, columns=wanted)
+
+
+def test_images_of_several_videos_are_not_put_together(tmp_path: Path) -> None:
+    text = cvat(tagged("", "").replace('"f0', '"first/f0').replace('"f1', '"second/f1'))
+    refused(tmp_path / "a.xml", text, "one video in a task, found the folders 'first', 'second'", fps=1.0)
+    assert rows(read(tmp_path / "a.xml", text, fps=1.0, media="both")) == {"both": [(0.0, 2.0, "person")]}
+    one = text.replace("second", "first")
+    assert rows(read(tmp_path / "b.xml", one, fps=1.0)) == {"street 1": [(0.0, 2.0, "person")]}
+
+
+@pytest.mark.parametrize(
+    ("task", "late"),
+    [
+        ("<size>20</size>", True),
+        ("<size>21</size>", False),
+        ("<size>11</size><start_frame>10</start_frame>", False),
+        ("<size>11</size><frame_filter>step=2</frame_filter>", False),
+        ("<stop_frame>19</stop_frame>", True),
+        ("<size>x</size>", False),
+    ],
+)
+def test_times_after_the_task(task: str, late: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    text = cvat(f'<track id="0" label="person">{boxes((5, 0), (21, 1))}</track>', f"<name>a</name>{task}")
+    assert rows(read(tmp_path / "a.xml", text, fps=1.0)) == {"a": [(5.0, 21.0, "person")]}
+    assert ("1 segment ends after the last of the 20 frames of task 'a', up to frame 21" in caplog.text) == late
+
+
 def test_a_project_of_several_tasks(tmp_path: Path) -> None:
     tasks = "".join(f"<task><id>{i}</id><name>video {i}</name></task>" for i in (1, 2))
     track = f'<track id="0" label="x" task_id="2">{boxes((0, 0), (1, 1))}</track>'
@@ -218,6 +277,14 @@ def test_tables_of_via(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
     assert "left out 1 item" in caplog.text
     folders = read(tmp_path / "a.csv", VIA.replace('""y.mp4', '""cam 2/x.mp4'))
     assert [*folders.videos] == ["cam 1/x", "cam 2/x"]
+
+
+def test_a_table_of_via_with_a_view_of_two_files(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    text = VIA.replace('[""y.mp4""]', '[""y.mp4"",""side/y.mp4"",""z.wav""]')
+    assert [*rows(read(tmp_path / "a.csv", text))] == ["x", "y"]
+    assert "1 view with several videos or with sound only; the first is taken; --media chooses" in caplog.text
+    text = VIA.replace('[""cam 1/x.mp4""]', '[""cam 1/x.mp4"",""front.mp4""]')
+    assert "front" in rows(read(tmp_path / "b.csv", text.split('"2_c"')[0], media="front"))
 
 
 @pytest.mark.parametrize(
@@ -265,6 +332,25 @@ def test_web_subtitles(tmp_path: Path) -> None:
     text = "WEBVTT\n\nNOTE hello\n\n01:00:01.500 --> 01:00:02.000 align:left\n<c.red>a &lt; b</c>\n"
     text += "\n00:01.000 --> 00:02.000\nc\n"
     assert rows(read(tmp_path / "a.vtt", text)) == {"a": [(3601.5, 3602.0, "a < b"), (1.0, 2.0, "c")]}
+
+
+def test_decimal_commas_in_web_subtitles(tmp_path: Path) -> None:
+    text = "WEBVTT\n\n1\n00:00:01,500 --> 00:00:03,250 position:10%,start\nwalk, 00:00:01,500\n"
+    assert rows(read(tmp_path / "a.vtt", text)) == {"a": [(1.5, 3.25, "walk, 00:00:01,500")]}
+    assert rows(read(tmp_path / "b.vtt", text.replace("00:00:0", "00:0"))) == {"b": [(1.5, 3.25, "walk, 00:01,500")]}
+
+
+def test_cues_without_a_text_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert read(tmp_path / "a.srt", srt("walk", "", "run", " ")).labels == ("run", "walk")
+    assert "left out 2 cues without a text" in caplog.text
+
+
+@pytest.mark.parametrize(("name", "said"), [("a.en", True), ("a.pt-BR", True), ("a.v2", False), ("a 1.5", False)])
+def test_a_language_in_the_name_is_said(
+    name: str, said: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert [*read(tmp_path / f"{name}.srt", srt("walk")).videos] == [name]
+    assert ("is a language" in caplog.text) == said
 
 
 def test_speech_is_said(tmp_path: Path) -> None:

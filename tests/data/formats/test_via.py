@@ -125,6 +125,28 @@ def test_folders_tell_equal_names_apart() -> None:
         read(data, media="*side*")
 
 
+@pytest.mark.parametrize("value", ["gone", "_DEFAULT"])
+def test_values_that_are_no_options_are_said(value: str, caplog: pytest.LogCaptureFixture) -> None:
+    data = of(HAND)
+    read(data)
+    assert "options" not in caplog.text
+    data["metadata"]["x"] = segment("1", 1, 2, a1=value)
+    assert value in [row[2] for row in read(data)["egg"]]
+    assert f"labels that are no options of the attribute in VIA: '{value}' (1)" in caplog.text
+
+
+def test_free_text_has_no_options(caplog: pytest.LogCaptureFixture) -> None:
+    data = of(attribute("note", kind=1, l="left"))
+    data["metadata"] = {"x": segment("1", 1, 2, a1="crawl")}
+    assert read(data) == {"egg": [(1, 2, "crawl")]}
+    assert caplog.text == ""
+
+
+def test_addresses_are_decoded() -> None:
+    files = [file("https://x.org/a/egg%20two.mp4?t=1"), file("100%25.mp4"), file("", src="file:///v/a%20b.mp4")]
+    assert [*read(of(HAND, files=files, views=[[1], [2], [3]]))] == ["egg two", "100%25", "a b"]
+
+
 def test_points_and_regions_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     data = of(HAND)
     data["metadata"]["p"] = {"vid": "1", "z": [1.5], "xy": [], "av": {"1": "l"}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeAlias, cast
 
@@ -18,7 +18,9 @@ from rcl.system.errors import Defect, InputError, Problems, listed, shown
 from rcl.system.text_formats import columns_of, csv_rows
 
 _FILE_COLUMNS = ("source", "media file", "media file path", "media file name")
-_LENGTH_COLUMNS = ("media duration (s)", "total length")
+_LENGTH_COLUMNS = ("media duration", "total length")
+_NUMBERS = ("start", "stop", "time", "time offset", *_LENGTH_COLUMNS)
+"""Columns whose commas are decimal: BORIS writes points, which spreadsheets change."""
 _NOTHING = ("", "na", "nan", "not found")
 _HEADER_WITHIN = 200
 """Lines: early versions write what they know about the observation above the table."""
@@ -84,8 +86,8 @@ def _instances(rows: Sequence[_Row], points: Points, problems: Problems, where: 
     events, instances = list[Event](), list[Instance]()
     for line, row in rows:
         with problems.located(f"{where}, line {line}"):
-            if "start (s)" in row:
-                segment = to_segment(_seconds(row, "start (s)"), _seconds(row, "stop (s)"))
+            if "start" in row:
+                segment = to_segment(_seconds(row, "start"), _seconds(row, "stop"))
                 instances.append(instance_of(*points.segment(*segment), row["behavior"]))
             else:
                 events.append(_event(row))
@@ -97,33 +99,60 @@ def _separator(line: str) -> str:
     return max("\t,;", key=line.count)
 
 
+def _column(name: str) -> str:
+    """A name without what differs between versions and languages.
+
+    >>> _column("Start (s)"), _column("Time offset (hh:mm:ss)"), _column("Behaviour")
+    ('start', 'time offset', 'behavior')
+    """
+    return re.sub(r"\s*[(\[](s|hh:mm:ss[^)\]]*)[)\]]$", "", name.strip().lower()).replace("behaviour", "behavior")
+
+
 def _header_of(text: str) -> tuple[int, Sequence[str]] | None:
-    """The number of the header's line, from 0, and its columns in lower case; ``None`` if it is not of BORIS."""
+    """The number of the header's line, from 0, and its columns; ``None`` if it is not of BORIS."""
     for number, line in enumerate(text.split("\n", _HEADER_WITHIN)[:_HEADER_WITHIN]):
-        if "behavior" in line.lower():
-            columns = columns_of(line, separator=_separator(line))
-            paired = {"behavior", "behavior type", "start (s)", "stop (s)"} <= {*columns}
-            single = {"behavior", "time", "behavioral category"} <= {*columns}
-            status = bool({"status", "behavior type"} & {*columns})
-            if paired or (single and status):
+        if "behavio" in line.lower():
+            columns = [_column(name) for name in columns_of(line, separator=_separator(line))]
+            if "behavior" in columns and (_is_events(columns) or _is_like_boris(columns)):
                 return number, columns
     return None
 
 
+def _is_events(columns: Collection[str]) -> bool:
+    """Whether columns are those of aggregated or of tabular events."""
+    own, files = {"behavior type", "observation id"} & {*columns}, {*_FILE_COLUMNS} & {*columns}
+    paired = {"start", "stop"} <= {*columns} and own and files
+    single = {"time", "behavioral category"} <= {*columns} and {"status", "behavior type"} & {*columns}
+    return bool(paired or single)
+
+
+def _is_like_boris(columns: Collection[str]) -> bool:
+    """Whether a table has what only BORIS writes, whose times another reader would take for those of one video."""
+    return {"observation id", "time offset"} <= {*columns}
+
+
 def _read(text: str, source: str) -> _Table:
     number, columns = _header_of(text) or (0, ())
+    if not _is_events(columns):
+        expected = "events of BORIS with the columns Start and Stop, or Time, Behavioral category and Behavior type"
+        found = f"the columns {', '.join(columns)}"
+        raise InputError(source, expected=expected, found=found, fix="export the events again, or import the project")
     lines = text.split("\n")
     separator = _separator(lines[number])
     above = [fields for _, fields in csv_rows("\n".join(lines[:number]), source, separator=separator)]
-    facts = {fields[0].strip().lower(): fields[1].strip() for fields in above if len(fields) > 1}
+    facts = {_column(fields[0]): fields[1] for fields in above if len(fields) > 1}
     rows = list[_Row]()
     for line, fields in csv_rows("\n".join(lines[number + 1 :]), source, separator=separator):
         filled = [*fields, *[""] * (len(columns) - len(fields))]
-        values = {name: value.strip() for name, value in zip(columns, filled, strict=False) if name}
-        rows.append((number + 1 + line, values))
+        values = {name: value for name, value in zip(columns, filled, strict=False) if name}
+        rows.append((number + 1 + line, _cleaned(values)))
     if not rows:
         raise InputError(source, expected="events", found="a header without rows", fix="export the events again")
-    return _Table(facts, rows)
+    return _Table(_cleaned(facts), rows)
+
+
+def _cleaned(values: Mapping[str, str]) -> dict[str, str]:
+    return {name: value.strip().replace(",", "." if name in _NUMBERS else ",") for name, value in values.items()}
 
 
 def _observation(name: str, rows: Sequence[_Row], facts: Mapping[str, str]) -> Observation | None:
@@ -142,12 +171,14 @@ def _observation(name: str, rows: Sequence[_Row], facts: Mapping[str, str]) -> O
     duration = next((row[key] for key in _LENGTH_COLUMNS if row.get(key)), "").split("|")[0]
     values = duration.split(";")
     lengths = [_length(value) for value in values] if len(values) == len(files) else [None] * len(files)
-    offset = row.get("time offset (s)") or facts.get("time offset (s)") or "0"
-    return Observation(name, files, lengths, to_number(offset, "time offset"))
+    known = next((given for given in (row, facts) if given.get("time offset")), {"time offset": "0"})
+    return Observation(name, files, lengths, _seconds(known, "time offset"))
 
 
 def _length(value: str) -> float | None:
-    return None if value.strip().lower() in _NOTHING else to_positive(value.strip(), "length of the video")
+    if value.strip().lower() in _NOTHING:
+        return None
+    return to_positive(_seconds({"length": value.strip()}, "length"), "length of the video")
 
 
 def _event(row: Mapping[str, str]) -> Event:

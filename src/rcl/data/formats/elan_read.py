@@ -6,18 +6,20 @@ import json
 import logging
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any
 from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
 from rcl.data.annotations import Annotations
+from rcl.data.formats.elan_labels import Row, warn_of_labels, warn_of_left_out
+from rcl.data.formats.elan_times import Times, read_times
 from rcl.data.formats.exported import KEY, Instance, instance_of, name_in, stem_of, video_of
 from rcl.data.formats.markup import parse_xml
-from rcl.data.formats.media import choose_media, is_audio
+from rcl.data.formats.media import choose_media, is_audio, path_of
 from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.values import Pair, to_number, to_segment
-from rcl.system.errors import Defect, Problems, counted, listed, located, shown
+from rcl.system.errors import Defect, Problems, listed, located, shown
 
 log = logging.getLogger("rcl")
 
@@ -25,8 +27,8 @@ log = logging.getLogger("rcl")
 def parse(text: str, source: str, *, file_name: str, options: ReadOptions | None = None) -> Annotations:
     """Annotations of the tiers: the label is their value, or the name of the tier where that is empty.
 
-    Annotations without times of their own, such as those that refer to others, are left out with a warning, unless
-    their tier is asked for. The name of the video is that of the first linked file that is not sound.
+    Annotations that refer to others, and have no times of their own, are left out with a warning, unless their tier is
+    asked for. The name of the video is that of the first linked file that is not sound.
 
     Args:
         text: the content of the file.
@@ -44,7 +46,8 @@ def parse(text: str, source: str, *, file_name: str, options: ReadOptions | None
         facts = _facts_in(root)
         media, offset = _media_in(root, options, source, named=bool(name_in(facts)))
         _keep_tiers_of(root, options.annotator)
-        content = _Document(root, _times(root, _unit(root, options), offset))
+        times = read_times(root, source, unit=_unit(root, options), offset=offset)
+        content = _Document(root, times)
         instances = _instances_of(content, options, source)
         video = video_of(name_in(facts) or stem_of(media or file_name), instances, facts)
     return Annotations({video.name: video}, source=source)
@@ -96,37 +99,19 @@ def _media_in(root: Element, options: ReadOptions, source: str, *, named: bool) 
 
 def _address_of(item: Element) -> str:
     """The path of a linked file; of sound that was taken out of a video, that of the video."""
-    address = unquote(item.get("RELATIVE_MEDIA_URL") or item.get("MEDIA_URL") or "")
-    return unquote(item.get("EXTRACTED_FROM") or address) if is_audio(address) else address
+    address = item.get("RELATIVE_MEDIA_URL") or item.get("MEDIA_URL") or ""
+    if is_audio(address):
+        address = item.get("EXTRACTED_FROM") or address
+    return path_of(address) if "://" in address else unquote(address)
 
 
 # -- annotations -------------------------------------------------------------------------------------------------
 
 
-class _Times(NamedTuple):
-    """Time slots in seconds; ``None`` for those that ELAN spreads between others."""
-
-    slots: Mapping[str, float | None]
-
-    def at(self, slot: str | None) -> float | None:
-        if slot is None or slot not in self.slots:
-            raise Defect(expected="a time slot of the file", found=repr(slot), fix="save it again in ELAN")
-        return self.slots[slot]
-
-
-def _times(root: Element, unit: float, offset: float) -> _Times:
-    times: dict[str, float | None] = {}
-    for slot in root.iterfind("TIME_ORDER/TIME_SLOT"):
-        value, key = slot.get("TIME_VALUE"), slot.get("TIME_SLOT_ID", "")
-        milliseconds = None if value is None else to_number(value, f"TIME_VALUE of time slot {key!r}") * unit
-        times[key] = None if milliseconds is None else (milliseconds + offset) / 1000
-    return _Times(times)
-
-
 class _Document:
     """Annotations by their identifiers: those that refer to others have the times of these."""
 
-    def __init__(self, root: Element, times: _Times) -> None:
+    def __init__(self, root: Element, times: Times) -> None:
         self.tiers = [(tier, tier.get("TIER_ID", "")) for tier in root.iterfind("TIER")]
         self.times = times
         aligned = root.iterfind("TIER/ANNOTATION/ALIGNABLE_ANNOTATION")
@@ -187,40 +172,30 @@ def _keep_tiers_of(root: Element, annotator: str | None) -> None:
             root.remove(tier)
 
 
-class _Row(NamedTuple):
-    tier: str
-    instance: Instance
-    value: str
-
-
 def _instances_of(document: _Document, options: ReadOptions, source: str) -> list[Instance]:
     """Instances by time."""
     names = {name for _, name in document.tiers}
-    rows, left_out, problems = list[_Row](), Counter[str](), Problems()
+    rows, refers, timeless, problems = list[Row](), Counter[str](), Counter[str](), Problems()
     _check_tiers(names, options.tiers)
     for tier, name in document.tiers:
         second = re.fullmatch(r"(.+) \(\d+\)", name, re.DOTALL)  # what `elan.write` makes of annotations that overlap
         label = second[1] if second and second[1] in names else name
         if options.tiers and not {name, label} & {*options.tiers}:
             continue
-        left_out[name] += 0 if options.tiers else len(tier.findall("ANNOTATION/REF_ANNOTATION"))
+        refers[name] += 0 if options.tiers else len(tier.findall("ANNOTATION/REF_ANNOTATION"))
         kinds = ("ALIGNABLE_ANNOTATION", *(("REF_ANNOTATION",) if options.tiers else ()))
         for item in (item for kind in kinds for item in tier.iterfind(f"ANNOTATION/{kind}")):
             with problems.located(f"{source}, tier {name!r}, annotation {item.get('ANNOTATION_ID')!r}"):
                 segment, value = document.segment(item), document.value(item)
                 if segment is None:
-                    left_out[name] += 1
+                    (timeless if item.tag == "ALIGNABLE_ANNOTATION" else refers)[name] += 1
                     continue
                 chosen = label if options.tier_as_label or not value else value
-                rows.append(_Row(label, instance_of(*segment, chosen), value))
+                rows.append(Row(label, instance_of(*segment, chosen), value, bool(item.get("CVE_REF"))))
     problems.raise_first()
-    if others := left_out.total():
-        message = "%s: left out %s without times of their own, in %s%s"
-        tiers = listed([repr(name) for name, count in left_out.items() if count])
-        hint = "" if options.tiers else "; --tier reads it with the times of those it refers to"
-        log.warning(message, source, counted(others, "annotation"), tiers, hint)
+    warn_of_left_out(refers, timeless, source, asked=bool(options.tiers))
     if not options.tier_as_label:
-        _warn_of_marks(rows, source)
+        warn_of_labels(rows, source, asked=bool(options.tiers))
     return sorted((row.instance for row in rows), key=lambda instance: instance[:2])
 
 
@@ -228,16 +203,3 @@ def _check_tiers(names: Iterable[str], wanted: Sequence[str]) -> None:
     if wanted and not {*wanted} & {*names}:
         found = listed([repr(name) for name in sorted(names)], 10) or "none"
         raise Defect(expected=f"a tier {wanted[0]!r}", found=found, fix="correct --tier")
-
-
-def _warn_of_marks(rows: Sequence[_Row], source: str) -> None:
-    """Values that tell nothing apart while tiers would: one mark, or numbers."""
-    tiers = list(dict.fromkeys(row.tier for row in rows))
-    values = {row.value for row in rows if row.value}
-    if len(tiers) < 2 or not values or all(row.value in ("", row.tier) for row in rows):
-        return
-    numbers = all(re.fullmatch(r"\W*\d+\W*", value) for value in values)
-    if len(values) == 1 or numbers:
-        what = "a number" if numbers and len(values) > 1 else repr(next(iter(values)))
-        message = "%s: every annotation of the tiers %s says %s: if the tier is the label, add --tier-as-label"
-        log.warning(message, source, listed([repr(tier) for tier in tiers]), what)

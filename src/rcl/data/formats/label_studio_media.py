@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from rcl.data.formats.exported import stem_of
-from rcl.data.formats.media import is_audio, is_media
+from rcl.data.formats.media import is_audio, is_media, path_of
 from rcl.system.errors import Defect, listed, shown
 
 _USUAL = ("video", "video_url", "videoSource", "url", "audio", "file")
@@ -62,7 +62,7 @@ def _path_in(address: str) -> str:
     except ValueError:
         raise Defect(expected="the address of a video", found=shown(address), fix="correct it") from None
     local = parse_qs(parts.query).get("d")
-    file = local[0] if local else unquote(parts.path)
+    file = local[0] if local else path_of(address) if "://" in address else unquote(parts.path)
     return _without_number(file) if "/upload/" in file else file
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Sequence
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from rcl.data.names import AUDIO_EXTENSIONS, VIDEO_EXTENSIONS, match_names, plain_name
-from rcl.system.errors import Defect, listed
+from rcl.system.errors import Defect, listed, shown
 
 
 def is_media(file: str) -> bool:
@@ -17,6 +18,28 @@ def is_media(file: str) -> bool:
 def is_audio(file: str) -> bool:
     """Whether a path is that of sound, by its extension."""
     return file.lower().endswith(AUDIO_EXTENSIONS)
+
+
+def path_of(address: str) -> str:
+    """The path that an address leads to, decoded; of a video of YouTube, its id. A path stays as it is.
+
+    >>> path_of("https://x.org/a/clip%20one.mp4?t=3"), path_of("file:///v/clip%20one.mp4"), path_of("100%.mp4")
+    ('/a/clip one.mp4', '/v/clip one.mp4', '100%.mp4')
+
+    Raises:
+        Defect: it is no address.
+    """
+    scheme, is_address, rest = address.partition("://")
+    if not is_address or not scheme.isalnum():
+        return address
+    if scheme.lower() == "file":  # whole: tools write characters that have a meaning in addresses of the web
+        return unquote(rest)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        raise Defect(expected="the address of a video", found=shown(address), fix="correct it") from None
+    shown_video = parse_qs(parts.query).get("v") if parts.path.rstrip("/").endswith("/watch") else None
+    return shown_video[0] if shown_video else unquote(parts.path)
 
 
 def choose_media(files: Sequence[str], wanted: str | None) -> tuple[int, bool]:

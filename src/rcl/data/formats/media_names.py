@@ -12,6 +12,7 @@ from rcl.data.annotations import to_subset
 from rcl.data.formats.exported import names_of
 from rcl.data.names import plain_name
 from rcl.system.errors import Defect, InputError, located
+from rcl.system.paths import is_hidden
 
 log = logging.getLogger("rcl")
 
@@ -46,8 +47,8 @@ def named_files(inputs: Iterable[Path], extensions: Collection[str]) -> list[tup
     """The files of inputs, each with the name of its video, for formats that leave that to the name of the file.
 
     Args:
-        inputs: files, and folders that are searched with all folders in them. What is in a folder is named as
-            seen from it.
+        inputs: files, and folders that are searched with all folders in them, except hidden ones. What is in a
+            folder is named as seen from it.
         extensions: of the files to take from folders.
 
     Raises:
@@ -58,7 +59,8 @@ def named_files(inputs: Iterable[Path], extensions: Collection[str]) -> list[tup
         if not path.is_dir():
             files.append(path)
             continue
-        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in extensions and file.is_file())
+        files_of_path = (file for file in path.rglob("*") if not is_hidden(file.relative_to(path)))
+        found = sorted(file for file in files_of_path if file.suffix.lower() in extensions and file.is_file())
         if not found:
             fix = "give a folder that has some"
             raise InputError(path, expected=f"files that end in {', '.join(extensions)}", found="none", fix=fix)

@@ -12,7 +12,7 @@ from rcl.data.detections import Detection, Detections
 from rcl.data.formats.exported import instance_of, stem_of, video_of
 from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.values import check_times, to_segment
-from rcl.system.errors import InputError, Problems, describe_error, located
+from rcl.system.errors import InputError, Problems, counted, describe_error, located
 from rcl.system.paths import PathLike, to_path
 from rcl.system.text_files import extension_of, write_text
 
@@ -24,6 +24,8 @@ log = logging.getLogger("rcl")
 EXTENSIONS = (".srt", ".vtt")
 _SCORE = re.compile(r" \d{1,3}%$")
 _MARKUP = re.compile(r"</?(?:b|i|u|s|c|v|lang|font|ruby|rt)(?:[ .][^>]*)?>|<[\d:.]+>|\{\\[^}]*\}", re.IGNORECASE)
+_COMMA = re.compile(r"^(\s*[\d:]+),(\d{3}\s*-->\s*[\d:]+),(\d{3})", re.MULTILINE)  # not of WebVTT, but people write it
+_LANGUAGE = re.compile(r"\.([a-z]{2,3}(?:-[A-Za-z]{2,4})?)$")
 MIN_SCORE = 0.4
 """Detections with lower scores are mostly second guesses, which would hide the picture."""
 
@@ -101,6 +103,9 @@ def parse(text: str, source: str, *, file_name: str, options: ReadOptions | None
     problems.raise_first()
     with located(source):
         video = video_of(stem_of(file_name), instances, None)
+    if language := _LANGUAGE.search(video.name):
+        message = "%s: its video is named %r; if %r is a language, leave it out of the name of the file"
+        log.warning(message, source, video.name, language[1])
     return Annotations({video.name: video}, source=source)
 
 
@@ -110,12 +115,15 @@ def _cues(text: str, source: str, *, web: bool) -> list[SSAEvent]:
 
     expected = "cues, e.g. 00:00:01,500 --> 00:00:04,000 and their text"
     try:
-        subtitles = SSAFile.from_string(text, "vtt" if web else "srt", keep_html_tags=True)
+        plain = _COMMA.sub(r"\1.\2.\3", text) if web else text
+        subtitles = SSAFile.from_string(plain, "vtt" if web else "srt", keep_html_tags=True)
     except (Pysubs2Error, ValueError) as error:
         raise InputError(source, expected=expected, found=describe_error(error), fix="correct that cue") from None
     cues = [cue for cue in subtitles if cue.text.strip()]
     if not cues and text.strip() not in ("", "WEBVTT"):
         raise InputError(source, expected=expected, found="none", fix="give a file of subtitles")
+    if empty := len(subtitles) - len(cues):
+        log.warning("%s: left out %s without a text", source, counted(empty, "cue"))
     return cues
 
 

@@ -21,7 +21,7 @@ from rcl.data.formats.exported import (
     stem_of,
     video_of,
 )
-from rcl.data.formats.media import choose_media
+from rcl.data.formats.media import choose_media, path_of
 from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.values import to_segment
 from rcl.system.errors import Defect, InputError, Problems, counted, listed, shown
@@ -137,7 +137,7 @@ def parse(data: dict[str, Any], source: str, *, options: ReadOptions | None = No
     options = options or ReadOptions()
     labelling = _labelling(data["attribute"], options.tiers, source)
     instances: dict[str, list[Instance]] = {view: [] for view in data["view"]}
-    left_out, problems = Counter[str](), Problems()
+    left_out, unlisted, problems = Counter[str](), Counter[str](), Problems()
     for key, item in data["metadata"].items():
         with problems.located(f"{source}, metadata {key!r}"):
             if not isinstance(item, dict) or str(item.get("vid")) not in instances:
@@ -149,10 +149,14 @@ def parse(data: dict[str, Any], source: str, *, options: ReadOptions | None = No
             segment = to_segment(*times)
             labels = _labels_of(values, labelling)
             instances[str(item["vid"])] += [instance_of(*segment, label) for label in labels]
+            unlisted.update(_unlisted(values, labelling))
             left_out.update(key for key in (values if isinstance(values, dict) else ()) if key not in labelling)
     problems.raise_first()
     if others := left_out.pop("", 0):
         log.warning("%s: left out %s other than temporal segments", source, counted(others, "item"))
+    if unlisted:
+        message = "%s: labels that are no options of the attribute in VIA: %s; are they meant?"
+        log.warning(message, source, listed([f"{label!r} ({count})" for label, count in unlisted.items()]))
     _warn_of_attributes(data["attribute"], labelling, left_out, source)
     return Annotations(_named(data, instances, options, source), source=source)
 
@@ -189,11 +193,30 @@ def _labels_of(values: object, labelling: dict[str, Any]) -> list[object]:
 
 
 def _chosen(value: object, attribute: dict[str, Any]) -> list[object]:
+    options = _options(attribute)
+    return [options.get(one, one) if isinstance(one, str) else one for one in _values(value, attribute)]
+
+
+def _unlisted(values: object, labelling: dict[str, Any]) -> list[str]:
+    """The values of a segment that are none of those that VIA offers, as it writes for a segment without one."""
+    known = values if isinstance(values, dict) else {}
+    return [
+        one
+        for key, attribute in labelling.items()
+        if (options := _options(attribute)) and attribute.get("type") != _TEXT
+        for one in _values(known.get(key), attribute)
+        if isinstance(one, str) and one and one not in options
+    ]
+
+
+def _values(value: object, attribute: dict[str, Any]) -> list[object]:
+    several = attribute.get("type") == _CHECKBOX and isinstance(value, str) and value not in _options(attribute)
+    return [*value.split(",")] if several and isinstance(value, str) else [value]
+
+
+def _options(attribute: dict[str, Any]) -> dict[str, Any]:
     options = attribute.get("options")
-    options = options if isinstance(options, dict) else {}
-    several = attribute.get("type") == _CHECKBOX and isinstance(value, str) and value not in options
-    chosen = value.split(",") if several and isinstance(value, str) else [value]
-    return [options.get(option, option) if isinstance(option, str) else option for option in chosen]
+    return options if isinstance(options, dict) else {}
 
 
 def _warn_of_attributes(
@@ -221,9 +244,9 @@ def _named(
             if file.get("type") == _IMAGE and not found:
                 images += 1
                 continue
+            unclear += not sure
             if not name_in(file.get(KEY)):
                 stem_of(_path_of(file))  # it has one
-                unclear += not sure
             files[view] = file
     problems.raise_first()
     if images:
@@ -256,4 +279,4 @@ def _file_in(data: dict[str, Any], view: str, media: str | None) -> tuple[dict[s
 
 
 def _path_of(file: dict[str, Any]) -> str:
-    return str(file.get("fname") or file.get("src") or "")
+    return path_of(str(file.get("fname") or file.get("src") or ""))

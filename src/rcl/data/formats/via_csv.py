@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from rcl.data.annotations import Annotations
 from rcl.data.formats import via
 from rcl.data.formats.exported import KEY
+from rcl.data.formats.media import path_of
 from rcl.data.formats.media_names import names_of_files
 from rcl.data.formats.options import ReadOptions
 from rcl.system.errors import Defect, InputError, Problems, located, shown
@@ -51,7 +53,7 @@ def parse(text: str, source: str, *, options: ReadOptions | None = None) -> Anno
     if not rows:
         fix = "export a project with temporal segments"
         raise InputError(source, expected="rows of temporal segments", found="none", fix=fix)
-    return via.parse(_project(rows, attributes, source), source)
+    return via.parse(_project(rows, attributes, source), source, options=options)
 
 
 def _attributes(text: str, source: str) -> dict[str, Any]:
@@ -75,17 +77,15 @@ def _row(fields: Sequence[str]) -> tuple[str, tuple[str, ...], dict[str, Any]]:
 
 def _project(rows: Sequence[tuple[str, tuple[str, ...], dict[str, Any]]], attributes: Any, source: str) -> Any:
     views = {files: str(number) for number, files in enumerate(dict.fromkeys(files for _, files, _ in rows), 1)}
+    keys = {file: str(number) for number, file in enumerate(dict.fromkeys(chain(*views)), 1)}
     with located(source):
-        names = names_of_files(files[0] for files in views if len(files) == 1)
+        paths = {file: path_of(file) for file in keys}
+        names = names_of_files(paths.values())
     return {
         "project": {},
         "attribute": attributes,
-        "file": {
-            view: {"fname": files[0], KEY: {"video": names[files[0]]}}
-            for files, view in views.items()
-            if len(files) == 1
-        },
-        "view": {view: {"fid_list": [view] * len(files)} for files, view in views.items()},
+        "file": {keys[file]: {"fname": path, KEY: {"video": names[path]}} for file, path in paths.items()},
+        "view": {view: {"fid_list": [keys[file] for file in files]} for files, view in views.items()},
         "metadata": {key: {**item, "vid": views[files]} for key, files, item in rows},
     }
 
