@@ -151,3 +151,11 @@ def test_every_way_to_read_labels_gives_points_their_length(tmp_path: Path) -> N
             np.testing.assert_allclose(annotations.videos["v"].segments_seconds, [[3.5, 4.5], [1.0, 2.0]])
             assert isinstance(plain := read(path), Annotations)
             assert plain.videos["v"].segments_seconds.tolist() == [[4.0, 4.0], [1.0, 2.0]]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("latest", [1e300, 1.7e308])
+def test_extreme_numbers_are_doubted_without_a_warning_of_numpy(latest: float) -> None:
+    check = TimeCheck.of(annotated(a=np.array([[0, latest], [latest, latest]])), {"a": Extent(10, 25)})
+    assert check.doubts
+    assert check.better_units == ()

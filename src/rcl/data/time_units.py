@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -19,6 +19,8 @@ MANY = 0.25  # share of the instances outside their videos that is more than a c
 MOST = 0.5  # share of the instances below a frame
 LEAST_COVERED = 1e-3  # of the time of the videos
 EARLY, EARLY_INSTANCES = 1 / 50, 5  # minutes lie in the first sixtieth of a video; a few seconds may, too
+
+_EXTREME = partial(np.errstate, over="ignore", invalid="ignore")  # 1e308 seconds are wrong, and infinite as minutes
 
 
 class Extent(NamedTuple):
@@ -70,11 +72,13 @@ class TimeCheck:
         return check
 
     @property
+    @_EXTREME()
     def _outside(self) -> np.ndarray:
         """``(N,)``: more than half of the instance lies after the end of its video."""
         return self.segments.mean(axis=1) > self.video_seconds
 
     @cached_property
+    @_EXTREME()
     def doubts(self) -> tuple[str, ...]:
         """What speaks against seconds; empty if nothing does."""
         number = len(self.segments)
@@ -104,6 +108,7 @@ class TimeCheck:
         fitting = {unit: other for unit, other in fitting.items() if not other._outside.any()}
         return tuple(sorted(fitting, key=lambda unit: -float(fitting[unit].segments.max())))
 
+    @_EXTREME()
     def _in_other_units(self) -> dict[Unit, TimeCheck]:
         seconds: dict[Unit, np.ndarray] = {"milliseconds": self.segments / 1000, "minutes": self.segments * 60}
         if (self.frames_per_second > 0).all():
