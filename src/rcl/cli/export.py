@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,7 +49,7 @@ def export(
 
     if format_ not in FORMATS:
         raise InputError("--format", expected=listed(FORMATS), found=format_, fix="correct it")
-    options = reading.read_options(tools)
+    options = replace(reading.read_options(tools), writes_frames=format_ == "label-studio")
     content = _read(input_, min_score=min_score, top=top, options=options)
     exported = Exported.of(content, files_of([*content.videos], videos, what=input_) if videos else {})
     with replacing_only_equal(overwrite=overwrite, inputs=[input_]):

@@ -51,8 +51,8 @@ def import_(
         with located("--subset"):
             annotations = annotations.with_subset(to_subset(subset))
     outcome.check(annotations)
-    doubts = outcome.doubts(annotations), outcome.similar(annotations), outcome.negatives(annotations)
-    for doubt in chain(*doubts):
+    looks = outcome.doubts, outcome.doubled, outcome.similar, outcome.negatives
+    for doubt in chain.from_iterable(look(annotations) for look in looks):
         warn(f"{doubt}.".replace("?.", "?"))
     with replacing_only_equal(overwrite=overwrite, inputs=inputs):
         _write(annotations, output)

@@ -20,7 +20,7 @@ _SUBSETS = {
     alias: name
     for name, aliases in {
         "training": ("train", "training"),
-        "validation": ("val", "validation"),
+        "validation": ("val", "validation", "valid", "dev", "eval"),
         "testing": ("test", "testing"),
     }.items()
     for alias in aliases
@@ -185,20 +185,24 @@ def check_labels(training: Annotations, other: Annotations) -> None:
     )
 
 
+def is_subset(value: object) -> bool:
+    """Whether :func:`to_subset` takes a value."""
+    return isinstance(value, str) and value.strip().lower() in _SUBSETS
+
+
 def to_subset(value: object) -> str:
     """The subset ``training``, ``validation`` or ``testing``, from its name or an abbreviation.
 
     Raises:
         Defect: it is neither.
     """
-    name = _SUBSETS.get(value.strip().lower()) if isinstance(value, str) else None
-    if name is None:
-        raise Defect(
-            expected="the subset training, validation or testing (train, val, test)",
-            found="none" if value is None else shown(value),
-            fix="correct the subset",
-        )
-    return name
+    if isinstance(value, str) and is_subset(value):
+        return _SUBSETS[value.strip().lower()]
+    raise Defect(
+        expected="the subset training, validation or testing (train, val, test)",
+        found="none" if value is None else shown(value),
+        fix="correct the subset",
+    )
 
 
 def _fitted(video: VideoAnnotation) -> np.ndarray:

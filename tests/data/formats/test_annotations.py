@@ -88,8 +88,8 @@ def test_csv_without_subsets_is_for_training(tmp_path: Path) -> None:
 
 
 def test_csv_columns_that_are_not_read_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    load_annotations(write_csv(tmp_path, "video,start,end,label,split\nv,1,2,run,val\n"))
-    assert "'split'" in caplog.text
+    load_annotations(write_csv(tmp_path, "video,start,end,label,fold\nv,1,2,run,3\n"))
+    assert "'fold'" in caplog.text
 
 
 @needs_shared

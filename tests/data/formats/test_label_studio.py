@@ -379,3 +379,58 @@ def test_a_wrong_value_anywhere_is_read_or_refused(path: list[int], new: Any) ->
     tasks = replaced(WHOLE, path, new)
     with contextlib.suppress(InputError):
         parse(tasks if isinstance(tasks, list) else [tasks], "e.json")
+
+
+# -- several videos, predictions, rows ---------------------------------------------------------------------------
+
+TWO = {"video": "", "video1": "a.mp4", "video2": "b.mp4"}
+
+
+def about(tag: str, label: str, control: str = "c") -> dict:
+    return {**labelled(label, control=control), "to_name": tag}
+
+
+def test_labels_of_another_video_of_a_task_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    named = task(about("video1", "dig"), about("video2", "eat"), data=TWO)
+    assert read(named, data_key="video1") == [("a", 3, 6, "dig")]
+    assert read(named, data_key="video2") == [("b", 3, 6, "eat")]
+    assert "left out 1 result about other videos" in caplog.text
+    assert read(task(about("video2", "eat"), data=TWO), data_key="video1") == []
+    assert read(task(about("v", "dig"), data=TWO), data_key="video1") == [("a", 3, 6, "dig")]
+
+
+def test_labels_of_several_videos_that_cannot_be_told_apart_are_refused() -> None:
+    both = task(about("v1", "dig", "c1"), about("v2", "eat", "c2"), data=TWO)
+    with pytest.raises(InputError, match="labels of 'v1', 'v2', and several videos; say with --tier"):
+        read(both, data_key="video1")
+    assert read(both, data_key="video2", tiers=("c2",)) == [("b", 3, 6, "eat")]
+
+
+def test_labels_of_a_video_and_its_sound_are_read_together() -> None:
+    sound = {"video": "/data/dog.mp4", "audio": "/data/dog.wav"}
+    assert len(read(task(about("video", "dig"), about("audio", "eat"), data=sound))) == 2
+
+
+def test_predictions_that_are_not_read_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    predictions = [{"model_version": name, "result": [labelled(name)]} for name in ("m1", "m2", "m3")]
+    one = {"data": {"video": "a.mp4", "fps": 10}, "predictions": predictions}
+    assert read(one) == [("a", 3, 6, "m1")]
+    assert "2 other predictions left out (of 'm2', 'm3')" in caplog.text
+    caplog.clear()
+    assert read({**one, "predictions": predictions[:1]}) == [("a", 3, 6, "m1")]
+    assert "left out" not in caplog.text
+
+
+def test_tables_and_lines_are_recognized_by_their_segments(tmp_path: Path) -> None:
+    cell = json.dumps([{**FRAMES, "timelinelabels": ["dig"]}])
+    table = tmp_path / "e.csv"
+    with table.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("id", "video", "videoLabels", "annotator"), (1, "a.mp4", cell, 1)])
+    lines = tmp_path / "e.jsonl"
+    lines.write_text("\n".join(json.dumps(task(labelled(), data={"video": name})) for name in ("a.mp4", "b.mp4")))
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps({"id": 1, "video": "a.mp4", "videoLabels": json.loads(cell)}))
+    options = ReadOptions(fps=10)
+    assert instances(import_annotations(table, options=options)) == [("a", 3, 6, "dig")]
+    assert instances(import_annotations(lines)) == [("a", 3, 6, "dig"), ("b", 3, 6, "dig")]
+    assert instances(import_annotations(rows, options=options)) == [("a", 3, 6, "dig")]

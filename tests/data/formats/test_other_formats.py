@@ -393,3 +393,34 @@ def test_folders_come_back(tmp_path: Path) -> None:
     assert (tmp_path / "txt" / "cam 1" / "001.txt").read_text() == "1.000000\t2.000000\twalk\n"
     rcl("import", *sorted((tmp_path / "txt").rglob("*.txt")), "--output", tmp_path / "back.csv")
     assert rows(import_annotations(tmp_path / "back.csv")) == expected
+
+
+# -- options -----------------------------------------------------------------------------------------------------
+
+CVAT = """<annotations><meta><task><source>a.mp4</source></task></meta><track label="p">
+<box frame="0" outside="0"><attribute name="action">walk</attribute></box><box frame="5" outside="1"/></track>
+</annotations>"""
+SRT = "1\n00:00:01,000 --> 00:00:02,000\nwalk\n"
+TABLE = "video,start,end,label\na,1,2,walk\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "said"),
+    [
+        ("a.csv", TABLE, {"tiers": ("x",), "tier_as_label": True}, "ignored --tier and --tier-as-label"),
+        ("a.csv", TABLE, {"fps": 25.0}, "ignored --fps: no time is in frames"),
+        ("a.csv", TABLE, {"media": "b"}, "ignored --media: the names are in the column 'video'"),
+        ("a.srt", SRT, {"fps": 25.0, "columns": {"label": "x"}}, "ignored --columns and --fps"),
+        ("a.xml", CVAT, {"fps": 5.0, "data_key": "video"}, "ignored --data-key"),
+        ("a.csv", TABLE, {"times": "milliseconds", "point_length": 1.0, "columns": {"label": "label"}}, ""),
+        ("a.csv", TABLE, {"times": "frames", "fps": 25.0}, ""),
+        ("a.csv", "start,end,label\n0:00:01:05,0:00:02:00,walk\n", {"fps": 25.0, "media": "a"}, ""),
+        ("a.csv", TABLE, {"fps": 25.0, "writes_frames": True}, ""),
+    ],
+)
+def test_options_that_do_not_apply_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, content: str, options: dict[str, Any], said: str
+) -> None:
+    read(tmp_path / name, content, **options)
+    assert said in caplog.text
+    assert ("ignored" in caplog.text) == bool(said)

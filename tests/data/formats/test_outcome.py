@@ -57,6 +57,14 @@ def test_doubts(content: Annotations, said: str) -> None:
     assert len(sentences) == (said != "")
 
 
+def test_instances_that_are_written_twice_are_counted() -> None:
+    once = video("a", (0, 5, "x"), (0, 5, "y"), (0, 6, "x")), video("b", (0, 5, "x"))
+    assert outcome.doubled(annotations(*once)) == []
+    twice = annotations(*once, video("c", *[(1, 2.5, "x")] * 3, (0, 1, "y"), (0, 1, "y")))
+    (sentence,) = outcome.doubled(twice)
+    assert sentence.startswith("3 instances written more than once: 'x' from 1 to 2.5 s in 'c'")
+
+
 def test_nothing_and_the_age_of_the_universe_are_errors() -> None:
     with pytest.raises(InputError, match=r"a\.json: expected labelled segments, found none in 2 videos"):
         outcome.check(annotations(video("a"), video("b")))

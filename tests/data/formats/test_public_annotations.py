@@ -16,11 +16,13 @@ from rcl.data.formats.load import (
     import_annotations,
     load_annotations,
     load_both,
+    load_content,
     read_bmn,
     read_thumos14,
     read_video_info,
 )
 from rcl.data.formats.options import ReadOptions
+from rcl.data.formats.results import load_detections
 from rcl.data.formats.thumos14 import THUMOS14_LEFT_OUT, is_thumos14
 from rcl.data.segments import Timeline
 from rcl.data.windows import window_members, window_segments, window_starts
@@ -113,6 +115,20 @@ def test_wrong_rows_are_named(tmp_path: Path, row: str, found: str) -> None:
     message = error_of(path, lambda: read_thumos14(path, stride_frames=5))
     assert found in message
     assert "line 3" in message
+
+
+def test_a_table_with_scores_holds_detections(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", "video,type,start,end,score\nvideo_test_0000001,Diving,0,1,0.5\n")
+    for detections in (load_detections(path), load_content(path)):
+        assert [*detections] == [("video_test_0000001", 0, 1, "Diving", 0.5)]
+    assert import_annotations(path).labels == ("Diving",)
+
+
+def test_the_lists_of_single_actions_are_refused_with_a_way_on(tmp_path: Path) -> None:
+    path = write(tmp_path / "Diving_test.txt", "video_test_0000001  0.5 1.5\nvideo_test_0000002 3 4\n")
+    message = error_of(path, lambda: import_annotations(path))
+    assert "a list of THUMOS14" in message
+    assert "a table video,type,start,end" in message
 
 
 def test_other_tables_are_refused(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rcl.data.annotations import Annotations
+from rcl.data.detections import Detections
 from rcl.data.formats import table
 from rcl.data.formats.columns import meaning_of
 from rcl.data.formats.load import import_annotations, load_annotations, load_content
@@ -142,13 +143,42 @@ def test_rows_of_json_come_back(tmp_path_factory: pytest.TempPathFactory, rows: 
         ("frame_rate", "frame_rate", None),
         ("Frame", "time", "frames"),
         ("FPS", "fps", None),
+        ("start_min", "start", "minutes"),
+        ("End min", "end", "minutes"),
+        ("Anfang (s)", "start", "seconds"),
+        ("Ende_ms", "end", "milliseconds"),
+        ("Datei", "video", None),
+        ("Verhalten", "label", None),
+        ("Début", "start", None),
+        ("De\u0301but [ms]", "start", "milliseconds"),
+        ("ÉTIQUETTE", "label", None),
+        ("Inicio", "start", None),
+        ("fin_frame", "end", "frames"),
+        ("Confidence", "score", None),
+        ("split", "subset", None),
     ],
 )
 def test_what_names_of_columns_mean(name: str, role: str, unit: str | None) -> None:
     assert meaning_of(name) == (role, unit)
 
 
-@pytest.mark.parametrize("name", ["", "note", "type", "class_id", "min", "Modifiers", "Time offset", "(s)s", "index"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "note",
+        "type",
+        "class_id",
+        "min",
+        "time_min",
+        "min_start",
+        "max",
+        "Modifiers",
+        "Time offset",
+        "(s)s",
+        "index",
+    ],
+)
 def test_other_names_mean_nothing(name: str) -> None:
     assert meaning_of(name) is None
 
@@ -167,14 +197,66 @@ def test_a_column_without_a_name_is_left_out_only_where_it_hides_nothing(tmp_pat
 
 
 def test_options_name_columns(tmp_path: Path) -> None:
-    german = write(tmp_path, "Datei;Anfang;Ende;Verhalten\nv;1,5;2;läuft\n")
-    assert "--columns video=NAME" in refusal(german)
-    names = {"video": "datei", "start": "Anfang", "end": "Ende", "label": "Verhalten"}
-    assert rows_of(read(german, columns=names)) == [("v", 1.5, 2, "läuft")]
-    assert "a column of" in refusal(german, columns={**names, "end": "Stop"})
+    polish = write(tmp_path, "Plik;Początek;Koniec;Zachowanie\nv;1,5;2;biegnie\n")
+    assert "--columns video=NAME" in refusal(polish)
+    names = {"video": "plik", "start": "Początek", "end": "Koniec", "label": "Zachowanie"}
+    assert rows_of(read(polish, columns=names)) == [("v", 1.5, 2, "biegnie")]
+    assert "a column of" in refusal(polish, columns={**names, "end": "Stop"})
     both = write(tmp_path, "video,onset,begin,end,label\nv,1,1.5,2,run\n")
     assert "'onset' and 'begin'; say which with --columns start=onset" in refusal(both)
     assert rows_of(read(both, columns={"start": "begin"})) == [("v", 1.5, 2, "run")]
+
+
+@pytest.mark.parametrize(
+    ("unit", "seconds"), [("min", 60), ("(ms)", 0.001), ("frame", 0.04), ("[min]", 60), ("in seconds", 1), ("x", 1)]
+)
+def test_units_in_names_that_only_the_options_explain(tmp_path: Path, unit: str, seconds: float) -> None:
+    path = write(tmp_path, f"video,Od {unit},Do {unit},label\nv,100,200,run\n")
+    rows = rows_of(read(path, columns={"start": f"Od {unit}", "end": f"Do {unit}"}, fps=25))
+    assert rows == [("v", pytest.approx(100 * seconds), pytest.approx(200 * seconds), "run")]
+
+
+def test_a_column_split_is_the_subset_if_it_holds_subsets(tmp_path: Path, caplog: Any) -> None:
+    names = ["train", "val", "dev", "valid", "eval", "Test"]
+    path = write(tmp_path, "video,start,end,label,Split\n" + "".join(f"{n},1,2,run,{n}\n" for n in names))
+    subsets = [video.subset for video in read(path).videos.values()]
+    assert subsets == ["training", *["validation"] * 4, "testing"]
+    assert not caplog.records
+    assert "found 'vall'" in refusal(write(tmp_path, "video,start,end,label,split\na,1,2,x,val\nb,1,2,x,vall\n"))
+    folds = read(write(tmp_path, "video,start,end,label,split\na,1,2,x,1\nb,1,2,x,2\n"))
+    assert folds.videos["a"].subset == "training"
+    assert "'split' are not read" in caplog.text
+
+
+def test_detections_whose_score_has_another_name(tmp_path: Path, caplog: Any) -> None:
+    for name in ("confidence", "conf", "prob", "Probability"):
+        path = write(tmp_path, f"video,start,end,label,{name}\nv,1,2,run,0.5\nw,,,,\n")
+        assert [*load_detections(path)] == [("v", 1, 2, "run", 0.5)]
+        assert isinstance(load_content(path), Detections)
+        assert rows_of(import_annotations(path)) == [("v", 1, 2, "run")]
+    both = load_detections(write(tmp_path, "video,start,end,label,prob,score\nv,1,2,run,0.5,0.7\n"))
+    assert both.scores.tolist() == [0.7]
+    sure = write(tmp_path, "video,start,end,label,confidence\nv,1,2,run,high\n")
+    assert isinstance(load_content(sure), Annotations)  # what an annotator thought
+    several = write(tmp_path, "video,start,end,label,conf,prob\nv,1,2,run,0.5,0.7\n")
+    with pytest.raises(InputError, match=r"'conf' and 'prob'; say which with --columns score=conf .*rcl export"):
+        load_detections(several)
+    chosen = load_content(several, options=ReadOptions(columns={"score": "prob"}))
+    assert isinstance(chosen, Detections)
+    assert chosen.scores.tolist() == [0.7]
+    other = write(tmp_path, "video,start,end,label,sure\nv,1,2,run,0.5\n")
+    with pytest.raises(InputError, match=r"--columns score=NAME \(rcl export; elsewhere, call it 'score'\)"):
+        load_detections(other)
+
+
+def test_rows_that_may_be_comments_are_named(tmp_path: Path, caplog: Any) -> None:
+    path = write(tmp_path, "# of me\nvideo,start,end,label\na,1,2,run\n#b,1,2,run\n# c,1,2,run\n")
+    assert [*read(path).videos] == ["a", "#b", "# c"]
+    assert "2 rows that begin with '#' are read as the others (line 4, 5)" in caplog.text
+    caplog.clear()
+    read(write(tmp_path, "video,start,end,label\n#1,1,2,run\n#2,1,2,run\n"))
+    read(write(tmp_path, "label,start,end,video\nrun,1,2,#1\n"))
+    assert not caplog.records
 
 
 def test_a_video_for_all_rows(tmp_path: Path) -> None:
@@ -233,6 +315,11 @@ def test_timecodes_at_2997_count_thirty_frames() -> None:
     ("text", "parts"),
     [
         ("video;start;end;label\nv;1;2;a\nv;1.234,5;1.240;a\n", ["line 3", "start", "'1.234,5'", "decimal"]),
+        (
+            'video,start,end,label\nv,"1,000.5","1,002",a\n',
+            ["line 2", "start", "'1,000.5'", "thousands", "write 1000.5,"],
+        ),
+        ("video;start;end;label\nv;1.234.567,25;2;a\n", ["thousands", "write 1234567.25,"]),
         ("video;start;end;label\nv;1.5;2;a\nv;2,5;3;a\n", ["line 2", "start", "'1.5'", "'2,5'"]),
         ("video\tstart\tend\tlabel\nv\t1,234\t2,000\ta\n", ["line 2", "1.234 or 1234"]),
         ("video,start,end,label\nv,0:01,0:02,a\nv,65,0:70,a\n", ["line 3", "'65'", "such as '0:01'", "one form"]),

@@ -175,6 +175,8 @@ def test_a_wrong_value_anywhere_is_read_or_refused(path: list[int], new: Any) ->
         ),
         ({"info": {}, "images": [], "annotations": [], "categories": []}, "COCO annotations, of images"),
         ({"version": "5.0", "shapes": [], "imagePath": "a.png"}, "a file of LabelMe"),
+        ({"samples": [{"filepath": "a.mp4"}]}, "export it as fiftyone.types.FiftyOneTemporalDetectionDataset"),
+        ({"v": {"annotations": [{"segment": [1, 2], "label": "a"}]}}, 'videos without "duration_second"; add it'),
         ({"something": 1}, "the keys something"),
         ({}, "the keys (none)"),
     ],

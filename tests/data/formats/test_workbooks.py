@@ -88,9 +88,9 @@ def test_the_sheet_with_labels_is_found_below_its_title(tmp_path: Path, caplog: 
     rows = [["Annotations of 2024"], [], HEADER, ["v", 1, 2, "run"]]
     assert read(book(tmp_path, notes=[["by", "me"]], labels=rows)) == [("v", 1, 2, "run")]
     assert "only the sheet 'labels' is read from row 3 on, not 'notes'" in caplog.text
-    own = book(tmp_path, a=[["Datei", "Von", "Bis", "Was"], ["v", 1, 2, "run"]], b=[["x"]])
+    own = book(tmp_path, a=[["Plik", "Od", "Do", "Co"], ["v", 1, 2, "run"]], b=[["x"]])
     assert "without video" in refusal(own)
-    assert read(own, columns={"video": "Datei", "start": "Von", "end": "Bis", "label": "Was"}) == [("v", 1, 2, "run")]
+    assert read(own, columns={"video": "Plik", "start": "Od", "end": "Do", "label": "Co"}) == [("v", 1, 2, "run")]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
@@ -14,24 +15,25 @@ log = logging.getLogger("rcl")
 
 _SYNONYMS = {
     "video": "video videos file filename filepath path videofile videofilename videoname videoid videopath media "
-    "mediafile mediafilename clip clipname clipid movie vid youtubeid",
+    "mediafile mediafilename clip clipname clipid movie vid youtubeid datei dateiname fichier archivo",
     "start": "start starttime timestart starttimestamp timestampstart startpoint tstart starting begin begintime "
     "timebegin tbegin beginning onset onsettime from fromtime tmin in timein timecodein inpoint segmentstart "
-    "eventstart actionstart",
+    "eventstart actionstart anfang beginn debut inicio",
     "end": "end endtime timeend endtimestamp timestampend endpoint tend ending stop stoptime timestop stoptimestamp "
     "tstop finish finishtime offset offsettime to totime until till tmax out timeout timecodeout outpoint segmentend "
-    "eventend actionend",
+    "eventend actionend ende fin",
     "label": "label labels labelname action actions actionname actionlabel actionclass activity activityname "
     "activitylabel behavior behaviors behaviour behaviours event eventname eventlabel class classname classlabel "
-    "category categoryname gesture annotation tag",
+    "category categoryname gesture annotation tag verhalten klasse etiquette etiqueta",
     "time": "time t timestamp timepoint timecode at moment",
     "frame_rate": "framerate videofps videoframerate framespersecond",
     "duration": "videoduration videolength",
     "length": "duration length",
-    "subset": "subset",
+    "subset": "subset split",
     "fps": "fps",
-    "score": "score",
+    "score": "score scores confidence conf probability prob",
 }
+"""Small letters without accents and blanks."""
 _ROLES = {name: role for role, names in _SYNONYMS.items() for name in names.split()}
 _TIMES = ("start", "end", "time", "duration", "length")
 _UNITS = {
@@ -70,21 +72,47 @@ def meaning_of(name: str) -> Meaning | None:
     >>> meaning_of("Start (s)"), meaning_of("end_frame"), meaning_of("Behavior")
     (Meaning(role='start', unit='seconds'), Meaning(role='end', unit='frames'), Meaning(role='label', unit=None))
     """
-    stem, *inside = re.split(r"[(\[]", name, maxsplit=1)
-    words = re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", stem).casefold())
+    words, inside = _parts(name)
     role, unit = _ROLES.get("".join(words)), None
     if role is None:
         role, unit = _role_with_unit(words)
     if role not in _TIMES:
         return Meaning(role) if role else None
-    return Meaning(role, _bracketed_unit(inside[0]) if inside else unit)
+    return Meaning(role, _bracketed_unit(inside) if inside else unit)
+
+
+def _parts(name: str) -> tuple[list[str], str]:
+    """The words of a name, in small letters without accents, and what stands in brackets after them."""
+    plain = "".join(char for char in unicodedata.normalize("NFKD", name) if not unicodedata.combining(char))
+    stem, *inside = re.split(r"[(\[]", plain, maxsplit=1)
+    words = re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", stem).casefold())
+    return words, inside[0] if inside else ""
+
+
+def _unit_of(name: str) -> str | None:
+    """The unit that a name states, whatever else it says, as that of a column which the options name."""
+    words, inside = _parts(name)
+    if (meaning := meaning_of(name)) and meaning.role in _TIMES:
+        return meaning.unit
+    if inside and (unit := _bracketed_unit(inside)) != UNKNOWN:
+        return unit
+    units = _units_in(words)
+    return units.pop() if len(units) == 1 else None
+
+
+def _units_in(words: Sequence[str]) -> set[str]:
+    """The units among words; the last may be ``min``, which begins a name as the least of something."""
+    last = {"minutes"} if len(words) > 1 and words[-1] == "min" else set()
+    return {_UNITS[word] for word in words if word in _UNITS} | last
 
 
 def _role_with_unit(words: Sequence[str]) -> tuple[str | None, str | None]:
     """The meaning of words one of which is a unit, such as ``start ms``, ``first frame`` or ``end in seconds``."""
-    units = {_UNITS[word] for word in words if word in _UNITS}
-    rest = [word for word in words if word not in _UNITS and word not in ("in", "number", "no", "nr", "index")]
+    units = _units_in(words)
+    rest = [word for word in words if word not in _UNITS and word not in ("in", "min", "number", "no", "nr", "index")]
     role = _ROLES.get("".join(rest) or "time")
+    if role == "time" and "min" in words:
+        return None, None  # the least time of something, rather
     if rest in (["first"], ["last"]) and units == {"frames"}:
         role = "start" if rest == ["first"] else "end"
     return (role, units.pop()) if len(units) == 1 and role in _TIMES else (None, None)
@@ -134,8 +162,7 @@ def _given_columns(header: Sequence[str], source: object, given: Mapping[str, st
         if place is None:
             expected = f"a column of {source}: {listed([repr(each) for each in header if each], 12)}"
             raise InputError("--columns", expected=expected, found=f"{role}={name}", fix="correct the name")
-        meaning = meaning_of(header[place])
-        found[role] = Column(header[place], place, meaning.unit if meaning else None)
+        found[role] = Column(header[place], place, _unit_of(header[place]))
     return found
 
 
@@ -160,8 +187,13 @@ def _only(role: str, columns: Sequence[Column], source: object, *, same: bool) -
         source,
         expected=f"one column for the {role}",
         found=" and ".join(map(repr, names)),
-        fix=f"say which with --columns {role}={shown(names[0])[1:-1]} (rcl import, rcl fit), or remove one",
+        fix=f"say which with --columns {role}={shown(names[0])[1:-1]} ({commands_for(role)}), or remove one",
     )
+
+
+def commands_for(role: str) -> str:
+    """The commands whose ``--columns`` names a column of this role."""
+    return "rcl export; elsewhere, call it 'score'" if role == "score" else "rcl import, rcl fit"
 
 
 def warn_of_others(header: Sequence[str], source: object, read: Collection[Column]) -> None:

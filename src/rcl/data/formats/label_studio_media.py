@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -34,8 +34,7 @@ def media_file(data: dict[str, Any], upload: object, shown_in: Iterable[str], ke
             found = f"the keys {listed([repr(name) for name in data]) or '(none)'}"
             raise Defect(expected=f"the video as {key!r}", found=found, fix="correct --data-key")
         return _path_in(addresses[key])
-    paths = {name: path for name, value in addresses.items() if is_media(path := _path_in(value))}
-    paths = {name: path for name, path in paths.items() if not is_audio(path)} or paths
+    paths = _media_in(addresses)
     usual = [name for name in (*shown_in, *_USUAL) if name in addresses]
     if paths:
         chosen = next((paths[name] for name in usual if name in paths), None)
@@ -51,6 +50,39 @@ def media_file(data: dict[str, Any], upload: object, shown_in: Iterable[str], ke
         fix = "say with --data-key which key names the video"
         raise Defect(expected="the file name of its video", found=f"the keys {keys}", fix=fix)
     return _path_in(addresses[usual[0]])
+
+
+def _media_in(addresses: Mapping[str, str]) -> dict[str, str]:
+    """The paths of media files by key: those of sound only where there is no other."""
+    paths = {name: path for name, value in addresses.items() if is_media(path := _path_in(value))}
+    return {name: path for name, path in paths.items() if not is_audio(path)} or paths
+
+
+def shown_elsewhere(data: Mapping[str, Any], file: str, tags: Collection[str]) -> set[str]:
+    """Which tags of the interface show another video of a task than the one that was chosen.
+
+    What a tag shows is not in an export, but tags are often named as the key of the data.
+
+    Args:
+        data: of the task.
+        file: the path of the chosen video.
+        tags: the names of those that labels refer to.
+
+    Raises:
+        Defect: it is not clear which of several shows the chosen video.
+    """
+    paths = _media_in({name: value for name, value in data.items() if isinstance(value, str) and value.strip()})
+    own = {name for name, path in paths.items() if stem_of(path) == stem_of(file)}
+    if own == paths.keys():
+        return set()
+    if own & {*tags}:
+        return {*tags} - own
+    others = {*tags} & paths.keys()
+    if len(unknown := sorted({*tags} - others)) > 1:
+        found = f"labels of {listed([repr(name) for name in unknown])}, and several videos"
+        fix = "say with --tier which control labels the video"
+        raise Defect(expected="labels of one video", found=found, fix=fix)
+    return others
 
 
 def _path_in(address: str) -> str:

@@ -29,6 +29,7 @@ class Result(NamedTuple):
         number: in its annotation, from 1.
         type: as declared; ``""`` if it has neither a type nor a label.
         control: the name of the tag of the labeling interface that made it.
+        shown_in: the name of the tag that shows what it is about.
         region: what results about the same segment share.
         value: its value.
         length: of the media, in seconds or in frames, as stated.
@@ -37,6 +38,7 @@ class Result(NamedTuple):
     number: int
     type: str
     control: str
+    shown_in: str
     region: str
     value: dict[str, Any]
     length: object
@@ -79,9 +81,9 @@ def timed_results(results: Iterable[Any]) -> tuple[list[Result], Counter[str]]:
             others[kind or "unknown"] += 1
             continue
         region = item.get("id") or [value.get(key) for key in ("ranges", "start", "end", "sequence")]
-        control = item.get("from_name")
-        control = control if isinstance(control, str) else ""
-        timed.append(Result(number, kind, control, str(region), value, item.get("original_length")))
+        tags = (item.get("from_name"), item.get("to_name"))
+        control, shown_in = (name if isinstance(name, str) else "" for name in tags)
+        timed.append(Result(number, kind, control, shown_in, str(region), value, item.get("original_length")))
     return timed, others
 
 

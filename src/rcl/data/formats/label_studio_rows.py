@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic_core import from_json
@@ -13,13 +15,19 @@ from rcl.data.formats import label_studio_tasks
 from rcl.data.formats.options import ReadOptions
 from rcl.system.errors import InputError
 
-_COLUMNS = {"annotation_id", "lead_time"}  # of every such table
+_COLUMNS = {"annotation_id", "lead_time"}  # of every such table, until somebody removes them
+_FIRST = 100_000  # characters, which hold some rows
 
 
 def is_rows(text: str) -> bool:
-    """Whether a table is an export of Label Studio, by its header."""
+    """Whether a table is an export of Label Studio, by its header, or by labelled segments as JSON in a cell."""
     header = text.partition("\n")[0].strip()
-    return set(header.replace('"', "").split(_separator(header))) >= _COLUMNS
+    if set(header.replace('"', "").split(_separator(header))) >= _COLUMNS:
+        return True
+    first = text[:_FIRST]
+    with contextlib.suppress(csv.Error):
+        return "[{" in first and any(map(label_studio_tasks.has_segments, _rows(_reader(first))))
+    return False
 
 
 def parse(text: str, source: str, *, options: ReadOptions | None = None) -> Annotations:
@@ -33,13 +41,22 @@ def parse(text: str, source: str, *, options: ReadOptions | None = None) -> Anno
     Raises:
         InputError: the text is damaged, or a value is wrong.
     """
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=_separator(text.partition("\n")[0]))
+    reader = _reader(text)
     try:
-        rows = [{key: _value(cell) for key, cell in row.items() if key and cell} for row in reader]
+        rows = [*_rows(reader)]
     except csv.Error as error:
         where = f"{source}, line {reader.line_num}"
         raise InputError(where, expected="a table", found=str(error), fix="export it again, as JSON") from None
     return label_studio_tasks.parse(rows, source, options=options)
+
+
+def _reader(text: str) -> csv.DictReader[str]:
+    return csv.DictReader(io.StringIO(text, newline=""), delimiter=_separator(text.partition("\n")[0]))
+
+
+def _rows(reader: csv.DictReader[str]) -> Iterator[dict[str, Any]]:
+    for row in reader:
+        yield {key: _value(cell) for key, cell in row.items() if key and cell}
 
 
 def _separator(header: str) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.formats.exported import KEY, add_video, name_in, names_of, stem_of, video_of
-from rcl.data.formats.label_studio_media import media_file
+from rcl.data.formats.label_studio_media import media_file, shown_elsewhere
 from rcl.data.formats.label_studio_results import KINDS, Found, find_instances, has_labels, timed_results
+from rcl.data.formats.label_studio_warnings import check_controls, warn_of_results
 from rcl.data.formats.media import is_audio
 from rcl.data.formats.options import ReadOptions
 from rcl.system.errors import Defect, InputError, Problems, counted, listed, located, shown
@@ -18,6 +18,7 @@ from rcl.system.errors import Defect, InputError, Problems, counted, listed, loc
 log = logging.getLogger("rcl")
 
 _RATES = ("fps", "frame_rate", "framerate", "frameRate")
+_FIRST = 20  # items by which a file is recognized
 _OF_ROWS = ("annotator", "annotation_id", "lead_time")  # columns of JSON-MIN
 
 
@@ -43,11 +44,22 @@ class _Video(NamedTuple):
     file: str
     facts: object
     found: Found
+    elsewhere: int = 0  # results about another video of the task
 
 
 def is_task(data: Mapping[str, Any]) -> bool:
     """Whether a JSON object is a single task."""
     return isinstance(data.get("data"), dict) and bool({"annotations", "completions", "predictions"} & data.keys())
+
+
+def are_tasks(items: Sequence[Any]) -> bool:
+    """Whether values are tasks or rows of JSON-MIN with segments, judged by the first that is either."""
+    return any(isinstance(item, dict) and (is_task(item) or has_segments(item)) for item in items[:_FIRST])
+
+
+def has_segments(row: dict[str, Any]) -> bool:
+    """Whether a row of JSON-MIN holds labelled segments of time."""
+    return any(item.type and item.rank < len(KINDS) for item in timed_results(_results_in(row))[0])
 
 
 def parse(tasks: list[Any], source: str, *, options: ReadOptions | None = None) -> Annotations:
@@ -77,13 +89,16 @@ def parse(tasks: list[Any], source: str, *, options: ReadOptions | None = None) 
     problems.raise_first()
     results = [item for task in chosen for item in task.results]
     rank = min((item.rank for item in timed_results(results)[0]), default=0)
-    _check_controls(results, options.tiers, source)
+    check_controls(results, options.tiers, source)
     videos = list[_Video]()
     for task in chosen:
         with problems.located(task.where):
             videos.append(_read(task, options, min(rank, len(KINDS) - 1)))
     problems.raise_first()
-    _warn_of_results([video.found for video in videos], source, rank, options)
+    if elsewhere := sum(video.elsewhere for video in videos):
+        message = "%s: left out %s about other videos of the tasks; --data-key chooses the video"
+        log.warning(message, source, counted(elsewhere, "result"))
+    warn_of_results([video.found for video in videos], source, rank, options)
     return Annotations(_named(videos, source), source=source)
 
 
@@ -124,14 +139,18 @@ def _given(task: dict[str, Any], *keys: str) -> list[dict[str, Any]]:
 
 def _columns_of(row: dict[str, Any]) -> list[dict[str, Any]] | None:
     """The results of a row of JSON-MIN, which has a column for each control; ``None`` if it is no such row."""
-    results = [
+    results = _results_in(row)
+    is_row = any(key in row for key in _OF_ROWS) or bool(timed_results(results)[0])
+    return results if is_row else None
+
+
+def _results_in(row: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
         {"from_name": control, "value": value}
         for control, values in row.items()
         for value in (values if isinstance(values, list) else [])
         if isinstance(value, dict)
     ]
-    is_row = any(key in row for key in _OF_ROWS) or bool(timed_results(results)[0])
-    return results if is_row else None
 
 
 # -- annotations -------------------------------------------------------------------------------------------------
@@ -152,7 +171,8 @@ def _chosen(tasks: Sequence[_Task], source: str, annotator: str | None, problems
             elif task.predictions:
                 predicted.append(_latest(task, task.predictions))
     if not chosen and predicted and annotator is None:
-        log.warning("%s: none of these videos is annotated yet; their predictions are read", source)
+        read = f"predictions are read{_other_predictions(predicted)}"
+        log.warning("%s: none of these videos is annotated yet; their %s", source, read)
         return predicted
     if left_out := len(tasks) - len(chosen):
         whose = "" if annotator is None else f" of {annotator!r}"
@@ -174,12 +194,22 @@ def _latest(task: _Task, given: Sequence[dict[str, Any]]) -> _Chosen:
     return _Chosen(task.where, task.data, task.upload, best["result"], others, emptied)
 
 
+def _other_predictions(chosen: Sequence[_Chosen]) -> str:
+    """What to add on predictions of one video that were not read."""
+    others = [name for task in chosen for name in task.left_out]
+    if not others:
+        return ""
+    names = sorted({repr(name) for name in others if name})
+    by = f" (of {listed(names)})" if names else ""
+    return f", of each video the latest; {counted(len(others), 'other prediction')} left out{by}"
+
+
 def _time(item: dict[str, Any]) -> str:
     return str(item.get("updated_at") or item.get("created_at") or "")
 
 
 def _person(item: dict[str, Any]) -> str:
-    person = item.get("completed_by")
+    person = item.get("completed_by", item.get("model_version"))
     if isinstance(person, dict):
         person = person.get("email") or person.get("username") or person.get("id")
     return "" if person is None else str(person)
@@ -215,14 +245,30 @@ def _read(task: _Chosen, options: ReadOptions, rank: int) -> _Video:
     data = dict(task.data)
     rate = options.fps if options.fps is not None else next((data[k] for k in _RATES if data.get(k) is not None), None)
     unit = options.seconds_per_unit or 1.0
-    found = find_instances(task.results, rate, rank=rank, controls=options.tiers, unit=unit)
-    facts = data.get(KEY)
-    if name := name_in(facts):
-        return _Video(task.where, name, facts, found)
-    objects = [item.get("to_name") for item in task.results if isinstance(item, dict)]
-    file = media_file(data, task.upload, [name for name in objects if isinstance(name, str)], options.data_key)
-    stem_of(file)  # it has one
-    return _Video(task.where, file, facts, found)
+    facts, results, left_out = data.get(KEY), task.results, 0
+    if not (file := name_in(facts) or ""):
+        shown_in = [item["to_name"] for item in results if isinstance(item, dict) and _is_name(item.get("to_name"))]
+        file = media_file(data, task.upload, shown_in, options.data_key)
+        stem_of(file)  # it has one
+        others = shown_elsewhere(data, file, _objects_of(results, options.tiers))
+        results = [item for item in results if not (isinstance(item, dict) and _is_about(item, others))]
+        left_out = len(task.results) - len(results)
+    found = find_instances(results, rate, rank=rank, controls=options.tiers, unit=unit)
+    return _Video(task.where, file, facts, found, left_out)
+
+
+def _objects_of(results: Sequence[Any], controls: Sequence[str]) -> set[str]:
+    """The tags of the interface that labelled segments refer to."""
+    timed = [item for item in timed_results(results)[0] if item.rank < len(KINDS)]
+    return {item.shown_in for item in timed if item.shown_in and (not controls or item.control in controls)}
+
+
+def _is_about(item: dict[str, Any], tags: Collection[str]) -> bool:
+    return _is_name(item.get("to_name")) and item["to_name"] in tags
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _named(videos: Sequence[_Video], source: str) -> dict[str, VideoAnnotation]:
@@ -241,40 +287,3 @@ def _named(videos: Sequence[_Video], source: str) -> dict[str, VideoAnnotation]:
         were = f"{counted(len(sounds), 'video')} {'is' if len(sounds) == 1 else 'are'}"
         log.warning(message, source, were, listed(sounds, 3))
     return named
-
-
-def _check_controls(results: Sequence[Any], wanted: Sequence[str], source: str) -> None:
-    names = {item.control for item in timed_results(results)[0] if item.control}
-    if missing := [name for name in wanted if name not in names]:
-        found = listed([repr(name) for name in sorted(names)]) or "none with a name"
-        raise InputError(source, expected=f"a control {missing[0]!r}", found=found, fix="correct --tier")
-
-
-def _warn_of_results(found: Sequence[Found], source: str, rank: int, options: ReadOptions) -> None:
-    """Say what was not read, and what was believed."""
-    remarks = sum((each.remarks for each in found), Counter[str]())
-    timeless = sum((each.timeless for each in found), Counter[str]())
-    bare = sum(each.bare for each in found)
-    late = [item for each in found for item in each.late]
-    controls = sorted(set[str]().union(*(each.controls for each in found)))
-    say = [
-        ("left out {} without a segment of time ({})", timeless, "result"),
-        ("left out {} about segments ({})", remarks, "remark"),
-    ]
-    for message, counts, noun in say:
-        if counts:
-            log.warning("%s: %s", source, message.format(counted(counts.total(), noun), listed(sorted(counts))))
-    if bare:
-        message = "%s: left out %s without a label; --tier names the control that labels"
-        log.warning(message, source, counted(bare, "segment"))
-    if rank in (1, 2) and not options.tiers:
-        labels = ("tracks of boxes", "choices")[rank - 1]
-        log.warning("%s: no segment has a label; the %s are read as labels", source, labels)
-    if len(controls) > 1 and not options.tiers:
-        message = "%s: labels of %s are read as those of one: %s; --tier chooses"
-        log.warning(message, source, counted(len(controls), "control"), listed([repr(name) for name in controls]))
-    if late:
-        instance, length = max(late, key=lambda item: item[0].end_seconds - item[1])
-        message = "%s: %s after the end of the media, up to %.6g s of %.6g s: is the rate right (--fps)?"
-        ends = f"{counted(len(late), 'segment')} {'ends' if len(late) == 1 else 'end'}"
-        log.warning(message, source, ends, instance.end_seconds, length)

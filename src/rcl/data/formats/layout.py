@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from rcl.data.formats.columns import LENGTH, UNKNOWN, Column, find_columns
-from rcl.data.formats.options import ReadOptions
+from rcl.data.formats.columns import LENGTH, UNKNOWN, Column, commands_for, find_columns, warn_of_others
+from rcl.data.formats.options import WITH_OPTION, ReadOptions
 from rcl.data.formats.sheet import Sheet
 from rcl.data.formats.times import Reader, TimeReader, number_reader
 from rcl.data.formats.values import Pair, lengthened, to_number, to_positive, to_segment
-from rcl.system.errors import Defect, InputError, shown
+from rcl.system.errors import Defect, InputError, counted, listed, shown
+
+log = logging.getLogger("rcl")
 
 _NUMBERS = ("start", "end", LENGTH, "duration", "fps", "frame_rate", "score")
-_WITH_OPTION = "(rcl import, rcl fit)"
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,19 @@ class Layout:
         durations = reader(_unit_like(columns.get("duration"), unit, sheet.source, options), "duration")
         return cls(columns, number, reader(unit, "start", "end"), lengths, durations, options)
 
+    def warn_of_doubts(self, sheet: Sheet) -> None:
+        """Name the columns that are not read, the options that are not needed, and rows that may be comments."""
+        if commented := sheet.commented():
+            message = "%s: %s with '#' are read as the others (line %s): remove them if they are comments"
+            rows = counted(len(commented), "row that begins", "rows that begin")
+            log.warning(message, sheet.source, rows, listed([*map(str, commented)]))
+        warn_of_others(sheet.header, sheet.source, self.columns.values())
+        readers = (self.times, self.lengths, self.durations)
+        if not any(reader.unit == "frames" or reader.is_clock for reader in readers):
+            self.options.warn_of(sheet.source, ["fps"], "no time is in frames")
+        if video := self.columns.get("video"):
+            self.options.warn_of(sheet.source, ["media"], f"the names are in the column {video.name!r}")
+
     @cached_property
     def plain(self) -> tuple[int, int] | None:
         """The places of start and end where both are plain seconds under our names, as in nearly all large tables."""
@@ -120,7 +135,7 @@ class Layout:
         if row[self.columns["end"].place].strip():
             return False
         if not self.options.point_length and LENGTH not in self.columns:
-            fix = f"add it, or give events without an end a length with --point-length {_WITH_OPTION}"
+            fix = f"add it, or give events without an end a length with --point-length {WITH_OPTION}"
             raise Defect(expected=f"a finite number as {self._name('end')}", found="''", fix=fix)
         return True
 
@@ -146,7 +161,7 @@ def _check_columns(columns: dict[str, Column], sheet: Sheet, required: Sequence[
     fix = f"add the missing column to the header and all rows, or name it with --columns {missing[0]}=NAME"
     if missing == ["end"]:
         fix += ", or a column of lengths with --columns length=NAME, or give events a length with --point-length"
-    raise InputError(sheet.source, expected=expected, found=found, fix=f"{fix} {_WITH_OPTION}")
+    raise InputError(sheet.source, expected=expected, found=found, fix=f"{fix} ({commands_for(missing[0])})")
 
 
 def _unit_of(columns: dict[str, Column], source: str, options: ReadOptions) -> str:
@@ -168,7 +183,7 @@ def _unit_like(column: Column | None, unit: str, source: str, options: ReadOptio
 def _no_unit(source: str, *columns: Column) -> InputError:
     found = f"the {'columns' if len(columns) > 1 else 'column'} {' and '.join(repr(column.name) for column in columns)}"
     expected = "times in one unit: seconds, milliseconds, minutes or frames"
-    return InputError(source, expected=expected, found=found, fix=f"say which with --times {_WITH_OPTION}")
+    return InputError(source, expected=expected, found=found, fix=f"say which with --times {WITH_OPTION}")
 
 
 def _settle_rate(columns: dict[str, Column], source: str, unit: str, options: ReadOptions) -> None:
@@ -183,5 +198,5 @@ def _settle_rate(columns: dict[str, Column], source: str, unit: str, options: Re
         columns.pop("frame_rate", None)
     elif "frame_rate" not in columns:
         found = "times in frames" + (" (the column 'fps' is the rate of the features)" if "fps" in columns else "")
-        fix = f"give the rate of the videos with --fps {_WITH_OPTION}"
+        fix = f"give the rate of the videos with --fps {WITH_OPTION}"
         raise InputError(source, expected="the frames per second of the videos", found=found, fix=fix)

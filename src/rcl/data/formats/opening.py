@@ -59,7 +59,10 @@ def open_file(path: Path, *, options: ReadOptions | None = None) -> LabelFile:
         InputError: the file cannot be read, is damaged, or has another extension.
     """
     file = _OPENERS[extension_of(path, [*_OPENERS])](path, options or ReadOptions())
-    return file._replace(point_length=options.point_length) if options else file
+    if options is None:
+        return file
+    options.warn_of_unused(path, file.format)
+    return file._replace(point_length=options.point_length)
 
 
 def _open_elan(path: Path, options: ReadOptions) -> LabelFile:
@@ -73,13 +76,18 @@ def _open_table(path: Path, options: ReadOptions) -> LabelFile:
     if found := recognition.table(text, source, options):
         return LabelFile(found.format, found.parse)
     if thumos14.is_thumos14(text):
-        return LabelFile("thumos14", partial(thumos14.parse, (text, source)))
+        scored = _scored(sheet.parse_sheet(text, source), options)
+        return LabelFile("thumos14", partial(thumos14.parse, (text, source)), scored)
+    unreadable.check_text(text, source)
     return _file_of_sheet(sheet.parse_sheet(text, source, options.columns.values()), options)
 
 
 def _file_of_sheet(rows: sheet.Sheet, options: ReadOptions) -> LabelFile:
-    scored = partial(results.detections_of, rows, options) if results.has_scores(rows.header, options) else None
-    return LabelFile("table", partial(table.annotations_of, rows, options), scored)
+    return LabelFile("table", partial(table.annotations_of, rows, options), _scored(rows, options))
+
+
+def _scored(rows: sheet.Sheet, options: ReadOptions) -> Callable[[], Detections] | None:
+    return partial(results.detections_of, rows, options) if results.has_scores(rows, options) else None
 
 
 def _open_json(path: Path, options: ReadOptions) -> LabelFile:
@@ -105,10 +113,18 @@ def _open_json(path: Path, options: ReadOptions) -> LabelFile:
     return LabelFile("activitynet", partial(activitynet.parse, data, source), scored)
 
 
+def _open_json_lines(path: Path, options: ReadOptions) -> LabelFile:
+    source = str(path)
+    lines = sheet.json_lines(read_text(path), source)
+    if label_studio_tasks.are_tasks(lines):
+        return LabelFile("label-studio", partial(label_studio_tasks.parse, lines, source, options=options))
+    return _file_of_sheet(sheet.sheet_of_rows(lines, source), options)
+
+
 def _open_sheet(path: Path, options: ReadOptions) -> LabelFile:
     rows = read_sheet(path, options)
     # BORIS, too, writes spreadsheets.
-    text = csv_text([rows.header, *(row for _, row in rows.rows)]) if path.suffix.lower() == ".xlsx" else ""
+    text = csv_text([rows.header, *(row for _, row in rows.rows)])
     if found := recognition.table(text, str(path), options):
         return LabelFile(found.format, found.parse)
     return _file_of_sheet(rows, options)
@@ -125,7 +141,8 @@ def _open_other(path: Path, options: ReadOptions) -> LabelFile:
 _OPENERS: dict[str, Callable[[Path, ReadOptions], LabelFile]] = {
     **dict.fromkeys((".json", ".boris"), _open_json),
     **dict.fromkeys((".csv", ".tsv"), _open_table),
-    **dict.fromkeys((".xlsx", ".jsonl"), _open_sheet),
+    ".xlsx": _open_sheet,
+    ".jsonl": _open_json_lines,
     ".eaf": _open_elan,
     **dict.fromkeys(recognition.EXTENSIONS, _open_other),
 }

@@ -63,6 +63,18 @@ def doubts(annotations: Annotations) -> list[str]:
     return [*_late(annotations), *_long(annotations), *_remarks(annotations)]
 
 
+def doubled(annotations: Annotations) -> list[str]:
+    """A sentence on instances that are there more than once, with the same times and label."""
+    found = list[str]()
+    for name, video in annotations.videos.items():
+        pairs = zip(video.segments_seconds.tolist(), video.labels, strict=True)
+        counts = Counter((start, end, label) for (start, end), label in pairs)
+        more = {instance: count - 1 for instance, count in counts.items() if count > 1}
+        again = [*Counter(more).elements()]
+        found += [f"{label!r} from {start:g} to {end:g} s in {name!r}" for start, end, label in again]
+    return [f"{counted(len(found), 'instance')} written more than once: {listed(found, 2)}"] if found else []
+
+
 def negatives(annotations: Annotations) -> list[str]:
     """A sentence on videos without an instance."""
     names = [repr(name) for name, video in annotations.videos.items() if not video.labels]

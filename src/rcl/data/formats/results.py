@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rcl.data.detections import Detections
-from rcl.data.formats.columns import warn_of_others
+from rcl.data.formats import thumos14
+from rcl.data.formats.columns import meaning_of
 from rcl.data.formats.layout import Layout
 from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.sheet import Sheet, sheet_of_json
@@ -21,6 +24,7 @@ from rcl.system.text_files import extension_of, read_text, write_json, write_tex
 from rcl.system.text_formats import check_object, csv_text, garbage_collection_paused, parse_json
 
 _EXTENSIONS = (".json", ".csv")
+_NUMBER = re.compile(r"\s*[+-]?[\d.,]+(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
 
 
 def load_detections(path: PathLike) -> Detections:
@@ -185,9 +189,13 @@ def _build(videos: Sequence[str], video_index: Sequence[int] | np.ndarray, rows:
     return Detections(tuple(videos), index, rows.segments_seconds, tuple(labels), label_index, rows.scores)
 
 
-def has_scores(header: Sequence[str], options: ReadOptions) -> bool:
-    """Whether a table has a column of scores, judged by its header."""
-    return "score" in options.columns or "score" in [name.strip().lower() for name in header]
+def has_scores(sheet: Sheet, options: ReadOptions) -> bool:
+    """Whether a table has a column of scores: one of that name, or of a synonym if it holds numbers."""
+    if "score" in options.columns or "score" in [name.strip().lower() for name in sheet.header]:
+        return True
+    places = [place for place, name in enumerate(sheet.header) if meaning_of(name) == ("score", None)]
+    cells = [row[place] for place in places for _, row in sheet.rows if place < len(row)]
+    return any(cells) and all(_NUMBER.fullmatch(cell) for cell in cells if cell)
 
 
 @garbage_collection_paused()
@@ -201,9 +209,11 @@ def detections_of(sheet: Sheet, options: ReadOptions) -> Detections:
     Raises:
         InputError: it is of another kind, or a value is wrong.
     """
+    if thumos14.is_header(sheet.header):
+        options = replace(options, columns={"label": "type", **options.columns})
     layout = Layout.of(sheet, options, required=("video", "score"), optional=("label",))
     columns = layout.columns
-    warn_of_others(sheet.header, sheet.source, columns.values())
+    layout.warn_of_doubts(sheet)
     filled = [columns[role].place for role in ("start", "end", "label", "score") if role in columns]
     label, score = columns.get("label"), columns["score"]
     videos, index = dict[str, int](), list[int]()

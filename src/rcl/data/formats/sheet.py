@@ -52,6 +52,11 @@ class Sheet:
                 where, expected = f"{self.source}, {self.counted} {number}", f"{width} fields as in the header"
                 raise InputError(where, expected=expected, found=f"{len(row)}", fix=fix)
 
+    def commented(self) -> list[int]:
+        """The numbers of rows that may be comments: of a text, some of whose rows begin with ``#``."""
+        marked = [number for number, row in self.rows if row and row[0].startswith("#")]
+        return marked if self.counted == "line" and len(marked) < len(self.rows) else []
+
     def column(self, place: int) -> list[str]:
         """All cells of a column, counted from 0."""
         return [row[place] for _, row in self.rows]
@@ -186,11 +191,11 @@ def _cell(value: object, key: str, where: str) -> str:
     return json.dumps(value)
 
 
-def parse_json_lines(text: str, source: str) -> Sheet:
-    """The table in a text with a JSON object on each line.
+def json_lines(text: str, source: str) -> list[Any]:
+    """The values of a text with one as JSON on each line.
 
     Raises:
-        InputError: a line is no JSON object, or a value that is to be read is neither text nor a number.
+        InputError: a line is no JSON.
     """
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    return sheet_of_rows([parse_json(line, f"{source}, line {number}") for number, line in lines], source)
+    return [parse_json(line, f"{source}, line {number}") for number, line in lines]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rcl.data.formats.options import ReadOptions
-from rcl.data.formats.sheet import Sheet, parse_json_lines, parse_sheet
+from rcl.data.formats.sheet import Sheet, json_lines, parse_sheet, sheet_of_rows
 from rcl.data.formats.workbook import parse_workbook
 from rcl.system.text_files import read_raw, read_text
 
@@ -23,5 +23,5 @@ def read_sheet(path: Path, options: ReadOptions) -> Sheet:
     if extension == ".xlsx":
         return parse_workbook(read_raw(path), str(path), names)
     if extension == ".jsonl":
-        return parse_json_lines(read_text(path), str(path))
+        return sheet_of_rows(json_lines(read_text(path), str(path)), str(path))
     return parse_sheet(read_text(path), str(path), names)

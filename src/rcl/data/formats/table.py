@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rcl.data.annotations import Annotations, to_subset
-from rcl.data.formats.columns import warn_of_others
+from rcl.data.annotations import Annotations, is_subset, to_subset
 from rcl.data.formats.layout import Layout
-from rcl.data.formats.options import ReadOptions
+from rcl.data.formats.options import WITH_OPTION, ReadOptions
 from rcl.data.formats.sheet import Sheet, parse_sheet
 from rcl.data.formats.values import VideoDraft, to_label
 from rcl.system.errors import Defect, Problems, shown
@@ -71,7 +70,7 @@ def annotations_of(sheet: Sheet, options: ReadOptions) -> Annotations:
         InputError: it is of another kind, or a value is wrong.
     """
     layout = _layout_of(sheet, options)
-    warn_of_others(sheet.header, sheet.source, layout.columns.values())
+    layout.warn_of_doubts(sheet)
     if layout.times.is_clock and _are_whole_minutes(sheet, layout):
         words = "%s: all times are whole minutes, such as %s; a spreadsheet takes 1:05 for an hour and five minutes"
         log.warning(words, sheet.source, layout.times.example)
@@ -107,7 +106,15 @@ def _layout_of(sheet: Sheet, options: ReadOptions) -> Layout:
     if "duration" in layout.columns and "duration" not in options.columns and _holds_lengths(sheet, layout):
         name = layout.columns.pop("duration").name
         log.warning("%s: the column %r holds lengths of instances, not of videos", sheet.source, name)
+    subset = layout.columns.get("subset")
+    if subset and "subset" not in (subset.name.lower(), *options.columns) and not _holds_subsets(sheet, subset.place):
+        del layout.columns["subset"]
     return layout
+
+
+def _holds_subsets(sheet: Sheet, place: int) -> bool:
+    """Whether a cell of a column is a subset: a ``split`` may also be the number of a fold."""
+    return any(is_subset(cell) for cell in {*sheet.column(place)})
 
 
 def _holds_lengths(sheet: Sheet, layout: Layout) -> bool:
@@ -161,6 +168,6 @@ def _agreed(what: str, known: Any, stated: Any) -> Any:
     if known is not None and stated is not None and known != stated:
         fix = f"give all rows of the video the same {what}"
         if what == "duration":
-            fix += ", or name a column of the lengths of instances with --columns length=NAME (rcl import, rcl fit)"
+            fix += f", or name a column of the lengths of instances with --columns length=NAME {WITH_OPTION}"
         raise Defect(expected=f"the {what} {known} of its earlier rows", found=str(stated), fix=fix)
     return stated if known is None else known

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,7 +19,12 @@ THUMOS14_LEFT_OUT = ("video_test_0000270", "video_test_0001292", "video_test_000
 
 def is_thumos14(text: str) -> bool:
     """Whether a table is one that :func:`parse` takes, judged by its header."""
-    header = {name.strip().lower() for name in text.partition("\n")[0].split(",")}
+    return is_header(text.partition("\n")[0].split(","))
+
+
+def is_header(names: Iterable[str]) -> bool:
+    """Whether a table has the columns of public THUMOS14 code."""
+    header = {name.strip().lower() for name in names}
     return {"video", "type", "start", "end"} <= header and "label" not in header
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from rcl.data.formats.options import WITH_OPTION
 from rcl.data.formats.values import to_number
 from rcl.system.errors import Defect, shown
 
@@ -15,6 +16,7 @@ Reader: TypeAlias = Callable[[str, str], float]
 
 _COMMA = re.compile(r"\s*[+-]?\d+(,\d*)?(e[+-]?\d+)?\s*|\s*[+-]?,\d+(e[+-]?\d+)?\s*", re.IGNORECASE | re.ASCII)
 _GROUPED = re.compile(r"\s*[+-]?[1-9]\d{0,2}(,\d{3})+\s*", re.ASCII)
+_THOUSANDS = re.compile(r"\s*[+-]?\d{1,3}(?:(?:,\d{3})+\.\d*|(?:\.\d{3})+,\d*)\s*", re.ASCII)
 _CLOCK = re.compile(r"(?:(\d{1,6}):)?(\d{1,6}):(\d{1,2})(?:[.,](\d+))?", re.ASCII)  # long digits cannot be an int
 _TIMECODE = re.compile(r"(\d{1,6}):(\d\d?):(\d\d?):(\d{1,3})", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?|\d\d?[./]\d\d?[./]\d{2,4}|[ap]\.?m\.?$", re.IGNORECASE | re.ASCII)
@@ -34,20 +36,30 @@ def number_reader(cells: Sequence[str], *, separator: str = ",") -> Reader:
     """
     if "," not in "".join(cells):
         return to_number
-    with_comma = [cell for cell in cells if "," in cell]
+    with_comma = [cell for cell in cells if "," in cell and not _THOUSANDS.fullmatch(cell)]
     unsure = separator != ";" and all(map(_GROUPED.fullmatch, with_comma))
 
     def read(cell: str, what: str) -> float:
+        if _THOUSANDS.fullmatch(cell):
+            found = f"{shown(cell)}, with a sign for thousands"
+            fix = f"write {_without_thousands(cell)}, with nothing but a decimal point"
+            raise Defect(expected=f"a finite number as {what}", found=found, fix=fix)
         if unsure and "," in cell:
             found = f"{shown(cell)}, which may be {cell.replace(',', '.')} or {cell.replace(',', '')}"
             raise Defect(expected=f"a number as {what}", found=found, fix="write it with a decimal point")
-        if "." in cell:
+        if "." in cell and with_comma:
             found = f"{shown(cell)} in a table with decimal commas such as {shown(with_comma[0])}"
             fix = "write all numbers with the same decimal sign, and without one for thousands"
             raise Defect(expected=f"a finite number as {what}", found=found, fix=fix)
         return to_number(cell.replace(",", ".") if _COMMA.fullmatch(cell) else cell, what)
 
     return read
+
+
+def _without_thousands(cell: str) -> str:
+    """A number whose last sign is the decimal one, without the others."""
+    whole, fraction = re.split(r"[.,](?=\d*\s*$)", cell.strip())
+    return f"{re.sub('[.,]', '', whole)}.{fraction or 0}"
 
 
 @dataclass(frozen=True)
@@ -99,7 +111,7 @@ class TimeReader:
         value = self.number(cell, what)
         if self.unit == "frames":
             if not fps:
-                fix = "give the rate of the videos with --fps (rcl import, rcl fit)"
+                fix = f"give the rate of the videos with --fps {WITH_OPTION}"
                 raise Defect(expected="the frames per second of the video", found="frames without a rate", fix=fix)
             return value / fps
         return value * 60 if self.unit == "minutes" else value / 1000 if self.unit == "milliseconds" else value
@@ -135,7 +147,7 @@ def _timecode_seconds(cell: str, what: str, fps: float | None) -> float:
     if not match:
         raise _no_clock(cell, what)
     if not fps:
-        fix = "give the rate of the videos with --fps (rcl import, rcl fit)"
+        fix = f"give the rate of the videos with --fps {WITH_OPTION}"
         raise Defect(expected="the frames per second of timecodes h:mm:ss:ff", found=shown(cell), fix=fix)
     hours, minutes, seconds, frames = map(int, match.groups())
     per_second = round(fps)  # at 29.97 per second, timecodes count 30

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,13 @@ _KINDS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("_via_settings", "_via_img_metadata"), "a project of VIA 2, for images", "label segments of the videos in VIA 3"),
     (("images", "annotations", "categories"), "COCO annotations, of images", "give labelled segments of videos"),
     (("imagePath", "shapes"), "a file of LabelMe, for images", "give labelled segments of videos"),
+    (
+        ("samples",),
+        "the samples of a FiftyOne dataset",
+        "export it as fiftyone.types.FiftyOneTemporalDetectionDataset, and give its labels.json",
+    ),
 )
+_THUMOS14 = re.compile(r"\s*video_(validation|test)_\d+\s+[\d.]+\s+[\d.]+\s*")
 
 
 def check(data: Mapping[str, Any], source: str) -> None:
@@ -26,9 +33,25 @@ def check(data: Mapping[str, Any], source: str) -> None:
     Raises:
         InputError: it is, or it has no ``"database"``; the message says what can be read.
     """
+    if "database" in data:
+        return
     for keys, kind, fix in _KINDS:
         if all(key in data for key in keys):
             raise InputError(source, expected=READABLE, found=kind, fix=fix)
-    if "database" not in data:
-        found = f"the keys {listed([*data]) or '(none)'}"
-        raise InputError(source, expected=READABLE, found=found, fix="give the ground truth here")
+    if data and all(isinstance(video, dict) and isinstance(video.get("annotations"), list) for video in data.values()):
+        fix = 'add it, or write the videos as {"database": {video: {"subset", "annotations"}}}'
+        raise InputError(source, expected=READABLE, found='videos without "duration_second"', fix=fix)
+    found = f"the keys {listed([*data]) or '(none)'}"
+    raise InputError(source, expected=READABLE, found=found, fix="give the ground truth here")
+
+
+def check_text(text: str, source: str) -> None:
+    """Check that a table is not a list of THUMOS14, which has a file for each action, without a header.
+
+    Raises:
+        InputError: it is.
+    """
+    if _THUMOS14.fullmatch(text.strip().partition("\n")[0]):
+        fix = "put them into a table video,type,start,end,startFrame,endFrame or video,start,end,label,subset"
+        found = "a list of THUMOS14, whose name is that of the action"
+        raise InputError(source, expected="one table for all actions", found=found, fix=fix)
