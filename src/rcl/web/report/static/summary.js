@@ -97,8 +97,9 @@ function finishPrinting() {
   root.classList.remove("printing");
   if (screenTheme) root.dataset.theme = screenTheme;
   else delete root.dataset.theme;
+  document.querySelectorAll(".chart.drawn").forEach(plotly().purge); // a chart that is resized keeps its legend's place
   themeChanged();
-  for (const chart of document.querySelectorAll(".chart, .map")) if (chart.layout) plotly().Plots.resize(chart);
+  for (const map of document.querySelectorAll(".map")) if (map.layout) plotly().Plots.resize(map);
 }
 
 window.addEventListener("beforeprint", preparePrinting);
