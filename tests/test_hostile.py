@@ -746,7 +746,8 @@ def test_a_place_that_cannot_be_written_is_one_sentence(
     output = target.parent if name in ("diagnose", "export elan") else target
     result = rcl_(*(part.format(folder=results) for part in arguments), output)
     assert result.status == 2
-    assert "expected a file that can be written" in result.err
+    in_the_way = f"{target.parent}: expected a folder, found a file; choose another name"
+    assert (in_the_way if reason.startswith("file") else "expected a file that can be written") in result.err
     assert "Traceback" not in result.err
     assert printed in result.out or reason != "full"
     after = files_below(results)

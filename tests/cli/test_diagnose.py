@@ -229,15 +229,20 @@ def test_proposals(rcl_: Rcl, pack: Path, results: Path, tmp_path: Path) -> None
 
 def test_no_detections(rcl_: Rcl, pack: Path, tmp_path: Path) -> None:
     path = tmp_path / "none.json"
-    path.write_text('{"results": {}}')
+    path.write_text('{"results": {"video-016": []}}')
     result = rcl_("diagnose", path, pack, "--output", tmp_path / "out")
-    assert result.status == 0
-    assert "has no detections" in result.err
-    written = read(tmp_path / "out" / "detad.json")
+    assert (result.status, result.out) == (2, "")
+    assert "none.json: expected detections, found none in 1 video" in result.err
+
+
+def test_a_diagnosis_of_nothing_is_drawn(pack: Path, tmp_path: Path) -> None:
+    truth = load_annotations(pack / "annotations.json").subset("validation")
+    diagnosis = diagnose(Detections.empty(), truth, tiou_thresholds=[0.5])
+    written = diagnosis.to_json()
     assert written["average_mAP_N"] == 0
     assert set(written["false_positives"]["fractions"].values()) == {None}
-    assert "nan" not in result.out.lower()
-    assert (tmp_path / "out" / "sensitivity.png").stat().st_size > 1000
+    figures.save_figure(figures.sensitivity_figure({"none": diagnosis}), tmp_path / "sensitivity.png")
+    assert (tmp_path / "sensitivity.png").stat().st_size > 1000
 
 
 # ---- wrong input
@@ -274,7 +279,7 @@ def test_wrong_arguments(rcl_: Rcl, pack: Path, results: Path, tmp_path: Path) -
         ((pack / "annotations.json", ours, *output), "found the detections"),
         ((stranger, pack, *output), "found detections only in 'stranger'"),
         ((ours, pack, *output, "--subset", "training"), "expected detections in the training videos"),
-        ((ours, pack, "--output", tmp_path / "a file"), "expected a file that can be written"),
+        ((ours, pack, "--output", tmp_path / "a file"), "a file: expected a folder, found a file"),
     ]:
         result = rcl_("diagnose", *arguments)
         assert (result.status, result.out) == (2, ""), arguments

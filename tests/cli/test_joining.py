@@ -107,11 +107,17 @@ def test_a_partial_join_is_said_once_with_proposals(compare, command):
         assert result.err.count("1 of 3 videos have detections; without: 'take 1', 'c'") == 1
 
 
-def test_detections_of_nothing_are_said(rcl_: Rcl, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["evaluate", "diagnose", "report"])
+def test_detections_of_nothing_are_refused(rcl_: Rcl, tmp_path: Path, command: str) -> None:
     found, truth = write_table(tmp_path / "f.csv", [], scored=True), write_table(tmp_path / "t.csv", ["a"])
-    result = rcl_("evaluate", found, truth)
-    assert result.status == 0
-    assert "f.csv has no detections" in result.err
+    options = {
+        "evaluate": [truth],
+        "diagnose": [truth, "--output", tmp_path / "o"],
+        "report": ["--annotations", truth, "--output", tmp_path / "o.html"],
+    }[command]
+    result = rcl_(command, found, *options)
+    assert (result.status, result.out) == (2, "")
+    assert "f.csv: expected detections, found none; " in result.err
 
 
 @pytest.mark.parametrize("extension", ["", ".mp4"])

@@ -16,6 +16,7 @@ from places import SHARED
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.detections import Detection, Detections
 from rcl.data.formats.results import load_detections, save_detections
+from rcl.data.formats.values import composed
 from rcl.system.errors import InputError
 
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f"the real detections are not at {SHARED}")
@@ -203,8 +204,8 @@ def test_concatenate_merges_names() -> None:
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 # CSV cannot tell some control characters from line ends, nor a file name that is no text from an escaped one.
-plain = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1)
-anything = st.text(st.characters(), min_size=1).filter(str.strip)
+plain = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1).map(composed)
+anything = st.text(st.characters(), min_size=1).filter(str.strip).map(composed)
 
 
 @st.composite

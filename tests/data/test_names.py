@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcl.data.names import match_names, plain_name, similar_labels, without_extension
+from rcl.data.names import match_names, named_twice, plain_name, similar_labels, similar_videos, without_extension
 
 NFD = unicodedata.normalize("NFD", "Übung é")
 NFC = unicodedata.normalize("NFC", "Übung é")
@@ -119,3 +119,58 @@ def test_plain_names_stay(names):
 )
 def test_similar_labels(labels, pairs):
     assert similar_labels(labels) == pairs
+
+
+@pytest.mark.parametrize(
+    ("names", "pair"),
+    [
+        (["a.mp4", "b", "a"], ("a", "a.mp4")),
+        (["cam1/001", "cam1\\001.mov"], ("cam1/001", "cam1\\001.mov")),
+        (["./a", "a"], ("./a", "a")),
+        (["gäh", "ga\u0308h"], ("gäh", "ga\u0308h")),
+        (["a.mp4", "a", "a.avi"], ("a", "a.mp4")),
+        (["a.mp4", "a.avi"], None),
+        (["a.mp4", "a.mp4.mkv"], None),
+        (["001", "cam1/001", "cam2/001"], None),
+        (["a", "A", "v_a"], None),
+        (["take 1", "take 1.5"], None),
+    ],
+)
+def test_two_names_of_one_video(names, pair):
+    assert named_twice(names) == pair
+
+
+@given(st.lists(NAMES, max_size=6))
+def test_names_that_match_by_file_alone_are_one_video(names):
+    """Where no two names are of one video, each of them finds itself, also with another system's slashes."""
+    if named_twice(names) is None:
+        assert match_names([name.replace("/", "\\") for name in dict.fromkeys(names)], names).doubled == {}
+
+
+@pytest.mark.parametrize(
+    ("names", "pairs"),
+    [
+        (["clip", "CLIP "], [("clip", "CLIP ")]),
+        (["clip", "v_clip"], [("clip", "v_clip")]),
+        (["my clip", "my_clip", "my%20clip"], [("my clip", "my_clip"), ("my clip", "my%20clip")]),
+        (["day/cam1/clip", "clip"], [("clip", "day/cam1/clip")]),
+        (["Clip.mp4", "clip.MP4"], [("Clip.mp4", "clip.MP4")]),
+        (["clip.mp4", "clip.avi"], []),
+        (["cam1/001", "cam2/001", "002"], []),
+        (["take 1.5", "take 15", "take 1"], []),
+    ],
+)
+def test_similar_videos(names, pairs):
+    assert similar_videos(names) == pairs
+
+
+@pytest.mark.parametrize(("written", "meant"), [("1", "001"), ("cam 7", "cam 07"), ("my%20clip", "my clip")])
+def test_what_spreadsheets_and_browsers_do_to_names_is_proposed(written, meant):
+    match = match_names([written], [meant, "100", "10"])
+    assert match.pairs == {}
+    assert match.similar == {written: meant}
+
+
+def test_labels_of_other_letters_are_no_slips():
+    labels = ["Curling", "Hurling", "curling "]
+    assert similar_labels(labels, slips=False) == [("Curling", "curling ")]

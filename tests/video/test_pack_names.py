@@ -244,8 +244,8 @@ def test_labels_name_videos_or_their_files(tmp_path: Path, name: str, meant: str
 
 
 def test_two_names_of_one_video_are_refused(tmp_path: Path) -> None:
-    given = labels(tmp_path, "a.mp4,0,1,x,training", "a,1,2,y,training")
-    with pytest.raises(InputError, match=r"one name for the video 'a', found 'a\.mp4' and 'a'"):
+    given = labels(tmp_path, "films/a.mp4,0,1,x,training", "a,1,2,y,training")
+    with pytest.raises(InputError, match=r"one name for the video 'a', found 'films/a\.mp4' and 'a'"):
         match_annotations(given, ["a", "b"])
 
 

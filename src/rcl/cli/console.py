@@ -6,7 +6,7 @@ import logging
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,12 @@ def note(text: object) -> None:
 def warn(text: object) -> None:
     """Print a line on stderr that begins with ``rcl:``."""
     note(f"rcl: {text}")
+
+
+def warn_of(doubts: Iterable[str], where: object = None) -> None:
+    """Print sentences and questions of the library, the sentences without their stops, each on a line of its own."""
+    for doubt in doubts:
+        warn(("" if where is None else f"{where}: ") + doubt + ("" if doubt.endswith("?") else "."))
 
 
 def print_table(table: Table) -> None:

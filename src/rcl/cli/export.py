@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rcl.cli.console import warn
+from rcl.cli.console import warn, warn_of
 from rcl.cli.options import Overwrite
 from rcl.cli.read_options import LabelFileOptions, ToolFileOptions
 from rcl.cli.video_files import files_of
@@ -66,6 +66,7 @@ def export(
 
 def _read(source: Path, *, min_score: float | None, top: int | None, options: ReadOptions) -> Annotations | Detections:
     from rcl.data.detections import Detections
+    from rcl.data.formats import outcome
     from rcl.data.formats.load import load_content
     from rcl.data.pack import find_annotations
 
@@ -74,6 +75,7 @@ def _read(source: Path, *, min_score: float | None, top: int | None, options: Re
         if min_score is not None:
             content = content[content.scores >= min_score]
         return content if top is None else content.top(top)
+    warn_of((*outcome.doubts(content), *outcome.lengthless(content)))
     if min_score is not None or top is not None:
         option = "--min-score" if min_score is not None else "--top"
         raise InputError(option, expected="detections", found="annotations, without scores", fix="leave it out")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from rcl.cli.console import warn
+from rcl.cli.console import warn, warn_of
 from rcl.system.errors import InputError, counted, listed
 from rcl.system.paths import is_dir
 
@@ -69,47 +69,51 @@ class GroundTruth:
 
     @classmethod
     def load(cls, source: Path, options: TruthOptions) -> GroundTruth:
-        """Read an annotation file, or that of a pack.
+        """Read an annotation file, or that of a pack. What can hardly be meant is said.
 
         Raises:
             InputError: it cannot be read, or an option does not fit it.
         """
-        from rcl.data.formats.load import load_annotations
+        from rcl.data.formats import outcome
+        from rcl.data.formats.load import import_annotations
+        from rcl.data.formats.values import composed
         from rcl.data.pack import find_annotations
 
         options.check()
         path = find_annotations(source) if is_dir(source) else source
-        everything = load_annotations(path, clip=False)
-        left_out = options.leave_out or []
+        everything = import_annotations(path)
+        outcome.check_times(everything)
+        left_out = [composed(label) for label in options.leave_out or []]
         unknown = [label for label in left_out if label not in everything.labels]
         if unknown:
             expected = f"a label of {path} ({listed(everything.labels)})"
             raise InputError("--leave-out", expected=expected, found=listed(unknown), fix="correct it")
         chosen = everything.subset(options.subset).without_labels(left_out)
+        warn_of(outcome.doubts(chosen, overhang=outcome.USUAL_OVERHANG), path)
+        warn_of(outcome.similar_classes(chosen, slips=False), path)
         return cls(path, everything, chosen, options.subset, options.policy, left_out)  # type: ignore[arg-type]
 
     def join(self, detections: Detections, *, where: Path) -> Detections:
         """The detections under the names of the annotations, without those in videos of other subsets.
 
-        A video that the annotations do not name stays: its detections count as wrong.
+        A video that the annotations do not name stays: its detections count as wrong. Times outside videos are said.
 
         Args:
             detections: of any videos and labels.
             where: their file.
 
         Raises:
-            InputError: none of them is in an annotated video, none has a known label, or two names mean one video.
+            InputError: there are none, none is in an annotated video or has a known label, or two names mean one video.
         """
+        from rcl.data.formats import outcome
         from rcl.evaluation.joining import check_comparable, join_names
 
         joined = join_names(detections, self.everything, where=where)
-        if not len(joined):
-            warn(f"{where} has no detections.")
-            return joined
         others = set(self.everything.videos) - set(self.chosen.videos)
         ignored = [name for name in joined.videos if name in others]
         chosen = joined.without(others) if ignored else joined
         check_comparable(chosen if len(chosen) else joined, self.chosen, where=where)
+        warn_of(outcome.doubtful_times(chosen, self.chosen, overhang=outcome.USUAL_OVERHANG), where)
         if ignored:
             warn(f"ignored the detections in {counted(len(ignored), 'video')} outside the {self.subset} subset.")
         return chosen

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rcl.cli.console import few_of_each, warn
+from rcl.cli.console import few_of_each, warn, warn_of
 from rcl.cli.options import Overwrite
 from rcl.cli.read_options import LabelFileOptions, ToolFileOptions
 from rcl.system.errors import counted, located
@@ -51,9 +51,8 @@ def import_(
         with located("--subset"):
             annotations = annotations.with_subset(to_subset(subset))
     outcome.check(annotations)
-    looks = outcome.doubts, outcome.doubled, outcome.similar, outcome.negatives
-    for doubt in chain.from_iterable(look(annotations) for look in looks):
-        warn(f"{doubt}.".replace("?.", "?"))
+    looks = outcome.doubts, outcome.lengthless, outcome.doubled, outcome.similar, outcome.negatives
+    warn_of(chain.from_iterable(look(annotations) for look in looks))
     with replacing_only_equal(overwrite=overwrite, inputs=inputs):
         _write(annotations, output)
     count = sum(len(video.labels) for video in annotations.videos.values())

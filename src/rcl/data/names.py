@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from urllib.parse import unquote
 
-from rcl.system.errors import counted, listed
+from rcl.system.errors import InputError, counted, listed
 
 # fmt: off
 VIDEO_EXTENSIONS = (
@@ -170,16 +172,80 @@ def _bare(stem: str) -> str:
 
 
 def _loose(name: str) -> str:
-    """What is left of a name without letter case, blanks and punctuation."""
-    letters = unicodedata.normalize("NFKC", without_extension(plain_name(name)).rpartition("/")[2]).casefold()
+    """What is left of a name without folders, letter case, blanks, punctuation, and the zeros before a number, which
+    spreadsheets drop; ``%20`` is a blank."""
+    stem = without_extension(plain_name(unquote(name))).rpartition("/")[2]
+    letters = re.sub(r"(?<!\d)0+(?=\d)", "", unicodedata.normalize("NFKC", stem).casefold())
     return "".join(letter for letter in letters if letter.isalnum()) or letters
+
+
+# -- names of one file -------------------------------------------------------------------------------------------
+
+
+def named_twice(names: Iterable[str]) -> tuple[str, str] | None:
+    """The first two names that mean one video by the strict rules, without a guess.
+
+    They are equal but for Unicode normalization, slashes, blanks around them, and an extension that one of them lacks.
+    Two extensions are two files.
+
+    >>> named_twice(["b.mp4", "a", "a.mp4"]), named_twice(["a.mp4", "a.avi", "cam1/a"])
+    (('a', 'a.mp4'), None)
+    """
+    owners = dict[str, str]()
+    for name in names:
+        other = owners.setdefault(plain_name(name), name)
+        if other != name:
+            return other, name
+    for plain, name in owners.items():
+        stem = without_extension(plain)
+        # With a.mp4.mkv next to it, a.mp4 is a file, too.
+        if stem != plain and stem in owners and without_extension(stem) == stem:
+            return owners[stem], name
+    return None
+
+
+def check_named_once(names: Iterable[str], where: object) -> None:
+    """Check that every video of a file has one name there; see :func:`named_twice`.
+
+    Raises:
+        InputError: two names mean one video.
+    """
+    if pair := named_twice(names):
+        expected, found = f"one name for the video {pair[0]!r}", " and ".join(map(repr, pair))
+        fix = "write its name the same everywhere; if these are two files, give both their extensions"
+        raise InputError(where, expected=expected, found=found, fix=fix)
+
+
+def similar_videos(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Pairs of names that may be meant to be one video: they differ in case, in blanks, ``_`` and ``-``, in the prefix
+    ``v_``, or in folders that one of them lacks.
+
+    >>> similar_videos(["clip", "CLIP ", "cam1/clip", "cam2/001", "cam1/001", "v_Clip"])
+    [('clip', 'CLIP '), ('clip', 'v_Clip'), ('clip', 'cam1/clip')]
+    """
+    owners, pairs, keys = dict[str, str](), list[tuple[str, str]](), dict[str, str]()
+    for name in names:
+        keys[name] = _bare(re.sub(r"[\s_-]+", "_", without_extension(plain_name(unquote(name))).casefold()))
+        other = owners.setdefault(keys[name], name)
+        if other != name:
+            pairs.append((other, name))
+    for name, key in keys.items():
+        tail = next((tail for tail in _tails(key)[1:] if tail in owners), None)
+        if tail is not None:
+            pairs.append((owners[tail], name))
+    return [pair for pair in pairs if len({_extension(name) for name in pair} - {""}) < 2]
+
+
+def _extension(name: str) -> str:
+    plain = plain_name(name)
+    return plain[len(without_extension(plain)) :].casefold()
 
 
 # -- labels ------------------------------------------------------------------------------------------------------
 
 
-def similar_labels(labels: Iterable[str]) -> list[tuple[str, str]]:
-    """Pairs of labels that may be meant to be one: they differ in case, blanks, punctuation or one letter.
+def similar_labels(labels: Iterable[str], *, slips: bool = True) -> list[tuple[str, str]]:
+    """Pairs of labels that may be meant to be one: they differ in case, blanks, punctuation or, as slips, one letter.
 
     >>> similar_labels(["walk", "wlak", "Walk ", "run", "jump1", "jump2"])
     [('Walk ', 'walk'), ('Walk ', 'wlak'), ('walk', 'wlak')]
@@ -190,7 +256,7 @@ def similar_labels(labels: Iterable[str]) -> list[tuple[str, str]]:
         (first, second)
         for i, first in enumerate(names)
         for j, second in enumerate(names[i + 1 :], i + 1)
-        if loose[i] == loose[j] or _is_slip(loose[i], loose[j])
+        if loose[i] == loose[j] or (slips and _is_slip(loose[i], loose[j]))
     ]
 
 

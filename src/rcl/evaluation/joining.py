@@ -75,15 +75,19 @@ def check_comparable(detections: Detections, annotations: Annotations, *, where:
         where: the place that the error names, for instance the file of the detections.
 
     Raises:
-        InputError: no detection is in an annotated video, or none has a label of the ground truth.
+        InputError: there is no detection, none is in an annotated video, or none has a label of the ground truth.
     """
     videos = [detections.videos[index] for index in np.unique(detections.video_index)]
+    if not videos:
+        found = f"none in {counted(len(detections.videos), 'video')}" if detections.videos else "none"
+        fix = "give a file with some, or keep detections of lower scores"
+        raise InputError(where, expected="detections", found=found, fix=fix)
     if not annotations.videos.keys() & set(videos):
         subsets = {video.subset for video in annotations.videos.values()}
         raise InputError(
             where,
             expected=f"detections in the {' and '.join(sorted(subsets))} videos of {annotations.source}",
-            found=f"detections only in {_proposed_videos(sorted(videos), annotations, 3)}" if videos else "none",
+            found=f"detections only in {_proposed_videos(sorted(videos), annotations, 3)}",
             fix="give the annotations of the same videos, or choose another subset",
         )
     labels = {detections.labels[index] for index in np.unique(detections.label_index)}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from rcl.system.errors import InputError, shown
-from rcl.system.paths import PathLike, check_is_file, fingerprint, is_dir, is_remote, to_path
+from rcl.system.paths import PathLike, check_is_file, fingerprint, is_dir, is_file, is_remote, to_path
 from rcl.system.text_formats import check_object, parse_json
 from rcl.system.transfer import local, read_bytes, remove, upload
 
@@ -153,6 +153,8 @@ def write_file(path: PathLike, write: Callable[[BinaryIO], object]) -> None:
             upload(target, write)
         else:
             _replace(Path(os.path.realpath(target)), write)  # a link stays a link
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(_file_above(target), expected="a folder", found="a file", fix="choose another name") from None
     except OSError as error:
         found = error.strerror or f"space for a part of it ({error})"  # numpy counts what it could write
         fix = "choose another place or free some space"
@@ -187,6 +189,11 @@ def _replace(target: Path, write: Callable[[BinaryIO], object]) -> None:
     finally:
         with contextlib.suppress(OSError):  # it is renamed already, or could not be created
             aside.unlink()
+
+
+def _file_above(path: Path) -> Path:
+    """The file where a path would have a folder."""
+    return next((parent for parent in path.parents if is_file(parent)), path)
 
 
 def _check_name(path: Path) -> None:

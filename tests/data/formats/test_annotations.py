@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from named import video_key
 from places import SHARED
 from rcl.data.annotations import Annotations, VideoAnnotation, check_labels
 from rcl.data.formats.load import load_annotations, save_annotations
+from rcl.data.formats.values import composed
 from rcl.system.errors import InputError
 
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f"the real annotations are not at {SHARED}")
@@ -175,13 +177,13 @@ def test_check_labels(tmp_path: Path) -> None:
 
 positive = st.none() | st.floats(min_value=0, exclude_min=True, allow_infinity=False)
 pairs = st.tuples(st.floats(-1e300, 1e300), st.floats(-1e300, 1e300)).map(sorted)
-names = st.text(st.characters(), min_size=1).filter(str.strip)
+names = st.text(st.characters(), min_size=1).filter(str.strip).map(composed)
 
 
 @st.composite
 def annotated_videos(draw: st.DrawFn) -> Annotations:
     videos = {}
-    for name in draw(st.lists(names, unique=True, min_size=1, max_size=3)):
+    for name in draw(st.lists(names, unique_by=video_key, min_size=1, max_size=3)):
         instances = draw(st.lists(st.tuples(pairs, names), max_size=3))
         segments = np.array([pair for pair, _ in instances], dtype=np.float64).reshape(-1, 2)
         subset = draw(st.sampled_from(["training", "validation", "testing"]))

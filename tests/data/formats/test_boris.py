@@ -14,12 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcl.data.annotations import Annotations, VideoAnnotation
-from rcl.data.formats import boris_project
+from rcl.data.formats import boris_project, outcome
 from rcl.data.formats.boris_events import Event, pair
 from rcl.data.formats.exported import Exported, Instance
 from rcl.data.formats.load import import_annotations, load_annotations
 from rcl.data.formats.options import ReadOptions
-from rcl.data.formats.points import Points
 from rcl.system.errors import InputError
 
 ETHOGRAM = {
@@ -73,7 +72,7 @@ def test_states_are_paired_by_behaviour_subject_and_modifiers(
     }
     assert annotations.videos["cage 1"].duration_seconds == 60.5
     assert "the subjects of 4 events, the modifiers of 2 events" in caplog.text
-    assert "1 event without a length; --point-length" in caplog.text
+    assert outcome.lengthless(annotations) == ["1 event without a length; --point-length SECONDS gives them one"]
 
 
 def test_points_get_a_length(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -182,7 +181,7 @@ def test_what_does_not_overlap_is_paired_back(items: list[tuple[int, int, str]])
         clock[label] = start + length
         intervals.append((float(start), float(start + length), label))
     events = [Event(time, label, "STATE") for start, end, label in intervals for time in (start, end)]
-    assert pair(reversed(events), Points(None)) == sorted(Instance(*interval) for interval in intervals)
+    assert pair(reversed(events)) == sorted(Instance(*interval) for interval in intervals)
 
 
 # -- tables ------------------------------------------------------------------------------------------------------

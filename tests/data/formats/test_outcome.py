@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from rcl.cli import app
 from rcl.cli.console import few_of_each
 from rcl.data.annotations import Annotations, VideoAnnotation
+from rcl.data.detections import Detections
 from rcl.data.formats import outcome
 from rcl.data.formats.import_files import import_files
 from rcl.system.errors import InputError
@@ -37,6 +38,12 @@ def annotations(*videos: VideoAnnotation, source: str = "a.json") -> Annotations
             "2 of 3 segments end after the end of the video, the last at 30 s in video 'a' of 10 s",
         ),
         (annotations(video("a", (0, 10.05, "x"), duration=10.0)), ""),
+        (
+            annotations(video("a", (-8.5, -6.75, "x"), (1, 2, "x"), duration=10.0), video("b", (-1, 2, "x"))),
+            "2 of 3 segments begin before the start of the video, the first at -8.5 s in video 'a' of 10 s: do they",
+        ),
+        (annotations(video("b", (-3, 2, "x"))), "the first at -3 s in video 'b': do they have an offset?"),
+        (annotations(video("a", (-0.05, 2, "x"))), ""),
         (
             annotations(video("a", (0, 5, "x")), video("b", (0, 1e6, "x"))),
             "video 'b' ends at 1000000 s (278 hours): are these milliseconds?",
@@ -63,6 +70,32 @@ def test_instances_that_are_written_twice_are_counted() -> None:
     twice = annotations(*once, video("c", *[(1, 2.5, "x")] * 3, (0, 1, "y"), (0, 1, "y")))
     (sentence,) = outcome.doubled(twice)
     assert sentence.startswith("3 instances written more than once: 'x' from 1 to 2.5 s in 'c'")
+
+
+def test_published_segments_reach_a_little_beyond_their_videos() -> None:
+    content = annotations(video("a", (-5, 105, "x"), duration=100.0), video("b", (0, 9, "x")))
+    assert len(outcome.doubts(content)) == 2
+    assert outcome.doubts(content, overhang=0.1) == []
+    assert outcome.doubts(annotations(video("a", (0, 120, "x"), duration=100.0)), overhang=0.1) != []
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(-20, 30), st.integers(0, 9)), max_size=9))
+def test_detections_are_looked_at_as_annotations_are(rows: list[tuple[str, int, int]]) -> None:
+    items = {name: [(start, start + n, "x") for other, start, n in rows if other == name] for name in "abc"}
+    lengths = {"a": 10.0, "b": None, "c": 12.5}
+    content = annotations(*(video(name, *own, duration=lengths[name]) for name, own in items.items()))
+    own = [(index, *item[:2]) for index, name in enumerate("abc") for item in items[name]]
+    found = Detections(
+        (*"abc",), [row[0] for row in own], [row[1:] for row in own], ("x",), [0] * len(own), [1.0] * len(own)
+    )  # type: ignore[arg-type]
+    expected = [sentence.replace("segment", "detection") for sentence in outcome.doubts(content)]
+    assert outcome.doubtful_times(found, content) == expected
+
+
+def test_events_are_counted() -> None:
+    assert outcome.lengthless(annotations(video("a", (0, 1, "x")))) == []
+    (sentence,) = outcome.lengthless(annotations(video("a", (1, 1, "x"), (1, 2, "x")), video("b", (0, 0, "y"))))
+    assert sentence == "2 events without a length; --point-length SECONDS gives them one"
 
 
 def test_nothing_and_the_age_of_the_universe_are_errors() -> None:
@@ -139,6 +172,29 @@ def test_import_says_what_it_found(tmp_path: Path) -> None:
 def test_import_names_videos_without_a_segment(tmp_path: Path) -> None:
     _, err = rcl_import(tmp_path, {"a": entry((0, 1, "x")), "b": entry(), "c": entry()})
     assert "2 of 3 videos have no segment, which means that nothing happens there: 'b', 'c'." in err
+
+
+def test_import_names_events_and_names_that_may_be_one(tmp_path: Path) -> None:
+    database = {"a": entry((1, 1, "x"), (1, 2, "x")), "cam1/A ": entry((0, 1, "x")), "b": entry((0, 1, "x"))}
+    _, err = rcl_import(tmp_path, database)
+    assert "rcl: 1 event without a length; --point-length SECONDS gives them one.\n" in err
+    assert "names that may be meant to be one video: 'a' and 'cam1/A '." in err
+    assert "without a length" not in rcl_import(tmp_path, database, "--point-length", "1", "--overwrite")[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("clip.csv", "video,start,end,label\nclip,2,2,walk\n"),
+        ("clip.txt", "2\t2\twalk\n"),
+        ("clip.tsv", "video\tstart\tend\tlabel\nclip\t2\t2\twalk\nclip\t3\t4\twalk\n"),
+    ],
+)
+def test_every_format_says_events_once(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    arguments = ["import", str(tmp_path / name), "--output", str(tmp_path / "out.json")]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.stderr.count("1 event without a length") == 1
 
 
 def test_import_of_nothing_writes_nothing(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from named import video_key
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.detections import Detections
 from rcl.data.formats import audacity
@@ -17,20 +18,21 @@ from rcl.data.formats.load import import_annotations, load_annotations, save_ann
 from rcl.data.formats.media_names import named_files
 from rcl.data.formats.results import load_detections, save_detections
 from rcl.data.formats.subtitles import save_subtitles
+from rcl.data.formats.values import composed
 
 relaxed = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 printable = st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"], exclude_characters='<>:"/\\|?*')
-words = st.text(printable, min_size=1, max_size=8).map(str.strip).filter(bool)
+words = st.text(printable, min_size=1, max_size=8).map(str.strip).filter(bool).map(composed)
 paths = st.lists(words.filter(lambda word: word[0] != "." != word[-1]), min_size=1, max_size=3)
 milliseconds = st.integers(0, 10**7).map(lambda time: time / 1000)
 pairs = st.tuples(milliseconds, milliseconds).map(sorted)
-anything = st.text(max_size=8)
+anything = st.text(max_size=8).map(composed)
 
 
 @st.composite
 def annotated(draw: st.DrawFn, names: st.SearchStrategy[str], labels: st.SearchStrategy[str]) -> Annotations:
     videos = {}
-    for name in draw(st.lists(names, min_size=1, max_size=4, unique_by=str.casefold)):
+    for name in draw(st.lists(names, min_size=1, max_size=4, unique_by=video_key)):
         segments = draw(st.lists(pairs, max_size=5))
         own = tuple(draw(labels) for _ in segments)
         subset = draw(st.sampled_from(["training", "validation", "testing"]))

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from rcl.data.formats.load import import_annotations, load_annotations
 from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.results import load_detections
+from rcl.data.names import plain_name
 from rcl.system.errors import InputError
 
 HEADER = ["Video", "Start", "End", "Label"]
@@ -54,7 +55,7 @@ def refusal(path: Path) -> str:
 
 
 names = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=8).filter(
-    lambda text: text[0] != "="
+    lambda text: text[0] != "=" and plain_name(text) == text
 )
 times = st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)).map(sorted)  # milliseconds
 

@@ -136,5 +136,5 @@ def test_every_video_is_another_and_another_seed_gives_others():
 
 def test_a_folder_that_cannot_be_written_is_an_input_error(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"expected a file that can be written.*choose another place"):
+    with pytest.raises(InputError, match=r"file: expected a folder, found a file; choose another name"):
         render_video(tmp_path / "file" / "video.mp4", [], 3, np.random.default_rng(0))

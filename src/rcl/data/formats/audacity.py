@@ -8,7 +8,6 @@ from pathlib import Path
 from rcl.data.annotations import Annotations
 from rcl.data.formats.exported import Exported, Instance, check_new, instance_of, nested_file_names, stem_of, video_of
 from rcl.data.formats.options import ReadOptions
-from rcl.data.formats.points import Points
 from rcl.data.formats.values import to_segment
 from rcl.system.errors import Defect, Problems, counted, located
 from rcl.system.paths import PathLike
@@ -31,12 +30,12 @@ def parse(text: str, source: str, *, file_name: str, options: ReadOptions | None
         text: the content of the file.
         source: the file, for messages.
         file_name: of the file.
-        options: ``point_length`` of labels without a length.
+        options: nothing here depends on them.
 
     Raises:
         InputError: a line is no label, or a value is wrong.
     """
-    points, problems, instances = Points(options), Problems(), list[Instance]()
+    problems, instances = Problems(), list[Instance]()
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or line.startswith(_FREQUENCIES):
             continue
@@ -46,9 +45,8 @@ def parse(text: str, source: str, *, file_name: str, options: ReadOptions | None
                 fix = "export the labels again, or correct the line"
                 raise Defect(expected="start, end and label, with tabs between", found=repr(line[:40]), fix=fix)
             start, end = (value.replace(",", ".") for value in match.group(1, 2))
-            instances.append(instance_of(*points.segment(*to_segment(start, end)), match[3]))
+            instances.append(instance_of(*to_segment(start, end), match[3]))
     problems.raise_first()
-    points.report(source)
     with located(source):
         video = video_of(stem_of(file_name), instances, None)
     return Annotations({video.name: video}, source=source)

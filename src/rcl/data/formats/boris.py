@@ -10,7 +10,6 @@ from rcl.data.annotations import Annotations
 from rcl.data.formats.boris_events import Event, Kind, Observation, annotations_of, chosen, pair, report_left_out
 from rcl.data.formats.exported import KEY
 from rcl.data.formats.options import ReadOptions
-from rcl.data.formats.points import Points
 from rcl.data.formats.values import to_number, to_positive
 from rcl.system.errors import Defect, InputError, Problems, counted, listed, shown
 
@@ -32,12 +31,12 @@ def parse(data: Mapping[str, Any], source: str, *, options: ReadOptions | None =
     Args:
         data: the content of the file; see :func:`is_boris`.
         source: the file, for messages.
-        options: ``point_length`` of point events, ``annotator``: the id of the observation to read.
+        options: ``annotator``: the id of the observation to read.
 
     Raises:
         InputError: a value is wrong, or a state event has no start or no stop.
     """
-    points, problems = Points(options), Problems()
+    problems = Problems()
     kinds = _kinds(data, source)
     found, live, players, subjects, modifiers = list[Observation](), list[str](), 0, 0, 0
     for name in chosen(data["observations"], source, options):
@@ -48,7 +47,7 @@ def parse(data: Mapping[str, Any], source: str, *, options: ReadOptions | None =
                 live.append(name)
                 continue
             events = _events(content, kinds)
-            observation.instances += pair(events, points)
+            observation.instances += pair(events)
             found.append(observation)
             players += further
             subjects += sum(bool(event.subject) and not event.subject.startswith(TRACK) for event in events)
@@ -57,7 +56,6 @@ def parse(data: Mapping[str, Any], source: str, *, options: ReadOptions | None =
     others = [f"{counted(players, 'video')} of further players"] if players else []
     others += [f"observations without a video ({listed(live)})"] if live else []
     report_left_out(source, subjects=subjects, modifiers=modifiers, others=others)
-    points.report(source)
     return annotations_of(found, source)
 
 

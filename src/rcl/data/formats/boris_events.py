@@ -14,7 +14,6 @@ from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.formats.exported import Instance, add_video, instance_of, name_in, video_of
 from rcl.data.formats.media_names import names_of_files
 from rcl.data.formats.options import ReadOptions
-from rcl.data.formats.points import Points
 from rcl.system.errors import Defect, InputError, Problems, counted, listed, located
 
 log = logging.getLogger("rcl")
@@ -76,7 +75,7 @@ class Observation:
         return found
 
 
-def pair(events: Iterable[Event], points: Points) -> list[Instance]:
+def pair(events: Iterable[Event]) -> list[Instance]:
     """Instances of events: a state from its start to its stop, a point where it is.
 
     BORIS pairs the starts and stops of a behaviour of one subject with the same modifiers, in the order of time.
@@ -90,7 +89,7 @@ def pair(events: Iterable[Event], points: Points) -> list[Instance]:
     for event in sorted(events, key=lambda event: event.seconds):
         key = event.behaviour, event.subject, event.modifiers
         if event.kind == "POINT":
-            instances.append(instance_of(*points.segment(event.seconds, event.seconds), event.behaviour))
+            instances.append(instance_of(event.seconds, event.seconds, event.behaviour))
         elif key in opened and event.kind != "START":
             instances.append(instance_of(opened.pop(key), event.seconds, event.behaviour))
         elif key in opened or event.kind == "STOP":

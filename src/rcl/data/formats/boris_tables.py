@@ -12,7 +12,6 @@ from rcl.data.annotations import Annotations
 from rcl.data.formats.boris_events import Event, Kind, Observation, annotations_of, chosen, pair, report_left_out
 from rcl.data.formats.exported import Instance, instance_of
 from rcl.data.formats.options import ReadOptions
-from rcl.data.formats.points import Points
 from rcl.data.formats.values import to_number, to_positive, to_segment
 from rcl.system.errors import Defect, InputError, Problems, listed, shown
 from rcl.system.text_formats import columns_of, csv_rows
@@ -48,12 +47,12 @@ def parse(text: str, source: str, *, options: ReadOptions | None = None) -> Anno
     Args:
         text: the content of the file; see :func:`is_boris`.
         source: the file, for messages.
-        options: ``point_length`` of point events, ``annotator``: the id of the observation to read.
+        options: ``annotator``: the id of the observation to read.
 
     Raises:
         InputError: a value is wrong, or a state event has no start or no stop.
     """
-    table, points, problems = _read(text, source), Points(options), Problems()
+    table, problems = _read(text, source), Problems()
     groups = defaultdict[str, list[_Row]](list)
     for line, row in table.rows:
         groups[row.get("observation id") or table.facts.get("observation id", "")].append((line, row))
@@ -64,7 +63,7 @@ def parse(text: str, source: str, *, options: ReadOptions | None = None) -> Anno
             if observation is None:
                 live.append(name)
                 continue
-            instances = _instances(groups[name], points, Problems(), f"{source}, observation {name!r}")
+            instances = _instances(groups[name], Problems(), f"{source}, observation {name!r}")
             found.append(replace(observation, instances=instances))
             read += groups[name]
     problems.raise_first()
@@ -72,11 +71,10 @@ def parse(text: str, source: str, *, options: ReadOptions | None = None) -> Anno
     modifiers = sum(bool(_modifiers(row)) for _, row in read)
     others = [f"observations without a video ({listed(live)})"] if live else []
     report_left_out(source, subjects=subjects, modifiers=modifiers, others=others)
-    points.report(source)
     return annotations_of(found, source)
 
 
-def _instances(rows: Sequence[_Row], points: Points, problems: Problems, where: str) -> list[Instance]:
+def _instances(rows: Sequence[_Row], problems: Problems, where: str) -> list[Instance]:
     """The instances of one observation.
 
     Raises:
@@ -88,11 +86,11 @@ def _instances(rows: Sequence[_Row], points: Points, problems: Problems, where: 
         with problems.located(f"{where}, line {line}"):
             if "start" in row:
                 segment = to_segment(_seconds(row, "start"), _seconds(row, "stop"))
-                instances.append(instance_of(*points.segment(*segment), row["behavior"]))
+                instances.append(instance_of(*segment, row["behavior"]))
             else:
                 events.append(_event(row))
     problems.raise_first()
-    return instances + pair(events, points)
+    return instances + pair(events)
 
 
 def _separator(line: str) -> str:

@@ -18,7 +18,7 @@ from rcl.data.annotations import Annotations, VideoAnnotation, to_subset
 from rcl.data.detections import Detections
 from rcl.data.formats.values import VideoDraft, check_times, to_label, to_optional
 from rcl.data.names import plain_name, without_extension
-from rcl.system.errors import Defect, InputError
+from rcl.system.errors import Defect, InputError, counted
 
 FORMATS = ("label-studio", "via", "elan", "boris", "fiftyone", "audacity", "csv")
 """What ``rcl export`` writes."""
@@ -60,7 +60,7 @@ class Exported:
         """Annotations or detections, ready to be written.
 
         Raises:
-            InputError: a video has no name, or a time is later than any video lasts.
+            InputError: a video has no name, two names mean one file, or a time is later than any video lasts.
         """
         scored = isinstance(content, Detections)
         if isinstance(content, Detections):
@@ -77,7 +77,9 @@ class Exported:
         for name, items in found.items():
             check_times((item[:2] for item in items), f"video {name!r}")
         fitted = {name: [_fitted(instance) for instance in items] for name, items in found.items()}
-        return cls(videos, fitted, scored, tuple(_changes(found)), dict(files or {}))
+        exported = cls(videos, fitted, scored, tuple(_changes(found)), dict(files or {}))
+        _check_files(exported)
+        return exported
 
     def all(self) -> list[Instance]:
         """The instances of all videos."""
@@ -110,6 +112,17 @@ def _instances_of(video: VideoAnnotation) -> list[Instance]:
     return [Instance(start, end, label) for (start, end), label in pairs]
 
 
+def _check_files(exported: Exported) -> None:
+    """Check that no two names mean one file, as ``a`` and ``a.mp4`` do where files are guessed."""
+    owners = dict[str, str]()
+    for name in exported.videos:
+        file = str(exported.files[name]) if name in exported.files else plain_name(exported.media_of(name))
+        other = owners.setdefault(file, name)
+        if other != name:
+            found, fix = f"{other!r} and {name!r}", "write its name the same everywhere"
+            raise InputError("videos", expected=f"one name for the video {other!r}", found=found, fix=fix)
+
+
 def _fitted(instance: Instance) -> Instance:
     start, end = max(instance.start_seconds, 0.0), max(instance.end_seconds, 0.0)
     return instance._replace(start_seconds=start, end_seconds=end, label=instance.label.strip() or UNLABELLED)
@@ -120,6 +133,9 @@ def _changes(found: Mapping[str, Sequence[Instance]]) -> list[str]:
     changes = []
     if any(instance.start_seconds < 0 for instance in instances):
         changes.append("times before 0")
+    before = sum(instance.start_seconds < 0 >= instance.end_seconds for instance in instances)
+    if before:
+        changes.append(f"the lengths of {counted(before, 'segment')} before the start of the video")
     if any(instance.label != instance.label.strip() for instance in instances):
         changes.append("blanks around labels")
     if any(not instance.label.strip() for instance in instances):

@@ -11,7 +11,7 @@ from rcl.data.formats.columns import LENGTH, UNKNOWN, Column, commands_for, find
 from rcl.data.formats.options import WITH_OPTION, ReadOptions
 from rcl.data.formats.sheet import Sheet
 from rcl.data.formats.times import Reader, TimeReader, number_reader
-from rcl.data.formats.values import Pair, lengthened, to_number, to_positive, to_segment
+from rcl.data.formats.values import Pair, to_number, to_positive, to_segment
 from rcl.system.errors import Defect, InputError, counted, listed, shown
 
 log = logging.getLogger("rcl")
@@ -91,7 +91,7 @@ class Layout:
         start, end = self.columns["start"], self.columns.get("end")
         ours = end is not None and (start.name.lower(), end.name.lower()) == ("start", "end")
         seconds = self.times.unit == "seconds" and not self.times.is_clock and self.number is to_number
-        return (start.place, end.place) if end and ours and seconds and not self.options.point_length else None
+        return (start.place, end.place) if end and ours and seconds else None
 
     def video(self, row: Sequence[str]) -> str:
         """The name of a row's video, as it is in the table."""
@@ -110,7 +110,7 @@ class Layout:
         return to_positive(self.number(cell, "frames per second"), "frames per second")
 
     def segment(self, row: Sequence[str]) -> Pair:
-        """The start and end of a row in seconds, with the length of the options if it is an event.
+        """The start and end of a row in seconds; those of an event are equal.
 
         Raises:
             Defect: one is missing or no time, or the end lies before the start.
@@ -128,8 +128,7 @@ class Layout:
             end = start + self.lengths.seconds(row[columns[LENGTH].place], self._name(LENGTH), rate)
         else:
             end = start
-        segment = to_segment(start, end)
-        return lengthened(segment, self.options.point_length) if self.options.point_length else segment
+        return to_segment(start, end)
 
     def _is_event(self, row: Sequence[str]) -> bool:
         if row[self.columns["end"].place].strip():

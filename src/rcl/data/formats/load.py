@@ -62,7 +62,7 @@ def load_annotations(path: PathLike, *, clip: bool = True, options: ReadOptions 
     annotations = file.annotations(extent="features") if clip else file.annotations()
     if file.format not in OWN_FORMATS:
         outcome.check_times(annotations)
-        for doubt in outcome.doubts(annotations):
+        for doubt in (*outcome.doubts(annotations), *outcome.lengthless(annotations)):
             log.warning("%s: %s", annotations.source, doubt)
     return clip_annotations(annotations) if clip else annotations
 

@@ -26,6 +26,8 @@ from rcl.data.formats import (
 )
 from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.sheet_files import read_sheet
+from rcl.data.names import check_named_once
+from rcl.data.pack import is_pack
 from rcl.system.errors import InputError
 from rcl.system.paths import is_file
 from rcl.system.text_files import extension_of, read_text
@@ -37,7 +39,8 @@ class LabelFile(NamedTuple):
 
     ``parse`` returns its annotations, or raises an ``InputError`` if it has none. ``parse_detections`` returns its
     detections, if they are what it holds. If ``named_by_file``, its name is that of its video.
-    ``point_length`` is that of events without a length, whatever the format.
+    ``point_length`` is that of events without a length, whatever the format. If ``in_pack``, names of videos are those
+    of feature files, where ``clip`` and ``clip.avi`` may be two.
     """
 
     format: str
@@ -45,10 +48,17 @@ class LabelFile(NamedTuple):
     parse_detections: Callable[[], Detections] | None = None
     named_by_file: bool = False
     point_length: float | None = None
+    in_pack: bool = False
 
     def annotations(self, *, extent: bmn.Extent = "video") -> Annotations:
-        """The annotations of at least one video; only in BMN's files there is a choice of extents."""
+        """The annotations of at least one video, each under one name; only in BMN's files there is a choice of extents.
+
+        Raises:
+            InputError: the file has no video, or one under two names, or its parser raised it.
+        """
         annotations = filled(self.parse(extent=extent) if self.format == "bmn" else self.parse())
+        if not self.in_pack:
+            check_named_once(annotations.videos, annotations.source)
         return with_point_length(annotations, self.point_length)
 
 
@@ -59,6 +69,7 @@ def open_file(path: Path, *, options: ReadOptions | None = None) -> LabelFile:
         InputError: the file cannot be read, is damaged, or has another extension.
     """
     file = _OPENERS[extension_of(path, [*_OPENERS])](path, options or ReadOptions())
+    file = file._replace(in_pack=path.name == "annotations.json" and is_pack(path.parent))
     if options is None:
         return file
     options.warn_of_unused(path, file.format)

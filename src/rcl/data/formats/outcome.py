@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from rcl.data.annotations import Annotations
+from rcl.data.detections import Detections
 from rcl.data.formats.values import LONGEST_SECONDS
-from rcl.data.names import describe_similar, similar_labels
+from rcl.data.names import describe_similar, similar_labels, similar_videos
 from rcl.system.errors import InputError, counted, listed
 
 LONG_SECONDS = 24 * 3600.0
 """Where the length of a video is not known, later times are doubted."""
 _TOLERANCE_SECONDS = 0.1  # rounded times, and durations without the last frame
+USUAL_OVERHANG = 0.1
+"""Of the length of a video: how far published annotations and detections reach beyond it, in seconds."""
 _MANY = 10  # instances that would share some of their labels
 
 
@@ -58,9 +64,43 @@ def check_times(annotations: Annotations) -> None:
             raise InputError(f"{annotations.source}, video {name!r}", expected=expected, found=found, fix=fix)
 
 
-def doubts(annotations: Annotations) -> list[str]:
-    """Sentences on what can hardly be meant: times after the end of a video, a label of its own for each instance."""
-    return [*_late(annotations), *_long(annotations), *_remarks(annotations)]
+def doubts(annotations: Annotations, *, overhang: float = 0.0) -> list[str]:
+    """Sentences on what can hardly be meant: times outside a video, a label of its own for each instance.
+
+    Args:
+        annotations: in what is taken for seconds.
+        overhang: how far a segment may reach beyond its video without a word, as a part of the length of the video.
+    """
+    videos = [*annotations.videos.values()]
+    lengths = [np.nan if video.duration_seconds is None else video.duration_seconds for video in videos]
+    segments = np.concatenate([np.empty((0, 2)), *(video.segments_seconds for video in videos)])  # (N, 2)
+    index = np.repeat(np.arange(len(videos)), [len(video.segments_seconds) for video in videos])  # (N,)
+    names = [video.name for video in videos]
+    outside = _outside(segments, index, names, np.array(lengths), "segment", overhang)
+    return [*outside, *_long(annotations), *_remarks(annotations)]
+
+
+def doubtful_times(detections: Detections, annotations: Annotations, *, overhang: float = 0.0) -> list[str]:
+    """Sentences on detections outside the videos, whose lengths the annotations give.
+
+    Args:
+        detections: under the names of the annotations.
+        annotations: of the same videos.
+        overhang: see :func:`doubts`.
+    """
+    durations = {name: video.duration_seconds for name, video in annotations.videos.items()}
+    lengths = [np.nan if (length := durations.get(name)) is None else length for name in detections.videos]
+    columns = detections.segments_seconds, detections.video_index, detections.videos
+    return _outside(*columns, np.array(lengths), "detection", overhang)
+
+
+def lengthless(annotations: Annotations) -> list[str]:
+    """A sentence on instances whose end is their start."""
+    segments = [video.segments_seconds for video in annotations.videos.values()]
+    points = sum(int((own[:, 0] == own[:, 1]).sum()) for own in segments)
+    if not points:
+        return []
+    return [f"{counted(points, 'event')} without a length; --point-length SECONDS gives them one"]
 
 
 def doubled(annotations: Annotations) -> list[str]:
@@ -85,27 +125,57 @@ def negatives(annotations: Annotations) -> list[str]:
 
 
 def similar(annotations: Annotations) -> list[str]:
-    """A sentence on labels that may be meant to be one."""
-    pairs = similar_labels(annotations.labels)
+    """Sentences on labels, and on names of videos, that may be meant to be one."""
+    pairs = similar_videos(annotations.videos)
+    named = listed([f"{first!r} and {second!r}" for first, second in pairs])
+    videos = [f"names that may be meant to be one video: {named}"] if pairs else []
+    return [*similar_classes(annotations), *videos]
+
+
+def similar_classes(annotations: Annotations, *, slips: bool = True) -> list[str]:
+    """A sentence on labels that may be meant to be one; without slips, if they have the same letters."""
+    pairs = similar_labels(annotations.labels, slips=slips)
     counts = {each.label: each.instances for each in classes(annotations)}
     return [f"labels that may be meant to be one: {describe_similar(pairs, counts)}"] if pairs else []
 
 
-def _late(annotations: Annotations) -> list[str]:
-    late = [
-        (end - video.duration_seconds, end, video)
-        for video in annotations.videos.values()
-        if video.duration_seconds is not None
-        for end in video.segments_seconds[:, 1].tolist()
-        if end > video.duration_seconds + _TOLERANCE_SECONDS
-    ]
-    if not late:
-        return []
-    _, end, video = max(late, key=lambda item: item[0])
-    total = sum(len(video.labels) for video in annotations.videos.values())
-    ends = f"{len(late):,} of {counted(total, 'segment')} {'ends' if len(late) == 1 else 'end'}"
-    last = f"the last at {end:.6g} s in video {video.name!r} of {video.duration_seconds:.6g} s"
-    return [f"{ends} after the end of the video, {last}: are the times in another unit?"]
+def _outside(
+    segments: np.ndarray,
+    index: np.ndarray,
+    names: Sequence[str],
+    lengths: np.ndarray,
+    noun: str,
+    overhang: float,
+) -> list[str]:
+    """Sentences on segments that end after the end of their video, and on those that begin before its start.
+
+    Args:
+        segments: ``(N, 2)``, seconds.
+        index: ``(N,)``, the video of each.
+        names: of the ``V`` videos.
+        lengths: ``(V,)``, seconds, NaN if not known.
+        noun: what a segment is.
+        overhang: see :func:`doubts`.
+    """
+    length = lengths[index] if len(index) else np.zeros(0)  # (N,)
+    slack = _TOLERANCE_SECONDS + overhang * np.nan_to_num(length)
+    late, early = segments[:, 1] - length - slack, -segments[:, 0] - slack  # (N,), NaN is not late
+    found = []
+    for beyond, verb, edge, which in (
+        (late, "end", "after the end", "last"),
+        (early, "begin", "before the start", "first"),
+    ):
+        rows = np.flatnonzero(beyond > 0)
+        if not len(rows):
+            continue
+        row = int(rows[np.argmax(beyond[rows])])
+        number = f"{len(rows):,} of {counted(len(segments), noun)} {verb}{'s' if len(rows) == 1 else ''}"
+        of = "" if np.isnan(length[row]) else f" of {length[row]:.6g} s"
+        time = segments[row, 1 if verb == "end" else 0]
+        place = f"the {which} at {time:.6g} s in video {names[index[row]]!r}{of}"
+        question = "are the times in another unit?" if verb == "end" else "do they have an offset?"
+        found.append(f"{number} {edge} of the video, {place}: {question}")
+    return found
 
 
 def _long(annotations: Annotations) -> list[str]:

@@ -17,7 +17,7 @@ from rcl.data.formats.layout import Layout
 from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.sheet import Sheet, sheet_of_json
 from rcl.data.formats.sheet_files import TABLES, read_sheet
-from rcl.data.formats.values import to_label, to_number, to_pair
+from rcl.data.formats.values import composed, lengthened, to_label, to_number, to_pair
 from rcl.system.errors import Defect, InputError, Problems, listed, shown
 from rcl.system.paths import PathLike, to_path
 from rcl.system.text_files import extension_of, read_text, write_json, write_text
@@ -182,8 +182,10 @@ def _transposed(rows: Sequence[tuple[tuple[float, float], str, float]]) -> _Rows
 
 
 def _build(videos: Sequence[str], video_index: Sequence[int] | np.ndarray, rows: _Rows) -> Detections:
-    labels = sorted({*rows.labels})
-    position = {label: index for index, label in enumerate(labels)}
+    names = {label: composed(label) for label in {*rows.labels}}
+    labels = sorted({*names.values()})
+    place = {name: index for index, name in enumerate(labels)}
+    position = {label: place[name] for label, name in names.items()}
     label_index = np.array([position[label] for label in rows.labels], dtype=np.int64)  # (K,)
     index = np.array(video_index, dtype=np.int64)  # (K,)
     return Detections(tuple(videos), index, rows.segments_seconds, tuple(labels), label_index, rows.scores)
@@ -227,6 +229,8 @@ def detections_of(sheet: Sheet, options: ReadOptions) -> Detections:
             if not name:
                 raise Defect(expected="the name of a video", found="none", fix="add it")
             segment = layout.segment(row)
+            if options.point_length:
+                segment = lengthened(segment, options.point_length)
             rows.append((segment, row[label.place] if label else "", layout.number(row[score.place], "score")))
             index.append(video)
         except Defect as defect:

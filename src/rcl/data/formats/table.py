@@ -103,7 +103,13 @@ def is_plain(text: str, source: str) -> bool:
 
 def _layout_of(sheet: Sheet, options: ReadOptions) -> Layout:
     layout = Layout.of(sheet, options, required=("video", "label"), optional=("subset", "duration", "fps"))
-    if "duration" in layout.columns and "duration" not in options.columns and _holds_lengths(sheet, layout):
+    ours = {*_OPTIONAL} <= layout.columns.keys()
+    if (
+        "duration" in layout.columns
+        and not ours
+        and "duration" not in options.columns
+        and _holds_lengths(sheet, layout)
+    ):
         name = layout.columns.pop("duration").name
         log.warning("%s: the column %r holds lengths of instances, not of videos", sheet.source, name)
     subset = layout.columns.get("subset")

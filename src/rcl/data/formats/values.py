@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -102,7 +103,7 @@ def to_pair(value: object) -> Pair:
 
 
 def to_label(value: object) -> str:
-    """A label name; whole numbers are read as their digits, since some files number their classes.
+    """A label name in composed Unicode (NFC); whole numbers are read as their digits, since some files number classes.
 
     Raises:
         Defect: it is missing, blank, or neither text nor a whole number.
@@ -110,12 +111,17 @@ def to_label(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, str) and value.strip():
-        return value
+        return composed(value)
     raise Defect(
         expected="the name of an action as label",
         found="none" if value is None else shown(value),
         fix="add the label or remove the entry",
     )
+
+
+def composed(label: str) -> str:
+    """A label in composed Unicode: a Mac writes an accented letter as two characters, most other systems as one."""
+    return label if label.isascii() else unicodedata.normalize("NFC", label)
 
 
 def to_instance(item: object) -> tuple[Pair, str]:

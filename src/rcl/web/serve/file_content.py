@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import numpy as np
 
 from rcl.data.annotations import VideoAnnotation
+from rcl.data.formats.values import composed
 from rcl.system.text_formats import csv_text
 
 COLUMNS = ("video", "start", "end", "label")
@@ -198,12 +199,12 @@ def _is_one_of(row: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
 
 def _segment_in(row: Sequence[str], column: Mapping[str, int]) -> Segment | None:
     start, end, label = (row[column[title]].strip() for title in COLUMNS[1:])
-    return Segment(float(start), float(end), label) if label else None
+    return Segment(float(start), float(end), composed(label)) if label else None
 
 
 def _segment_of(item: Mapping[str, Any]) -> Segment:
     start, end = item["segment"]
-    return Segment(float(start), float(end), str(item["label"]))
+    return Segment(float(start), float(end), composed(str(item["label"])))
 
 
 def _blank(
