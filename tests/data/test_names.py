@@ -174,3 +174,8 @@ def test_what_spreadsheets_and_browsers_do_to_names_is_proposed(written, meant):
 def test_labels_of_other_letters_are_no_slips():
     labels = ["Curling", "Hurling", "curling "]
     assert similar_labels(labels, slips=False) == [("Curling", "curling ")]
+
+
+def test_numbers_with_other_signs_are_no_similar_labels() -> None:
+    assert similar_labels(["1", "-1", "1.5", "15"]) == []
+    assert similar_labels(["run 1", "run1"]) == [("run 1", "run1")]

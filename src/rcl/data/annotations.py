@@ -20,7 +20,7 @@ _SUBSETS = {
     alias: name
     for name, aliases in {
         "training": ("train", "training"),
-        "validation": ("val", "validation", "valid", "dev", "eval"),
+        "validation": ("val", "validation", "valid", "validate", "dev", "eval"),
         "testing": ("test", "testing"),
     }.items()
     for alias in aliases

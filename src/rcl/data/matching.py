@@ -81,7 +81,7 @@ MOST_COMPARED = 2000  # labels: with more, they are sentences, and comparing all
 def describe_similar_labels(annotations: Annotations) -> str:
     """A sentence, without its stop, about labels that may be meant to be one; empty if there are none."""
     counts = Counter(label for video in annotations.videos.values() for label in video.labels)
-    pairs = similar_labels(counts) if len(counts) <= MOST_COMPARED else []
+    pairs = similar_labels(counts, counts=counts) if len(counts) <= MOST_COMPARED else []
     return f"labels that may be meant to be the same: {describe_similar(pairs, counts)}" if pairs else ""
 
 

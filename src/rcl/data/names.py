@@ -244,25 +244,31 @@ def _extension(name: str) -> str:
 # -- labels ------------------------------------------------------------------------------------------------------
 
 
-def similar_labels(labels: Iterable[str], *, slips: bool = True) -> list[tuple[str, str]]:
+def similar_labels(
+    labels: Iterable[str], *, slips: bool = True, counts: Mapping[str, int] | None = None
+) -> list[tuple[str, str]]:
     """Pairs of labels that may be meant to be one: they differ in case, blanks, punctuation or, as slips, one letter.
+
+    Two that have many instances by ``counts`` are no slips: ``Curling`` and ``Hurling``.
 
     >>> similar_labels(["walk", "wlak", "Walk ", "run", "jump1", "jump2"])
     [('Walk ', 'walk'), ('Walk ', 'wlak'), ('walk', 'wlak')]
     """
     names = sorted(set(labels))
     loose = [_loose_label(name) for name in names]
+    usual = {name for name, count in (counts or {}).items() if count >= 20}
     return [
         (first, second)
         for i, first in enumerate(names)
         for j, second in enumerate(names[i + 1 :], i + 1)
-        if loose[i] == loose[j] or (slips and _is_slip(loose[i], loose[j]))
+        if loose[i] == loose[j] or (slips and not {first, second} <= usual and _is_slip(loose[i], loose[j]))
     ]
 
 
 def _loose_label(label: str) -> str:
     letters = unicodedata.normalize("NFKC", label).casefold()
-    return "".join(letter for letter in letters if letter.isalnum()) or letters.strip()
+    plain = "".join(letter for letter in letters if letter.isalnum())
+    return letters.strip() if not plain or plain.isdigit() else plain  # -1 is not 1
 
 
 def _is_slip(first: str, second: str) -> bool:
@@ -288,6 +294,6 @@ def describe_similar(pairs: Iterable[tuple[str, str]], counts: Mapping[str, int]
 def coverage(match: NameMatch, total: int, noun: str, what: str) -> str:
     """How many of the known names a match found: ``12 of 20 videos have detections; without: 'a', 'b'``."""
     without = listed([repr(name) for name in match.unused])
-    return f"{total - len(match.unused)} of {counted(total, noun)} have {what}" + (
+    return f"{total - len(match.unused):,} of {counted(total, noun)} have {what}" + (
         f"; without: {without}" if match.unused else ""
     )

@@ -28,7 +28,7 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # Excel's "Unicode text"
 # -- reading -----------------------------------------------------------------------------------------------------
 
 
-def extension_of(path: Path, allowed: Sequence[str]) -> str:
+def extension_of(path: Path, allowed: Sequence[str], *, fix: str = "rename or convert it") -> str:
     """The lower-case extension of a path.
 
     Raises:
@@ -40,7 +40,7 @@ def extension_of(path: Path, allowed: Sequence[str]) -> str:
             path,
             expected=f"a file that ends in {' or '.join(allowed)}",
             found=f"the extension {extension!r}",
-            fix="rename or convert it",
+            fix=fix,
         )
     return extension
 

@@ -13,6 +13,7 @@ from named import video_key
 from places import SHARED
 from rcl.data.annotations import Annotations, VideoAnnotation, check_labels
 from rcl.data.formats.load import load_annotations, save_annotations
+from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.values import composed
 from rcl.system.errors import InputError
 
@@ -342,3 +343,12 @@ def test_files_that_are_not_there_or_not_text(tmp_path: Path) -> None:
     message = error_of(latin)
     assert "0xe9 in line 2" in message
     assert "save the file as UTF-8" in message
+
+
+def test_a_database_without_subsets_takes_that_of_the_options(tmp_path: Path) -> None:
+    instance = {"segment": [1, 2], "label": "x"}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"database": {name: {"annotations": [instance]} for name in "ab"}}))
+    assert "--subset" in error_of(path)
+    read = load_annotations(path, options=ReadOptions(subset="val"))
+    assert {video.subset for video in read.videos.values()} == {"validation"}

@@ -234,6 +234,7 @@ def test_slots_beside_no_time_lose_their_annotation(caplog: pytest.LogCaptureFix
         (VIDEO + SOUND, None, "talk", 1.0, ""),
         (SOUND, None, "mic", 3.0, "links sound; the video is taken to be 'mic'; --media names another"),
         (TAKEN, None, "talk", 1.0, ""),
+        (VIDEO + TAKEN, None, "talk", 1.0, ""),
         (VIDEO + SIDE, None, "talk", 1.0, "links 2 media files; the video is taken to be 'talk'; --media"),
         (VIDEO + SIDE, "talk side", "talk side", 2.0, ""),
         (VIDEO + SIDE, "talk side.mp4", "talk side", 2.0, ""),

@@ -434,3 +434,11 @@ def test_tables_and_lines_are_recognized_by_their_segments(tmp_path: Path) -> No
     assert instances(import_annotations(table, options=options)) == [("a", 3, 6, "dig")]
     assert instances(import_annotations(lines)) == [("a", 3, 6, "dig"), ("b", 3, 6, "dig")]
     assert instances(import_annotations(rows, options=options)) == [("a", 3, 6, "dig")]
+
+
+def test_drafts_and_predictions_that_are_left_out_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    draft, guess = {"result": [labelled("bark")]}, {"result": [labelled("run")], "score": 0.5}
+    other = {"data": {"video": "cat.mp4", "fps": 10}, "annotations": [], "predictions": [guess], "drafts": [draft]}
+    assert {row[3] for row in read(task(labelled(), drafts=[draft]), other)} == {"dig"}
+    assert "left out 2 drafts, which nobody submitted" in caplog.text
+    assert "left out 1 video without annotations, 1 of them with predictions" in caplog.text

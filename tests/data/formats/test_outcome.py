@@ -21,9 +21,11 @@ from rcl.data.formats.import_files import import_files
 from rcl.system.errors import InputError
 
 
-def video(name: str, *instances: tuple[float, float, str], duration: float | None = None) -> VideoAnnotation:
+def video(
+    name: str, *instances: tuple[float, float, str], duration: float | None = None, subset: str = "training"
+) -> VideoAnnotation:
     segments = np.array([item[:2] for item in instances], dtype=np.float64).reshape(-1, 2)
-    return VideoAnnotation(name, "training", duration, None, segments, tuple(item[2] for item in instances))
+    return VideoAnnotation(name, subset, duration, None, segments, tuple(item[2] for item in instances))
 
 
 def annotations(*videos: VideoAnnotation, source: str = "a.json") -> Annotations:
@@ -252,3 +254,32 @@ def test_files_of_one_name_in_several_folders(tmp_path: Path, caplog: pytest.Log
 def test_other_files_have_each_video_once(paths: dict[str, list[str]], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="each video in one file"):
         import_files(files_of(tmp_path, paths))
+
+
+def test_a_few_times_outside_are_no_sign_of_another_unit() -> None:
+    segments = [(0.1 * n, 0.1 * n + 0.1, f"x{n % 9}") for n in range(200)]
+    (few,) = outcome.doubts(annotations(video("a", *segments, (90, 120, "x1"), duration=100)))
+    assert few.endswith("of 100 s: check it")
+    (many,) = outcome.doubts(annotations(video("a", *segments, *[(90, 120, "x1")] * 30, duration=100)))
+    assert many.endswith("are the times in another unit?")
+
+
+def test_videos_for_testing_may_have_labels_that_are_kept_back() -> None:
+    empty, testing = video("b"), video("c", subset="testing")
+    (sentence,) = outcome.negatives(annotations(video("a", (0, 1, "x")), empty, testing))
+    assert sentence.startswith("1 of 2 videos has no segment")
+    assert sentence.endswith("'b'")
+
+
+def test_an_example_of_what_is_there_twice_is_named_once() -> None:
+    (sentence,) = outcome.doubled(annotations(video("a", *[(0, 5, "x")] * 3)))
+    assert sentence == "2 instances written more than once: 'x' from 0 to 5 s in 'a'"
+
+
+def test_two_usual_labels_are_not_slips_of_each_other() -> None:
+    def said(*counts: int) -> list[str]:
+        labels = [label for label, count in zip(("Curling", "Hurling"), counts, strict=True) for _ in range(count)]
+        return outcome.similar_classes(annotations(video("a", *[(0, 1, label) for label in labels])))
+
+    assert said(40, 30) == []
+    assert said(40, 3) == ["labels that may be meant to be one: 'Curling' (40) and 'Hurling' (3)"]

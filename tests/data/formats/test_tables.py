@@ -513,3 +513,71 @@ def test_no_word_about_a_table_that_says_everything(tmp_path: Path, caplog: pyte
     with caplog.at_level(logging.WARNING, logger="rcl"):
         read(write(tmp_path, "Video;Start (s);End (s);Behavior;;\nv;1,5;2;a;;\n;;;;;\n"))
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("a.mp4,1,3,walk\nb.mp4,4,5,run\n", ["add a first line with the names"]),
+        ("00:00:01,500 00:00:02,300 cut\n", ["add a first line with the names"]),
+        ("Clip;Von;Bis;Was\na;1;2;x\n", ["--columns start=NAME,end=NAME,label=NAME"]),
+        ("clip,frame,label\na,0,walk\na,1,walk\na,2,run\n", ["a row for each frame", "each run of frames"]),
+        ("frame,label\n10,walk\n11,walk\n12,walk\n", ["a row for each frame"]),
+        ("1-225 SIL\n226-520 take_cup\n", ["a label for each range of frames"]),
+        ("cut\n" * 9 + "peel\n" * 9, ["a label for each frame"]),
+        ("classname,video,start,end,label\nDiving,a,1,2,1\nDiving,a,4,5,-1\n", ["--columns label=classname"]),
+        ("video,start,end,label\na,NA,NA,walk\n", ["line 2", "start", "'NA'"]),
+    ],
+)
+def test_tables_of_another_kind_are_refused_with_what_to_do(tmp_path: Path, text: str, parts: list[str]) -> None:
+    message = refusal(write(tmp_path, text, "t.txt"))
+    assert [part for part in parts if part not in message] == []
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Dateiname;Startzeit;Endzeit;Aktion",
+        "Nom du fichier;Temps de début;Temps de fin;Comportement",
+        "Vídeo;Inicio;Fin;Acción",
+        "Video;Inizio;Fine;Azione",
+        "video;start;xEnd;label",
+        "File;Begin Time - ss.msec;End Time - ss.msec;Annotation",
+        "File;Begin Time - hh:mm:ss.ms;End Time - hh:mm:ss.ms;Annotation",
+    ],
+)
+def test_headers_of_other_languages_and_programs(tmp_path: Path, header: str) -> None:
+    cells = "00:00:01.500;00:00:03.250" if "hh" in header else "1.5;3.25"
+    assert rows_of(read(write(tmp_path, f"{header}\na;{cells};x\n"))) == [("a", 1.5, 3.25, "x")]
+
+
+def test_of_the_forms_in_which_elan_writes_each_time_one_is_read(tmp_path: Path) -> None:
+    forms = ["hh:mm:ss.ms", "ss.msec", "msec"]
+    header = ["Tier", *(f"{what} Time - {form}" for what in ("Begin", "End") for form in forms), "actions"]
+    text = "\t".join([*header, "File"]) + "\nt\t00:00:01.500\t1.5\t1500\t00:00:03.250\t3.25\t3250\twalk\tclip\n"
+    path = write(tmp_path, text, "t.txt")
+    assert rows_of(read(path)) == rows_of(read(path, times="milliseconds")) == [("clip", 1.5, 3.25, "walk")]
+
+
+@pytest.mark.parametrize("missing", ["NA", "NaN", "nan", "#N/A"])
+def test_what_programs_write_for_a_missing_number_is_none(tmp_path: Path, missing: str) -> None:
+    text = f"video,start,end,label,duration,fps\na,1,3,NA,X,X\nb,X,X,{missing},10,X\n".replace("X", missing)
+    annotations = read(write(tmp_path, text))
+    assert rows_of(annotations) == [("a", 1, 3, "NA")]
+    assert [video.duration_seconds for video in annotations.videos.values()] == [None, 10.0]
+
+
+@pytest.mark.parametrize("error", ["#NAME?", "#REF!"])
+def test_errors_of_formulas_are_no_names(tmp_path: Path, error: str) -> None:
+    message = refusal(write(tmp_path, f"video,start,end,label\nb,1,2,x\n{error},1,2,x\n"))
+    assert [part for part in ("line 3", f"the error {error}", "as text") if part not in message] == []
+
+
+def test_names_that_a_spreadsheet_rounded_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    read(write(tmp_path, "video;start;end;label\n1,23E+15;1;2;x\n4E+11;1;2;x\n1E5;1;2;x\n"))
+    assert "rounded the names '1,23E+15', '4E+11': format" in caplog.text
+
+
+@pytest.mark.parametrize(("extension", "said"), [("xls", "as .xlsx"), ("ODS", "as .xlsx"), ("pkl", "video,start,end")])
+def test_files_that_must_be_converted_say_how(tmp_path: Path, extension: str, said: str) -> None:
+    assert said in refusal(write(tmp_path, "x", f"a.{extension}"))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from rcl.data.annotations import Annotations, VideoAnnotation, to_subset
+from rcl.data.annotations import Annotations, VideoAnnotation, is_subset, to_subset
 from rcl.data.formats.values import VideoDraft, to_instance, to_optional
 from rcl.system.errors import Defect, InputError, Problems, listed, shown
 
 
-def parse(data: dict[str, Any], source: str) -> Annotations:
+def parse(data: dict[str, Any], source: str, *, subset: str | None = None) -> Annotations:
     """Annotations of ``{"database": {video: {"subset", "duration", "fps", "annotations"}}}``.
 
     Args:
         data: the content of the file.
         source: the file, for messages.
+        subset: of videos for which the file states none.
 
     Raises:
         InputError: it is of another kind, or a value is wrong.
@@ -32,7 +33,7 @@ def parse(data: dict[str, Any], source: str) -> Annotations:
     for name, entry in database.items():
         where = f"{source}, video {name!r}"
         with problems.located(where):
-            drafts[name], items = _draft_of(name, entry)
+            drafts[name], items = _draft_of(name, entry, subset)
             for number, item in enumerate(items, 1):
                 with problems.located(f"{where}, instance {number} of {len(items)}"):
                     drafts[name].add(*to_instance(item))
@@ -40,13 +41,13 @@ def parse(data: dict[str, Any], source: str) -> Annotations:
     return Annotations({name: draft.finish(name) for name, draft in drafts.items()}, source=source)
 
 
-def _draft_of(name: str, entry: Any) -> tuple[VideoDraft, list[Any]]:
+def _draft_of(name: str, entry: Any, subset: str | None) -> tuple[VideoDraft, list[Any]]:
     """What a JSON entry says about its video, and its instances, not yet read."""
     if not name.strip() or not isinstance(entry, dict):
         found = shown(entry) if name.strip() else "a video without a name"
         raise Defect(expected='a video {"subset", "annotations"}', found=found, fix="correct or remove the entry")
     draft = VideoDraft(
-        to_subset(entry.get("subset")),
+        _subset_of(entry, subset),
         to_optional(entry.get("duration"), "duration"),
         to_optional(entry.get("fps"), "fps"),
     )
@@ -56,6 +57,14 @@ def _draft_of(name: str, entry: Any) -> tuple[VideoDraft, list[Any]]:
         found = 'no "annotations"' if items is None else shown(items)
         raise Defect(expected='"annotations": [instances]', found=found, fix="add it, [] for a video without")
     return draft, items
+
+
+def _subset_of(entry: dict[str, Any], subset: str | None) -> str:
+    stated = entry.get("subset")
+    if stated is None and subset is None:
+        fix = "add it, or give all videos one with --subset (rcl import)"
+        raise Defect(expected="the subset training, validation or testing (train, val, test)", found="none", fix=fix)
+    return to_subset(stated if is_subset(stated) or subset is None else subset)
 
 
 def entry_of(video: VideoAnnotation) -> dict[str, Any]:

@@ -15,16 +15,18 @@ log = logging.getLogger("rcl")
 
 _SYNONYMS = {
     "video": "video videos file filename filepath path videofile videofilename videoname videoid videopath media "
-    "mediafile mediafilename clip clipname clipid movie vid youtubeid datei dateiname fichier archivo",
+    "mediafile mediafilename clip clipname clipid movie vid youtubeid datei dateiname "
+    "fichier nomdufichier nomfichier archivo",
     "start": "start starttime timestart starttimestamp timestampstart startpoint tstart starting begin begintime "
     "timebegin tbegin beginning onset onsettime from fromtime tmin in timein timecodein inpoint segmentstart "
-    "eventstart actionstart anfang beginn debut inicio",
+    "eventstart actionstart anfang anfangszeit beginn startzeit debut tempsdebut tempsdedebut inicio inizio",
     "end": "end endtime timeend endtimestamp timestampend endpoint tend ending stop stoptime timestop stoptimestamp "
     "tstop finish finishtime offset offsettime to totime until till tmax out timeout timecodeout outpoint segmentend "
-    "eventend actionend ende fin",
+    "eventend actionend ende endzeit fin tempsfin tempsdefin fine xend",
     "label": "label labels labelname action actions actionname actionlabel actionclass activity activityname "
     "activitylabel behavior behaviors behaviour behaviours event eventname eventlabel class classname classlabel "
-    "category categoryname gesture annotation tag verhalten klasse etiquette etiqueta",
+    "category categoryname gesture annotation tag verhalten aktion aktivitat klasse etiquette comportement "
+    "activite etiqueta accion comportamiento azione",
     "time": "time t timestamp timepoint timecode at moment",
     "frame_rate": "framerate videofps videoframerate framespersecond",
     "duration": "videoduration videolength",
@@ -46,7 +48,15 @@ _UNITS = {
     }.items()
     for name in names.split()
 }
-_BRACKETED_UNITS = _UNITS | {"min": "minutes", "f": "frames", "sec.": "seconds", "s.": "seconds", "min.": "minutes"}
+_ELAN_FORM = r" - (?=(?:hh:mm:ss[.:]\w+|ss\.msec|msec)$)"  # ELAN's "Begin Time - ss.msec"
+_BRACKETED_UNITS = _UNITS | {
+    "ss.msec": "seconds",
+    "min": "minutes",
+    "f": "frames",
+    "sec.": "seconds",
+    "s.": "seconds",
+    "min.": "minutes",
+}
 UNKNOWN = "unknown"
 LENGTH = "length"  # of an instance: only where the options say so, as it may be that of the video
 
@@ -84,7 +94,7 @@ def meaning_of(name: str) -> Meaning | None:
 def _parts(name: str) -> tuple[list[str], str]:
     """The words of a name, in small letters without accents, and what stands in brackets after them."""
     plain = "".join(char for char in unicodedata.normalize("NFKD", name) if not unicodedata.combining(char))
-    stem, *inside = re.split(r"[(\[]", plain, maxsplit=1)
+    stem, *inside = re.split(rf"[(\[]|{_ELAN_FORM}", plain, maxsplit=1)
     words = re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", stem).casefold())
     return words, inside[0] if inside else ""
 
@@ -173,6 +183,9 @@ def _similar(role: str, free: Sequence[tuple[int, str]], options: ReadOptions) -
         if (meaning := meaning_of(name)) and meaning.role == role
     ]
     chosen = [column for column in columns if options.times and column.unit == options.times]
+    forms = [re.split(_ELAN_FORM, column.name) for column in columns]
+    if len(chosen) != 1 and all(len(form) == 2 and form[0] == forms[0][0] for form in forms):
+        return columns[:1]  # ELAN writes every time in several forms
     return chosen if len(chosen) == 1 else columns
 
 

@@ -83,6 +83,8 @@ def _unit(root: Element, options: ReadOptions) -> float:
 def _media_in(root: Element, options: ReadOptions, source: str, *, named: bool) -> tuple[str | None, float]:
     """The file that is the video, and the time in it, in milliseconds, at which ELAN is at 0."""
     linked = root.findall("HEADER/MEDIA_DESCRIPTOR")
+    addresses = {item.get("MEDIA_URL") for item in linked} - {""}
+    linked = [item for item in linked if item.get("EXTRACTED_FROM", "") not in addresses]  # the sound of a video
     files = [_address_of(item) for item in linked]
     linked = [item for item, file in zip(linked, files, strict=True) if file]
     files = [file for file in files if file]

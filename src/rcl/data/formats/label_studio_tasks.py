@@ -28,6 +28,7 @@ class _Task(NamedTuple):
     upload: object
     given: list[dict[str, Any]]  # annotations that were not skipped, of all annotators
     predictions: list[dict[str, Any]]
+    drafts: int = 0  # that somebody has not submitted
 
 
 class _Chosen(NamedTuple):
@@ -120,14 +121,16 @@ def _tasks_of(items: Sequence[Any], source: str, problems: Problems) -> list[_Ta
                     tasks.append(rows[key])
                 rows[key].given.append({**item, "completed_by": item.get("annotator"), "result": columns})
             else:
-                fix = "give a list of tasks, each a JSON object"
+                fix = "give a list of tasks, each a JSON object, or rows with the keys video, start, end, label"
                 raise Defect(expected='a task {"data", "annotations"}', found=shown(item), fix=fix)
     return tasks
 
 
 def _task_of(item: dict[str, Any], where: str) -> _Task:
     given = _given(item, "annotations", "completions")
-    return _Task(where, item["data"], item.get("file_upload"), given, _given(item, "predictions"))
+    predictions, drafts = _given(item, "predictions"), item.get("drafts")
+    count = len(drafts) if isinstance(drafts, list) else 0
+    return _Task(where, item["data"], item.get("file_upload"), given, predictions, count)
 
 
 def _given(task: dict[str, Any], *keys: str) -> list[dict[str, Any]]:
@@ -163,6 +166,8 @@ def _chosen(tasks: Sequence[_Task], source: str, annotator: str | None, problems
         found = listed([repr(person) for person in people if person]) or "none"
         raise InputError(source, expected=f"annotations of {annotator!r}", found=found, fix="correct --annotator")
     chosen, predicted = list[_Chosen](), list[_Chosen]()
+    if drafts := sum(task.drafts for task in tasks):
+        log.warning("%s: left out %s, which nobody submitted", source, counted(drafts, "draft"))
     for task in tasks:
         with problems.located(task.where):
             given = [item for item in task.given if annotator is None or _is_of(item, annotator)]
@@ -176,7 +181,8 @@ def _chosen(tasks: Sequence[_Task], source: str, annotator: str | None, problems
         return predicted
     if left_out := len(tasks) - len(chosen):
         whose = "" if annotator is None else f" of {annotator!r}"
-        log.warning("%s: left out %s without annotations%s", source, counted(left_out, "video"), whose)
+        predictions = f", {len(predicted)} of them with predictions" if predicted else ""
+        log.warning("%s: left out %s without annotations%s%s", source, counted(left_out, "video"), whose, predictions)
     _warn_of_others(chosen, source)
     return chosen
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from rcl.data.formats.columns import LENGTH, UNKNOWN, Column, commands_for, find_columns, warn_of_others
+from rcl.data.formats import unreadable
+from rcl.data.formats.columns import LENGTH, UNKNOWN, Column, commands_for, find_columns, meaning_of, warn_of_others
 from rcl.data.formats.options import WITH_OPTION, ReadOptions
 from rcl.data.formats.sheet import Sheet
 from rcl.data.formats.times import Reader, TimeReader, number_reader
@@ -17,6 +18,8 @@ from rcl.system.errors import Defect, InputError, counted, listed, shown
 log = logging.getLogger("rcl")
 
 _NUMBERS = ("start", "end", LENGTH, "duration", "fps", "frame_rate", "score")
+MISSING = frozenset(("NA", "N/A", "#N/A", "NaN", "nan", "NULL"))
+"""How R, pandas, Matlab and spreadsheets write that there is no number."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class Layout:
             columns["start"] = event
         _check_columns(columns, sheet, required, options)
         sheet.check_rows()
+        if "label" in columns and "label" not in options.columns:
+            _check_label(columns["label"], sheet)
         unit = _unit_of(columns, sheet.source, options)
         _settle_rate(columns, sheet.source, unit, options)
         cells = {role: sheet.column(columns[role].place) for role in _NUMBERS if role in columns}
@@ -99,9 +104,10 @@ class Layout:
         return row[column.place] if column else self.options.media or ""
 
     def cell(self, row: Sequence[str], role: str) -> str:
-        """The text of a column that may be missing, without blanks around it."""
+        """The text of a column that may be missing, without blanks around it; that of a missing number is empty."""
         column = self.columns.get(role)
-        return row[column.place].strip() if column else ""
+        text = row[column.place].strip() if column else ""
+        return "" if text in MISSING and role in _NUMBERS else text
 
     def rate(self, row: Sequence[str]) -> float | None:
         """The frames per second of a row's video, where its times are frames or timecodes."""
@@ -131,11 +137,12 @@ class Layout:
         return to_segment(start, end)
 
     def _is_event(self, row: Sequence[str]) -> bool:
-        if row[self.columns["end"].place].strip():
+        if self.cell(row, "end"):
             return False
         if not self.options.point_length and LENGTH not in self.columns:
             fix = f"add it, or give events without an end a length with --point-length {WITH_OPTION}"
-            raise Defect(expected=f"a finite number as {self._name('end')}", found="''", fix=fix)
+            found = repr(row[self.columns["end"].place].strip())
+            raise Defect(expected=f"a finite number as {self._name('end')}", found=found, fix=fix)
         return True
 
     def _name(self, role: str) -> str:
@@ -157,10 +164,34 @@ def _check_columns(columns: dict[str, Column], sheet: Sheet, required: Sequence[
     if not missing:
         return
     found = f"{shown(sheet.separator.join(sheet.header), 100)} without {', '.join(missing)}"
-    fix = f"add the missing column to the header and all rows, or name it with --columns {missing[0]}=NAME"
+    unreadable.check_rows_of_frames(sheet)
+    named, noun = ",".join(f"{role}=NAME" for role in missing), "column" if len(missing) == 1 else "columns"
+    fix = f"add the missing {noun} to the header and all rows, or say which with --columns {named}"
     if missing == ["end"]:
         fix += ", or a column of lengths with --columns length=NAME, or give events a length with --point-length"
-    raise InputError(sheet.source, expected=expected, found=found, fix=f"{fix} ({commands_for(missing[0])})")
+    fix = f"{fix} ({commands_for(missing[0])})"
+    if unreadable.has_no_header(sheet):
+        fix = "add a first line with the names of the columns, separated as the others by commas, semicolons or tabs"
+    raise InputError(sheet.source, expected=expected, found=found, fix=fix)
+
+
+def _check_label(label: Column, sheet: Sheet) -> None:
+    """Check that labels are not mere numbers next to a column of their names."""
+    if not all(map(_is_number, sheet.column(label.place))):
+        return
+    others = [(place, name) for place, name in enumerate(sheet.header) if place != label.place]
+    for place, name in others:
+        meaning = meaning_of(name)
+        if meaning and meaning.role == "label" and not any(map(_is_number, sheet.column(place))):
+            expected, found = "one column for the label", f"numbers in {label.name!r}, words in {name!r}"
+            fix = (
+                f"say which with --columns label={name} or label={label.name} ({commands_for('label')}), or remove one"
+            )
+            raise InputError(sheet.source, expected=expected, found=found, fix=fix)
+
+
+def _is_number(cell: str) -> bool:
+    return cell.strip().lstrip("-").isdigit()
 
 
 def _unit_of(columns: dict[str, Column], source: str, options: ReadOptions) -> str:

@@ -68,7 +68,8 @@ def open_file(path: Path, *, options: ReadOptions | None = None) -> LabelFile:
     Raises:
         InputError: the file cannot be read, is damaged, or has another extension.
     """
-    file = _OPENERS[extension_of(path, [*_OPENERS])](path, options or ReadOptions())
+    fix = _CONVERSIONS.get(path.suffix.lower(), "rename or convert it")
+    file = _OPENERS[extension_of(path, READABLE, fix=fix)](path, options or ReadOptions())
     file = file._replace(in_pack=path.name == "annotations.json" and is_pack(path.parent))
     if options is None:
         return file
@@ -121,7 +122,7 @@ def _open_json(path: Path, options: ReadOptions) -> LabelFile:
         return LabelFile("bmn", parse, scored)
     if scored is None:
         unreadable.check(data, source)
-    return LabelFile("activitynet", partial(activitynet.parse, data, source), scored)
+    return LabelFile("activitynet", partial(activitynet.parse, data, source, subset=options.subset), scored)
 
 
 def _open_json_lines(path: Path, options: ReadOptions) -> LabelFile:
@@ -160,6 +161,11 @@ _OPENERS: dict[str, Callable[[Path, ReadOptions], LabelFile]] = {
 """By extension: what reads a file of it, and recognizes the format by the content."""
 READABLE = (*_OPENERS,)
 """Extensions of the files that are read."""
+_CONVERSIONS = {
+    **dict.fromkeys((".xls", ".xlsm", ".xlsb", ".ods", ".numbers"), "save it as .xlsx or as CSV (UTF-8)"),
+    **dict.fromkeys((".mat", ".pkl", ".pickle", ".rds"), "write what it holds as a table video,start,end,label"),
+    ".textgrid": "open it in ELAN, and save it as .eaf",
+}
 
 
 def video_info_for(path: Path) -> dict[str, bmn.VideoInfo]:

@@ -20,6 +20,7 @@ _TOLERANCE_SECONDS = 0.1  # rounded times, and durations without the last frame
 USUAL_OVERHANG = 0.1
 """Of the length of a video: how far published annotations and detections reach beyond it, in seconds."""
 _MANY = 10  # instances that would share some of their labels
+_FEW = 0.01  # of the segments: a wrong unit or an offset would show in more
 
 
 class Class(NamedTuple):
@@ -112,15 +113,17 @@ def doubled(annotations: Annotations) -> list[str]:
         more = {instance: count - 1 for instance, count in counts.items() if count > 1}
         again = [*Counter(more).elements()]
         found += [f"{label!r} from {start:g} to {end:g} s in {name!r}" for start, end, label in again]
-    return [f"{counted(len(found), 'instance')} written more than once: {listed(found, 2)}"] if found else []
+    examples = listed([*dict.fromkeys(found)], 2)
+    return [f"{counted(len(found), 'instance')} written more than once: {examples}"] if found else []
 
 
 def negatives(annotations: Annotations) -> list[str]:
-    """A sentence on videos without an instance."""
-    names = [repr(name) for name, video in annotations.videos.items() if not video.labels]
+    """A sentence on videos without an instance, except those for testing, whose labels many data sets keep back."""
+    shown = {name: video for name, video in annotations.videos.items() if video.labels or video.subset != "testing"}
+    names = [repr(name) for name, video in shown.items() if not video.labels]
     if not names:
         return []
-    has = f"{len(names):,} of {counted(len(annotations.videos), 'video')} {'has' if len(names) == 1 else 'have'}"
+    has = f"{len(names):,} of {counted(len(shown), 'video')} {'has' if len(names) == 1 else 'have'}"
     return [f"{has} no segment, which means that nothing happens there: {listed(names)}"]
 
 
@@ -134,8 +137,8 @@ def similar(annotations: Annotations) -> list[str]:
 
 def similar_classes(annotations: Annotations, *, slips: bool = True) -> list[str]:
     """A sentence on labels that may be meant to be one; without slips, if they have the same letters."""
-    pairs = similar_labels(annotations.labels, slips=slips)
     counts = {each.label: each.instances for each in classes(annotations)}
+    pairs = similar_labels(counts, slips=slips, counts=counts)
     return [f"labels that may be meant to be one: {describe_similar(pairs, counts)}"] if pairs else []
 
 
@@ -174,6 +177,8 @@ def _outside(
         time = segments[row, 1 if verb == "end" else 0]
         place = f"the {which} at {time:.6g} s in video {names[index[row]]!r}{of}"
         question = "are the times in another unit?" if verb == "end" else "do they have an offset?"
+        if len(rows) < _FEW * len(segments):
+            question = "check it" if len(rows) == 1 else "check them"
         found.append(f"{number} {edge} of the video, {place}: {question}")
     return found
 

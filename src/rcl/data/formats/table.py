@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rcl.data.annotations import Annotations, is_subset, to_subset
-from rcl.data.formats.layout import Layout
+from rcl.data.formats.layout import MISSING, Layout
 from rcl.data.formats.options import WITH_OPTION, ReadOptions
 from rcl.data.formats.sheet import Sheet, parse_sheet
 from rcl.data.formats.values import VideoDraft, to_label
-from rcl.system.errors import Defect, Problems, shown
+from rcl.system.errors import Defect, Problems, listed, shown
 from rcl.system.paths import PathLike
 from rcl.system.text_files import extension_of, write_text
 from rcl.system.text_formats import csv_text, garbage_collection_paused
 
 log = logging.getLogger("rcl")
 
+_FORMULA_ERRORS = ("#NAME?", "#VALUE!", "#REF!", "#DIV/0!", "#ERROR!")
+_ROUNDED = re.compile(r"\d([.,]\d+)?E\+\d+")  # a long number, as spreadsheets show it
 _REQUIRED, _OPTIONAL = ("video", "start", "end", "label"), ("subset", "duration", "fps")
 
 
@@ -82,6 +85,9 @@ def annotations_of(sheet: Sheet, options: ReadOptions) -> Annotations:
         except Defect as defect:
             problems.errors.append(defect.at(f"{sheet.source}, {sheet.counted} {number}, video {name!r}"))
     problems.raise_first()
+    if rounded := [name for name in drafts if _ROUNDED.fullmatch(name)]:
+        words = "%s: a spreadsheet may have rounded the %s %s: format the column as text before you fill it"
+        log.warning(words, sheet.source, "name" if len(rounded) == 1 else "names", listed([*map(repr, rounded)]))
     return Annotations({name: draft.finish(name) for name, draft in drafts.items()}, source=sheet.source)
 
 
@@ -150,6 +156,9 @@ def _are_whole_minutes(sheet: Sheet, layout: Layout) -> bool:
 def _add_row(draft: VideoDraft, name: str, row: Sequence[str], layout: Layout) -> None:
     if not name:
         raise Defect(expected="the name of a video", found="none", fix="add it")
+    if name in _FORMULA_ERRORS:
+        fix = "write it again in a column formatted as text: a spreadsheet takes a name such as -abc for a formula"
+        raise Defect(expected="the name of a video", found=f"the error {name}", fix=fix)
     cell = layout.cell
     subset = cell(row, "subset") if "subset" in layout.columns else "training"
     draft.subset = _agreed("subset", draft.subset or None, to_subset(subset))
@@ -159,7 +168,8 @@ def _add_row(draft: VideoDraft, name: str, row: Sequence[str], layout: Layout) -
     if fps := cell(row, "fps"):
         draft.fps = _agreed("fps", draft.fps, _positive(layout.number(fps, "fps"), fps, "fps"))
     label = cell(row, "label")
-    if label or cell(row, "start") or cell(row, "end"):  # otherwise the row only names its video
+    times = cell(row, "start") or cell(row, "end")
+    if times or (label and label not in MISSING):  # otherwise the row only names its video
         draft.add(layout.segment(row), to_label(label))
 
 
