@@ -424,3 +424,9 @@ def test_options_that_do_not_apply_are_named(
     read(tmp_path / name, content, **options)
     assert said in caplog.text
     assert ("ignored" in caplog.text) == bool(said)
+
+
+def test_tables_of_via_without_their_attributes_have_names_in_the_rows(tmp_path: Path) -> None:
+    lines = [line for line in VIA.splitlines() if "ATTRIBUTE" not in line]
+    text = "\n".join(lines).replace('{""1"":""', '{""Action"":""')
+    assert rows(read(tmp_path / "a.csv", text)) == {"x": [(1.124, 5.31493, "j")], "y": [(0.0, 1.0, "crawl")]}

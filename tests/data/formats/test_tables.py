@@ -192,7 +192,7 @@ def test_our_names_come_before_synonyms_and_the_rest_is_named(tmp_path: Path, ca
 
 
 def test_a_column_without_a_name_is_left_out_only_where_it_hides_nothing(tmp_path: Path, caplog: Any) -> None:
-    assert rows_of(read(write(tmp_path, ",video,start,end,label\n0,v,1,2,run\n"))) == [("v", 1, 2, "run")]  # pandas
+    assert rows_of(read(write(tmp_path, ",video,start,end,label\n7,v,1,2,run\n"))) == [("v", 1, 2, "run")]
     assert "1 (without a name)" in caplog.text
     message = refusal(write(tmp_path, "video,start,end,label,\nv,1,2,run,\nv,1,2,jump, high\n"))
     assert "line 3: expected 4 fields" in message
@@ -581,3 +581,14 @@ def test_names_that_a_spreadsheet_rounded_are_said(tmp_path: Path, caplog: pytes
 @pytest.mark.parametrize(("extension", "said"), [("xls", "as .xlsx"), ("ODS", "as .xlsx"), ("pkl", "video,start,end")])
 def test_files_that_must_be_converted_say_how(tmp_path: Path, extension: str, said: str) -> None:
     assert said in refusal(write(tmp_path, "x", f"a.{extension}"))
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "said"), [("", 0, False), ("", 1, False), ("Unnamed: 0", 0, False), ("", 7, True)]
+)
+def test_a_column_that_counts_the_rows_needs_no_word(
+    tmp_path: Path, name: str, first: int, said: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = "".join(f'"{first + n}","v{n}",1,2,"x"\n' for n in range(12))
+    read(write(tmp_path, f'"{name}","video","start","end","label"\n{rows}'))
+    assert ("not read" in caplog.text) == said

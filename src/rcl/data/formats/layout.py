@@ -83,7 +83,8 @@ class Layout:
             message = "%s: %s with '#' are read as the others (line %s): remove them if they are comments"
             rows = counted(len(commented), "row that begins", "rows that begin")
             log.warning(message, sheet.source, rows, listed([*map(str, commented)]))
-        warn_of_others(sheet.header, sheet.source, self.columns.values())
+        read = [*self.columns.values(), *([Column("", 0)] if sheet.has_index() else [])]
+        warn_of_others(sheet.header, sheet.source, read)
         readers = (self.times, self.lengths, self.durations)
         if not any(reader.unit == "frames" or reader.is_clock for reader in readers):
             self.options.warn_of(sheet.source, ["fps"], "no time is in frames")

@@ -57,6 +57,13 @@ class Sheet:
         marked = [number for number, row in self.rows if row and row[0].startswith("#")]
         return marked if self.counted == "line" and len(marked) < len(self.rows) else []
 
+    def has_index(self) -> bool:
+        """Whether the first column has no name and counts the rows, as pandas and R write it."""
+        if not self.header or self.header[0] not in ("", "Unnamed: 0"):
+            return False
+        cells = self.column(0)
+        return any(cells == [str(first + place) for place in range(len(cells))] for first in (0, 1))
+
     def column(self, place: int) -> list[str]:
         """All cells of a column, counted from 0."""
         return [row[place] for _, row in self.rows]

@@ -44,7 +44,7 @@ def parse(text: str, source: str, *, options: ReadOptions | None = None) -> Anno
     comments = [line.strip() for line in lines if line.startswith("#")]
     known = dict(comment[1:].partition("=")[::2] for comment in comments if "=" in comment)
     known = {key.strip(): value.strip() for key, value in known.items()}
-    attributes = _attributes(known.get("ATTRIBUTE") or known.get("ATTRIBUTES") or "{}", source)
+    stated = known.get("ATTRIBUTE") or known.get("ATTRIBUTES")
     rows, problems = list[tuple[str, tuple[str, ...], dict[str, Any]]](), Problems()
     for line, fields in csv_rows("\n".join("" if line.startswith("#") else line for line in lines), source):
         with problems.located(f"{source}, line {line}"):
@@ -53,6 +53,11 @@ def parse(text: str, source: str, *, options: ReadOptions | None = None) -> Anno
     if not rows:
         fix = "export a project with temporal segments"
         raise InputError(source, expected="rows of temporal segments", found="none", fix=fix)
+    if stated:
+        attributes = _attributes(stated, source)
+    else:  # some versions have the names of attributes in the rows
+        names = {name for _, _, item in rows if len(item["z"]) == 2 for name in item["av"] if not name.isdigit()}
+        attributes = {name: {"aname": name, "anchor_id": _ANCHOR} for name in sorted(names)}
     return via.parse(_project(rows, attributes, source), source, options=options)
 
 
