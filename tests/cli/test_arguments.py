@@ -51,6 +51,13 @@ def test_a_folder_without_a_checkpoint_and_a_missing_file_are_named(tmp_path: Pa
         read_checkpoint(tmp_path / "run.ckpt")
 
 
+@pytest.mark.parametrize("text", ["epoch,loss\n0,0.5\n", "data:\n  root: Größe\n", "\ufeffvideo;start\r\n"])
+def test_a_text_in_place_of_a_checkpoint_is_called_a_text(tmp_path: Path, text: str) -> None:
+    (tmp_path / "metrics.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"metrics\.csv: expected a checkpoint.*found a text file"):
+        read_checkpoint(tmp_path / "metrics.csv")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -59,6 +66,7 @@ def test_a_folder_without_a_checkpoint_and_a_missing_file_are_named(tmp_path: Pa
         (("serve", "model.pt"), "add a folder of videos behind it"),
         (("serve", "FILMS", "RUN"), "swap the two"),
         (("serve", "FILMS", "RUN/last.ckpt"), "swap the two"),
+        (("serve", "RUN", "labels.csv"), "go behind --annotations"),
         (("detect", "FILMS", "--output", "o.json"), "add the checkpoint"),
         (("detect", "RUN", "--output", "o.json"), "add videos, packs or features behind it"),
         (("detect", "FILMS/a.mp4", "RUN/last.ckpt", "--output", "o.json"), "swap the two"),

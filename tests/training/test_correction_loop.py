@@ -195,6 +195,31 @@ def test_features_go_to_the_same_video_under_its_new_name(tmp_path: Path) -> Non
     assert new.done("b", files["b"]) is not None
 
 
+def test_renamed_files_stay_on_their_side_of_the_split(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    files = {name: tmp_path / f"{name}.mp4" for name in ("a", "b", "c")}
+    for place, file in enumerate(files.values()):
+        file.write_text("film" * (place + 1))
+    subsets = {"a": "validation", "b": "training", "c": "training"}
+    earlier = made_run(tmp_path / "run", files, subsets)
+    (tmp_path / "x").mkdir()
+    moved = {name: files[old].rename(tmp_path / f"{name}.mp4") for old, name in [("a", "take 1"), ("b", "x/take 2")]}
+    new = PackWriter(tmp_path / "new", SETTINGS)
+    kept = earlier.take_over(new, {**moved, "c": files["c"]}, labels_of())
+    assert kept == {"take 1": "validation", "x/take 2": "training", "c": "training"}
+    assert new.names() == ["c", "take 1", "x/take 2"]
+    assert "'take 1' is the file that was 'a'" in caplog.text
+
+
+def test_copies_under_new_names_are_not_taken_for_a_renamed_file(tmp_path: Path) -> None:
+    files = [tmp_path / f"{name}.mp4" for name in ("a", "b", "c")]
+    for file in files:
+        file.write_text("film")
+        os.utime(file, ns=(0, 0))
+    earlier = made_run(tmp_path / "run", {"a": files[0]}, {"a": "validation"})
+    copies = dict(zip("bc", files[1:], strict=True))
+    assert earlier.take_over(PackWriter(tmp_path / "new", SETTINGS), copies, labels_of()) == {}
+
+
 def test_another_video_of_the_same_stem_is_new(tmp_path: Path) -> None:
     files = [tmp_path / folder / "001.mp4" for folder in ("cam1", "cam2")]
     for place, file in enumerate(files):

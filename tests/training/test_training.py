@@ -338,6 +338,29 @@ def test_a_subset_without_a_segment_is_refused(pack: Path, tmp_path: Path) -> No
         train(configure(folder), tmp_path / "run")
 
 
+def test_transposed_features_without_durations_are_doubted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    # Nothing tells 40 snippets of 12 channels from 12 snippets of 40 channels but the instances after the twelfth.
+    (tmp_path / "features").mkdir()
+    noise = np.random.default_rng(0).normal(size=(12, 40)).astype(np.float32)
+    segments = {"a": [[1.0, 4.0], [30.0, 35.0]], "b": [[2.0, 6.0], [20.0, 39.0]]}
+    for name in segments:
+        np.save(tmp_path / "features" / f"{name}.npy", noise)
+    for moved in (0.0, 10.0):  # beyond both axes, it is something else
+        database = {
+            name: {
+                "subset": "training",
+                "fps": 1.0,
+                "annotations": [{"segment": [s, e + moved], "label": "clap"} for s, e in pairs],
+            }
+            for name, pairs in segments.items()
+        }
+        (tmp_path / "annotations.json").write_text(json.dumps({"database": database}))
+        caplog.clear()
+        data = {"validation_subset": None, "scale": 1.0}
+        load_training_data(configure(tmp_path, data=data))
+        assert ("are the features transposed? Then set data.layout=CT" in caplog.text) == (moved == 0.0)
+
+
 def test_times_in_a_wrong_unit_are_refused_and_a_few_outside_are_counted(
     pack: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

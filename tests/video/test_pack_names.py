@@ -243,6 +243,22 @@ def test_labels_name_videos_or_their_files(tmp_path: Path, name: str, meant: str
     assert ("'Clip.mp4' (did you mean 'clip'?)" in match.describe_missing()) == (name == "Clip.mp4")
 
 
+@pytest.mark.parametrize(("folder", "other"), [("cam1", "cam2"), ("cam2", "cam1"), ("a/cam1", "b/cam1")])
+def test_labels_of_several_folders_fit_the_one_that_is_given(tmp_path: Path, folder: str, other: str) -> None:
+    given = labels(tmp_path, f"{other}/001.mp4,0,1,x,training", f"{folder}/001.mp4,2,3,y,training")
+    annotations, match = match_annotations(given, {"001": Path("/data") / folder / "001.mp4"})
+    assert annotations.videos["001"].labels == ("y",)
+    assert match.missing == (f"{other}/001.mp4",)
+    assert annotations.videos[f"{other}/001.mp4"].labels == ("x",)
+
+
+def test_of_two_names_that_both_fit_a_file_none_is_chosen(tmp_path: Path) -> None:
+    for first, second, file in [("001", "cam1/001.mp4", "cam1/001.mp4"), ("x/001", "y/001", "z/001.mp4")]:
+        given = labels(tmp_path, f"{first},0,1,x,training", f"{second},2,3,y,training")
+        with pytest.raises(InputError, match="one name for the video '001'"):
+            match_annotations(given, {"001": Path("/data") / file})
+
+
 def test_two_names_of_one_video_are_refused(tmp_path: Path) -> None:
     given = labels(tmp_path, "films/a.mp4,0,1,x,training", "a,1,2,y,training")
     with pytest.raises(InputError, match=r"one name for the video 'a', found 'films/a\.mp4' and 'a'"):

@@ -203,6 +203,11 @@ def test_names_that_mean_no_video_are_said(path: Path, caplog: pytest.LogCapture
         ('{"format": "RCL review", "videos": {"a": 3}}', "video 'a': expected lists of segments"),
         ('{"format": "RCL review", "videos": {"a": {"segments": [{"start": 1}]}}}', "video 'a': expected lists of"),
         ('{"format": "RCL review", "videos": {"a": {"segments": [{"start": 1, "end": "x", "label": "y"}]}}}', "number"),
+        ('{"format": "RCL review", "videos": {"a": {"entry": 5}}}', "video 'a': expected lists of segments"),
+        (
+            '{"format": "RCL review", "videos": {"a": {"entry": {"rows": [1]}}}}',
+            "video 'a': expected lists of segments",
+        ),
         ("not JSON", "JSON"),
     ],
 )

@@ -42,6 +42,18 @@ def check_checkpoint_first(command: str, checkpoint: Path, inputs: Sequence[Path
     return [*inputs]
 
 
+def check_served(videos: Path) -> None:
+    """Check that ``rcl serve`` gets no file of labels in place of the videos.
+
+    Raises:
+        InputError: it does.
+    """
+    if _is_label_file(videos):
+        expected, found = "a folder of videos, or a pack of features", f"{videos}, a file of labels"
+        fix = "give the folder; labels that exist already go behind --annotations"
+        raise InputError("rcl serve", expected=expected, found=found, fix=fix)
+
+
 def check_videos_first(videos: Path, labels: Path) -> None:
     """Check the two arguments of ``rcl fit``.
 

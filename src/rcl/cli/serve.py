@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rcl.cli.arguments import check_checkpoint_first
+from rcl.cli.arguments import check_checkpoint_first, check_served
 from rcl.cli.console import note, warn
 from rcl.cli.options import DetectorFiles
 from rcl.system.errors import InputError, counted, listed
@@ -36,6 +36,7 @@ def serve(
 ) -> None:
     """Look at detections in a browser, correct them, and save them as labels for the next training."""
     (folder,) = check_checkpoint_first("serve", checkpoint, [videos] if videos else None, wanted="a folder of videos")
+    check_served(folder)
     _check_packages()
     with contextlib.closing(_listen(host, port)) as listener:
         from rcl.detector.localizer import Localizer

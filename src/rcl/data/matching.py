@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from pathlib import PurePath
+from pathlib import Path
 from typing import NamedTuple
 
 from rcl.data.annotations import Annotations
-from rcl.data.names import NameMatch, describe_similar, match_names, similar_labels
+from rcl.data.names import NameMatch, describe_similar, match_names, plain_name, similar_labels, without_extension
 from rcl.system.errors import InputError, counted, listed
 
 
 def match_annotations(
-    annotations: Annotations, videos: Collection[str] | Mapping[str, PurePath]
+    annotations: Annotations, videos: Collection[str] | Mapping[str, Path]
 ) -> tuple[Annotations, NameMatch]:
     """Annotations under the names of the videos that they mean.
 
@@ -30,12 +30,29 @@ def match_annotations(
         InputError: two names in the annotations mean one video.
     """
     match = match_names(annotations.videos, videos)
-    if match.missing and isinstance(videos, Mapping):
-        match = _with_files(match, videos)
+    if isinstance(videos, Mapping):
+        match = _without_other_files(match, videos)
+        match = _with_files(match, videos) if match.missing else match
     return annotations.renamed(match.pairs), match
 
 
-def _with_files(match: NameMatch, videos: Mapping[str, PurePath]) -> NameMatch:
+def _without_other_files(match: NameMatch, videos: Mapping[str, Path]) -> NameMatch:
+    """A match in which a video has the name that its path ends with: ``cam2/001.mp4`` is not ``cam1/001.mp4``, also
+    where the latter is the only ``001``, because its folder alone was given."""
+    others = set[str]()
+    for known, names in match.doubled.items():
+        own = {name for name in names if _is_end_of(name, videos[known])}
+        others |= set(names) - own if own else set()
+    pairs = {given: known for given, known in match.pairs.items() if given not in others}
+    return replace(match, pairs=pairs, missing=(*match.missing, *sorted(others))) if others else match
+
+
+def _is_end_of(name: str, file: Path) -> bool:
+    end, whole = (f"/{without_extension(plain_name(each))}" for each in (name, str(file.absolute())))
+    return whole.endswith(end)
+
+
+def _with_files(match: NameMatch, videos: Mapping[str, Path]) -> NameMatch:
     """A match that also finds names in the paths of the files."""
     files = {str(file): name for name, file in videos.items()}
     found = {given: files[file] for given, file in match_names(match.missing, files).pairs.items()}

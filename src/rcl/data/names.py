@@ -16,7 +16,8 @@ from rcl.system.errors import InputError, counted, listed
 VIDEO_EXTENSIONS = (
     ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".m2v", ".ts", ".mts",
     ".m2ts", ".wmv", ".asf", ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".vob", ".mxf", ".divx",
-    ".rm", ".rmvb", ".h264", ".264", ".h265", ".265", ".hevc", ".y4m", ".gif",
+    ".rm", ".rmvb", ".h264", ".264", ".h265", ".265", ".hevc",
+    ".h266", ".266", ".mjpeg", ".mjpg", ".obu", ".y4m", ".gif",
 )
 # fmt: on
 """Extensions of video files; a name that ends in one of them is the name of a file."""

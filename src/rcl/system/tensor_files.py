@@ -70,11 +70,24 @@ def _check_size(path: Path, expected: str, fix: str) -> None:
             packed = any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist())
         if packed:  # torch writes no such files, but reads them
             raise Defect(expected=expected, found="a compressed archive", fix=fix)
+    elif _is_text(path):
+        raise Defect(expected=expected, found="a text file", fix=fix)
     if not path.stat().st_size:
         raise Defect(expected=expected, found="an empty file", fix=fix)
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         if content.find(_GROWS) >= 0:
             raise Defect(expected=expected, found=_CODE, fix=fix)
+
+
+def _is_text(path: Path) -> bool:
+    """Whether a file begins as text does; what ``torch.save`` writes never does."""
+    with path.open("rb") as file:
+        start = file.read(512)
+    try:
+        text = start[: start.rfind(b"\n") + 1].decode()  # whole lines, so that no character is cut
+    except UnicodeDecodeError:
+        return False
+    return bool(text) and all(letter.isprintable() or letter in "\t\r\n\ufeff" for letter in text)
 
 
 def _tensors_in(content: Any) -> Iterator[Tensor]:

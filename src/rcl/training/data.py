@@ -14,6 +14,7 @@ from rcl.data.annotations import Annotations, check_labels, without_labels
 from rcl.data.batches import EpochBatches, TrainingDataset, collate
 from rcl.data.datasets import VideoDataset, WindowDataset
 from rcl.data.feature_store import FeatureStore
+from rcl.data.features import propose_transposing
 from rcl.data.formats.load import load_both
 from rcl.data.formats.thumos14 import AMBIGUOUS
 from rcl.data.names import similar_labels
@@ -78,7 +79,7 @@ def _check_pack(data: DataConfig, path: Path) -> None:
     if data.annotations is None and not exists(path):
         given = "root" in data.model_fields_set
         found = f"no {path.name} in {data.root}" if given else f"no such setting, and no {path.name} in this folder"
-        fix = "correct it" if given else "add data.root=PACK to the command"
+        fix = "give the folder of a pack: data.root=PACK" if given else "add data.root=PACK to the command"
         raise InputError("data.root", expected="the folder of a pack", found=found, fix=fix)
 
 
@@ -181,6 +182,8 @@ def _check_units(written: Annotations, videos: VideoDataset) -> None:
     if not check.doubts:
         return
     fix = f"{check.question} rcl import with --times converts them; else correct 'fps', the rate of the features"
+    if hint := _if_transposed(videos):
+        fix = f"{hint}; or {fix}"
     if check.all_outside:
         expected = "times of instances in seconds, inside their videos"
         raise InputError(written.source, expected=expected, found=check.found, fix=fix)
@@ -197,12 +200,27 @@ def _check_times(videos: VideoDataset, where: str) -> None:
     if clipped or lost:
         log.warning(
             "%s: of %s, clipped %d that end after the features of their video, "
-            "and left out %d outside the video or without a length",
+            "and left out %d outside the video or without a length%s",
             where,
             counted(total, "training instance"),
             clipped,
             lost,
+            f"; {hint}" if (hint := _if_transposed(videos)) else "",
         )
+
+
+def _if_transposed(videos: VideoDataset) -> str:
+    """A question, if the features may be transposed: all have one length, instances end after it, and none would if
+    channels were snippets."""
+    shapes = [videos.store.shape(video.name) for video in videos.videos]
+    if len(shapes) < 2 or len({*shapes}) > 1 or videos.preparation.resize:
+        return ""
+    snippets, channels = shapes[0]
+    rates = [videos.timeline(index).snippets_per_second for index in range(len(videos))]
+    ends = [video.segments_seconds.max(initial=0.0) for video in videos.videos]
+    latest = max(end * rate for end, rate in zip(ends, rates, strict=True))
+    is_likely = snippets + 1 < latest <= channels + 1
+    return f"are the features transposed? Then {propose_transposing(videos.store.layout)}" if is_likely else ""
 
 
 def _warn_of_ambiguous(training: Annotations) -> None:

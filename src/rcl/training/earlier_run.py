@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,13 @@ from rcl.detector.load_config import load_config
 from rcl.detector.localizer import Localizer
 from rcl.evaluation.bootstrap import Comparison, compare
 from rcl.system.errors import InputError, listed
-from rcl.system.paths import PathLike, to_path
+from rcl.system.paths import PathLike, fingerprint, to_path
 from rcl.training.held_out import detect_held_out
 from rcl.video.backbones.base import Backbone
 from rcl.video.backbones.options import BackboneOptions
 from rcl.video.extraction import choose_extraction, rebuild_backbone
 from rcl.video.packs import PackWriter
+from rcl.video.records import read_records
 from rcl.video.settings import ExtractionSettings, read_settings
 
 log = logging.getLogger("rcl")
@@ -137,11 +139,28 @@ class EarlierRun:
     def _earlier_names(self, videos: Mapping[str, Path]) -> dict[str, str]:
         """Name of a video to its name in the earlier run. Under another name, it has to be the same file as before."""
         match = match_names(videos, self.pack.names())
-        return {
+        names = {
             name: earlier
             for name, earlier in match.pairs.items()
             if name == earlier or self._is_same_file(earlier, videos[name], alone=earlier not in match.doubled)
         }
+        return names | self._renamed({name: file for name, file in videos.items() if name not in names}, names.values())
+
+    def _renamed(self, videos: Mapping[str, Path], taken: Collection[str]) -> dict[str, str]:
+        """Name of a video to its name in the earlier run, for files that are the same under a new name: of the size and
+        the time of exactly one other. What was trained on under the old name must not be held out under the new one."""
+        left = read_records(self.pack.root, [name for name in self.pack.names() if name not in taken]) if videos else {}
+        found = dict[str, str]()
+        for name, file in videos.items():
+            now = fingerprint(file)
+            same = [earlier for earlier, record in left.items() if now is not None and record.is_of(now)]
+            if len(same) == 1:
+                found[name] = same[0]
+        counts = Counter(found.values())
+        found = {name: earlier for name, earlier in found.items() if counts[earlier] == 1}
+        for name, earlier in found.items():
+            log.warning("%r is the file that was %r in %s", name, earlier, self.root)
+        return found
 
     def _is_same_file(self, earlier: str, file: Path, *, alone: bool) -> bool:
         """Whether a file is unchanged since its extraction; if others may be copies of it, also in the same place."""

@@ -12,7 +12,7 @@ from rcl.data.formats.values import to_label, to_number
 from rcl.data.names import match_names
 from rcl.system.errors import Defect, InputError, located
 from rcl.system.text_files import read_json, write_json
-from rcl.web.serve.file_content import Entry, Segment
+from rcl.web.serve.file_content import Entry, Segment, video_in
 
 FORMAT = "RCL review"
 
@@ -102,10 +102,23 @@ def _review_of(item: Any) -> VideoReview:
     try:
         segments = tuple(_segment(one, to_label(one["label"])) for one in item.get("segments", ()))
         rejected = tuple(_segment(one, str(one["label"])) for one in item.get("rejected", ()))
-        return VideoReview(segments, rejected, item.get("entry"))
-    except (AttributeError, KeyError, TypeError):
+        return VideoReview(segments, rejected, _checked(item.get("entry")))
+    except (AttributeError, KeyError, TypeError, IndexError):
         expected, fix = "lists of segments", "correct this video, or remove it from the file"
         raise Defect(expected=expected, found="something else", fix=fix) from None
+
+
+def _checked(entry: Any) -> Entry | None:
+    """What the annotation file said; an error of Python's if it is something else."""
+    if entry is None:
+        return None
+    try:
+        video_in(entry, "video")
+    except ValueError:
+        raise TypeError from None
+    if not all(isinstance(row, dict) for row in entry.get("rows", ())) or not isinstance(entry.get("entry", {}), dict):
+        raise TypeError
+    return dict(entry)
 
 
 def _segment(item: Any, label: str) -> Segment:
