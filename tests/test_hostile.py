@@ -29,11 +29,13 @@ from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.detections import Detections
 from rcl.data.feature_store import FeatureStore
 from rcl.data.features import read_features
-from rcl.data.formats import elan, label_studio, via
+from rcl.data.formats.elan import writing as elan
 from rcl.data.formats.exported import Exported
+from rcl.data.formats.label_studio import writing as label_studio
 from rcl.data.formats.load import import_annotations, load_annotations, read_bmn, read_thumos14, save_annotations
 from rcl.data.formats.results import load_detections
 from rcl.data.formats.subtitles import save_subtitles
+from rcl.data.formats.via import project as via
 from rcl.data.video_scores import load_video_scores
 from rcl.detector.checkpoint import read_checkpoint
 from rcl.detector.convert import convert

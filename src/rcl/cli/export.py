@@ -93,8 +93,13 @@ def _write(
 ) -> list[str]:
     """Write the file of a tool. Returns what its format cannot keep."""
     from rcl.data.annotations import Annotations
-    from rcl.data.formats import audacity, boris_project, elan, fiftyone, label_studio, table, via
+    from rcl.data.formats import audacity, fiftyone
+    from rcl.data.formats.boris import writing as boris_project
+    from rcl.data.formats.elan import writing as elan
+    from rcl.data.formats.label_studio import writing as label_studio
     from rcl.data.formats.results import save_detections
+    from rcl.data.formats.tables import table
+    from rcl.data.formats.via import project as via
     from rcl.system.text_files import extension_of
 
     if format_ == "label-studio":

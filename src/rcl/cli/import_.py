@@ -61,8 +61,8 @@ def import_(
 
 
 def _write(annotations: Annotations, output: Path) -> None:
-    from rcl.data.formats import table
     from rcl.data.formats.load import save_annotations
+    from rcl.data.formats.tables import table
 
     if output.suffix.lower() == ".json":
         save_annotations(annotations, output)

@@ -19,13 +19,18 @@ from places import SHARED
 from rcl.cli import app
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.detections import Detections
-from rcl.data.formats import boris_project, elan, fiftyone, label_studio, table, via
+from rcl.data.formats import fiftyone
+from rcl.data.formats.boris import writing as boris_project
+from rcl.data.formats.elan import writing as elan
 from rcl.data.formats.exported import UNLABELLED, Exported, file_names
-from rcl.data.formats.label_studio_frames import to_frames, to_seconds
+from rcl.data.formats.label_studio import writing as label_studio
+from rcl.data.formats.label_studio.frames import to_frames, to_seconds
 from rcl.data.formats.load import format_of, import_annotations, load_annotations, save_annotations
 from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.results import save_detections
+from rcl.data.formats.tables import table
 from rcl.data.formats.values import composed
+from rcl.data.formats.via import project as via
 from rcl.system.errors import InputError
 from rcl.web.serve.annotation_file import AnnotationFile
 

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcl.data.annotations import Annotations, VideoAnnotation
-from rcl.data.formats import boris_project, outcome
-from rcl.data.formats.boris_events import Event, pair
+from rcl.data.formats import outcome
+from rcl.data.formats.boris import writing as boris_project
+from rcl.data.formats.boris.events import Event, pair
 from rcl.data.formats.exported import Exported, Instance
 from rcl.data.formats.load import import_annotations, load_annotations
 from rcl.data.formats.options import ReadOptions

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcl.data.formats.elan_read import parse
+from rcl.data.formats.elan.reading import parse
 from rcl.data.formats.load import load_annotations
 from rcl.data.formats.media import choose_media
 from rcl.data.formats.options import ReadOptions

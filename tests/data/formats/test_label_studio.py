@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from rcl.data.annotations import Annotations
 from rcl.data.formats.exported import names_of, stem_of
-from rcl.data.formats.label_studio_media import media_file
-from rcl.data.formats.label_studio_tasks import parse
+from rcl.data.formats.label_studio.media import media_file
+from rcl.data.formats.label_studio.tasks import parse
 from rcl.data.formats.load import import_annotations, load_annotations
 from rcl.data.formats.options import ReadOptions
 from rcl.system.errors import Defect, InputError

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
-from rcl.data.formats import table
-from rcl.data.formats.columns import meaning_of
 from rcl.data.formats.load import import_annotations, load_annotations, load_content
 from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.results import load_detections
-from rcl.data.formats.times import clock_seconds
+from rcl.data.formats.tables import table
+from rcl.data.formats.tables.columns import meaning_of
+from rcl.data.formats.tables.times import clock_seconds
 from rcl.data.names import plain_name
 from rcl.system.errors import Defect, InputError
 from rcl.system.text_formats import csv_text

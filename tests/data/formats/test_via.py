@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rcl.data.formats.load import import_annotations
 from rcl.data.formats.options import ReadOptions
-from rcl.data.formats.via import is_via, parse
+from rcl.data.formats.via.project import is_via, parse
 from rcl.system.errors import InputError
 from replaced import odd_values, replaced
 

@@ -136,7 +136,7 @@ def test_what_is_no_workbook(tmp_path: Path) -> None:
 
 
 def test_a_workbook_that_unpacks_to_gigabytes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rcl.data.formats.workbook.LARGEST_TEXT", 10_000)
+    monkeypatch.setattr("rcl.data.formats.tables.workbook.LARGEST_TEXT", 10_000)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/workbook.xml", " " * 20_000)

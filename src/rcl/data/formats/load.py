@@ -8,12 +8,7 @@ from collections.abc import Collection
 from rcl.data.annotations import Annotations
 from rcl.data.annotations import clip as clip_annotations
 from rcl.data.detections import Detections
-from rcl.data.formats import (
-    activitynet,
-    bmn,
-    outcome,
-    thumos14,
-)
+from rcl.data.formats import activitynet, bmn, outcome, thumos14
 from rcl.data.formats.opening import filled, open_file, video_info_for
 from rcl.data.formats.options import ReadOptions
 from rcl.system.paths import PathLike, to_path

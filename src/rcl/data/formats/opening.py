@@ -9,23 +9,14 @@ from typing import NamedTuple
 
 from rcl.data.annotations import Annotations, with_point_length
 from rcl.data.detections import Detections
-from rcl.data.formats import (
-    activitynet,
-    audacity,
-    bmn,
-    elan_read,
-    label_studio_rows,
-    label_studio_tasks,
-    recognition,
-    results,
-    sheet,
-    table,
-    thumos14,
-    unreadable,
-    via,
-)
+from rcl.data.formats import activitynet, audacity, bmn, recognition, results, thumos14, unreadable
+from rcl.data.formats.elan import reading as elan_read
+from rcl.data.formats.label_studio import rows as label_studio_rows
+from rcl.data.formats.label_studio import tasks as label_studio_tasks
 from rcl.data.formats.options import ReadOptions
-from rcl.data.formats.sheet_files import read_sheet
+from rcl.data.formats.tables import sheet, table
+from rcl.data.formats.tables.sheet_files import read_sheet
+from rcl.data.formats.via import project as via
 from rcl.data.names import check_named_once
 from rcl.data.pack import is_pack
 from rcl.system.errors import InputError

@@ -11,8 +11,11 @@ from pathlib import PurePath
 from typing import Any, NamedTuple, TypeAlias
 
 from rcl.data.annotations import Annotations
-from rcl.data.formats import audacity, boris, boris_tables, charades, cvat, epic, fiftyone, subtitles, via_csv
+from rcl.data.formats import audacity, charades, cvat, epic, fiftyone, subtitles
+from rcl.data.formats.boris import reading as boris
+from rcl.data.formats.boris import tables as boris_tables
 from rcl.data.formats.options import ReadOptions
+from rcl.data.formats.via import table as via_csv
 
 Parse: TypeAlias = Callable[[], Annotations]
 

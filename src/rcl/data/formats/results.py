@@ -12,11 +12,11 @@ import numpy as np
 
 from rcl.data.detections import Detections
 from rcl.data.formats import thumos14
-from rcl.data.formats.columns import meaning_of
-from rcl.data.formats.layout import Layout
 from rcl.data.formats.options import ReadOptions
-from rcl.data.formats.sheet import Sheet, sheet_of_json
-from rcl.data.formats.sheet_files import TABLES, read_sheet
+from rcl.data.formats.tables.columns import meaning_of
+from rcl.data.formats.tables.layout import Layout
+from rcl.data.formats.tables.sheet import Sheet, sheet_of_json
+from rcl.data.formats.tables.sheet_files import TABLES, read_sheet
 from rcl.data.formats.values import composed, lengthened, to_label, to_number, to_pair
 from rcl.system.errors import Defect, InputError, Problems, listed, shown
 from rcl.system.paths import PathLike, to_path

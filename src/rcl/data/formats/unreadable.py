@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from rcl.data.formats.columns import meaning_of
-from rcl.data.formats.sheet import Sheet
+from rcl.data.formats.tables.columns import meaning_of
+from rcl.data.formats.tables.sheet import Sheet
 from rcl.system.errors import InputError, listed
 
 READABLE = (

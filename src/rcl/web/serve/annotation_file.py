@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rcl.data.annotations import VideoAnnotation
 from rcl.data.formats.load import format_of, load_annotations
-from rcl.data.formats.table import is_plain
+from rcl.data.formats.tables.table import is_plain
 from rcl.data.names import match_names
 from rcl.system.errors import InputError, counted
 from rcl.system.text_files import check_place, extension_of, read_json, read_text, write_text

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import NamedTuple, TypeAlias, cast
 
 from rcl.data.annotations import Annotations
-from rcl.data.formats.boris_events import Event, Kind, Observation, annotations_of, chosen, pair, report_left_out
+from rcl.data.formats.boris.events import Event, Kind, Observation, annotations_of, chosen, pair, report_left_out
 from rcl.data.formats.exported import Instance, instance_of
 from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.values import to_number, to_positive, to_segment

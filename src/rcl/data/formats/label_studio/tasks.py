@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.formats.exported import KEY, add_video, name_in, names_of, stem_of, video_of
-from rcl.data.formats.label_studio_media import media_file, shown_elsewhere
-from rcl.data.formats.label_studio_results import KINDS, Found, find_instances, has_labels, timed_results
-from rcl.data.formats.label_studio_warnings import check_controls, warn_of_results
+from rcl.data.formats.label_studio.doubts import check_controls, warn_of_results
+from rcl.data.formats.label_studio.media import media_file, shown_elsewhere
+from rcl.data.formats.label_studio.results import KINDS, Found, find_instances, has_labels, timed_results
 from rcl.data.formats.media import is_audio
 from rcl.data.formats.options import ReadOptions
 from rcl.system.errors import Defect, InputError, Problems, counted, listed, located, shown

@@ -1,6 +1,6 @@
 """Annotation files of ELAN (Wittenburg et al., LREC 2006), format EAF 3.0, one for each video: what is written.
 
-`elan_read` reads what ELAN saved.
+`reading` reads what ELAN saved.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from rcl.data.annotations import Annotations, is_subset, to_subset
-from rcl.data.formats.layout import MISSING, Layout
 from rcl.data.formats.options import WITH_OPTION, ReadOptions
-from rcl.data.formats.sheet import Sheet, parse_sheet
+from rcl.data.formats.tables.layout import MISSING, Layout
+from rcl.data.formats.tables.sheet import Sheet, parse_sheet
 from rcl.data.formats.values import VideoDraft, to_label
 from rcl.system.errors import Defect, Problems, listed, shown
 from rcl.system.paths import PathLike

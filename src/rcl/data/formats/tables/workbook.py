@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from rcl.data.formats.sheet import Sheet, is_header, make_sheet
+from rcl.data.formats.tables.sheet import Sheet, is_header, make_sheet
 from rcl.system.errors import InputError, describe_error, listed, shown
 from rcl.system.text_files import LARGEST_TEXT
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from rcl.data.annotations import Annotations
-from rcl.data.formats import label_studio_tasks
+from rcl.data.formats.label_studio import tasks
 from rcl.data.formats.options import ReadOptions
 from rcl.system.errors import InputError
 
@@ -26,12 +26,12 @@ def is_rows(text: str) -> bool:
         return True
     first = text[:_FIRST]
     with contextlib.suppress(csv.Error):
-        return "[{" in first and any(map(label_studio_tasks.has_segments, _rows(_reader(first))))
+        return "[{" in first and any(map(tasks.has_segments, _rows(_reader(first))))
     return False
 
 
 def parse(text: str, source: str, *, options: ReadOptions | None = None) -> Annotations:
-    """Annotations of a table; see :func:`rcl.data.formats.label_studio_tasks.parse`.
+    """Annotations of a table; see :func:`rcl.data.formats.label_studio.tasks.parse`.
 
     Args:
         text: the content of the file.
@@ -47,7 +47,7 @@ def parse(text: str, source: str, *, options: ReadOptions | None = None) -> Anno
     except csv.Error as error:
         where = f"{source}, line {reader.line_num}"
         raise InputError(where, expected="a table", found=str(error), fix="export it again, as JSON") from None
-    return label_studio_tasks.parse(rows, source, options=options)
+    return tasks.parse(rows, source, options=options)
 
 
 def _reader(text: str) -> csv.DictReader[str]:

@@ -12,8 +12,8 @@ from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
 from rcl.data.annotations import Annotations
-from rcl.data.formats.elan_labels import Row, warn_of_labels, warn_of_left_out
-from rcl.data.formats.elan_times import Times, read_times
+from rcl.data.formats.elan.labels import Row, warn_of_labels, warn_of_left_out
+from rcl.data.formats.elan.times import Times, read_times
 from rcl.data.formats.exported import KEY, Instance, instance_of, name_in, stem_of, video_of
 from rcl.data.formats.markup import parse_xml
 from rcl.data.formats.media import choose_media, is_audio, path_of

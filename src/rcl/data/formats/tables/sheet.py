@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rcl.data.formats.columns import meaning_of
+from rcl.data.formats.tables.columns import meaning_of
 from rcl.system.errors import InputError, shown
 from rcl.system.text_formats import csv_rows, parse_json
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from rcl.data.formats.options import ReadOptions
-from rcl.data.formats.sheet import Sheet, json_lines, parse_sheet, sheet_of_rows
-from rcl.data.formats.workbook import parse_workbook
+from rcl.data.formats.tables.sheet import Sheet, json_lines, parse_sheet, sheet_of_rows
+from rcl.data.formats.tables.workbook import parse_workbook
 from rcl.system.text_files import read_raw, read_text
 
 TABLES = (".csv", ".tsv", ".xlsx", ".jsonl")

@@ -1,6 +1,6 @@
 """Tasks of Label Studio with labels on the timeline of a video: what is written for it.
 
-`label_studio_tasks` reads what it exports.
+`tasks` reads what it exports.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from rcl.data.formats.exported import KEY, Exported, Instance
-from rcl.data.formats.label_studio_frames import to_frames, to_seconds
+from rcl.data.formats.label_studio.frames import to_frames, to_seconds
 from rcl.system.paths import PathLike
 from rcl.system.text_files import extension_of, write_json, write_text
 

@@ -10,7 +10,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from rcl.data.formats.boris import TRACK
+from rcl.data.formats.boris.reading import TRACK
 from rcl.data.formats.exported import KEY, Exported, Instance
 from rcl.system.paths import PathLike
 from rcl.system.text_files import extension_of, write_json

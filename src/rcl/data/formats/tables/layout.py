@@ -8,10 +8,18 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from rcl.data.formats import unreadable
-from rcl.data.formats.columns import LENGTH, UNKNOWN, Column, commands_for, find_columns, meaning_of, warn_of_others
 from rcl.data.formats.options import WITH_OPTION, ReadOptions
-from rcl.data.formats.sheet import Sheet
-from rcl.data.formats.times import Reader, TimeReader, number_reader
+from rcl.data.formats.tables.columns import (
+    LENGTH,
+    UNKNOWN,
+    Column,
+    commands_for,
+    find_columns,
+    meaning_of,
+    warn_of_others,
+)
+from rcl.data.formats.tables.sheet import Sheet
+from rcl.data.formats.tables.times import Reader, TimeReader, number_reader
 from rcl.data.formats.values import Pair, to_number, to_positive, to_segment
 from rcl.system.errors import Defect, InputError, counted, listed, shown
 

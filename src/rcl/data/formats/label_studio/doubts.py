@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from rcl.data.formats.label_studio_results import Found, timed_results
+from rcl.data.formats.label_studio.results import Found, timed_results
 from rcl.data.formats.options import ReadOptions
 from rcl.system.errors import InputError, counted, listed
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rcl.data.annotations import Annotations
-from rcl.data.formats.boris_events import Event, Kind, Observation, annotations_of, chosen, pair, report_left_out
+from rcl.data.formats.boris.events import Event, Kind, Observation, annotations_of, chosen, pair, report_left_out
 from rcl.data.formats.exported import KEY
 from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.values import to_number, to_positive

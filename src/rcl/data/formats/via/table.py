@@ -8,11 +8,11 @@ from itertools import chain
 from typing import Any
 
 from rcl.data.annotations import Annotations
-from rcl.data.formats import via
 from rcl.data.formats.exported import KEY
 from rcl.data.formats.media import path_of
 from rcl.data.formats.media_names import names_of_files
 from rcl.data.formats.options import ReadOptions
+from rcl.data.formats.via import project
 from rcl.system.errors import Defect, InputError, Problems, located, shown
 from rcl.system.text_formats import csv_rows
 
@@ -30,7 +30,7 @@ def is_via_csv(text: str) -> bool:
 
 
 def parse(text: str, source: str, *, options: ReadOptions | None = None) -> Annotations:
-    """Annotations of the temporal segments of a table, as those of the project itself; see :func:`via.parse`.
+    """Annotations of the temporal segments of a table, as those of the project itself; see :func:`rcl.data.formats.via.project.parse`.
 
     Args:
         text: the content of the file; see :func:`is_via_csv`.
@@ -58,7 +58,7 @@ def parse(text: str, source: str, *, options: ReadOptions | None = None) -> Anno
     else:  # some versions have the names of attributes in the rows
         names = {name for _, _, item in rows if len(item["z"]) == 2 for name in item["av"] if not name.isdigit()}
         attributes = {name: {"aname": name, "anchor_id": _ANCHOR} for name in sorted(names)}
-    return via.parse(_project(rows, attributes, source), source, options=options)
+    return project.parse(_project(rows, attributes, source), source, options=options)
 
 
 def _attributes(text: str, source: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rcl.data.formats.exported import Instance, instance_of
-from rcl.data.formats.label_studio_frames import to_seconds
+from rcl.data.formats.label_studio.frames import to_seconds
 from rcl.data.formats.values import Pair, to_number, to_segment
 from rcl.system.errors import Defect, shown
 
