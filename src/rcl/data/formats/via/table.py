@@ -30,7 +30,7 @@ def is_via_csv(text: str) -> bool:
 
 
 def parse(text: str, source: str, *, options: ReadOptions | None = None) -> Annotations:
-    """Annotations of the temporal segments of a table, as those of the project itself; see :func:`rcl.data.formats.via.project.parse`.
+    """Annotations of the temporal segments of a table, as those of the project itself; see ``project.parse``.
 
     Args:
         text: the content of the file; see :func:`is_via_csv`.
