@@ -273,3 +273,21 @@ def test_after_any_decisions_everything_is_where_it_belongs(
         assert {name: len(labels) for name, labels in labelled(path).items()} == {
             name: len(segments) for name, segments in in_labels.items()
         }
+
+
+def test_equal_segments_keep_what_each_row_says(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("video,start,end,label,by\na,1.0,2.5,jump,Ann\na,1.0,2.5,jump,Bob\n")
+    decisions = opened(path)
+    decisions.finish("a", [JUMP, JUMP, WALK], None, revision=decisions.of("a").revision)
+    rows = sorted(path.read_text().splitlines()[1:])
+    assert rows == ["a,1.0,2.5,jump,Ann", "a,1.0,2.5,jump,Bob", "a,3.0,4.0,walk,"]
+
+
+def test_equal_segments_keep_their_own_keys(tmp_path: Path) -> None:
+    path = tmp_path / "labels.json"
+    items = [{"segment": [1.0, 2.5], "label": "jump", "by": by} for by in ("Ann", "Bob")]
+    path.write_text(json.dumps({"database": {"a": {"subset": "training", "annotations": items}}}))
+    decisions = opened(path)
+    decisions.finish("a", [JUMP, JUMP], None, revision=decisions.of("a").revision)
+    assert json.loads(path.read_text())["database"]["a"]["annotations"] == items

@@ -27,7 +27,8 @@ class Decided(NamedTuple):
     def segments(self) -> list[Segment]:
         """The labels, and the segments that are not among them yet."""
         labelled = segments_of(self.labelled)
-        return [*labelled, *(segment for segment in self.review.segments if segment not in labelled)]
+        known = {*labelled}
+        return [*labelled, *(segment for segment in self.review.segments if segment not in known)]
 
     @property
     def is_unfinished(self) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -21,6 +22,7 @@ Entry: TypeAlias = dict[str, Any]
 """All that a file says of one video, as JSON can hold it; ``name`` is how the file writes its name."""
 Naming: TypeAlias = Callable[[Iterable[str]], Mapping[str, str]]
 """From the names in a file to those of the videos."""
+Held = TypeVar("Held")
 
 
 class Segment(NamedTuple):
@@ -84,8 +86,8 @@ class Table:
         return {"name": own[0][_places(self._header)["video"]], "rows": rows}
 
     def without(self, name: str) -> str:
-        own = self._own_rows(name)
-        return csv_text([self._header or COLUMNS, *(row for row in self._rows if not _is_one_of(row, own))])
+        gone = {id(row) for row in self._own_rows(name)}  # another row may have equal cells
+        return csv_text([self._header or COLUMNS, *(row for row in self._rows if id(row) not in gone)])
 
     def replaced(
         self, name: str, segments: Sequence[Segment], video: VideoAnnotation | None, entry: Entry | None
@@ -93,14 +95,15 @@ class Table:
         header = self._header or [*COLUMNS, *(OF_VIDEO if video else ())]
         own = self._own_rows(name)
         at = self._rows.index(own[0]) if own else len(self._rows)
-        others = [row for row in self._rows[at:] if not _is_one_of(row, own)]
+        gone = {id(row) for row in own}  # another row may have equal cells
+        others = [row for row in self._rows[at:] if id(row) not in gone]
         earlier = (entry or {}).get("rows", [])
         own = own or [[cells.get(title, "") for title in header] for cells in earlier]
         column = _places(header)
-        known = {segment: row for row in own if (segment := _segment_in(row, column))}
+        known = _grouped((_segment_in(row, column), row) for row in own)
         blank = _blank(header, own[0][column["video"]] if own else name, segments, video)
         places = [column[title] for title in COLUMNS[1:]]
-        new = [known.get(segment) or _filled(blank, places, segment) for segment in segments] or [blank]
+        new = [_next(known, segment) or _filled(blank, places, segment) for segment in segments] or [blank]
         return csv_text([header, *self._rows[:at], *new, *others])
 
     def _own_rows(self, name: str) -> list[list[str]]:
@@ -143,10 +146,8 @@ class Database:
         key = self._key_of(name) or (entry or {}).get("name", name)
         facts = {title: fact for title, fact in zip(OF_VIDEO, facts_of(video), strict=True) if fact is not None}
         before: dict[str, Any] = self._entries.get(key) or (entry or {}).get("entry") or facts
-        items = {
-            _segment_of(item): item for item in before.get("annotations") or []
-        }  # with keys that RCL does not read
-        new = [items.get(s) or {"segment": [s.start, s.end], "label": s.label} for s in segments]
+        items = _grouped((_segment_of(item), item) for item in before.get("annotations") or [])
+        new = [_next(items, s) or {"segment": [s.start, s.end], "label": s.label} for s in segments]
         changed = {**before, "subset": _subset_with(segments, video), "annotations": new}
         return self._text({**self._entries, key: changed})
 
@@ -192,9 +193,18 @@ def _places(header: Sequence[str]) -> dict[str, int]:
     return {title.strip().lower(): position for position, title in enumerate(header)}
 
 
-def _is_one_of(row: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Whether it is one of these very rows; another row may have equal cells."""
-    return any(row is other for other in rows)
+def _grouped(pairs: Iterable[tuple[Segment | None, Held]]) -> dict[Segment | None, list[Held]]:
+    """The rows or items of each segment, with what RCL does not read; several may be of equal segments."""
+    groups = defaultdict[Segment | None, list[Held]](list)
+    for segment, held in pairs:
+        groups[segment].append(held)
+    return groups
+
+
+def _next(groups: Mapping[Segment | None, list[Held]], segment: Segment) -> Held | None:
+    """Take the first of those that are left of a segment."""
+    held = groups.get(segment)
+    return held.pop(0) if held else None
 
 
 def _segment_in(row: Sequence[str], column: Mapping[str, int]) -> Segment | None:

@@ -215,7 +215,7 @@ class Session:
         segments = checked_segments(sent.get("segments"), where, stored)
         rejected = sent.get("rejected")
         if rejected is not None:
-            rejected = checked_segments(rejected, f"{where}, rejected", before.review.rejected, unlabelled=True)
+            rejected = checked_segments(rejected, f"{where}, rejected", {*before.review.rejected}, unlabelled=True)
         revision = sent.get("revision")
         if sent.get("reviewed", True) is False:
             return _saved(self.decisions.keep(video.name, segments, rejected, revision=revision))

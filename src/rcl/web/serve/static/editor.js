@@ -17,6 +17,8 @@ const UNSCORED = "Find the actions of this video to see here how well the segmen
 
 const toHundredths = (seconds) => Math.round(seconds * 100) / 100;
 
+let scored = ""; // the video and the segment whose scores are shown
+
 // -- the panel ---------------------------------------------------------------------------------------------------
 
 function showEditor() {
@@ -55,10 +57,15 @@ function showScores() {
   const segment = shownSegment();
   if (!segment) return;
   const answer = scores.of(segment);
+  const shown = `${page.current.video.key} ${page.selected}`;
   byId("scores").hidden = Boolean(answer?.refusal) || (!page.current.video.scored && !answer);
   byId("unscored").hidden = !byId("scores").hidden;
   byId("unscored").textContent = answer?.refusal ?? UNSCORED;
-  if (!answer || answer.refusal) return;
+  if (!answer || answer.refusal) {
+    if (scored !== shown) clearScores(); // those of the same segment stay while it is dragged
+    return;
+  }
+  scored = shown;
   byId("fit").value = answer.confidence;
   byId("fit-value").textContent = answer.confidence.toFixed(2);
   const ranked = answer.names
@@ -69,6 +76,14 @@ function showScores() {
   const [start, end] = answer.refined;
   byId("refined").textContent = `Model: ${formatTime(start)} – ${formatTime(end)}`;
   byId("snap").disabled = !(end > start);
+}
+
+function clearScores() {
+  byId("fit").value = 0;
+  byId("fit-value").textContent = "";
+  byId("label-scores").replaceChildren();
+  byId("refined").textContent = "";
+  byId("snap").disabled = true;
 }
 
 function labelButton({ name, score }, label) {

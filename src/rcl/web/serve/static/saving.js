@@ -9,7 +9,7 @@ import { say, showingErrors } from "./status.js";
 
 const NONE_LEFT = "No segment is left. Press “Nothing happens here” if that is right; otherwise the video stays as it is saved.";
 
-let again = null; // what to do once more, after another page has saved the same video
+let conflict = null; // {one, retry}: the video that another page has saved, and what to do once more
 
 /** Save the decisions; the video goes into the labels once all detections shown are decided. */
 export const save = showingErrors(async () => {
@@ -41,9 +41,9 @@ export const sayNothingHappens = showingErrors(async () => {
 export const takeOut = showingErrors(() => takeOutOf(page.current));
 
 async function takeOutOf(one, { overwrite = false } = {}) {
-  await unlessOutdated(async () => {
+  await unlessOutdated(one, async () => {
     const answer = await server.takeOut(one.video.key, overwrite ? null : one.review.revision);
-    one.review.markSaved(answer.revision, one.review.saved);
+    one.review.markSaved(answer.revision, overwrite ? "" : one.review.saved); // overwritten: other segments are kept
     setSaved(one, answer);
     const kept = answer.unfinished ? " Its segments are kept beside them." : "";
     say(`${one.video.name} is out of the labels.${kept}`);
@@ -54,7 +54,7 @@ async function takeOutOf(one, { overwrite = false } = {}) {
 async function send(one, how, { overwrite = false } = {}) {
   const content = one.review.content(); // later changes are not part of this request
   const decided = JSON.parse(content);
-  await unlessOutdated(async () => {
+  await unlessOutdated(one, async () => {
     const revision = overwrite ? null : one.review.revision;
     const answer = await server.save(one.video.key, { ...decided, ...how, revision });
     one.review.markSaved(answer.revision, content);
@@ -81,12 +81,12 @@ function isLabelled(one) {
   return false;
 }
 
-async function unlessOutdated(action, retry) {
+async function unlessOutdated(one, action, retry) {
   try {
     await action();
   } catch (error) {
     if (error.status !== 409) throw error;
-    again = retry;
+    conflict = { one, retry };
     byId("conflict-dialog").showModal();
   }
 }
@@ -98,19 +98,21 @@ function askAboutUndecided(one) {
 }
 
 const loadSaved = showingErrors(async () => {
-  const one = page.current;
+  const { one } = conflict; // perhaps no longer the current one
   const video = await server.video(one.video.key);
   one.review.load(video);
   setSaved(one, video);
-  page.selected = null;
-  showSegments();
+  if (one === page.current) {
+    page.selected = null;
+    showSegments();
+  }
   say("Loaded. Undo brings your segments back.");
 });
 
 const CHOICES = {
   "conflict-cancel": null,
   "conflict-load": loadSaved,
-  "conflict-overwrite": showingErrors(() => again()),
+  "conflict-overwrite": showingErrors(() => conflict.retry()),
   "undecided-cancel": null,
   "undecided-reject": finish,
   "undecided-out": showingErrors(() => send(page.current, { reviewed: false })),
