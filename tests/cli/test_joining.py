@@ -64,7 +64,7 @@ def compare(rcl_: Rcl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
                 file.touch()
             options = ["--format", "elan", "--output", tmp_path / "elan", "--videos", tmp_path / "videos"]
             result = rcl_("export", found, *options)
-            counts = re.search(r"(\d+) of (\d+) videos? have a file", result.err)
+            counts = re.search(r"(\d+) of (\d+) videos? (?:has|have) a file", result.err)
             return result, int(counts[2]) - int(counts[1]) if counts else 0
         if command == "report":
             options = ["--annotations", truth, "--output", tmp_path / "report.html"]
@@ -104,7 +104,7 @@ def test_a_partial_join_is_said_once_with_proposals(compare, command):
     result, _ = compare(command, ["a", "Take 1"], ["a", "take 1", "c"])
     assert result.err.count("'Take 1' (did you mean 'take 1'?)") == 1
     if command != "export":
-        assert result.err.count("1 of 3 videos have detections; without: 'take 1', 'c'") == 1
+        assert result.err.count("1 of 3 videos has detections; without: 'take 1', 'c'") == 1
 
 
 @pytest.mark.parametrize("command", ["evaluate", "diagnose", "report"])
@@ -136,7 +136,7 @@ def test_confidence_maps_and_videos_of_a_report_are_joined(
     assert [number for number in range(3) if f'id="map-{number}"' in text] == [0, 1]
     assert f"videos/sub/{Path(names[0]).stem}.webm" in text
     assert f"2 of 3 videos have a feature sequence in {pack}; without: 'elsewhere'." in result.err
-    assert f"1 of 3 videos have a file in {tmp_path / 'videos'}; without: 'sub/{names[1]}', 'elsewhere'." in result.err
+    assert f"1 of 3 videos has a file in {tmp_path / 'videos'}; without: 'sub/{names[1]}', 'elsewhere'." in result.err
     write_table(found, ["elsewhere"], scored=True)
     result = rcl_("report", found, *options)
     assert (result.status, "expected feature sequences of the videos in" in result.err) == (2, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from rcl.cli.progress import ExtractionProgress, progress_bar
 from rcl.system.errors import InputError
 from rcl.system.progress_lines import ProgressLines
 from rcl.video.packs import Outcome
+from waiting import PATIENCE_SECONDS
 
 
 class Clock:
@@ -56,11 +58,12 @@ def test_lines_come_while_the_work_says_nothing() -> None:
     with ProgressLines("Detecting", write, interval_seconds=0.01) as lines:
         lines.show("0 of 1 video", 0.0)
         assert twice.wait(60)
-    count = len(said)
     assert set(said) == {"Detecting: 0 of 1 video, 0 %"}
-    assert len(said) == count
+    assert lines._thread
+    assert not lines._thread.is_alive()
 
 
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_broken_pipe_ends_the_lines_and_not_the_work() -> None:
     tried = threading.Event()
 
@@ -91,5 +94,8 @@ def test_a_bar_prints_lines_in_a_pipe(monkeypatch: pytest.MonkeyPatch, capsys: p
     said = ""
     with progress_bar("Reporting", 4) as advance:
         advance()
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while "Reporting: 1 of 4 videos, 25 %" not in said:
+            assert time.monotonic() < deadline, said
+            time.sleep(0.01)
             said += capsys.readouterr().err

@@ -32,8 +32,10 @@ def warn(text: object) -> None:
 
 def warn_of(doubts: Iterable[str], where: object = None) -> None:
     """Print sentences and questions of the library, the sentences without their stops, each on a line of its own."""
+    place = "" if where is None else f"{where}: "
     for doubt in doubts:
-        warn(("" if where is None else f"{where}: ") + doubt + ("" if doubt.endswith("?") else "."))
+        stop = "" if doubt.endswith("?") else "."
+        warn(f"{place}{doubt}{stop}")
 
 
 def print_table(table: Table) -> None:

@@ -136,6 +136,11 @@ class GroundTruth:
             for name, video in self.everything.videos.items()
         }
         return {
-            one: {name: values[kept[name]] for name, values in field.items() if name in kept}
+            one: {
+                # DETAD refuses another number of values, naming the video.
+                name: values[kept[name]] if len(values) == len(kept[name]) else values
+                for name, values in field.items()
+                if name in kept
+            }
             for one, field in found.items()
         }

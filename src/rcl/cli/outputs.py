@@ -49,7 +49,7 @@ def check_replaceable(
         return
     if any(given is not None and _is_same(path, given) for given in inputs):
         raise InputError(path, expected="another file than the input", found="the input", fix=fix)
-    if overwrite or (found := fingerprint(path)) is None or not found.bytes:  # an empty file holds nothing to lose
+    if overwrite or (found := fingerprint(path)) is None or not found.bytes:  # an empty file may be replaced
         return
     head = _head_of(path)
     if not kind.recognizes(head):
@@ -87,7 +87,7 @@ def replacing_only_equal(*, overwrite: bool, inputs: Iterable[Path] = ()) -> Ite
 
 def _undated(content: bytes) -> bytes:
     """The content without the time at which it was written, which files of VIA, ELAN and BORIS hold."""
-    return re.sub(rb'"created": \d+|DATE="[^"]*"|date": "[^"]*"', b"", content)
+    return re.sub(rb'"created": \d+|DATE="[^"]*"|"(project_)?date": "[^"]*"', b"", content)
 
 
 # -- folders -----------------------------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ _DEMO = "demo.json"
 
 
 def check_demo(folder: Path, *, overwrite: bool) -> None:
-    """Check the folder of ``rcl demo``: nothing of these names, or an earlier demo whose labels nobody changed.
+    """Check the folder of ``rcl demo``: it is free, or holds an earlier demo whose labels nobody has changed.
 
     Raises:
         InputError: it holds something else.

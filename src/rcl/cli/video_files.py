@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from rcl.cli.console import warn
-from rcl.system.errors import InputError, counted, listed
+from rcl.system.errors import InputError, listed
 
 
 def files_of(names: Collection[str], folder: Path, *, what: object) -> dict[str, Path]:
@@ -39,7 +39,7 @@ def joined(names: Collection[str], known: Collection[str], *, where: object, wha
     Raises:
         InputError: no name means a known one, or two mean the same.
     """
-    from rcl.data.names import match_names
+    from rcl.data.names import match_names, share_with
 
     match = match_names(names, known)
     for other, doubled in match.doubled.items():
@@ -50,6 +50,6 @@ def joined(names: Collection[str], known: Collection[str], *, where: object, wha
         fix = "give those of the same videos"
         raise InputError(where, expected=expected, found=listed([repr(name) for name in known]), fix=fix)
     if match.missing:
-        count = f"{len(match.pairs)} of {counted(len(names), 'video')} have a {noun} in {where}"
+        count = share_with(len(match.pairs), len(names), f"a {noun} in {where}")
         warn(f"{count}; without: {match.describe_missing()}.")
     return dict(match.pairs)

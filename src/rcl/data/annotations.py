@@ -155,16 +155,6 @@ class Annotations:
         return cls(videos, source=", ".join(part.source for part in parts))
 
 
-def without_labels(annotations: Annotations, labels: Collection[str]) -> Annotations:
-    """The same videos without the instances of some labels."""
-    videos = {}
-    for name, video in annotations.videos.items():
-        kept = [number for number, label in enumerate(video.labels) if label not in labels]
-        known = tuple(video.labels[number] for number in kept)
-        videos[name] = replace(video, segments_seconds=video.segments_seconds[kept], labels=known)
-    return replace(annotations, videos=videos)
-
-
 def check_labels(training: Annotations, other: Annotations) -> None:
     """Check that every label of ``other`` occurs in ``training``.
 

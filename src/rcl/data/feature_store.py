@@ -14,7 +14,7 @@ from rcl.data.feature_files import EXTENSIONS, read_shape, scan_archive
 from rcl.data.features import StoredFeatures, check_layout, check_shape, propose_transposing
 from rcl.data.names import NameIndex, NameMatch, match_names
 from rcl.system.errors import InputError, counted, listed, located
-from rcl.system.paths import PathLike, exists, files_below, is_dir, is_remote, to_path
+from rcl.system.paths import PathLike, exists, files_below, is_dir, is_hidden, is_remote, to_path
 from rcl.system.text_files import extension_of
 from rcl.system.transfer import local
 
@@ -130,7 +130,7 @@ class FeatureStore:
 
     def _scan_folder(self) -> None:
         for path, below in files_below(self.root):
-            if any(part.startswith(".") for part in below.parts):  # such as the ._name files of macOS
+            if is_hidden(below):  # such as the ._name files of macOS
                 continue
             name = str(below)[: len(str(below)) - len(below.suffix)]
             if path.suffix.lower() not in EXTENSIONS:

@@ -9,8 +9,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rcl.data.annotations import Annotations
-from rcl.data.names import NameMatch, describe_similar, match_names, plain_name, similar_labels, without_extension
-from rcl.system.errors import InputError, counted, listed
+from rcl.data.names import (
+    NameMatch,
+    describe_similar,
+    match_names,
+    plain_name,
+    share_with,
+    similar_labels,
+    without_extension,
+)
+from rcl.system.errors import InputError, listed
 
 
 def match_annotations(
@@ -73,7 +81,7 @@ def describe_match(match: NameMatch) -> list[str]:
         said.append(f"the labels name videos that were not found: {match.describe_missing()}")
     if match.unused:
         used = len(set(match.pairs.values()))
-        labelled = f"{used} of {counted(used + len(match.unused), 'video')} {'has' if used == 1 else 'have'} labels"
+        labelled = share_with(used, used + len(match.unused), "labels")
         said.append(f"{labelled}; these videos have no labels: {listed([repr(name) for name in match.unused])}")
     return said
 

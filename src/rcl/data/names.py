@@ -292,9 +292,6 @@ def describe_similar(pairs: Iterable[tuple[str, str]], counts: Mapping[str, int]
     return listed([f"{a!r} ({counts.get(a, 0)}) and {b!r} ({counts.get(b, 0)})" for a, b in pairs])
 
 
-def coverage(match: NameMatch, total: int, noun: str, what: str) -> str:
-    """How many of the known names a match found: ``12 of 20 videos have detections; without: 'a', 'b'``."""
-    without = listed([repr(name) for name in match.unused])
-    return f"{total - len(match.unused):,} of {counted(total, noun)} have {what}" + (
-        f"; without: {without}" if match.unused else ""
-    )
+def share_with(found: int, total: int, what: str) -> str:
+    """How many of the videos have something: ``12 of 20 videos have detections``, ``1 of 3 videos has a file``."""
+    return f"{found:,} of {counted(total, 'video')} {'has' if found == 1 else 'have'} {what}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -45,13 +45,14 @@ class TimeCheck:
         video_seconds: ``(N,)`` length of the video of each instance.
         frames_per_second: ``(N,)`` of that video, 0 if unknown.
         all_seconds: of these videos together.
+        example: the first instance outside its video, in words; empty if there is none.
     """
 
     segments: np.ndarray
     video_seconds: np.ndarray
     frames_per_second: np.ndarray
     all_seconds: float
-    example: str = field(default="", compare=False)
+    example: str = ""
 
     @classmethod
     def of(cls, annotations: Annotations, extents: Mapping[str, Extent]) -> TimeCheck:
@@ -68,7 +69,7 @@ class TimeCheck:
         if len(first):
             (start, end), name = segments[first[0]], names[first[0]]
             example = f"the first from {start:g} to {end:g} in {str(name)!r}, which lasts {extents[name].seconds:.4g} s"
-            return cls(segments, per_instance[:, 0], per_instance[:, 1], check.all_seconds, example)
+            return replace(check, example=example)
         return check
 
     @property

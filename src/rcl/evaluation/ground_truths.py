@@ -148,8 +148,7 @@ def doubtful_instances(annotations: Annotations, *, policy: Policy = "official",
         lengthless: whether those without a length count; DETAD leaves them out anyway.
     """
     sentences = []
-    dropped = ~kept_instances(annotations, policy="deduplicated")  # (N,)
-    if policy == "official" and dropped.any():
+    if policy == "official" and (dropped := ~kept_instances(annotations, policy="deduplicated")).any():  # (N,)
         segments = [video.segments_seconds for video in annotations.videos.values()]
         short = int((np.diff(np.concatenate(segments), axis=1).ravel() < _DUPLICATE_SECONDS).sum())
         repeated = int(dropped.sum()) - short

@@ -15,7 +15,7 @@ import numpy as np
 
 from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
-from rcl.data.names import coverage, match_names, similar_labels
+from rcl.data.names import match_names, share_with, similar_labels
 from rcl.system.errors import InputError, counted, listed
 
 _SHOWN = 5
@@ -111,7 +111,9 @@ def differences(detections: Detections, annotations: Annotations) -> list[str]:
     total = len(annotations.videos)
     match = match_names(set(detections.videos) & annotations.videos.keys(), annotations.videos)
     if match.unused:
-        sentences.append(f"{coverage(match, total, 'video', 'detections')}. All their instances are missed.")
+        share = share_with(total - len(match.unused), total, "detections")
+        without = listed([repr(name) for name in match.unused])
+        sentences.append(f"{share}; without: {without}. All their instances are missed.")
     rows = np.bincount(detections.video_index, minlength=len(detections.videos))
     others = {name: n for name, n in zip(detections.videos, rows.tolist(), strict=True) if n}
     others = {name: n for name, n in others.items() if name not in annotations.videos}

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import lightning
 from torch.utils.data import DataLoader
 
-from rcl.data.annotations import Annotations, check_labels, without_labels
+from rcl.data.annotations import Annotations, check_labels
 from rcl.data.batches import EpochBatches, TrainingDataset, collate
 from rcl.data.datasets import VideoDataset, WindowDataset
 from rcl.data.feature_store import FeatureStore
@@ -52,7 +52,7 @@ def load_training_data(config: Config) -> TrainingData:
 
     Raises:
         InputError: annotations or features are missing or damaged; a subset has no labels; a validation label has no
-            training instance.
+            training instance, unless ``data.unseen_labels`` is ``missed`` and another label has one.
     """
     data = config.data
     path = data.annotations or find_annotations(data.root)
@@ -104,7 +104,7 @@ def _learnable(training: Annotations, validation: Annotations, *, missed: bool) 
         return validation
     if not missed or unseen == set(validation.labels):
         check_labels(training, validation)
-    left = without_labels(validation, unseen)
+    left = validation.without_labels(unseen)
     lost = sum(len(v.labels) for v in validation.videos.values()) - sum(len(v.labels) for v in left.videos.values())
     log.warning(
         "%s: %s of validation with a label that does not occur in training cannot be found and %s as missed: %s",
@@ -117,8 +117,7 @@ def _learnable(training: Annotations, validation: Annotations, *, missed: bool) 
 
 
 def _proposed(label: str, labels: Sequence[str]) -> str:
-    similar = [pair for pair in similar_labels([label, *labels]) if label in pair]
-    other = next((name for pair in similar for name in pair if name != label), None)
+    other = next((name for name in labels if similar_labels([label, name])), None)
     return f"{label!r} (did you mean {other!r}?)" if other else repr(label)
 
 
@@ -217,7 +216,7 @@ def _if_transposed(videos: VideoDataset) -> str:
         return ""
     snippets, channels = shapes[0]
     rates = [videos.timeline(index).snippets_per_second for index in range(len(videos))]
-    ends = [video.segments_seconds.max(initial=0.0) for video in videos.videos]
+    ends = [float(video.segments_seconds.max(initial=0.0)) for video in videos.videos]
     latest = max(end * rate for end, rate in zip(ends, rates, strict=True))
     is_likely = snippets + 1 < latest <= channels + 1
     return f"are the features transposed? Then {propose_transposing(videos.store.layout)}" if is_likely else ""

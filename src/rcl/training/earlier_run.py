@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +126,8 @@ class EarlierRun:
             if name not in done and self.pack.done(earlier, videos[name]):
                 _link(self.pack.root, earlier, pack.root, name)
         subsets = {name: self.subsets[earlier] for name, earlier in names.items() if earlier in self.subsets}
-        lost = [name for name in self.subsets if self.held_out(name) and name not in names.values()]
+        found = set(names.values())
+        lost = [name for name in self.subsets if self.held_out(name) and name not in found]
         if lost:
             log.warning("held out in %s, without labels now: %s", self.root, listed(lost))
         self._warn_of_other_subsets(subsets, annotations)
@@ -144,16 +145,20 @@ class EarlierRun:
             for name, earlier in match.pairs.items()
             if name == earlier or self._is_same_file(earlier, videos[name], alone=earlier not in match.doubled)
         }
-        return names | self._renamed({name: file for name, file in videos.items() if name not in names}, names.values())
+        others = {name: file for name, file in videos.items() if name not in names}
+        return names | self._renamed(others, set(names.values()))
 
     def _renamed(self, videos: Mapping[str, Path], taken: Collection[str]) -> dict[str, str]:
         """Name of a video to its name in the earlier run, for files that are the same under a new name: of the size and
         the time of exactly one other. What was trained on under the old name must not be held out under the new one."""
         left = read_records(self.pack.root, [name for name in self.pack.names() if name not in taken]) if videos else {}
+        by_size = defaultdict[int, list[str]](list)
+        for earlier, record in left.items():
+            by_size[record.bytes].append(earlier)
         found = dict[str, str]()
         for name, file in videos.items():
             now = fingerprint(file)
-            same = [earlier for earlier, record in left.items() if now is not None and record.is_of(now)]
+            same = [] if now is None else [other for other in by_size[now.bytes] if left[other].is_of(now)]
             if len(same) == 1:
                 found[name] = same[0]
         counts = Counter(found.values())

@@ -57,7 +57,8 @@ def leave_out_points(labelled: LabelledVideos) -> LabelledVideos:
 def with_known_durations(
     annotations: Annotations, seconds: Mapping[str, float], stated: Collection[str], reading: ReadOptions | None
 ) -> Annotations:
-    """The annotations with the lengths of the extracted videos; a check of those that their headers did not state.
+    """The annotations with the lengths of the extracted videos; all are checked together if the headers
+    of some did not state theirs.
 
     Args:
         annotations: of the videos.
@@ -68,5 +69,6 @@ def with_known_durations(
     Raises:
         InputError: the times cannot be seconds.
     """
-    check_times(annotations, {name: Extent(length) for name, length in seconds.items() if name not in stated}, reading)
+    if seconds.keys() - set(stated):
+        check_times(annotations, {name: Extent(length) for name, length in seconds.items()}, reading)
     return with_durations(annotations, seconds)

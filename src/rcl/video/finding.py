@@ -83,8 +83,9 @@ def _names(videos: Sequence[_Found]) -> list[str]:
             for video, extension, name in zip(videos, extensions, names, strict=True)
         ]
         if longer == names:
-            first, second = [video.file for video, name in zip(videos, names, strict=True) if name in double][:2]
-            where, found = f"video {names[[v.file for v in videos].index(first)]!r}", f"{first} and {second}"
+            same = next(name for name in names if name in double)
+            first, second = [video.file for video, name in zip(videos, names, strict=True) if name == same][:2]
+            where, found = f"video {same!r}", f"{first} and {second}"
             raise InputError(where, expected="one file of this name", found=found, fix="rename one of them")
         names = longer
     return names

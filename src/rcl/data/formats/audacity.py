@@ -19,7 +19,7 @@ _FREQUENCIES = "\\"  # begins the line below a label that has a range of frequen
 
 def is_audacity(text: str) -> bool:
     """Whether a text is a label track, judged by its first line; an empty one is."""
-    first = next((line for line in text.splitlines() if line.strip()), None)
+    first = next((line for line in text.split("\n") if line.strip()), None)
     return first is None or _LINE.fullmatch(first.rstrip("\r")) is not None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.formats.exported import KEY, Exported, Instance, add_video, instance_of, video_of
 from rcl.data.formats.options import ReadOptions
-from rcl.data.formats.values import to_number, to_segment
+from rcl.data.formats.values import to_segment
 from rcl.data.names import plain_name, without_extension
 from rcl.system.errors import Defect, InputError, Problems, counted, listed, shown
 from rcl.system.paths import PathLike
@@ -85,7 +85,7 @@ def _instance(item: Any, classes: Sequence[Any] | None, fps: float | None) -> In
             fix="give the rate with --fps, or export with use_timestamps=True",
         )
     first, last = to_segment(*frames)
-    return instance_of((to_number(first, "support") - 1) / fps, last / fps, label)
+    return instance_of((first - 1) / fps, last / fps, label)
 
 
 def write(exported: Exported, path: PathLike) -> list[str]:

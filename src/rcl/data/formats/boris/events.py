@@ -170,9 +170,11 @@ def _check_different(parts: Sequence[_Part]) -> None:
     spans = dict[str, list[tuple[str, float, float]]]()
     for part in parts:
         name = part.observation.name
-        for label in dict.fromkeys(instance.label for instance in part.instances):
-            own = [instance for instance in part.instances if instance.label == label]
-            start, end = min(item.start_seconds for item in own), max(item.end_seconds for item in own)
+        own = dict[str, tuple[float, float]]()
+        for start, end, label, _ in part.instances:
+            first, last = own.get(label, (start, end))
+            own[label] = min(first, start), max(last, end)
+        for label, (start, end) in own.items():
             for other, first, last in spans.setdefault(label, []):
                 if max(start, first) <= min(end, last):
                     found = f"{label!r} in {other!r} and in {name!r}, around {max(start, first):g} s"

@@ -66,7 +66,9 @@ def _kinds(data: Mapping[str, Any], source: str) -> dict[str, bool]:
     kinds = {item["code"]: "state" in str(item.get("type", "")).lower() for item in items if _has_code(item)}
     if len(kinds) < len(items):
         fix = "correct the ethogram in BORIS"
-        raise InputError(source, expected="behaviours with a code of their own", found="one without", fix=fix)
+        raise InputError(
+            source, expected="a different code for each behaviour", found="one missing or repeated", fix=fix
+        )
     return kinds
 
 

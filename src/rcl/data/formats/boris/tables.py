@@ -150,7 +150,8 @@ def _read(text: str, source: str) -> _Table:
 
 
 def _cleaned(values: Mapping[str, str]) -> dict[str, str]:
-    return {name: value.strip().replace(",", "." if name in _NUMBERS else ",") for name, value in values.items()}
+    plain = {name: value.strip() for name, value in values.items()}
+    return {name: value.replace(",", ".") if name in _NUMBERS else value for name, value in plain.items()}
 
 
 def _observation(name: str, rows: Sequence[_Row], facts: Mapping[str, str]) -> Observation | None:

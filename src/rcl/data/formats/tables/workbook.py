@@ -102,7 +102,7 @@ def _rows_of(results: Any, formulas: Any, where: str) -> Iterator[tuple[int, lis
                 found = f"the formula {shown(original.value)} without a result"
                 raise InputError(f"{where}, row {number}, column {place}", expected="a value", found=found, fix=fix)
         if "".join(row).strip():
-            width = width or len(row)
+            width = max(width, len(row))
             yield number, row + [""] * (width - len(row))
 
 

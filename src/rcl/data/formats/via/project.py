@@ -172,12 +172,12 @@ def _labelling(attributes: dict[str, Any], wanted: Sequence[str], source: str) -
         if isinstance(attribute, dict) and str(attribute.get("anchor_id")).endswith(_ANCHOR_END)
     }
     if wanted:
-        chosen = {key: attribute for key, attribute in own.items() if attribute.get("aname") in wanted}
-        if not chosen:
-            found = listed([repr(attribute.get("aname")) for attribute in own.values()]) or "none"
-            expected = f"an attribute {wanted[0]!r} of temporal segments"
+        names = [attribute.get("aname") for attribute in own.values()]
+        if missing := [name for name in wanted if name not in names]:
+            found = listed([repr(name) for name in names]) or "none"
+            expected = f"an attribute {missing[0]!r} of temporal segments"
             raise InputError(source, expected=expected, found=found, fix="correct --tier")
-        return chosen
+        return {key: attribute for key, attribute in own.items() if attribute.get("aname") in wanted}
     named = [key for key, attribute in own.items() if str(attribute.get("aname")).upper() == _NAME]
     return {key: own[key] for key in [*named, *own][:1]}
 
