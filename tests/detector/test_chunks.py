@@ -258,7 +258,7 @@ def test_a_sequence_is_scaled_and_sliced_like_a_tensor(tmp_path: Path, scale: fl
     array = make_features(50).T.numpy().astype(np.float32)  # (T, C)
     np.save(tmp_path / "a.npy", array)
     sequence, tensor = (
-        FeatureSequence(open_features(tmp_path / "a.npy"), scale=scale),
+        FeatureSequence(open_features(tmp_path / "a.npy"), prepare=Preparation(scale=scale).scaled),
         torch.from_numpy(array).T / scale,
     )
     assert sequence.shape == tensor.shape

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -209,12 +210,12 @@ class FeatureSequence:
 
     Args:
         stored: the features.
-        scale: divisor of the features.
+        prepare: what is done to snippets ``(T, C)``, one by one.
     """
 
-    def __init__(self, stored: StoredFeatures, *, scale: float = 1.0) -> None:
+    def __init__(self, stored: StoredFeatures, *, prepare: Callable[[Tensor], Tensor] = lambda snippets: snippets) -> None:
         self.stored = stored
-        self.scale = scale
+        self.prepare = prepare
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -236,7 +237,7 @@ class FeatureSequence:
         first, last, step = snippets.indices(self.shape[1])
         if step != 1:
             raise ValueError(f"the step of a slice must be 1: {snippets}")
-        return torch.from_numpy(self.stored.read(first, max(first, last))).div_(self.scale).T[channels]
+        return self.prepare(torch.from_numpy(self.stored.read(first, max(first, last)))).T[channels]
 
 
 Features: TypeAlias = Tensor | FeatureSequence

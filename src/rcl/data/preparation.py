@@ -11,6 +11,7 @@ from torch import Tensor
 from rcl.data.features import Features, FeatureSequence, StoredFeatures, other_layout, propose_transposing
 from rcl.data.resizing import METHODS
 from rcl.data.segments import Timeline
+from rcl.data.standardization import ChannelScale
 from rcl.system.errors import Defect
 
 LENGTH_TOLERANCE = 0.1  # share by which a feature file may be longer or shorter than its video
@@ -32,6 +33,7 @@ class Preparation:
         resize: number of snippets that every video is resized to; ``None`` keeps its length.
         resize_method: a name in ``rcl.data.resizing.METHODS``.
         scale: features are divided by this.
+        channels: mean and deviation of every channel, to standardize by in place of ``scale``.
     """
 
     layout: str = "TC"
@@ -39,14 +41,19 @@ class Preparation:
     resize: int | None = None
     resize_method: str = "linear"
     scale: float = 1.0
+    channels: ChannelScale | None = None
 
     def snippets(self, stored: int) -> int:
         """Length of a video after resizing, from the number of its stored snippets."""
         return self.resize or stored
 
+    def scaled(self, features: Tensor) -> Tensor:
+        """Stored features ``(T, C)``, divided or standardized: ``(T, C)``."""
+        return self.channels.apply(features) if self.channels else features / self.scale
+
     def apply(self, features: Tensor) -> Tensor:
         """Stored features ``(T, C)``, scaled and resized: ``(C, T)``."""
-        scaled = features.T / self.scale
+        scaled = self.scaled(features).T
         return METHODS[self.resize_method](scaled, self.resize) if self.resize else scaled
 
     def read(self, stored: StoredFeatures, first: int = 0, last: int | None = None) -> Tensor:
@@ -68,7 +75,7 @@ class Preparation:
             InputError: see :meth:`rcl.data.features.StoredFeatures.read`.
         """
         if len(stored) > at_once and not self.resize:
-            return FeatureSequence(stored, scale=self.scale)
+            return FeatureSequence(stored, prepare=self.scaled)
         return self.read(stored)
 
     def timeline(self, snippets: int, rate: float, *, end_seconds: float = math.inf) -> Timeline:

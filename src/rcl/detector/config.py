@@ -68,6 +68,9 @@ class DataConfig(Section):
     """An action belongs to a training window if more than this share of it lies inside."""
     scale: PositiveFloat = 1.0
     """Divide the features by this, so that their spread is about 1."""
+    standardize: bool = False
+    """Subtract the mean of each channel of the training videos, and divide by its deviation, in place of ``scale``. The
+    checkpoint keeps both."""
 
     @model_validator(mode="after")
     def _windows_leave_no_gaps(self) -> DataConfig:
@@ -131,7 +134,9 @@ class TrainingConfig(Section):
     """Optimization."""
 
     epochs: PositiveInt = 25
-    """Passes over the training videos."""
+    """Passes over the training videos; with ``epoch_steps``, parts of the training."""
+    epoch_steps: PositiveInt | None = None
+    """Steps in an epoch, however many videos there are; null: an epoch is a pass over the training videos."""
     batch_size: PositiveInt = 1
     """Videos per step and device."""
     optimizer: Literal["adamw", "adam"] = "adamw"
