@@ -18,6 +18,7 @@ from torch import Tensor
 
 from rcl.data.detections import Detections
 from rcl.data.features import FeatureSequence, StoredFeatures, open_features
+from rcl.data.preparation import Preparation
 from rcl.data.segments import Timeline, length
 from rcl.detector import chunks
 from rcl.detector.localizer import Localizer
@@ -30,6 +31,7 @@ from untrained import FACTS, random_model, tiny_config
 
 ENCODERS: dict[str, dict[str, Any]] = {
     "temporal": {"encoder": {"name": "temporal", "channels": 16, "layers": 3, "boundaries": True}},
+    "ends": {"encoder": {"name": "temporal", "channels": 16, "layers": 3}, "ends": 3},
     "bmn": {"encoder": {"name": "bmn", "channels": 16}, "convention": "bmn", "context": 0.5},
 }
 
@@ -107,6 +109,7 @@ CASES = {
     "m3-far": make_localizer(movement=3.0),  # segments that leave their piece
     "m3-boundaries": make_localizer(boundary_power=0.5),
     "m3-peaks": make_localizer(boundary_peaks=True),
+    "m3-ends": make_localizer("ends"),
     "bmn-m1": make_localizer("bmn", steps=1, boundary_power=0.5, boundary_peaks=True),
     "bmn-m3": make_localizer("bmn"),
 }
