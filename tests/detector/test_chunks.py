@@ -31,7 +31,7 @@ from untrained import FACTS, random_model, tiny_config
 
 ENCODERS: dict[str, dict[str, Any]] = {
     "temporal": {"encoder": {"name": "temporal", "channels": 16, "layers": 3, "boundaries": True}},
-    "ends": {"encoder": {"name": "temporal", "channels": 16, "layers": 3}, "ends": 3},
+    "ends": {"encoder": {"name": "temporal", "channels": 16, "layers": 3}, "head": {"ends": 3}},
     "bmn": {"encoder": {"name": "bmn", "channels": 16}, "convention": "bmn", "context": 0.5},
 }
 
