@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from rcl.data.array_checks import Head, Part, Shape, check_same
+from rcl.data.resizing import downsample
 from rcl.data.feature_files import EXTENSIONS, HEADED, IN_PARTS, read_array, read_part, read_shape
 from rcl.system.errors import Defect, InputError, located
 from rcl.system.paths import PathLike, check_is_file, is_remote, to_path
@@ -211,16 +212,18 @@ class FeatureSequence:
     Args:
         stored: the features.
         prepare: what is done to snippets ``(T, C)``, one by one.
+        downsample: so many snippets in a row become one, their mean.
     """
 
-    def __init__(self, stored: StoredFeatures, *, prepare: Callable[[Tensor], Tensor] = lambda snippets: snippets) -> None:
+    def __init__(self, stored: StoredFeatures, *, prepare: Callable[[Tensor], Tensor], downsample: int = 1) -> None:
         self.stored = stored
         self.prepare = prepare
+        self.downsample = downsample
 
     @property
     def shape(self) -> tuple[int, int]:
         """``(C, T)``."""
-        return self.stored.shape[1], self.stored.shape[0]
+        return self.stored.shape[1], -(-self.stored.shape[0] // self.downsample)
 
     @property
     def nbytes(self) -> int:
@@ -237,7 +240,8 @@ class FeatureSequence:
         first, last, step = snippets.indices(self.shape[1])
         if step != 1:
             raise ValueError(f"the step of a slice must be 1: {snippets}")
-        return self.prepare(torch.from_numpy(self.stored.read(first, max(first, last)))).T[channels]
+        stored = self.stored.read(first * self.downsample, max(first, last) * self.downsample)
+        return downsample(self.prepare(torch.from_numpy(stored)).T[channels], self.downsample)
 
 
 Features: TypeAlias = Tensor | FeatureSequence

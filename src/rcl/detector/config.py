@@ -60,6 +60,8 @@ class DataConfig(Section):
     """Resize every video to so many snippets (100 in ActivityNet protocols); null keeps its own length."""
     resize_method: Literal["linear", "mean3"] = "linear"
     """``linear``: between the centres of the snippets; ``mean3``: the mean of three points, as BSN and BMN had it."""
+    downsample: PositiveInt = 1
+    """So many snippets in a row become one, their mean: for features of a higher rate than the actions need."""
     window: PositiveInt | None = None
     """T, snippets per sliding window (256 in THUMOS14 protocols); null for whole videos."""
     window_stride: PositiveInt | None = None
@@ -71,6 +73,12 @@ class DataConfig(Section):
     standardize: bool = False
     """Subtract the mean of each channel of the training videos, and divide by its deviation, in place of ``scale``. The
     checkpoint keeps both."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> DataConfig:
+        if self.resize and self.downsample > 1:
+            raise ValueError("either downsample or resize, which sets the number of snippets by itself")
+        return self
 
     @model_validator(mode="after")
     def _windows_leave_no_gaps(self) -> DataConfig:

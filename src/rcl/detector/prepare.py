@@ -43,6 +43,7 @@ def build_preparation(config: DataConfig, channels: ChannelScale | None = None) 
         snippets_per_second=config.snippets_per_second,
         resize=config.resize,
         resize_method=config.resize_method,
+        downsample=config.downsample,
         scale=config.scale,
         channels=channels,
     )
