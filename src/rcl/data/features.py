@@ -240,7 +240,8 @@ class FeatureSequence:
         first, last, step = snippets.indices(self.shape[1])
         if step != 1:
             raise ValueError(f"the step of a slice must be 1: {snippets}")
-        stored = self.stored.read(first * self.downsample, max(first, last) * self.downsample)
+        begin = min(first * self.downsample, len(self.stored))
+        stored = self.stored.read(begin, max(first, last) * self.downsample)
         return downsample(self.prepare(torch.from_numpy(stored)).T[channels], self.downsample)
 
 
