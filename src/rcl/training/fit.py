@@ -102,6 +102,7 @@ def fit(
     plan_source = partial(plan_pack, pack) if pack else partial(plan_videos, source)
     plan = plan_source(labels, run, extraction, observer)
     _announce(plan, observer)
+    # The place for a search of settings within budget_seconds, which replaces plan.config.
     # A single process, because Lightning would start the others with the command line of this one.
     checkpoint = train(plan.config, run.output, resume=plan.resumes, overwrite=overwrite, devices=1)
     localizer = Localizer.load(checkpoint)
