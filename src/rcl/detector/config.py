@@ -96,6 +96,8 @@ class AugmentationConfig(Section):
     """Standard deviation of Gaussian noise on every (scaled) feature."""
     speed: Share = 0.0
     """Speed changes by a factor of up to ``1 ± speed``."""
+    crop: PositiveInt | None = None
+    """Of a longer video, so many snippets in a row are taken at random; null for whole videos."""
 
 
 class SamplingConfig(Section):
