@@ -52,6 +52,10 @@ def detect(
     steps: Annotated[
         int | None, typer.Option(min=1, help="Refinement steps, at most those of the training; by default all.")
     ] = None,
+    rates: Annotated[
+        str | None,
+        typer.Option(help="Rates of the features whose answers are averaged, e.g. 0.7,1,1.4; by default 1 alone."),
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="ray: workers; by default one per GPU or core.")] = None,
     threads: Threads = None,
 ) -> None:
@@ -64,6 +68,7 @@ def detect(
 
     inputs = check_checkpoint_first("detect", checkpoint, inputs, wanted="videos, packs or features")
     _check_options(output, inputs, reading, writing)
+    asked = _parse_rates(rates) if rates is not None else None
     cluster = engine.cluster(workers=workers, network=True)
     kept = read_checkpoint(checkpoint)
     localizer = Localizer.from_checkpoint(kept, **moved.arguments())
@@ -71,9 +76,9 @@ def detect(
     jobs = reading.jobs(inputs, localizer)
     results = _Results(jobs, labels.load(jobs, localizer), labels.video_labels, writing)
     _check_places(output, jobs, writing)
-    settings = {"steps": steps, "video_fps": moved.video_fps, **reading.resolved(localizer)}
+    settings = {"steps": steps, "rates": asked, "video_fps": moved.video_fps, **reading.resolved(localizer)}
     partial = _partial_results(output, find_checkpoint(checkpoint), settings)
-    search = _search(kept, localizer, cluster, moved, steps=steps)
+    search = _search(kept, localizer, cluster, moved, steps=steps, rates=asked)
     with stdout_kept_for_results(cluster):
         for outcome in _outcomes(jobs, partial, search):
             results.add(outcome)
@@ -84,14 +89,20 @@ def detect(
 
 
 def _search(
-    kept: Checkpoint, localizer: Localizer, cluster: Cluster | None, moved: DetectorFiles, *, steps: int | None
+    kept: Checkpoint,
+    localizer: Localizer,
+    cluster: Cluster | None,
+    moved: DetectorFiles,
+    *,
+    steps: int | None,
+    rates: Sequence[float] | None,
 ) -> Search:
     from rcl.detector.detect_many import detect_here, detect_on_cluster
 
     def search(jobs: Sequence[Job], progress: Callable[[int, float], None]) -> Iterator[Found]:
         if cluster:
-            return detect_on_cluster(kept, jobs, cluster, steps=steps, **moved.arguments())
-        return detect_here(localizer, jobs, steps=steps, progress=progress)
+            return detect_on_cluster(kept, jobs, cluster, steps=steps, rates=rates, **moved.arguments())
+        return detect_here(localizer, jobs, steps=steps, rates=rates, progress=progress)
 
     return search
 
@@ -112,6 +123,18 @@ def _check_steps(steps: int | None, localizer: Localizer) -> None:
     if steps and steps > localizer.model.steps:
         expected = f"at most the {localizer.model.steps} of the training"
         raise InputError("--steps", expected=expected, found=str(steps), fix="choose fewer")
+
+
+def _parse_rates(text: str) -> tuple[float, ...]:
+    """The rates of ``0.7,1,1.4``."""
+    from rcl.detector.rates import check_rates
+
+    try:
+        rates = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        fix = "write e.g. 0.7,1,1.4"
+        raise InputError("--rates", expected="numbers separated by commas", found=text, fix=fix) from None
+    return check_rates(rates, "--rates")
 
 
 def _check_places(output: Path, jobs: Sequence[Job], writing: OutputOptions) -> None:
