@@ -55,7 +55,7 @@ def make_localizer(
 def refining_half(localizer: Localizer) -> Localizer:
     """The detector with a threshold that about half of the anchors reach."""
     search, features = localizer.search, make_features(300)
-    first = search.query(search.encode(features), search.anchors(300).segments, steps=1)
+    first = search.query(search.encode(features), search.anchors(300).segments, steps=1)._replace(boundaries=None)
     middle = float(search.decoder.scores(first, first.segments[0]).amax(dim=1).median())
     search.decoder = replace(search.decoder, refine_above=round(middle, 4))  # no anchor's own score
     return localizer

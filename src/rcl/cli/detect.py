@@ -6,13 +6,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from rcl.cli.arguments import check_checkpoint_first
 from rcl.cli.console import exit_if_failed, note, warn
-from rcl.cli.detect_options import SUBTITLES, InputOptions, LabelOptions, OutputOptions
+from rcl.cli.detect_options import SUBTITLES, InputOptions, LabelOptions, OutputOptions, SearchOptions
 from rcl.cli.options import DetectorFiles, EngineOptions, Location, Threads, location, stdout_kept_for_results
 from rcl.system.errors import InputError, counted
 
@@ -48,14 +48,8 @@ def detect(
     labels: LabelOptions,
     moved: DetectorFiles,
     engine: EngineOptions,
+    searching: SearchOptions,
     inputs: Inputs = None,
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Refinement steps, at most those of the training; by default all.")
-    ] = None,
-    rates: Annotated[
-        str | None,
-        typer.Option(help="Rates of the features whose answers are averaged, e.g. 0.7,1,1.4; by default 1 alone."),
-    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="ray: workers; by default one per GPU or core.")] = None,
     threads: Threads = None,
 ) -> None:
@@ -68,17 +62,16 @@ def detect(
 
     inputs = check_checkpoint_first("detect", checkpoint, inputs, wanted="videos, packs or features")
     _check_options(output, inputs, reading, writing)
-    asked = _parse_rates(rates) if rates is not None else None
     cluster = engine.cluster(workers=workers, network=True)
     kept = read_checkpoint(checkpoint)
     localizer = Localizer.from_checkpoint(kept, **moved.arguments())
-    _check_steps(steps, localizer)
+    asked = searching.arguments(localizer)
     jobs = reading.jobs(inputs, localizer)
     results = _Results(jobs, labels.load(jobs, localizer), labels.video_labels, writing)
     _check_places(output, jobs, writing)
-    settings = {"steps": steps, "rates": asked, "video_fps": moved.video_fps, **reading.resolved(localizer)}
+    settings = {**asked, "video_fps": moved.video_fps, **reading.resolved(localizer)}
     partial = _partial_results(output, find_checkpoint(checkpoint), settings)
-    search = _search(kept, localizer, cluster, moved, steps=steps, rates=asked)
+    search = _search(kept, localizer, cluster, moved, asked)
     with stdout_kept_for_results(cluster):
         for outcome in _outcomes(jobs, partial, search):
             results.add(outcome)
@@ -89,20 +82,14 @@ def detect(
 
 
 def _search(
-    kept: Checkpoint,
-    localizer: Localizer,
-    cluster: Cluster | None,
-    moved: DetectorFiles,
-    *,
-    steps: int | None,
-    rates: Sequence[float] | None,
+    kept: Checkpoint, localizer: Localizer, cluster: Cluster | None, moved: DetectorFiles, asked: Mapping[str, Any]
 ) -> Search:
     from rcl.detector.detect_many import detect_here, detect_on_cluster
 
     def search(jobs: Sequence[Job], progress: Callable[[int, float], None]) -> Iterator[Found]:
         if cluster:
-            return detect_on_cluster(kept, jobs, cluster, steps=steps, rates=rates, **moved.arguments())
-        return detect_here(localizer, jobs, steps=steps, rates=rates, progress=progress)
+            return detect_on_cluster(kept, jobs, cluster, **asked, **moved.arguments())
+        return detect_here(localizer, jobs, **asked, progress=progress)
 
     return search
 
@@ -117,24 +104,6 @@ def _check_options(output: Path, inputs: Sequence[Path], reading: InputOptions, 
     kind = kinds.SUBTITLES if output.suffix.lower() in SUBTITLES else kinds.DETECTIONS
     check_replaceable(output, kind, overwrite=writing.overwrite, inputs=inputs)
     reading.check()
-
-
-def _check_steps(steps: int | None, localizer: Localizer) -> None:
-    if steps and steps > localizer.model.steps:
-        expected = f"at most the {localizer.model.steps} of the training"
-        raise InputError("--steps", expected=expected, found=str(steps), fix="choose fewer")
-
-
-def _parse_rates(text: str) -> tuple[float, ...]:
-    """The rates of ``0.7,1,1.4``."""
-    from rcl.detector.rates import check_rates
-
-    try:
-        rates = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        fix = "write e.g. 0.7,1,1.4"
-        raise InputError("--rates", expected="numbers separated by commas", found=text, fix=fix) from None
-    return check_rates(rates, "--rates")
 
 
 def _check_places(output: Path, jobs: Sequence[Job], writing: OutputOptions) -> None:
