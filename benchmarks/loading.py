@@ -27,7 +27,8 @@ from measuring import argument_parser, write_json
 from rcl.data.batches import EpochBatches
 from rcl.detector.config import Config
 from rcl.detector.load_config import load_config
-from rcl.training.data import load_training_data, training_dataset
+from rcl.training.data import load_training_data
+from rcl.training.loaders import training_dataset
 from rcl.training.run import train
 
 EPOCHS = 10  # of the padded share

@@ -20,7 +20,8 @@ from rcl.data.segments import length
 from rcl.detector.config import Config
 from rcl.detector.load_config import load_config
 from rcl.models.targets import assign
-from rcl.training.data import load_training_data, training_dataset
+from rcl.training.data import load_training_data
+from rcl.training.loaders import training_dataset
 
 BINS = np.linspace(0, 1, 21)
 THRESHOLDS = (0.3, 0.5, 0.7, 0.9)

@@ -41,7 +41,8 @@ from rcl.detector.config import Config
 from rcl.detector.load_config import load_config
 from rcl.detector.localizer import Localizer
 from rcl.evaluation.metrics import evaluate
-from rcl.training.data import TrainingData, load_training_data, training_dataset
+from rcl.training.data import TrainingData, load_training_data
+from rcl.training.loaders import training_dataset
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 CHANNELS, VIDEOS, BATCH, RATE = 2048, 4, 4, 2.5

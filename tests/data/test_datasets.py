@@ -79,7 +79,7 @@ def test_with_equal_lengths_or_without_buckets_the_order_is_that_of_chance(
     lengths, batch_size, epoch, seed, buckets, replicas, equal
 ):
     size = len(lengths)
-    order = torch.randperm(size, generator=seeded(seed, epoch)).tolist()
+    order = torch.randperm(size, generator=seeded(seed, -1 - epoch)).tolist()
     share = -(-size // replicas)
     padded = (order * replicas)[: share * replicas]
     lengths, buckets = ([7] * size, buckets) if equal else (lengths, False)
@@ -88,6 +88,25 @@ def test_with_equal_lengths_or_without_buckets_the_order_is_that_of_chance(
         expected = [own[first : first + batch_size] for first in range(0, share, batch_size)]
         options = {"epoch": epoch, "seed": seed, "buckets": buckets}
         assert batches(lengths, batch_size, rank=rank, replicas=replicas, **options) == expected
+
+
+@settings(deadline=None, max_examples=50)
+@given(steps=st.integers(1, 30), replicas=st.integers(1, 3), **SIZES)
+def test_epochs_of_so_many_steps_cut_the_same_passes_elsewhere(
+    lengths, batch_size, epoch, seed, steps, replicas, buckets
+):
+    options = {"seed": seed, "replicas": replicas, "buckets": buckets}
+    epochs = range(epoch + 1)
+    found = [batch for e in epochs for batch in batches(lengths, batch_size, epoch=e, epoch_batches=steps, **options)]
+    assert len(found) == steps * len(epochs)
+    passes = -(-len(found) // len(batches(lengths, batch_size, epoch=0, **options)))
+    whole = [batch for e in range(passes) for batch in batches(lengths, batch_size, epoch=e, **options)]
+    assert found == whole[: len(found)]
+
+
+def test_the_order_of_a_pass_and_the_draws_of_its_samples_are_independent():
+    own = {seeded(seed, number).initial_seed() for seed in range(20) for number in range(-200, 200)}
+    assert len(own) == 20 * 400
 
 
 def padded_share(lengths, found):

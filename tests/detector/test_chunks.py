@@ -18,6 +18,7 @@ from torch import Tensor
 
 from rcl.data.detections import Detections
 from rcl.data.features import FeatureSequence, StoredFeatures, open_features
+from rcl.data.preparation import Preparation
 from rcl.data.segments import Timeline, length
 from rcl.detector import chunks
 from rcl.detector.localizer import Localizer
@@ -30,6 +31,7 @@ from untrained import FACTS, random_model, tiny_config
 
 ENCODERS: dict[str, dict[str, Any]] = {
     "temporal": {"encoder": {"name": "temporal", "channels": 16, "layers": 3, "boundaries": True}},
+    "ends": {"encoder": {"name": "temporal", "channels": 16, "layers": 3}, "head": {"ends": 3}},
     "bmn": {"encoder": {"name": "bmn", "channels": 16}, "convention": "bmn", "context": 0.5},
 }
 
@@ -120,6 +122,7 @@ CASES = {
     "m3-half": refining_half(make_localizer(movement=3.0, boundary_power=0.5)),
     "m3-rates": refining_half(make_localizer(movement=3.0, rates=[0.7, 1, 1.4])),
     "m2-rates-boundaries": make_localizer(steps=2, boundary_power=0.5, boundary_peaks=True, rates=[0.6, 1.9]),
+    "m3-ends": make_localizer("ends"),
     "bmn-m1": make_localizer("bmn", steps=1, boundary_power=0.5, boundary_peaks=True),
     "bmn-m3": make_localizer("bmn"),
 }
@@ -286,7 +289,7 @@ def test_a_sequence_is_scaled_and_sliced_like_a_tensor(tmp_path: Path, scale: fl
     array = make_features(50).T.numpy().astype(np.float32)  # (T, C)
     np.save(tmp_path / "a.npy", array)
     sequence, tensor = (
-        FeatureSequence(open_features(tmp_path / "a.npy"), scale=scale),
+        FeatureSequence(open_features(tmp_path / "a.npy"), prepare=Preparation(scale=scale).scaled),
         torch.from_numpy(array).T / scale,
     )
     assert sequence.shape == tensor.shape

@@ -21,7 +21,7 @@ from rcl.data.formats.options import ReadOptions
 from rcl.data.names import NameMatch
 from rcl.system.errors import InputError
 from rcl.training.labels import leave_out_points
-from rcl.training.plan import LabelledVideos, _split
+from rcl.training.plan import LabelledVideos, choose_held_out
 from rendered import render
 from typed import Rcl
 
@@ -103,7 +103,7 @@ def test_held_out_videos_have_labels_inside(starts: list[list[float]], seed: int
         )
         for number, own in enumerate(starts)
     }
-    split, _ = _split(Annotations(videos), seed=seed, kept={})
+    split, _ = choose_held_out(Annotations(videos), seed=seed, kept={})
     assert [len(video.labels) for video in split.videos.values()] == [len(own) for own in starts]  # nothing is lost
     inside = inside_videos(split)
     subsets = {name: video.subset for name, video in split.videos.items()}

@@ -21,6 +21,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from made_pack import make_pack
+from rcl.data.annotations import VideoAnnotation
 from rcl.data.formats.load import load_annotations
 from rcl.detector.localizer import Localizer
 from rcl.system.errors import InputError
@@ -650,6 +651,19 @@ def test_a_testing_video_of_a_pack_that_gets_segments_is_trained_on(tmp_path: Pa
     file = AnnotationFile(path, ["a", "b"])
     file.save("a", [Segment(0.0, 1.0, "clap")], revision=None)
     assert [video.subset for video in load_annotations(path).videos.values()] == ["training", "testing"]
+
+
+@pytest.mark.parametrize("extension", ["csv", "json"])
+def test_a_video_keeps_its_group(tmp_path: Path, extension: str) -> None:
+    known = VideoAnnotation("a", "training", 9.0, 5.0, np.zeros((0, 2)), (), "anna")
+    file = AnnotationFile(tmp_path / f"a.{extension}", ["a"])
+    revision = file.save("a", [], revision=None, known=known)
+    file.save("a", [Segment(0.0, 1.0, "clap"), Segment(2.0, 3.0, "clap")], revision=revision)
+    entry = file.entry_of("a")
+    file.remove("a")
+    file.save("a", [Segment(0.0, 1.0, "clap")], revision=None, entry=entry)
+    (video,) = load_annotations(file.path).videos.values()
+    assert (video.group, video.labels) == ("anna", ("clap",))
 
 
 def test_the_command_says_in_a_sentence_what_is_wrong(

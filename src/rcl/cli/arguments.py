@@ -54,12 +54,20 @@ def check_served(videos: Path) -> None:
         raise InputError("rcl serve", expected=expected, found=found, fix=fix)
 
 
-def check_videos_first(videos: Path, labels: Path) -> None:
-    """Check the two arguments of ``rcl fit``.
+def check_videos_first(videos: Path, labels: Path | None) -> None:
+    """Check the arguments of ``rcl fit``.
 
     Raises:
-        InputError: they are swapped.
+        InputError: they are swapped, or there are labels alone.
     """
+    if labels is None:
+        if _is_label_file(videos):
+            expected, fix = (
+                "the videos and then the labels, or a pack of features",
+                f"add the videos in front of {videos}",
+            )
+            raise InputError("rcl fit", expected=expected, found=f"only the labels {videos}", fix=fix)
+        return
     if _is_label_file(videos) and (is_dir(labels) or labels.suffix.lower() in VIDEO_EXTENSIONS):
         expected, found = "the videos and then the labels", f"the labels {videos} first, and the videos {labels} behind"
         raise InputError("rcl fit", expected=expected, found=found, fix="swap the two")

@@ -10,8 +10,22 @@ import typer
 
 from rcl.cli.arguments import check_videos_first
 from rcl.cli.console import quiet_lightning
+from rcl.cli.durations import parse_duration
 from rcl.cli.options import EngineOptions, ExtractionOptions, Location, Overwrite, Threads, location
 from rcl.cli.read_options import LabelFileOptions, ToolFileOptions
+
+Source = Annotated[
+    Location,
+    typer.Argument(metavar="VIDEOS|PACK", help="Folder of videos, or of annotations and features.", parser=location),
+]
+Labels = Annotated[
+    Location | None,
+    typer.Argument(
+        metavar="LABELS.csv",
+        help="video,start,end,label[,subset][,group]; in seconds. For a pack: in place of its annotations.",
+        parser=location,
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -23,42 +37,53 @@ class RunOptions:
         typer.Option(
             metavar="RUN",
             help="Folder of an earlier fit, for corrected labels: its features are used again, what it held out stays "
-            "held out, and both detectors are compared.",
+            "held out, and both detectors are compared. For a pack, a fit of the same pack.",
         ),
     ] = None
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the split and of the training.")] = 0
+    budget: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Time to spend on choosing settings: 90s, 10m, 1.5h.")
+    ] = None
     resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was stopped.")] = False
+
+    @property
+    def budget_seconds(self) -> float | None:
+        """``budget`` as a number.
+
+        Raises:
+            InputError: it is no length of time.
+        """
+        return None if self.budget is None else parse_duration(self.budget, option="--budget")
 
 
 def fit(
-    videos: Annotated[Location, typer.Argument(metavar="VIDEOS_DIR", help="Folder of videos.", parser=location)],
-    labels: Annotated[
-        Location,
-        typer.Argument(metavar="LABELS.csv", help="video,start,end,label[,subset]; in seconds.", parser=location),
-    ],
+    source: Source,
     output: Annotated[Path, typer.Option(help="Folder for features, checkpoints and results.")],
     extraction: ExtractionOptions,
     engine: EngineOptions,
     reading: LabelFileOptions,
     tools: ToolFileOptions,
     run: RunOptions,
+    labels: Labels = None,
     threads: Threads = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Train and evaluate a detector from a folder of videos and a table of labels.
+    """Train and evaluate a detector from a folder of videos and a table of labels, or from a pack of features.
 
     With --engine ray the features are extracted by Ray; the training runs on this machine.
     """
     from rcl.cli.fit_output import FitPrinter, exit_if_unused, print_fit
     from rcl.cli.outputs import check_fit
     from rcl.training import fit as training
+    from rcl.training.fit_pack import pack_in
 
-    check_videos_first(videos, labels)
-    check_fit(output, resume=run.resume, overwrite=overwrite)
+    check_videos_first(source, labels)
+    pack = pack_in(source, labels)
+    check_fit(output, resume=run.resume, overwrite=overwrite, annotations=pack is not None)
     quiet_lightning()
     settings, cluster = extraction.settings(), engine.cluster(workers=extraction.workers, network=extraction.network)
     result = training.fit(
-        videos,
+        source,
         labels,
         output,
         reading=reading.read_options(tools),
@@ -66,9 +91,10 @@ def fit(
         backbone=extraction.backbone,
         **settings,
         seed=run.seed,
+        budget_seconds=run.budget_seconds,
         resume=run.resume,
         overwrite=overwrite,
-        workers=extraction.processes(),
+        workers=extraction.workers if pack else extraction.processes(),
         cluster=cluster,
         observer=FitPrinter(cluster),
     )

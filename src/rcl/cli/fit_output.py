@@ -16,7 +16,7 @@ from rcl.evaluation.bootstrap import FEW_INSTANCES
 from rcl.system.errors import counted
 from rcl.system.ray_cluster import Cluster
 from rcl.training.choices import Choice
-from rcl.training.fit import FitObserver, FitResult
+from rcl.training.fit_result import FitObserver, FitResult
 from rcl.training.plan import LabelledVideos
 from rcl.video.packs import Outcome
 
@@ -100,7 +100,7 @@ def print_fit(result: FitResult) -> None:
         if result.comparison:
             print(f"comparison  {output / 'comparison.json'}")
         print(f"report      {output / 'report.html'} (open it in a browser)")
-    print(f"features    {output / 'pack'}")
+    print(f"features    {result.pack}")
     print(f"checkpoint  {result.checkpoint}")
 
 
@@ -120,7 +120,7 @@ def _write_report(result: FitResult, path: Path) -> None:
             detections=result.detections,
             annotations=result.annotations,
             short_seconds=result.labelled.short_seconds,
-            videos=result.labelled.videos,
+            videos=result.files,
             localizer=result.localizer,
             features=result.features,
             title="Held-out videos",

@@ -55,6 +55,7 @@ COMPARISON = Kind("a comparison of two detectors", _begins_with(r'\s*\{\s*"after
 DIAGNOSIS = Kind("a diagnosis", _begins_with(rf'\s*\{{\s*({_DETECTOR})?"average_mAP_N":'))
 REPORT = Kind("a report", _is_report)
 CONFIGURATION = Kind("the configuration of a run", _is_configuration)
+FIT_ANNOTATIONS = Kind("the annotations of a fit", _begins_with(r'\s*\{\s*"version": "RCL",\s*"made_by": "rcl fit",'))
 METRICS = Kind("the metrics of a run", _begins_with(r"epoch,step,learning_rate"))
 
 

@@ -14,6 +14,7 @@ from rcl.cli.output_kinds import (
     DETECTIONS,
     DIAGNOSIS,
     EVALUATION,
+    FIT_ANNOTATIONS,
     METRICS,
     NOTHING,
     REPORT,
@@ -122,11 +123,16 @@ def check_run(folder: Path, *, resume: bool, overwrite: bool, config: Path | Non
         check_replaceable(folder / "best.ckpt", NOTHING, overwrite=overwrite, fix=NEW_FOLDER)
 
 
-def check_fit(folder: Path, *, resume: bool, overwrite: bool) -> None:
-    """Check the folder of ``rcl fit``."""
+def check_fit(folder: Path, *, resume: bool, overwrite: bool, annotations: bool = False) -> None:
+    """Check the folder of ``rcl fit``; ``annotations``: it may write some, as for a pack.
+
+    Raises:
+        InputError: see :func:`check_run`, or it would replace a file of another origin.
+    """
     check_run(folder, resume=resume, overwrite=overwrite)
     results = {"detections.json": DETECTIONS, "evaluation.json": EVALUATION, "comparison.json": COMPARISON}
-    for name, kind in [*results.items(), ("report.html", REPORT)]:
+    results |= {"report.html": REPORT, **({"annotations.json": FIT_ANNOTATIONS} if annotations else {})}
+    for name, kind in results.items():
         check_replaceable(folder / name, kind, overwrite=overwrite, fix=NEW_FOLDER)
 
 

@@ -38,6 +38,8 @@ class VideoAnnotation:
         snippets_per_second: snippet rate of its features, ``None`` if not in the file.
         segments_seconds: ``(N, 2)`` float64, start and end of every instance.
         labels: ``N`` label names.
+        group: what videos have in common that new ones will not, such as the person or the camera; ``None`` if not in
+            the file.
     """
 
     name: str
@@ -46,6 +48,7 @@ class VideoAnnotation:
     snippets_per_second: float | None
     segments_seconds: np.ndarray
     labels: tuple[str, ...]
+    group: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

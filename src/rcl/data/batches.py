@@ -58,7 +58,7 @@ class Augmentation:
 class TrainingDataset(Dataset[tuple[Sample, Tensor]]):
     """Samples with the anchors that they are trained on.
 
-    The index is ``epoch · len + index`` (see :class:`EpochBatches`), so that every epoch draws anew.
+    The index is ``pass · len + index`` (see :class:`EpochBatches`), so that every pass draws anew.
 
     Args:
         videos: the samples.
@@ -91,17 +91,18 @@ class TrainingDataset(Dataset[tuple[Sample, Tensor]]):
 
 
 class EpochBatches(Sampler[list[int]]):
-    """Batches in a new order for every epoch, shared equally among ``replicas`` processes.
+    """Batches in a new order for every pass over the samples, shared equally among ``replicas`` processes.
 
     Together, the processes see the batches of one process with ``batch_size · replicas``. Where the number of samples
-    does not divide by ``replicas``, the first ones come again at the end of the epoch.
+    does not divide by ``replicas``, the first ones come again at the end of the pass.
 
-    Yields lists of ``epoch · size + index``. The training loop calls :meth:`set_epoch`.
+    Yields lists of ``pass · size + index``. The training loop calls :meth:`set_epoch`.
 
     Args:
         lengths: T of every sample.
         batch_size: samples in a batch of one process.
         buckets: put samples of similar lengths into a batch; see :func:`bucketed`.
+        epoch_batches: batches of one process in an epoch; ``None``: an epoch is a pass over the samples.
         seed: of the order.
         rank: number of this process.
         replicas: number of processes.
@@ -113,12 +114,13 @@ class EpochBatches(Sampler[list[int]]):
         batch_size: int,
         *,
         buckets: bool = True,
+        epoch_batches: int | None = None,
         seed: int,
         rank: int = 0,
         replicas: int = 1,
     ) -> None:
         self.lengths = np.asarray(lengths)
-        self.batch_size, self.buckets = batch_size, buckets
+        self.batch_size, self.buckets, self.epoch_batches = batch_size, buckets, epoch_batches
         self.seed, self.rank, self.replicas = seed, rank, replicas
         self.epoch = 0
 
@@ -132,20 +134,33 @@ class EpochBatches(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-self._share // self.batch_size)
+        return self.epoch_batches or self._pass_batches
 
     def __iter__(self) -> Iterator[list[int]]:
-        order = torch.randperm(len(self.lengths), generator=seeded(self.seed, self.epoch)).numpy()
+        first, last = self.epoch * len(self), (self.epoch + 1) * len(self)
+        for number in range(first // self._pass_batches, -(-last // self._pass_batches)):
+            before = number * self._pass_batches
+            yield from self._pass(number)[max(first - before, 0) : last - before]
+
+    def _pass(self, number: int) -> list[list[int]]:
+        """The batches of one pass over the samples."""
+        # Not among the tickets of samples, whose draws would repeat those of the order.
+        order = torch.randperm(len(self.lengths), generator=seeded(self.seed, -1 - number)).numpy()
         if self.buckets:
             order = bucketed(order, self.lengths, self.batch_size * self.replicas)
         # The first ones again, where their number does not divide.
         own = np.resize(order, self._share * self.replicas)[self.rank :: self.replicas]
-        for first in range(0, self._share, self.batch_size):
-            yield (self.epoch * len(order) + own[first : first + self.batch_size]).tolist()
+        tickets = (number * len(order) + own).tolist()
+        return [tickets[first : first + self.batch_size] for first in range(0, self._share, self.batch_size)]
+
+    @property
+    def _pass_batches(self) -> int:
+        """Batches of one process in a pass."""
+        return -(-self._share // self.batch_size)
 
     @property
     def _share(self) -> int:
-        """Samples of one process in an epoch."""
+        """Samples of one process in a pass."""
         return -(-len(self.lengths) // self.replicas)
 
 

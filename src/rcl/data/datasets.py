@@ -117,7 +117,7 @@ class VideoDataset(Dataset[Sample]):
 
     def snippets(self, index: int) -> int:
         """T of a video, from the header of its feature file."""
-        return self.preparation.resize or self.store.shape(self.videos[index].name)[0]
+        return self.preparation.snippets(self.store.shape(self.videos[index].name)[0])
 
     def lengths(self) -> np.ndarray:
         """T of every video ``(V,)``, from the headers of the feature files."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from rcl.data.array_checks import Head, Part, Shape, check_same
+from rcl.data.resizing import downsample
 from rcl.data.feature_files import EXTENSIONS, HEADED, IN_PARTS, read_array, read_part, read_shape
 from rcl.system.errors import Defect, InputError, located
 from rcl.system.paths import PathLike, check_is_file, is_remote, to_path
@@ -209,17 +211,19 @@ class FeatureSequence:
 
     Args:
         stored: the features.
-        scale: divisor of the features.
+        prepare: what is done to snippets ``(T, C)``, one by one.
+        downsample: so many snippets in a row become one, their mean.
     """
 
-    def __init__(self, stored: StoredFeatures, *, scale: float = 1.0) -> None:
+    def __init__(self, stored: StoredFeatures, *, prepare: Callable[[Tensor], Tensor], downsample: int = 1) -> None:
         self.stored = stored
-        self.scale = scale
+        self.prepare = prepare
+        self.downsample = downsample
 
     @property
     def shape(self) -> tuple[int, int]:
         """``(C, T)``."""
-        return self.stored.shape[1], self.stored.shape[0]
+        return self.stored.shape[1], -(-self.stored.shape[0] // self.downsample)
 
     @property
     def nbytes(self) -> int:
@@ -236,7 +240,9 @@ class FeatureSequence:
         first, last, step = snippets.indices(self.shape[1])
         if step != 1:
             raise ValueError(f"the step of a slice must be 1: {snippets}")
-        return torch.from_numpy(self.stored.read(first, max(first, last))).div_(self.scale).T[channels]
+        begin = min(first * self.downsample, len(self.stored))
+        stored = self.stored.read(begin, max(first, last) * self.downsample)
+        return downsample(self.prepare(torch.from_numpy(stored)).T[channels], self.downsample)
 
 
 Features: TypeAlias = Tensor | FeatureSequence

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from rcl.data.features import Features, FeatureSequence, StoredFeatures, other_layout, propose_transposing
-from rcl.data.resizing import METHODS
+from rcl.data.resizing import METHODS, downsample
 from rcl.data.segments import Timeline
+from rcl.data.standardization import ChannelScale
 from rcl.system.errors import Defect
 
 LENGTH_TOLERANCE = 0.1  # share by which a feature file may be longer or shorter than its video
@@ -31,23 +32,33 @@ class Preparation:
         snippets_per_second: rate of the features, in place of the one in annotation files.
         resize: number of snippets that every video is resized to; ``None`` keeps its length.
         resize_method: a name in ``rcl.data.resizing.METHODS``.
+        downsample: so many snippets in a row become one, their mean; not together with ``resize``.
         scale: features are divided by this.
+        channels: mean and deviation of every channel, to standardize by in place of ``scale``.
     """
 
     layout: str = "TC"
     snippets_per_second: float | None = None
     resize: int | None = None
     resize_method: str = "linear"
+    downsample: int = 1
     scale: float = 1.0
+    channels: ChannelScale | None = None
 
     def snippets(self, stored: int) -> int:
-        """Length of a video after resizing, from the number of its stored snippets."""
-        return self.resize or stored
+        """Length of a video after resizing or downsampling, from the number of its stored snippets."""
+        return self.resize or -(-stored // self.downsample)
+
+    def scaled(self, features: Tensor) -> Tensor:
+        """Stored features ``(T, C)``, divided or standardized: ``(T, C)``."""
+        return self.channels.apply(features) if self.channels else features / self.scale
 
     def apply(self, features: Tensor) -> Tensor:
-        """Stored features ``(T, C)``, scaled and resized: ``(C, T)``."""
-        scaled = features.T / self.scale
-        return METHODS[self.resize_method](scaled, self.resize) if self.resize else scaled
+        """Stored features ``(T, C)``, scaled and resized or downsampled: ``(C, T)``."""
+        scaled = self.scaled(features).T
+        if self.resize:
+            return METHODS[self.resize_method](scaled, self.resize)
+        return downsample(scaled, self.downsample)
 
     def read(self, stored: StoredFeatures, first: int = 0, last: int | None = None) -> Tensor:
         """Features ``(C, T)`` of the snippets from ``first`` to before ``last``, contiguous.
@@ -59,7 +70,8 @@ class Preparation:
         """
         if self.resize:
             return self.apply(torch.from_numpy(stored.read()))[:, first:last].contiguous()
-        return self.apply(torch.from_numpy(stored.read(first, last))).contiguous()
+        last = None if last is None else last * self.downsample
+        return self.apply(torch.from_numpy(stored.read(first * self.downsample, last))).contiguous()
 
     def open(self, stored: StoredFeatures, *, at_once: int) -> Features:
         """Features ``(C, T)``, read now if a video has at most ``at_once`` snippets or is resized, else slice by slice.
@@ -68,12 +80,13 @@ class Preparation:
             InputError: see :meth:`rcl.data.features.StoredFeatures.read`.
         """
         if len(stored) > at_once and not self.resize:
-            return FeatureSequence(stored, scale=self.scale)
+            return FeatureSequence(stored, prepare=self.scaled, downsample=self.downsample)
         return self.read(stored)
 
     def timeline(self, snippets: int, rate: float, *, end_seconds: float = math.inf) -> Timeline:
         """Timeline of a video with ``snippets`` stored snippets at a known ``rate``."""
-        return Timeline(rate * self.snippets(snippets) / snippets, end_seconds=end_seconds)
+        share = self.resize / snippets if self.resize else 1 / self.downsample
+        return Timeline(rate * share, end_seconds=end_seconds)
 
     def annotated_timeline(
         self,
@@ -113,7 +126,7 @@ class Preparation:
             )
         if duration_seconds and not self.resize:
             _check_length(snippets, rate, duration_seconds, channels=channels, layout=self.layout)
-        return Timeline(rate, end_seconds=duration_seconds or math.inf)
+        return Timeline(rate / (1 if self.resize else self.downsample), end_seconds=duration_seconds or math.inf)
 
 
 def _check_length(snippets: int, rate: float, duration: float, *, channels: int | None, layout: str) -> None:

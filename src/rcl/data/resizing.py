@@ -64,6 +64,24 @@ def resize_mean3(features: Tensor, snippets: int) -> Tensor:
     return pooled.masked_fill(outside, 0.0)
 
 
+def downsample(features: Tensor, factor: int) -> Tensor:
+    """Means of so many snippets in a row; the last mean may be over fewer.
+
+    >>> downsample(torch.tensor([[1.0, 3.0, 8.0]]), 2)
+    tensor([[2., 8.]])
+
+    Args:
+        features: ``(C, T)``.
+        factor: snippets that become one.
+
+    Returns:
+        ``(C, ⌈T / factor⌉)``.
+    """
+    if factor == 1 or not features.shape[1]:
+        return features
+    return torch.nn.functional.avg_pool1d(features[None], factor, ceil_mode=True)[0]
+
+
 METHODS: dict[str, Callable[[Tensor, int], Tensor]] = {"linear": resize, "mean3": resize_mean3}
 """Methods ``(features (C, T), snippets) → (C, snippets)`` by their name in a configuration."""
 

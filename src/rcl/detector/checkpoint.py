@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from rcl.data.standardization import ChannelScale
 from rcl.detector.config import Config
 from rcl.detector.load_config import parse_config
 from rcl.system.errors import Defect, InputError, shown
@@ -31,6 +32,7 @@ class Facts:
         snippets_per_second: rate of the training features, ``None`` if the videos differ.
         extraction: plain values of ``rcl.video.settings.ExtractionSettings``, by which features like those in
             training are made from a video; ``None`` if they came from elsewhere.
+        channels: mean and deviation of every feature channel, where features are standardized.
     """
 
     labels: tuple[str, ...]
@@ -38,6 +40,7 @@ class Facts:
     longest: float
     snippets_per_second: float | None
     extraction: dict[str, Any] | None = None
+    channels: ChannelScale | None = None
 
 
 @dataclass(frozen=True)
@@ -123,13 +126,16 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
 
 def _facts_of(kept: dict[str, Any]) -> Facts:
     """The facts of a checkpoint, checked, since a file may hold anything."""
-    facts = Facts(**{**kept, "labels": tuple(kept["labels"])})
+    channels = kept.get("channels")
+    scale = ChannelScale(**{name: tuple(values) for name, values in channels.items()}) if channels else None
+    facts = Facts(**{**kept, "labels": tuple(kept["labels"]), "channels": scale})
     rate = facts.snippets_per_second
     known = [
         all(isinstance(label, str) for label in facts.labels),
         type(facts.in_channels) is int and facts.in_channels > 0,
         all(isinstance(number, int | float) and 0 < number < math.inf for number in (facts.longest, rate or 1)),
         isinstance(facts.extraction, dict | None),
+        scale is None or scale.fits(facts.in_channels),
     ]
     if not all(known):
         raise ValueError("facts of the wrong type")

@@ -61,6 +61,8 @@ class DataConfig(Section):
     """Resize every video to so many snippets (100 in ActivityNet protocols); null keeps its own length."""
     resize_method: Literal["linear", "mean3"] = "linear"
     """``linear``: between the centres of the snippets; ``mean3``: the mean of three points, as BSN and BMN had it."""
+    downsample: PositiveInt = 1
+    """So many snippets in a row become one, their mean: for features of a higher rate than the actions need."""
     window: PositiveInt | None = None
     """T, snippets per sliding window (256 in THUMOS14 protocols); null for whole videos."""
     window_stride: PositiveInt | None = None
@@ -69,6 +71,15 @@ class DataConfig(Section):
     """An action belongs to a training window if more than this share of it lies inside."""
     scale: PositiveFloat = 1.0
     """Divide the features by this, so that their spread is about 1."""
+    standardize: bool = False
+    """Subtract the mean of each channel of the training videos, and divide by its deviation, in place of ``scale``. The
+    checkpoint keeps both."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> DataConfig:
+        if self.resize and self.downsample > 1:
+            raise ValueError("either downsample or resize, which sets the number of snippets by itself")
+        return self
 
     @model_validator(mode="after")
     def _windows_leave_no_gaps(self) -> DataConfig:
@@ -132,7 +143,9 @@ class TrainingConfig(Section):
     """Optimization."""
 
     epochs: PositiveInt = 25
-    """Passes over the training videos."""
+    """Passes over the training videos; with ``epoch_steps``, parts of the training."""
+    epoch_steps: PositiveInt | None = None
+    """Steps in an epoch, however many videos there are; null: an epoch is a pass over the training videos."""
     batch_size: PositiveInt = 1
     """Videos per step and device."""
     optimizer: Literal["adamw", "adam"] = "adamw"

@@ -13,12 +13,13 @@ from rcl.models.alignment import Alignment, Convention
 from rcl.models.anchoring import AnchorEmbedding, Readout
 from rcl.models.anchors_and_points import AnchorDetector, LocationHead, PointDetector
 from rcl.models.encoders import Encoder
+from rcl.models.end_alignment import EndAlignment
 from rcl.models.grid import GridDetector, GridHead
 from rcl.models.grid_cells import Cells
 from rcl.models.rcl import RCL
 from rcl.models.refinement import Movement, RecurrentRefinement
 from rcl.models.sampling import Anchors, centred, grid
-from rcl.system.options import Section, Share, Weight
+from rcl.system.options import Count, Section, Share, Weight
 
 AnchorGenerator: TypeAlias = Callable[[int], Anchors]
 """``T → Anchors``: the segments of a video that a detector scores."""
@@ -59,6 +60,8 @@ class ContinuousHeadConfig(LookUpHead):
     """The coordinates of the segment are an input of the function."""
     dropout: Share = 0.1
     """On the embedding of a segment."""
+    ends: Count = 0
+    """Snippets on either side of both ends that are looked at one by one, however long the segment is; 0: none."""
     steps: PositiveInt = 3
     """M, the number of refinement steps; 1 is continuous anchoring alone."""
     arrived: Annotated[float, Field(gt=0, le=1)] = 0.6
@@ -69,7 +72,11 @@ class ContinuousHeadConfig(LookUpHead):
     def build(self, encoder: Encoder, num_labels: int) -> RCL:
         """The detector of an encoder and this head, with new weights; L is 0 for proposals."""
         embedding = AnchorEmbedding(
-            self.alignment(encoder), channels=self.channels, conditioned=self.conditioned, dropout=self.dropout
+            self.alignment(encoder),
+            EndAlignment(encoder.channels, self.channels, reach=self.ends) if self.ends else None,
+            channels=self.channels,
+            conditioned=self.conditioned,
+            dropout=self.dropout,
         )
         readout = Readout(self.channels, num_labels=num_labels)
         # Drawn last, so that the other weights start the same with and without it.

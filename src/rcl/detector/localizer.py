@@ -130,7 +130,7 @@ class Localizer:
         )
         return cls(
             search,
-            build_preparation(config.data),
+            build_preparation(config.data, facts.channels),
             labels=facts.labels if config.model.labels == "joint" else (),
             in_channels=facts.in_channels,
             snippets_per_second=facts.snippets_per_second,

@@ -14,6 +14,7 @@ from torch import Tensor
 from rcl.data.feature_files import EXTENSIONS
 from rcl.data.features import StoredFeatures, open_features
 from rcl.data.preparation import Preparation
+from rcl.data.standardization import ChannelScale
 from rcl.detector.config import DataConfig
 from rcl.detector.progress import Progress, part_of
 from rcl.system.errors import Defect, InputError
@@ -35,14 +36,16 @@ class GivenFeatures(NamedTuple):
     end_seconds: float
 
 
-def build_preparation(config: DataConfig) -> Preparation:
-    """The preparation of section ``data``."""
+def build_preparation(config: DataConfig, channels: ChannelScale | None = None) -> Preparation:
+    """The preparation of section ``data``, with the ``channels`` of the training videos if it standardizes."""
     return Preparation(
         layout=config.layout,
         snippets_per_second=config.snippets_per_second,
         resize=config.resize,
         resize_method=config.resize_method,
+        downsample=config.downsample,
         scale=config.scale,
+        channels=channels,
     )
 
 

@@ -185,12 +185,12 @@ def sample_projected(
         raise ValueError(f"features of {projected.batch} videos, but segments of {len(segments)}")
     positions = sampling_positions(segments, points, subpoints, context, convention)  # (B, K, P·S)
     cells, fractions = interpolation(positions, projected.snippets, convention)  # (B, K, P·S)
-    rows = _table_rows(cells, points, projected.snippets + 2).flatten(0, 1)  # (B·K, P·S)
+    rows = table_rows(cells, points, projected.snippets + 2).flatten(0, 1)  # (B·K, P·S)
     fractions = fractions.flatten(0, 1).to(projected.tables[0].dtype)  # (B·K, P·S), half precision under autocast
     return RowSums.apply(rows, fractions, bias, *projected.tables).view(*segments.shape[:2], len(bias))
 
 
-def _table_rows(cells: Tensor, points: int, length: int) -> Tensor:
+def table_rows(cells: Tensor, points: int, length: int) -> Tensor:
     """Cells ``(B, K, P·S)`` as rows of a table of ``(P, B, length)`` rows."""
     batch, _, samples = cells.shape
     point = torch.arange(points, dtype=cells.dtype, device=cells.device).repeat_interleave(samples // points)

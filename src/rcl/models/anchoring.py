@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from rcl.data.segments import length
 from rcl.models.alignment import Alignment
+from rcl.models.end_alignment import EndAlignment
 from rcl.models.encoding import Encoding, ProjectedEncoding
 from rcl.models.predictions import AnchorScores
 
@@ -26,11 +27,12 @@ def coordinates(anchors: Tensor, snippets: Tensor) -> Tensor:
 class AnchorEmbedding(nn.Module):
     """Embeds anchors: ``[F, x]`` of eq. 4 through the first layers of the network.
 
-    A linear layer on a concatenation is the sum of two linear layers, so the alignment (linear in F) and the
-    coordinates are projected separately and added.
+    A linear layer on a concatenation is the sum of linear layers, so the alignment (linear in F), the look-up around
+    the ends and the coordinates are projected separately and added.
 
     Args:
-        alignment: the look-up of F.
+        alignment: the look-up of F along an anchor.
+        ends: the look-up of F around both ends of an anchor; ``None`` for none.
         channels: width of the vector and of the look-up.
         conditioned: whether the coordinates x are an input; without them this is the pooling of eq. 1.
         dropout: between its layers.
@@ -39,6 +41,7 @@ class AnchorEmbedding(nn.Module):
     def __init__(
         self,
         alignment: Alignment,
+        ends: EndAlignment | None = None,
         *,
         channels: int,
         conditioned: bool = True,
@@ -46,22 +49,32 @@ class AnchorEmbedding(nn.Module):
     ) -> None:
         super().__init__()
         self.alignment = alignment
+        self.ends = ends
         self.coordinates = nn.Linear(3, channels) if conditioned else None
         self.layers = nn.Sequential(
             nn.LayerNorm(channels), nn.ReLU(), nn.Dropout(dropout), nn.Linear(channels, channels), nn.ReLU()
         )
 
+    @property
+    def reach(self) -> int:
+        """How far an answer sees beyond the features that are looked up, in snippets."""
+        return self.ends.reach if self.ends else 0
+
     def forward(self, encoding: ProjectedEncoding, anchors: Tensor) -> Tensor:
         """``anchors (B, K, 2)`` in snippet time → ``(B, K, channels)``."""
-        content = self.alignment.sample(encoding.projected, anchors - encoding.first)  # (B, K, channels)
+        inside = anchors - encoding.first
+        content = self.alignment.sample(encoding.projected, inside)  # (B, K, channels)
+        if self.ends and encoding.ends:
+            content = content + self.ends.sample(encoding.ends, inside)
         if self.coordinates:
             content = content + self.coordinates(coordinates(anchors, encoding.snippets))
         return self.layers(content)
 
     def project(self, encoding: Encoding) -> ProjectedEncoding:
         """Project an encoding once for all queries: the part of the look-up that does not depend on the anchors."""
-        projected = self.alignment.project(encoding.features)._replace(lengths=encoding.mask.sum(dim=1))
-        return ProjectedEncoding(projected, encoding.mask, encoding.boundaries)
+        features, mask, boundaries = encoding
+        projected = self.alignment.project(features)._replace(lengths=mask.sum(dim=1))
+        return ProjectedEncoding(projected, mask, boundaries, ends=self.ends and self.ends.project(features, mask))
 
 
 class Readout(nn.Module):

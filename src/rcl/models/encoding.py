@@ -32,6 +32,8 @@ class Place(NamedTuple):
 class ProjectedEncoding(NamedTuple):
     """A video, encoded and projected once, queried anywhere; ``mask`` and ``boundaries`` as in :class:`Encoding`.
 
+    ``ends`` is the projection for the look-up around ends, if there is one.
+
     With a ``place`` it is a piece of a longer video. Queries are in the snippet time of that video, and the answers are
     those of the whole video if the piece holds all that they depend on; see :mod:`rcl.detector.chunks`.
     """
@@ -40,6 +42,7 @@ class ProjectedEncoding(NamedTuple):
     mask: Tensor
     boundaries: Tensor | None
     place: Place | None = None
+    ends: Projected | None = None
 
     @property
     def first(self) -> int:

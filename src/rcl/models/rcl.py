@@ -45,7 +45,7 @@ class RCL(Detector):
     def sight(self) -> Sight | None:
         """How much of a video an answer depends on; ``None`` where the encoder sees all of it."""
         seen = self.encoder.receptive_field
-        return None if seen is None else Sight(self.embedding.alignment.context, seen // 2)
+        return None if seen is None else Sight(self.embedding.alignment.context, seen // 2 + self.embedding.reach)
 
     def gradient_groups(self) -> list[list[nn.Parameter]]:
         """The refinement, and the rest: refinement takes its look-ups as given, so its errors are its own."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -13,8 +13,10 @@ import torch
 
 from rcl.data.annotations import Annotations
 from rcl.system.errors import counted
+from rcl.training.folds import groups_of, videos_together
 
 VALIDATION_SHARE = 0.2  # of the videos, if the table names no subset
+LEAST_GROUPS = 3  # whole groups are held out from here on
 SNIPPETS_PER_ACTION = 4  # in a short action
 PASSES = 800  # training videos seen in all epochs: enough for a few dozen videos, in a minute or two on a CPU
 MANY_INSTANCES = 500  # a wider model pays from here on
@@ -87,29 +89,50 @@ def choose_model(training: Annotations, snippets_per_second: float) -> tuple[dic
     ]
 
 
+def has_groups(annotations: Annotations) -> bool:
+    """Whether there are enough groups to hold out whole ones."""
+    return len(groups_of(annotations)) >= LEAST_GROUPS
+
+
 def split_videos(annotations: Annotations, *, seed: int = 0, kept: Mapping[str, str] | None = None) -> Annotations:
     """The same videos in the subsets training and validation.
 
-    A fifth of the videos is held out for validation, but only videos whose labels all keep a training video.
+    A fifth of the videos is held out for validation, but only videos whose labels all keep a training video. Where
+    there are at least three groups, a fifth of the groups is held out, each as a whole; a video without a group then
+    counts as a group.
 
     Args:
         annotations: the videos, whatever their subset.
         seed: chooses the videos.
-        kept: name to subset of videos that are not split again; those not in training count as held out.
+        kept: name to subset of videos that are not split again; those not in training count as held out. Others of
+            their group follow them.
     """
-    kept = kept or {}
-    names = sorted(annotations.videos)
-    order = torch.randperm(len(names), generator=torch.Generator().manual_seed(seed)).tolist()
-    wanted = max(1, round(VALIDATION_SHARE * len(names)))
-    held_out = {name for name in names if kept.get(name, "training") != "training"}
-    learned = [video for name, video in annotations.videos.items() if name not in held_out]
-    left = Counter(label for video in learned for label in set(video.labels))
-    for name in (names[index] for index in order if names[index] not in kept):
-        labels = set(annotations.videos[name].labels)
-        if len(held_out) < wanted and labels and all(left[label] > 1 for label in labels):
-            held_out.add(name)
-            left.subtract(labels)
+    videos = annotations.videos
+    units = videos_together(annotations) if has_groups(annotations) else [(name,) for name in sorted(videos)]
+    kept = _with_their_groups(units, kept or {})
+    order = torch.randperm(len(units), generator=torch.Generator().manual_seed(seed)).tolist()
+    held_out = {name for name in videos if kept.get(name, "training") != "training"}
+    left = Counter(label for name in videos.keys() - held_out for label in set(videos[name].labels))
+    missing = max(1, round(VALIDATION_SHARE * len(units))) - sum(not held_out.isdisjoint(unit) for unit in units)
+    for unit in (units[index] for index in order if kept.keys().isdisjoint(units[index])):
+        own = Counter(label for name in unit for label in set(videos[name].labels))
+        if missing > 0 and own and all(left[label] > count for label, count in own.items()):
+            held_out.update(unit)
+            left.subtract(own)
+            missing -= 1
     return with_subsets(hold_out(annotations, held_out), kept)
+
+
+def _with_their_groups(units: Sequence[Sequence[str]], kept: Mapping[str, str]) -> dict[str, str]:
+    """Name to subset of the videos that keep theirs, and of the others of their groups: a new video of a person that
+    was held out is held out, too. Where an earlier split divided a group, its new videos are trained on."""
+    subsets = dict(kept)
+    for unit in units:
+        known = {kept[name] for name in unit if name in kept}
+        if known:
+            follow = known.pop() if len(known) == 1 else "training"
+            subsets |= {name: kept.get(name, follow) for name in unit}
+    return subsets
 
 
 def hold_out(annotations: Annotations, names: Collection[str]) -> Annotations:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import lightning
-from torch.utils.data import DataLoader
-
 from rcl.data.annotations import Annotations, check_labels
-from rcl.data.batches import EpochBatches, TrainingDataset, collate
 from rcl.data.datasets import VideoDataset, WindowDataset
 from rcl.data.feature_store import FeatureStore
 from rcl.data.features import propose_transposing
@@ -19,8 +16,8 @@ from rcl.data.formats.load import load_both
 from rcl.data.formats.thumos14 import AMBIGUOUS
 from rcl.data.names import similar_labels
 from rcl.data.pack import find_annotations, find_features
+from rcl.data.standardization import ChannelScale, measure_channels
 from rcl.data.time_units import Extent, TimeCheck
-from rcl.detector.build import build_augmentation, regular_anchors, training_segments
 from rcl.detector.checkpoint import Facts
 from rcl.detector.config import Config, DataConfig
 from rcl.detector.prepare import build_preparation
@@ -29,6 +26,8 @@ from rcl.system.paths import exists
 from rcl.video.settings import read_settings
 
 log = logging.getLogger("rcl")
+
+SCALE_VIDEOS = 200  # training videos that the scale of the channels is measured on, at most
 
 
 class TrainingData(NamedTuple):
@@ -62,10 +61,11 @@ def load_training_data(config: Config) -> TrainingData:
     store = FeatureStore(data.features or find_features(data.root), layout=data.layout)
     channels = store.check([name for subset in subsets for name in subset.videos])
     labels = _labels(subsets, config)
-    datasets = [VideoDataset(subset, store, labels, build_preparation(data)) for subset in subsets]
+    scale = _channel_scale(subsets[0], store) if data.standardize else None
+    datasets = [VideoDataset(subset, store, labels, build_preparation(data, scale)) for subset in subsets]
     _check_units(written.subset(data.training_subset), datasets[0])
     _check_labelled(subsets, data, path)
-    facts = _facts(datasets[0], config, labels, channels)
+    facts = replace(_facts(datasets[0], config, labels, channels), channels=scale)
     _check_times(datasets[0], str(path))
     _warn_of_ambiguous(subsets[0])
     training = _windows(datasets[0], data, str(path)) if data.window else datasets[0]
@@ -119,6 +119,13 @@ def _learnable(training: Annotations, validation: Annotations, *, missed: bool) 
 def _proposed(label: str, labels: Sequence[str]) -> str:
     other = next((name for name in labels if similar_labels([label, name])), None)
     return f"{label!r} (did you mean {other!r}?)" if other else repr(label)
+
+
+def _channel_scale(training: Annotations, store: FeatureStore) -> ChannelScale:
+    """The scale of the channels in the training videos, or in some of them, taken evenly, where they are many."""
+    names = list(training.videos)
+    every = -(-len(names) // SCALE_VIDEOS)
+    return measure_channels(store.read(name) for name in names[::every])
 
 
 def _check_labelled(subsets: list[Annotations], config: DataConfig, path: object) -> None:
@@ -251,42 +258,3 @@ def _windows(videos: VideoDataset, config: DataConfig, where: str) -> WindowData
             config.window,
         )
     return windows
-
-
-def training_dataset(config: Config, data: TrainingData) -> TrainingDataset:
-    """The training samples, each with the segments that the model is trained on."""
-    anchors = regular_anchors(config.model, config.inference, longest=data.facts.longest)
-    return TrainingDataset(
-        data.training,
-        build_augmentation(config.augmentation),
-        training_segments(config.sampling, anchors),
-        seed=config.training.seed,
-    )
-
-
-def data_loaders(
-    config: Config, data: TrainingData, trainer: lightning.Trainer
-) -> tuple[DataLoader, DataLoader | None]:
-    """Loaders of the training batches and of the validation videos, for this process of the training."""
-    dataset = training_dataset(config, data)
-    batches = EpochBatches(
-        data.training.lengths(),
-        config.training.batch_size,
-        buckets=config.training.buckets,
-        seed=config.training.seed,
-        rank=trainer.global_rank,
-        replicas=trainer.world_size,
-    )
-    workers = config.training.workers
-    training: DataLoader = DataLoader(
-        dataset,
-        batch_sampler=batches,
-        collate_fn=collate,
-        num_workers=workers,
-        persistent_workers=workers > 0,  # new ones would delay every epoch; the tickets carry the epoch
-    )
-    if data.validation is None:
-        return training, None
-    own = range(trainer.global_rank, len(data.validation), trainer.world_size)
-    # A process without a video detects in the first one, and the result is dropped; see ``in_turn``.
-    return training, DataLoader(data.validation, batch_size=None, sampler=own or [0], num_workers=workers)

@@ -63,16 +63,10 @@ class EarlierRun:
         missing = [name for name in ("last.ckpt", "config.yaml", "pack/annotations.json") if not (root / name).exists()]
         if settings is None or missing:
             found = f"none of {listed(missing)}" if missing else "a pack without settings"
-            fix = "give the folder that rcl fit wrote"
+            fix = "give the folder that rcl fit wrote for videos (for a run on a pack, fit the pack)"
             raise InputError(root, expected="a finished run of rcl fit", found=found, fix=fix)
-        if root.resolve() == output.resolve():
-            fix = "give a new folder with --output, so that the earlier run stays"
-            raise InputError(output, expected="another folder than that of the earlier run", found="the same", fix=fix)
-        data = load_config(root / "config.yaml").data
-        used = (data.training_subset, data.validation_subset)
-        videos = load_annotations(root / "pack" / "annotations.json", clip=False).videos.values()
-        # A pack lists videos without labels, which the run did not use, in the subset testing.
-        subsets = {video.name: video.subset for video in videos if video.labels or video.subset in used}
+        check_other_folder(root, output)
+        subsets = subsets_of_run(root, root / "pack" / "annotations.json")
         return cls(root, PackWriter(root / "pack", settings), subsets)
 
     def backbone(
@@ -130,7 +124,7 @@ class EarlierRun:
         lost = [name for name in self.subsets if self.held_out(name) and name not in found]
         if lost:
             log.warning("held out in %s, without labels now: %s", self.root, listed(lost))
-        self._warn_of_other_subsets(subsets, annotations)
+        warn_of_other_subsets(subsets, annotations, self.root)
         return subsets
 
     def held_out(self, name: str) -> bool:
@@ -172,17 +166,6 @@ class EarlierRun:
         record = self.pack.done(earlier, file)
         return record is not None and (alone or record.source == str(file.absolute()))
 
-    def _warn_of_other_subsets(self, subsets: Mapping[str, str], annotations: Annotations) -> None:
-        said = {name: annotations.videos[name].subset for name in subsets if name in annotations.videos}
-        if all(subset == "training" for subset in said.values()):  # as in a table without subsets
-            return
-        for kept in dict.fromkeys(subsets.values()):
-            names = [name for name, subset in said.items() if subsets[name] == kept != subset]
-            if names:
-                message = "%s: stay in the subset %s as in %s, although the labels say %s"
-                others = listed([*dict.fromkeys(said[name] for name in names)])
-                log.warning(message, listed([repr(name) for name in names]), kept, self.root, others)
-
     def compare(self, detections: Detections, truth: Annotations, pack: Path, thresholds: Any) -> Comparison:
         """Compare the detector of this run with later detections.
 
@@ -192,8 +175,60 @@ class EarlierRun:
             pack: of their features.
             thresholds: ``(T,)`` tIoU thresholds.
         """
-        before = detect_held_out(Localizer.load(self.root / "last.ckpt"), truth, pack).detections
-        return compare(before, detections, truth, tiou_thresholds=thresholds)
+        return compare_with_run(self.root, detections, truth, pack, thresholds)
+
+
+# -- what a run on videos and one on a pack have in common --------------------------------------------------------
+
+
+def check_other_folder(root: Path, output: Path) -> None:
+    """Check that a new run does not replace the earlier one.
+
+    Raises:
+        InputError: both have the same folder.
+    """
+    if root.resolve() == output.resolve():
+        fix = "give a new folder with --output, so that the earlier run stays"
+        raise InputError(output, expected="another folder than that of the earlier run", found="the same", fix=fix)
+
+
+def subsets_of_run(root: Path, annotations: Path) -> dict[str, str]:
+    """Name to subset of the videos that a run trained on or held out.
+
+    Args:
+        root: its folder.
+        annotations: the file that it was trained with.
+    """
+    data = load_config(root / "config.yaml").data
+    used = (data.training_subset, data.validation_subset)
+    videos = load_annotations(annotations, clip=False).videos.values()
+    # A pack lists videos without labels, which the run did not use, in the subset testing.
+    return {video.name: video.subset for video in videos if video.labels or video.subset in used}
+
+
+def warn_of_other_subsets(subsets: Mapping[str, str], annotations: Annotations, root: Path) -> None:
+    """Warn of videos that keep a subset although the annotations say another one.
+
+    Args:
+        subsets: name to the subset that a video keeps.
+        annotations: the new ones.
+        root: the earlier run, for the message.
+    """
+    said = {name: annotations.videos[name].subset for name in subsets if name in annotations.videos}
+    if all(subset == "training" for subset in said.values()):  # as in a table without subsets
+        return
+    for kept in dict.fromkeys(subsets.values()):
+        names = [name for name, subset in said.items() if subsets[name] == kept != subset]
+        if names:
+            message = "%s: stay in the subset %s as in %s, although the labels say %s"
+            others = listed([*dict.fromkeys(said[name] for name in names)])
+            log.warning(message, listed([repr(name) for name in names]), kept, root, others)
+
+
+def compare_with_run(root: Path, detections: Detections, truth: Annotations, pack: Path, thresholds: Any) -> Comparison:
+    """Compare the detector of a run with later detections, see :meth:`EarlierRun.compare`."""
+    before = detect_held_out(Localizer.load(root / "last.ckpt"), truth, pack).detections
+    return compare(before, detections, truth, tiou_thresholds=thresholds)
 
 
 def _link(source: Path, earlier: str, target: Path, name: str) -> None:

@@ -9,6 +9,7 @@ from rcl.data.annotations import Annotations
 from rcl.data.datasets import VideoDataset
 from rcl.data.detections import Detections
 from rcl.data.feature_store import FeatureStore
+from rcl.data.pack import find_features
 from rcl.detector.localizer import Localizer
 from rcl.system.paths import PathLike, to_path
 
@@ -24,7 +25,7 @@ def detect_held_out(
     localizer: Localizer, truth: Annotations, pack: PathLike, *, progress: Callable[[], None] = lambda: None
 ) -> HeldOut:
     """Detect in the videos of ``truth``, whose features are in the pack; ``progress`` is called after each."""
-    videos = VideoDataset(truth, FeatureStore(to_path(pack) / "features"), (), localizer.preparation)
+    videos = VideoDataset(truth, FeatureStore(find_features(to_path(pack))), (), localizer.preparation)
     found = list[Detections]()
     for index, video in enumerate(videos.videos):
         found.append(localizer.detect_prepared(*videos.read(index), video=video.name))

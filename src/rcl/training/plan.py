@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import torch
 
 from rcl.data.annotations import Annotations, inside_videos
+from rcl.data.detections import Detections
 from rcl.data.feature_store import FeatureStore
 from rcl.data.formats.load import load_annotations
 from rcl.data.formats.options import ReadOptions
 from rcl.data.matching import describe_match, describe_similar_labels, match_annotations, no_video_has_labels
 from rcl.data.names import NameMatch
+from rcl.data.pack import find_annotations
 from rcl.detector.config import Config
-from rcl.detector.load_config import load_config, parse_config
-from rcl.system.errors import InputError, listed
+from rcl.detector.load_config import parse_config
+from rcl.evaluation.bootstrap import Comparison
+from rcl.system.errors import InputError, counted, listed
 from rcl.system.paths import PathLike
-from rcl.training.choices import Choice, action_lengths, choose_model, choose_stride, split_videos, with_subsets
-from rcl.training.earlier_run import EarlierRun
-from rcl.video.backbones.base import Backbone
-from rcl.video.backbones.options import BackboneOptions
-from rcl.video.extraction import choose_extraction
-from rcl.video.packs import PackWriter
-from rcl.video.settings import ExtractionSettings
-
-log = logging.getLogger("rcl")
+from rcl.training.choices import (
+    LEAST_GROUPS,
+    Choice,
+    action_lengths,
+    choose_model,
+    has_groups,
+    split_videos,
+    with_subsets,
+)
+from rcl.training.folds import groups_of
 
 SCALE_VIDEOS = 50  # training videos that the scale of the features is measured on
 
@@ -40,7 +42,7 @@ class LabelledVideos:
     """Videos and their labels.
 
     Args:
-        videos: name to file.
+        videos: name to file; to the file of the features, where a fit begins with a pack.
         annotations: the labels of these videos.
         match: which name in the labels means which video.
     """
@@ -87,89 +89,128 @@ def match_labels(
     return LabelledVideos({name: videos[name] for name in found}, replace(annotations, videos=found), match)
 
 
-def choose_features(
-    name: str | None,
-    options: BackboneOptions | None,
-    given: Mapping[str, Any],
-    lengths_seconds: np.ndarray,
-    *,
-    device: torch.device | str,
-    earlier: EarlierRun | None = None,
-) -> tuple[Backbone, ExtractionSettings, tuple[Choice, ...]]:
-    """The backbone and its settings: those of an earlier run, or else ``motion`` by default, and if no stride is given,
-    one chosen from the lengths of the actions."""
-    if earlier:
-        return *earlier.backbone(name, options, given, device=device), ()
-    name = name or "motion"
-    backbone, settings = choose_extraction(name, options, **given, device=device)
-    if given["stride"] is not None:
-        return backbone, settings, ()
-    stride = choose_stride(lengths_seconds, settings.rate)
-    window = settings.window
-    if name != "motion":
-        stride = max(stride, settings.stride)  # networks are too expensive to run more often than usual
-    elif given["window"] is None:
-        window = stride + 1  # up to the first frame of the next snippet
-    settings = settings.model_copy(update={"stride": stride, "window": window})
-    reason = f"one action in ten is shorter than {float(np.quantile(lengths_seconds, 0.1)):.2g} s"
-    return backbone, settings, (Choice("snippets per second", f"{settings.snippets_per_second:.3g}", reason),)
+class Earlier(Protocol):
+    """A run that a fit comes after."""
+
+    @property
+    def root(self) -> Path:
+        """Its folder."""
+
+    def compare(self, detections: Detections, truth: Annotations, pack: Path, thresholds: Any) -> Comparison:
+        """Compare the detector of this run with later detections in the videos of ``truth``."""
+
+
+class FitRun(NamedTuple):
+    """The run that a fit makes, with the arguments of :func:`rcl.training.fit.fit`."""
+
+    output: Path
+    reading: ReadOptions | None = None
+    after: PathLike | None = None
+    seed: int = 0
+    resume: bool = False
+    overwrite: bool = False
+
+    def resumes(self) -> bool:
+        """Whether there is a training to resume.
+
+        Raises:
+            InputError: there is one, and neither ``resume`` nor ``overwrite`` is set.
+        """
+        exists = (self.output / "last.ckpt").exists()
+        if exists and not (self.resume or self.overwrite):
+            fix = (
+                "add --resume to continue it or --overwrite to train anew, or choose another folder "
+                f"(with --after {self.output}, to train on corrected labels with the same features and held-out videos)"
+            )
+            raise InputError(self.output, expected="a new folder", found="an earlier run", fix=fix)
+        return exists and self.resume
+
+
+@dataclass(frozen=True)
+class FitPlan:
+    """What a fit has decided before it trains.
+
+    Args:
+        config: of the training; ``data`` says where features and annotations are.
+        labelled: the videos and their labels.
+        choices: the settings chosen from the data.
+        resumes: whether there is a training to continue.
+        problems: name to error of the videos that could not be used.
+        files: name to file of the videos, as far as they are known.
+        earlier: the run whose detector is compared, if any.
+    """
+
+    config: Config
+    labelled: LabelledVideos
+    choices: tuple[Choice, ...]
+    resumes: bool
+    problems: Mapping[str, InputError] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)
+    earlier: Earlier | None = None
+
+    @property
+    def pack(self) -> Path:
+        """The folder of the features."""
+        return self.config.data.root
+
+    @property
+    def annotations(self) -> Path:
+        """The file with the labels and subsets of the training."""
+        return self.config.data.annotations or find_annotations(self.pack)
 
 
 def configure(
-    annotations: Annotations,
-    writer: PackWriter,
-    *,
-    seed: int,
-    run: Path | None,
-    subsets: Mapping[str, str] | None = None,
+    annotations: Annotations, store: FeatureStore, rate: float, *, seed: int, data: Mapping[str, Any]
 ) -> tuple[Config, list[Choice]]:
-    """Put the annotations into the pack, and choose the configuration of the training.
+    """Choose the configuration of the training.
 
     Args:
-        annotations: of all videos, with their durations as far as they are known; those without features are left out.
-        writer: the pack.
-        seed: seed of the split and of the training.
-        run: folder of a training to resume, which keeps its annotations and configuration.
-        subsets: name to subset of videos that keep theirs, as an earlier run used them.
+        annotations: of all videos, in their subsets, inside the videos.
+        store: their features.
+        rate: of the features, in snippets per second.
+        seed: of the training.
+        data: where the features and the annotations are, as in section ``data``.
 
     Raises:
-        InputError: no training video has labels, or the labels have changed since the training began.
+        InputError: no training video has labels.
     """
-    path = writer.root / "annotations.json"
-    if run:
-        _check_unchanged(annotations, load_annotations(path, clip=False))
-        return load_config(run / "config.yaml"), []
-    extracted = {name: annotations.videos[name] for name in writer.names() if name in annotations.videos}
-    split, choices = _split(replace(annotations, videos=extracted), seed=seed, kept=subsets or {})
-    writer.annotate(split)
-    kept = load_annotations(path)
-    training = kept.subset("training")
-    _warn_of_others(training, annotations)
+    training = annotations.subset("training")
     if not training.labels:
         expected = "segments inside the training videos, in seconds"
         fix = "correct the times (--times says that they are frames, minutes or milliseconds)"
         raise InputError(annotations.source, expected=expected, found="none", fix=fix)
-    sections, chosen = choose_model(training, writer.settings.snippets_per_second)
+    sections, choices = choose_settings(training, store, rate)
     sections["training"]["seed"] = seed
-    labelled = {video.subset for video in kept.videos.values() if video.labels}
-    sections["data"] = {
-        "root": str(writer.root),
-        "validation_subset": next((name for name in ("validation", "testing") if name in labelled), None),
-        "unseen_labels": "missed",
-        "scale": _scale(training, writer),
-    }
-    return parse_config(sections, where="rcl fit"), [*choices, *chosen]
+    sections["data"] |= {**data, "validation_subset": held_out_subset(annotations), "unseen_labels": "missed"}
+    return parse_config(sections, where="rcl fit"), choices
 
 
-def _warn_of_others(training: Annotations, given: Annotations) -> None:
-    """Warn of labels that were given earlier: a pack keeps them."""
-    others = [name for name, video in training.videos.items() if video.labels and name not in given.videos]
-    if others:
-        message = "%s has labels of videos that are not in %s, and they are trained on, too: %s"
-        log.warning(message, training.source, given.source, listed([repr(name) for name in others]))
+def choose_settings(
+    training: Annotations, store: FeatureStore, rate: float
+) -> tuple[dict[str, dict[str, Any]], list[Choice]]:
+    """All settings that depend on the data, by the sections of the configuration, and what was chosen.
+
+    Args:
+        training: the training videos, with at least one instance.
+        store: their features.
+        rate: of the features, in snippets per second.
+    """
+    sections, choices = choose_model(training, rate)
+    return {**sections, "data": {"scale": _scale(training, store)}}, choices
 
 
-def _check_unchanged(annotations: Annotations, before: Annotations) -> None:
+def held_out_subset(annotations: Annotations) -> str | None:
+    """The subset to evaluate on: ``validation`` if it has labels, else ``testing`` if that has, else none."""
+    labelled = {video.subset for video in annotations.videos.values() if video.labels}
+    return next((name for name in ("validation", "testing") if name in labelled), None)
+
+
+def check_unchanged(annotations: Annotations, before: Annotations) -> None:
+    """Check that the labels of a training that is resumed are those that it began with.
+
+    Raises:
+        InputError: those of a video are others.
+    """
     for name, video in before.videos.items():
         now = annotations.videos.get(name)
         if now and (now.labels != video.labels or not np.array_equal(now.segments_seconds, video.segments_seconds)):
@@ -181,25 +222,45 @@ def _check_unchanged(annotations: Annotations, before: Annotations) -> None:
             )
 
 
-def _split(annotations: Annotations, *, seed: int, kept: Mapping[str, str]) -> tuple[Annotations, list[Choice]]:
+def choose_held_out(
+    annotations: Annotations, *, seed: int, kept: Mapping[str, str], why: str = "the table names no subset"
+) -> tuple[Annotations, list[Choice]]:
     """Hold out some videos, unless the labels name subsets; videos of an earlier run keep theirs.
 
     Only what lies inside the videos counts, so that the held-out videos have labels that can be found.
+
+    Args:
+        annotations: of all videos.
+        seed: of the split.
+        kept: name to subset of the videos of the earlier run.
+        why: the reason to choose, for the user.
     """
     if any(video.subset != "training" for video in annotations.videos.values()):
         return with_subsets(annotations, kept), []
     split = split_videos(inside_videos(annotations), seed=seed, kept=kept)
     subsets = {name: video.subset for name, video in split.videos.items()}
-    held_out = [name for name, subset in subsets.items() if subset != "training"]
-    reason = "the table names no subset" if held_out else "every label needs a training video"
-    if any(name in kept for name in held_out):
-        reason = "what was held out stays held out"
-    choice = Choice("held out for validation", listed(held_out, 4) or "no video", reason)
-    return with_subsets(annotations, subsets), [choice]
+    annotations = with_subsets(annotations, subsets)
+    return annotations, [_describe_held_out(annotations, kept, why)]
 
 
-def _scale(training: Annotations, writer: PackWriter) -> float:
+def _describe_held_out(annotations: Annotations, kept: Mapping[str, str], why: str) -> Choice:
+    name, videos = "held out for validation", [v for v in annotations.videos.values() if v.subset != "training"]
+    if not videos:
+        return Choice(name, "no video", "every label needs a training video")
+    reason = "what was held out stays held out" if any(video.name in kept for video in videos) else why
+    value = listed([video.name for video in videos], 4)
+    groups = sorted(groups_of(replace(annotations, videos={video.name: video for video in videos})))
+    if groups and has_groups(annotations):
+        others = [video.name for video in videos if video.group is None]
+        value = f"{counted(len(videos), 'video')} of {'groups' if len(groups) > 1 else 'group'} {listed(groups)}"
+        value += f", with {listed(others, 4)}" if others else ""
+        reason += ", and the videos of a group stay together"
+    elif groups:
+        reason += f"; fewer than {LEAST_GROUPS} groups are not held out as a whole"
+    return Choice(name, value, reason)
+
+
+def _scale(training: Annotations, store: FeatureStore) -> float:
     """Standard deviation of the features of the first training videos, to two digits."""
-    store = FeatureStore(writer.root / "features")
     deviations = [store.read(name).std(axis=0).mean() for name in list(training.videos)[:SCALE_VIDEOS]]
     return float(f"{max(float(np.mean(deviations)), 1e-6):.2g}")

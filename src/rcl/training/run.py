@@ -20,7 +20,8 @@ from rcl.system.device import threads_for
 from rcl.system.errors import InputError
 from rcl.system.text_files import write_text
 from rcl.training.callbacks import SameStart
-from rcl.training.data import data_loaders, load_training_data
+from rcl.training.data import load_training_data
+from rcl.training.loaders import data_loaders
 from rcl.training.module import DetectorTraining
 from rcl.training.process_group import PeerMonitor, is_launched
 from rcl.training.trainer import build_trainer

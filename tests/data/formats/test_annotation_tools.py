@@ -57,7 +57,8 @@ def videos(draw: st.DrawFn) -> VideoAnnotation:
     pairs = draw(st.lists(st.tuples(times, times).map(sorted), max_size=6))
     segments = np.array(pairs, dtype=np.float64).reshape(-1, 2)
     own = tuple(draw(labels) for _ in pairs)
-    return VideoAnnotation(draw(names), draw(subsets), draw(positive), draw(positive), segments, own)
+    group = draw(st.none() | st.sampled_from(["anna", "camera 1", "größe"]))
+    return VideoAnnotation(draw(names), draw(subsets), draw(positive), draw(positive), segments, own, group)
 
 
 annotations = st.lists(videos(), min_size=1, max_size=4, unique_by=lambda video: video_key(video.name)).map(
@@ -147,7 +148,7 @@ def test_annotations_come_back(kind: str, content: Annotations, tmp_path_factory
     assert set(back.videos) == set(content.videos)
     for name, video in content.videos.items():
         own = back.videos[name]
-        assert (own.subset, own.duration_seconds) == (video.subset, video.duration_seconds)
+        assert (own.subset, own.group, own.duration_seconds) == (video.subset, video.group, video.duration_seconds)
         assert own.snippets_per_second == video.snippets_per_second
         assert_same(own, exported, step_of(kind, lost))
     blanks = any(label != label.strip() for video in content.videos.values() for label in video.labels)
@@ -192,7 +193,7 @@ def test_tables_come_back(content: Annotations, tmp_path_factory: pytest.TempPat
         own = back.videos[name.strip()]
         assert own.segments_seconds.tolist() == video.segments_seconds.tolist()
         assert own.labels == tuple(label.strip() for label in video.labels)
-        assert (own.subset, own.duration_seconds) == (video.subset, video.duration_seconds)
+        assert (own.subset, own.group, own.duration_seconds) == (video.subset, video.group, video.duration_seconds)
         assert own.snippets_per_second == video.snippets_per_second
     words = [word for video in content.videos.values() for word in (video.name, *video.labels)]
     assert bool(lost) == any(word != word.strip() for word in words)

@@ -38,7 +38,8 @@ def annotated(draw: st.DrawFn, names: st.SearchStrategy[str], labels: st.SearchS
         subset = draw(st.sampled_from(["training", "validation", "testing"]))
         length = draw(st.none() | st.floats(1e-3, 1e5))
         array = np.array(segments, dtype=np.float64).reshape(-1, 2)
-        videos[name] = VideoAnnotation(name, subset, length, draw(st.none() | st.floats(0.1, 100)), array, own)
+        rate, group = draw(st.none() | st.floats(0.1, 100)), draw(st.none() | words)
+        videos[name] = VideoAnnotation(name, subset, length, rate, array, own, group)
     return Annotations(videos)
 
 
@@ -58,11 +59,8 @@ def test_activitynet(tmp_path_factory: pytest.TempPathFactory, content: Annotati
     assert instances(back) == instances(content)
     for name, video in content.videos.items():
         own = back.videos[name]
-        assert (own.subset, own.duration_seconds, own.snippets_per_second) == (
-            video.subset,
-            video.duration_seconds,
-            video.snippets_per_second,
-        )
+        facts = [(one.subset, one.duration_seconds, one.snippets_per_second, one.group) for one in (own, video)]
+        assert facts[0] == facts[1]
 
 
 @relaxed

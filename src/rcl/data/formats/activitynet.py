@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from rcl.data.annotations import Annotations, VideoAnnotation, is_subset, to_subset
-from rcl.data.formats.values import VideoDraft, to_instance, to_optional
+from rcl.data.formats.values import VideoDraft, to_group, to_instance, to_optional
 from rcl.system.errors import Defect, InputError, Problems, listed, shown
 
 
 def parse(data: dict[str, Any], source: str, *, subset: str | None = None) -> Annotations:
-    """Annotations of ``{"database": {video: {"subset", "duration", "fps", "annotations"}}}``.
+    """Annotations of ``{"database": {video: {"subset", "duration", "fps", "group", "annotations"}}}``.
 
     Args:
         data: the content of the file.
@@ -50,6 +50,7 @@ def _draft_of(name: str, entry: Any, subset: str | None) -> tuple[VideoDraft, li
         _subset_of(entry, subset),
         to_optional(entry.get("duration"), "duration"),
         to_optional(entry.get("fps"), "fps"),
+        group=to_group(entry.get("group")),
     )
     # Testing videos of benchmarks come without; anywhere else a missing list is a misspelt one.
     items = entry.get("annotations", [] if draft.subset == "testing" else None)
@@ -74,6 +75,8 @@ def entry_of(video: VideoAnnotation) -> dict[str, Any]:
         entry["duration"] = video.duration_seconds
     if video.snippets_per_second is not None:
         entry["fps"] = video.snippets_per_second
+    if video.group is not None:
+        entry["group"] = video.group
     pairs = zip(video.segments_seconds.tolist(), video.labels, strict=True)
     entry["annotations"] = [{"segment": segment, "label": label} for segment, label in pairs]
     return entry

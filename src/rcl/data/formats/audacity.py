@@ -91,6 +91,7 @@ def _facts_lost(exported: Exported) -> list[str]:
     return [
         *(["scores"] if exported.scored and exported.all() else []),
         *(["subsets"] if any(video.subset not in ("", "training") for video in videos) else []),
+        *(["groups"] if any(video.group for video in videos) else []),
         *(["durations"] if any(video.duration_seconds for video in videos) else []),
         *(["rates of snippets"] if any(video.snippets_per_second for video in videos) else []),
     ]

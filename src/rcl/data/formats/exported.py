@@ -16,7 +16,7 @@ import numpy as np
 
 from rcl.data.annotations import Annotations, VideoAnnotation, to_subset
 from rcl.data.detections import Detections
-from rcl.data.formats.values import VideoDraft, check_times, to_label, to_optional
+from rcl.data.formats.values import VideoDraft, check_times, to_group, to_label, to_optional
 from rcl.data.names import plain_name, without_extension
 from rcl.system.errors import Defect, InputError, counted
 
@@ -103,6 +103,7 @@ class Exported:
             "subset": video.subset or None,
             "duration": video.duration_seconds,
             "snippets_per_second": video.snippets_per_second,
+            "group": video.group,
         }
         return {key: value for key, value in facts.items() if value is not None}
 
@@ -162,6 +163,7 @@ def video_of(name: str, instances: Sequence[Instance], facts: object) -> VideoAn
         to_subset(known.get("subset") or "training"),  # annotation tools have no subsets
         to_optional(known.get("duration"), "duration"),
         to_optional(known.get("snippets_per_second"), "snippets_per_second"),
+        group=to_group(known.get("group")),
     )
     for instance in instances:
         draft.add(instance[:2], instance.label)

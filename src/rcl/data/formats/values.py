@@ -124,6 +124,24 @@ def composed(label: str) -> str:
     return label if label.isascii() else unicodedata.normalize("NFC", label)
 
 
+def to_group(value: object) -> str | None:
+    """The name of a group in composed Unicode without blanks around it, or ``None`` for nothing; whole numbers are read
+    as their digits.
+
+    >>> to_group(" user01 "), to_group(7), to_group("")
+    ('user01', '7', None)
+
+    Raises:
+        Defect: it is neither text nor a whole number.
+    """
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        fix = "write a name, or remove the group"
+        raise Defect(expected="the name of a group, such as a person", found=shown(value), fix=fix)
+    return composed(str(value).strip())
+
+
 def to_instance(item: object) -> tuple[Pair, str]:
     """Segment and label of the ``{"segment", "label"}`` of a JSON file.
 
@@ -156,6 +174,7 @@ class VideoDraft:
     fps: float | None = None  # snippets per second
     segments: list[Pair] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
+    group: str | None = None
 
     def add(self, segment: Pair, label: str) -> None:
         self.segments.append(segment)
@@ -163,4 +182,4 @@ class VideoDraft:
 
     def finish(self, name: str) -> VideoAnnotation:
         segments = np.array(self.segments, dtype=np.float64).reshape(-1, 2)  # (N, 2)
-        return VideoAnnotation(name, self.subset, self.duration, self.fps, segments, tuple(self.labels))
+        return VideoAnnotation(name, self.subset, self.duration, self.fps, segments, tuple(self.labels), self.group)

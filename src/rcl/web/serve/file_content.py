@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 import numpy as np
 
 from rcl.data.annotations import VideoAnnotation
-from rcl.data.formats.values import composed
+from rcl.data.formats.values import composed, to_group
 from rcl.system.text_formats import csv_text
 
 COLUMNS = ("video", "start", "end", "label")
-OF_VIDEO = ("subset", "duration", "fps")  # columns that describe the video, not a segment
+OF_VIDEO = ("subset", "duration", "fps", "group")  # columns that describe the video, not a segment
 
 Entry: TypeAlias = dict[str, Any]
 """All that a file says of one video, as JSON can hold it; ``name`` is how the file writes its name."""
@@ -92,7 +92,7 @@ class Table:
     def replaced(
         self, name: str, segments: Sequence[Segment], video: VideoAnnotation | None, entry: Entry | None
     ) -> str:
-        header = self._header or [*COLUMNS, *(OF_VIDEO if video else ())]
+        header = self._header or [*COLUMNS, *_titles_for(video)]
         own = self._own_rows(name)
         at = self._rows.index(own[0]) if own else len(self._rows)
         gone = {id(row) for row in own}  # another row may have equal cells
@@ -162,9 +162,18 @@ class Database:
 # -- what describes a video --------------------------------------------------------------------------------------
 
 
-def facts_of(video: VideoAnnotation | None) -> tuple[str, float | None, float | None]:
+def facts_of(video: VideoAnnotation | None) -> tuple[str, float | None, float | None, str | None]:
     """The values of ``OF_VIDEO``."""
-    return (video.subset, video.duration_seconds, video.snippets_per_second) if video else ("training", None, None)
+    if video is None:
+        return "training", None, None, None
+    return video.subset, video.duration_seconds, video.snippets_per_second, video.group
+
+
+def _titles_for(video: VideoAnnotation | None) -> Sequence[str]:
+    """The columns of a new table that describe its videos, of which this is the first."""
+    if video is None:
+        return ()
+    return OF_VIDEO if video.group is not None else OF_VIDEO[:-1]
 
 
 def describe(video: VideoAnnotation) -> Entry:
@@ -175,9 +184,11 @@ def describe(video: VideoAnnotation) -> Entry:
 
 def video_in(entry: Entry, name: str) -> VideoAnnotation:
     """The video that :func:`describe` described."""
-    subset, duration, fps = (entry[title] for title in OF_VIDEO)
+    subset, duration, fps = (entry[title] for title in OF_VIDEO[:-1])
     segments_seconds = np.array(entry["segments"], dtype=np.float64).reshape(-1, 2)
-    return VideoAnnotation(name, subset, duration, fps, segments_seconds, tuple(entry["labels"]))
+    return VideoAnnotation(
+        name, subset, duration, fps, segments_seconds, tuple(entry["labels"]), to_group(entry.get("group"))
+    )
 
 
 def _subset_with(segments: Sequence[Segment], video: VideoAnnotation | None) -> str:

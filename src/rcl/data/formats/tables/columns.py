@@ -33,6 +33,7 @@ _SYNONYMS = {
     "length": "duration length",
     "subset": "subset split",
     "fps": "fps",
+    "group": "group",
     "score": "score scores confidence conf probability prob",
 }
 """Small letters without accents and blanks."""

@@ -12,7 +12,7 @@ from rcl.data.annotations import Annotations, is_subset, to_subset
 from rcl.data.formats.options import WITH_OPTION, ReadOptions
 from rcl.data.formats.tables.layout import MISSING, Layout
 from rcl.data.formats.tables.sheet import Sheet, parse_sheet
-from rcl.data.formats.values import VideoDraft, to_label
+from rcl.data.formats.values import VideoDraft, to_group, to_label
 from rcl.system.errors import Defect, Problems, listed, shown
 from rcl.system.paths import PathLike
 from rcl.system.text_files import extension_of, write_text
@@ -23,10 +23,13 @@ log = logging.getLogger("rcl")
 _FORMULA_ERRORS = ("#NAME?", "#VALUE!", "#REF!", "#DIV/0!", "#ERROR!")
 _ROUNDED = re.compile(r"\d([.,]\d+)?E\+\d+")  # a long number, as spreadsheets show it
 _REQUIRED, _OPTIONAL = ("video", "start", "end", "label"), ("subset", "duration", "fps")
+_GROUP = "group"  # written where a video has one
 
 
 def write(annotations: Annotations, path: PathLike) -> list[str]:
     """Write ``video,start,end,label,subset,duration,fps`` at full precision; a video without instances has one row.
+
+    There is a column ``group`` if a video has one.
 
     Returns:
         What is lost, in words for the user.
@@ -35,19 +38,22 @@ def write(annotations: Annotations, path: PathLike) -> list[str]:
         InputError: the path does not end in ``.csv`` or cannot be written.
     """
     extension_of(Path(path), (".csv",))
-    rows: list[tuple[object, ...]] = [(*_REQUIRED, *_OPTIONAL)]
-    for video in annotations.videos.values():
+    videos = annotations.videos.values()
+    grouped = any(video.group is not None for video in videos)
+    rows: list[tuple[object, ...]] = [(*_REQUIRED, *_OPTIONAL, *([_GROUP] if grouped else []))]
+    for video in videos:
         pairs = zip(video.segments_seconds.tolist(), video.labels, strict=True)
         instances = [(*segment, label) for segment, label in pairs] or [("", "", "")]
         rest = video.subset, video.duration_seconds, video.snippets_per_second
-        rows += [(video.name, *instance, *rest) for instance in instances]
+        group = [video.group] if grouped else []
+        rows += [(video.name, *instance, *rest, *group) for instance in instances]
     write_text(path, csv_text(rows, line_end="\r\n"))
-    words = [word for video in annotations.videos.values() for word in (video.name, *video.labels)]
+    words = [word for video in videos for word in (video.name, *video.labels)]
     return ["blanks around names and labels"] if any(word != word.strip() for word in words) else []
 
 
 def parse(text: str, source: str, options: ReadOptions | None = None) -> Annotations:
-    """Annotations of a table ``video,start,end,label[,subset][,duration][,fps]`` as text.
+    """Annotations of a table ``video,start,end,label[,subset][,duration][,fps][,group]`` as text.
 
     Args:
         text: the content of the file.
@@ -108,7 +114,7 @@ def is_plain(text: str, source: str) -> bool:
 
 
 def _layout_of(sheet: Sheet, options: ReadOptions) -> Layout:
-    layout = Layout.of(sheet, options, required=("video", "label"), optional=("subset", "duration", "fps"))
+    layout = Layout.of(sheet, options, required=("video", "label"), optional=(*_OPTIONAL, _GROUP))
     ours = {*_OPTIONAL} <= layout.columns.keys()
     if (
         "duration" in layout.columns
@@ -121,7 +127,23 @@ def _layout_of(sheet: Sheet, options: ReadOptions) -> Layout:
     subset = layout.columns.get("subset")
     if subset and "subset" not in (subset.name.lower(), *options.columns) and not _holds_subsets(sheet, subset.place):
         del layout.columns["subset"]
+    if _GROUP in layout.columns and _GROUP not in options.columns:
+        _drop_groups_of_instances(sheet, layout)
     return layout
+
+
+def _drop_groups_of_instances(sheet: Sheet, layout: Layout) -> None:
+    """Leave out a column ``group`` in which the rows of a video differ: it groups something else, such as labels."""
+    place, known = layout.columns[_GROUP].place, dict[str, str]()
+    for _, row in sheet.rows:
+        name, group = layout.video(row).strip(), row[place].strip()
+        if group not in ("", *MISSING) and known.setdefault(name, group) != group:
+            message = (
+                "%s: the column 'group' is not read: video %r has the groups %r and %r, and a group is of whole videos"
+            )
+            log.warning(message, sheet.source, name, known[name], group)
+            del layout.columns[_GROUP]
+            return
 
 
 def _holds_subsets(sheet: Sheet, place: int) -> bool:
@@ -167,6 +189,8 @@ def _add_row(draft: VideoDraft, name: str, row: Sequence[str], layout: Layout) -
         draft.duration = _agreed("duration", draft.duration, _positive(seconds, duration, "duration"))
     if fps := cell(row, "fps"):
         draft.fps = _agreed("fps", draft.fps, _positive(layout.number(fps, "fps"), fps, "fps"))
+    if (group := to_group(cell(row, _GROUP))) and group not in MISSING:
+        draft.group = _agreed("group", draft.group, group)
     label = cell(row, "label")
     times = cell(row, "start") or cell(row, "end")
     if times or (label and label not in MISSING):  # otherwise the row only names its video

@@ -1,0 +1,206 @@
+"""What ``rcl.fit`` trains on if it is given videos: their features, extracted into a pack in the folder of the run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from rcl.data.annotations import Annotations
+from rcl.data.feature_store import FeatureStore
+from rcl.data.formats.load import load_annotations
+from rcl.detector.config import Config
+from rcl.detector.load_config import load_config
+from rcl.system.device import best_device
+from rcl.system.errors import InputError, listed
+from rcl.system.paths import PathLike
+from rcl.system.ray_cluster import Cluster
+from rcl.training.choices import Choice, choose_stride
+from rcl.training.earlier_run import EarlierRun
+from rcl.training.fit_result import FitObserver
+from rcl.training.labels import checked_labels, with_known_durations
+from rcl.training.plan import (
+    FitPlan,
+    FitRun,
+    LabelledVideos,
+    check_unchanged,
+    choose_held_out,
+    configure,
+)
+from rcl.video.backbones.base import Backbone
+from rcl.video.backbones.options import BackboneOptions
+from rcl.video.extract_many import extract_many
+from rcl.video.extraction import choose_extraction
+from rcl.video.finding import find_videos
+from rcl.video.packs import PackWriter
+from rcl.video.records import names_in_pack
+from rcl.video.settings import ExtractionSettings, read_settings
+
+log = logging.getLogger("rcl")
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """How the features of videos are extracted, as in :func:`rcl.training.fit.fit`; ``None`` is not given."""
+
+    backbone: str | None = None
+    options: BackboneOptions | None = None
+    rate: float | None = None
+    window: int | None = None
+    stride: int | None = None
+    video_fps: float | None = None
+    workers: int | None = None
+    cluster: Cluster | None = None
+    device: torch.device | str | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Rate, window, stride and frames per second, as ``choose_extraction`` takes them."""
+        return {name: getattr(self, name) for name in ("rate", "window", "stride", "video_fps")}
+
+    def given(self) -> list[str]:
+        """What is given, as the command line names it."""
+        options = (self.options or BackboneOptions()).model_dump()
+        values = {"backbone": self.backbone, **options, **self.settings, "workers": self.workers}
+        values |= {"engine": self.cluster, "device": self.device}
+        return [f"--{name.replace('_', '-')}" for name, value in values.items() if value is not None]
+
+
+def plan_videos(
+    videos: PathLike | Sequence[PathLike],
+    labels: PathLike | Annotations,
+    run: FitRun,
+    extraction: Extraction,
+    observer: FitObserver,
+) -> FitPlan:
+    """Extract the features of videos with labels, and choose the settings of the training.
+
+    Raises:
+        InputError: see :func:`rcl.training.fit.fit`.
+    """
+    output = run.output
+    found = _find(videos, output / "pack")
+    earlier = EarlierRun.open(run.after, output=output) if run.after is not None else None
+    resumes = run.resumes()
+    labelled, extents = checked_labels(labels, found, run.reading)
+    writer, choices = _open_pack(output, labelled, extraction, resumes=resumes, earlier=earlier)
+    observer.matched(labelled)
+    subsets = earlier.take_over(writer, labelled.videos, labelled.annotations) if earlier else {}
+    problems, seconds = _extract(writer, labelled.videos, observer, extraction)
+    annotations = with_known_durations(labelled.annotations, seconds, extents, run.reading)
+    config, more = _configure(annotations, writer, seed=run.seed, run=output if resumes else None, subsets=subsets)
+    choices = (*choices, *more)
+    return FitPlan(config, labelled, choices, resumes, problems, files=labelled.videos, earlier=earlier)
+
+
+def _find(videos: PathLike | Sequence[PathLike], pack: Path) -> dict[str, Path]:
+    """Name to file of the videos, under the names that they have in the pack."""
+    found, _ = find_videos(videos if isinstance(videos, list | tuple) else [cast(PathLike, videos)])
+    return names_in_pack(pack, found)
+
+
+def _open_pack(
+    output: Path, labelled: LabelledVideos, extraction: Extraction, *, resumes: bool, earlier: EarlierRun | None
+) -> tuple[PackWriter, tuple[Choice, ...]]:
+    """The pack of the features. Its settings are given, those of an earlier run, or chosen from the data."""
+    root, given = output / "pack", extraction.settings
+    if resumes:
+        if not (kept := read_settings(root)):
+            fix = "give the pack of features that it began with, or choose another output folder"
+            raise InputError(output, expected="a run on videos, with their features", found="none in pack", fix=fix)
+        given = {name: value or getattr(kept, name) for name, value in given.items()}  # like the features before
+    device = extraction.device or best_device()
+    network, settings, choices = choose_features(
+        extraction.backbone, extraction.options, given, labelled.lengths_seconds, device=device, earlier=earlier
+    )
+    return PackWriter(root, settings, backbone=network, device=device), choices
+
+
+def choose_features(
+    name: str | None,
+    options: BackboneOptions | None,
+    given: Mapping[str, Any],
+    lengths_seconds: np.ndarray,
+    *,
+    device: torch.device | str,
+    earlier: EarlierRun | None = None,
+) -> tuple[Backbone, ExtractionSettings, tuple[Choice, ...]]:
+    """The backbone and its settings: those of an earlier run, or else ``motion`` by default, and if no stride is given,
+    one chosen from the lengths of the actions."""
+    if earlier:
+        return *earlier.backbone(name, options, given, device=device), ()
+    name = name or "motion"
+    backbone, settings = choose_extraction(name, options, **given, device=device)
+    if given["stride"] is not None:
+        return backbone, settings, ()
+    stride = choose_stride(lengths_seconds, settings.rate)
+    window = settings.window
+    if name != "motion":
+        stride = max(stride, settings.stride)  # networks are too expensive to run more often than usual
+    elif given["window"] is None:
+        window = stride + 1  # up to the first frame of the next snippet
+    settings = settings.model_copy(update={"stride": stride, "window": window})
+    reason = f"one action in ten is shorter than {float(np.quantile(lengths_seconds, 0.1)):.2g} s"
+    return backbone, settings, (Choice("snippets per second", f"{settings.snippets_per_second:.3g}", reason),)
+
+
+def _extract(
+    writer: PackWriter, videos: Mapping[str, Path], observer: FitObserver, extraction: Extraction
+) -> tuple[dict[str, InputError], dict[str, float]]:
+    """Extract the features that the pack lacks.
+
+    Returns:
+        The errors of the videos that could not be used, and the lengths in seconds of the others.
+    """
+    problems, seconds = dict[str, InputError](), dict[str, float]()
+    workers, cluster = extraction.workers or 1, extraction.cluster
+    with observer.extraction(videos) as progress:
+        for outcome in extract_many(writer, videos, workers=workers, cluster=cluster, progress=progress):
+            observer.extracted(outcome)
+            if outcome.error:
+                problems[outcome.video] = outcome.error
+            if outcome.record:
+                seconds[outcome.video] = outcome.record.duration_seconds
+    return problems, seconds
+
+
+def _configure(
+    annotations: Annotations, writer: PackWriter, *, seed: int, run: Path | None, subsets: Mapping[str, str]
+) -> tuple[Config, list[Choice]]:
+    """Put the annotations into the pack, and choose the configuration of the training.
+
+    Args:
+        annotations: of all videos, with their durations as far as they are known; those without features are left out.
+        writer: the pack.
+        seed: seed of the split and of the training.
+        run: folder of a training to resume, which keeps its annotations and configuration.
+        subsets: name to subset of videos that keep theirs, as an earlier run used them.
+
+    Raises:
+        InputError: no training video has labels, or the labels have changed since the training began.
+    """
+    path = writer.root / "annotations.json"
+    if run:
+        check_unchanged(annotations, load_annotations(path, clip=False))
+        return load_config(run / "config.yaml"), []
+    extracted = {name: annotations.videos[name] for name in writer.names() if name in annotations.videos}
+    split, choices = choose_held_out(replace(annotations, videos=extracted), seed=seed, kept=subsets)
+    writer.annotate(split)
+    kept = replace(load_annotations(path), source=annotations.source)
+    _warn_of_others(kept.subset("training"), annotations, path)
+    store, rate = FeatureStore(writer.root / "features"), writer.settings.snippets_per_second
+    config, chosen = configure(kept, store, rate, seed=seed, data={"root": str(writer.root)})
+    return config, [*choices, *chosen]
+
+
+def _warn_of_others(training: Annotations, given: Annotations, path: Path) -> None:
+    """Warn of labels that were given earlier: a pack keeps them."""
+    others = [name for name, video in training.videos.items() if video.labels and name not in given.videos]
+    if others:
+        message = "%s has labels of videos that are not in %s, and they are trained on, too: %s"
+        log.warning(message, path, given.source, listed([repr(name) for name in others]))
