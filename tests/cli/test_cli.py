@@ -164,6 +164,16 @@ def test_more_steps_than_were_trained_are_refused(checkpoint: Path, pack: Path, 
 # -- detect ------------------------------------------------------------------------------------------------------
 
 
+def test_rates_are_those_of_the_python_interface(checkpoint: Path, pack: Path, tmp_path: Path, rcl_: Rcl) -> None:
+    features, output = pack / "features" / "video-000.npy", tmp_path / "a.csv"
+    asked = ("detect", checkpoint, features, "--output", output, "--overwrite", "--rates")
+    assert rcl_(*asked, "0.7,1,1.4").status == 0
+    expected = Localizer.load(checkpoint).detect(features, rates=(0.7, 1, 1.4))
+    np.testing.assert_allclose(load_detections(output).scores, expected.scores, rtol=1e-4)
+    for wrong in ("0.7,x", "", "1,0", "99"):
+        assert_complains(rcl_(*asked, wrong), "--rates", "0.7,1,1.4")
+
+
 def test_feature_files_have_their_name_and_the_given_rate(
     checkpoint: Path, pack: Path, tmp_path: Path, rcl_: Rcl
 ) -> None:

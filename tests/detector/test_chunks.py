@@ -39,9 +39,9 @@ ENCODERS: dict[str, dict[str, Any]] = {
 def make_localizer(
     encoder: str = "temporal", *, steps: int = 3, longest: float = 120.0, movement: float = 1.0, **inference: Any
 ) -> Localizer:
-    """A detector in float64, so that a difference is a defect and not rounding."""
+    """A detector in float64, so that a difference is a defect and not rounding. It refines all anchors."""
     facts = replace(FACTS, longest=longest)
-    inference = {"candidates": 500, "top": 100, "stride": 0.5, **inference}
+    inference = {"candidates": 500, "top": 100, "stride": 0.5, "refine_above": 0.0, **inference}
     config = tiny_config(model={**ENCODERS[encoder], "steps": steps}, inference=inference)
     model = random_model(config)
     with torch.no_grad():
@@ -50,6 +50,16 @@ def make_localizer(
     localizer = Localizer.from_model(model.double(), config, facts, device="cpu")
     assert isinstance(localizer.search.anchors, Lattice)
     localizer.search.anchors = LatticeInDouble(*astuple(localizer.search.anchors))
+    return localizer
+
+
+@torch.inference_mode()
+def refining_half(localizer: Localizer) -> Localizer:
+    """The detector with a threshold that about half of the anchors reach."""
+    search, features = localizer.search, make_features(300)
+    first = search.query(search.encode(features), search.anchors(300).segments, steps=1)._replace(boundaries=None)
+    middle = float(search.decoder.scores(first, first.segments[0]).amax(dim=1).median())
+    search.decoder = replace(search.decoder, refine_above=round(middle, 4))  # no anchor's own score
     return localizer
 
 
@@ -109,10 +119,19 @@ CASES = {
     "m3-far": make_localizer(movement=3.0),  # segments that leave their piece
     "m3-boundaries": make_localizer(boundary_power=0.5),
     "m3-peaks": make_localizer(boundary_peaks=True),
+    "m3-half": refining_half(make_localizer(movement=3.0, boundary_power=0.5)),
+    "m3-rates": refining_half(make_localizer(movement=3.0, rates=[0.7, 1, 1.4])),
+    "m2-rates-boundaries": make_localizer(steps=2, boundary_power=0.5, boundary_peaks=True, rates=[0.6, 1.9]),
     "m3-ends": make_localizer("ends"),
     "bmn-m1": make_localizer("bmn", steps=1, boundary_power=0.5, boundary_peaks=True),
     "bmn-m3": make_localizer("bmn"),
 }
+
+
+def test_half_of_the_anchors_are_refined_in_the_cases_above() -> None:
+    search, features = CASES["m3-half"].search, make_features(200)
+    found = search.query(search.encode(features), search.anchors(200).segments, steps=1)
+    assert 0.3 < float(search.decoder.worth_refining(found).double().mean()) < 0.7
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -254,6 +273,15 @@ def test_no_more_than_a_piece_is_read_at_a_time(tmp_path: Path, monkeypatch: pyt
     localizer.preparation, sizes[:] = replace(localizer.preparation, resize=100), []
     localizer.detect(tmp_path / "long.npy", 5.0)
     assert sizes == [2000]
+
+
+def test_stored_features_at_another_rate_give_what_those_in_memory_give(tmp_path: Path) -> None:
+    np.save(tmp_path / "long.npy", make_features(300).T.numpy().astype(np.float32))
+    localizer = in_single_precision()
+    found = localizer.detect(tmp_path / "long.npy", 5.0, video="long", rates=(0.7, 1.4))
+    expected = localizer.detect(np.load(tmp_path / "long.npy"), 5.0, video="long", rates=(0.7, 1.4))
+    assert_same(found, expected)
+    assert not np.array_equal(found.scores, localizer.detect(tmp_path / "long.npy", 5.0, video="long").scores)
 
 
 @pytest.mark.parametrize("scale", [1.0, 2.5])

@@ -374,7 +374,8 @@ def test_maps_are_what_the_function_answers(localizer):
 
 @pytest.mark.parametrize("window", [None, 64])
 def test_paths_lead_from_anchors_to_the_detections(tmp_path, window):
-    path = save_untrained(tmp_path / "last.ckpt", **({"data": {"root": "PACK", "window": window}} if window else {}))
+    sections = {"data": {"root": "PACK", "window": window}} if window else {}
+    path = save_untrained(tmp_path / "last.ckpt", inference={"refine_above": 0.0}, **sections)
     localizer = Localizer.load(path, device="cpu")
     features, timeline = features_of()
     found = localizer.detect_prepared(features, timeline, video="v")

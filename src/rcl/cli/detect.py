@@ -6,13 +6,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from rcl.cli.arguments import check_checkpoint_first
 from rcl.cli.console import exit_if_failed, note, warn
-from rcl.cli.detect_options import SUBTITLES, InputOptions, LabelOptions, OutputOptions
+from rcl.cli.detect_options import SUBTITLES, InputOptions, LabelOptions, OutputOptions, SearchOptions
 from rcl.cli.options import DetectorFiles, EngineOptions, Location, Threads, location, stdout_kept_for_results
 from rcl.system.errors import InputError, counted
 
@@ -48,10 +48,8 @@ def detect(
     labels: LabelOptions,
     moved: DetectorFiles,
     engine: EngineOptions,
+    searching: SearchOptions,
     inputs: Inputs = None,
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Refinement steps, at most those of the training; by default all.")
-    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="ray: workers; by default one per GPU or core.")] = None,
     threads: Threads = None,
 ) -> None:
@@ -67,13 +65,13 @@ def detect(
     cluster = engine.cluster(workers=workers, network=True)
     kept = read_checkpoint(checkpoint)
     localizer = Localizer.from_checkpoint(kept, **moved.arguments())
-    _check_steps(steps, localizer)
+    asked = searching.arguments(localizer)
     jobs = reading.jobs(inputs, localizer)
     results = _Results(jobs, labels.load(jobs, localizer), labels.video_labels, writing)
     _check_places(output, jobs, writing)
-    settings = {"steps": steps, "video_fps": moved.video_fps, **reading.resolved(localizer)}
+    settings = {**asked, "video_fps": moved.video_fps, **reading.resolved(localizer)}
     partial = _partial_results(output, find_checkpoint(checkpoint), settings)
-    search = _search(kept, localizer, cluster, moved, steps=steps)
+    search = _search(kept, localizer, cluster, moved, asked)
     with stdout_kept_for_results(cluster):
         for outcome in _outcomes(jobs, partial, search):
             results.add(outcome)
@@ -84,14 +82,14 @@ def detect(
 
 
 def _search(
-    kept: Checkpoint, localizer: Localizer, cluster: Cluster | None, moved: DetectorFiles, *, steps: int | None
+    kept: Checkpoint, localizer: Localizer, cluster: Cluster | None, moved: DetectorFiles, asked: Mapping[str, Any]
 ) -> Search:
     from rcl.detector.detect_many import detect_here, detect_on_cluster
 
     def search(jobs: Sequence[Job], progress: Callable[[int, float], None]) -> Iterator[Found]:
         if cluster:
-            return detect_on_cluster(kept, jobs, cluster, steps=steps, **moved.arguments())
-        return detect_here(localizer, jobs, steps=steps, progress=progress)
+            return detect_on_cluster(kept, jobs, cluster, **asked, **moved.arguments())
+        return detect_here(localizer, jobs, **asked, progress=progress)
 
     return search
 
@@ -106,12 +104,6 @@ def _check_options(output: Path, inputs: Sequence[Path], reading: InputOptions, 
     kind = kinds.SUBTITLES if output.suffix.lower() in SUBTITLES else kinds.DETECTIONS
     check_replaceable(output, kind, overwrite=writing.overwrite, inputs=inputs)
     reading.check()
-
-
-def _check_steps(steps: int | None, localizer: Localizer) -> None:
-    if steps and steps > localizer.model.steps:
-        expected = f"at most the {localizer.model.steps} of the training"
-        raise InputError("--steps", expected=expected, found=str(steps), fix="choose fewer")
 
 
 def _check_places(output: Path, jobs: Sequence[Job], writing: OutputOptions) -> None:

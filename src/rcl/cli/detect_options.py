@@ -78,6 +78,42 @@ class InputOptions:
 
 
 @dataclass(frozen=True)
+class SearchOptions:
+    """How thoroughly a video is searched."""
+
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Refinement steps, at most those of the training; by default all.")
+    ] = None
+    rates: Annotated[
+        str | None,
+        typer.Option(help="Rates of the features whose answers are averaged, e.g. 0.7,1,1.4; by default 1 alone."),
+    ] = None
+
+    def arguments(self, localizer: Localizer) -> dict[str, Any]:
+        """The keyword arguments of ``Localizer.detect_prepared``.
+
+        Raises:
+            InputError: more steps than in the training, or a rate that is no number or out of range.
+        """
+        if self.steps and self.steps > localizer.model.steps:
+            expected = f"at most the {localizer.model.steps} of the training"
+            raise InputError("--steps", expected=expected, found=str(self.steps), fix="choose fewer")
+        return {"steps": self.steps, "rates": None if self.rates is None else _parse_rates(self.rates)}
+
+
+def _parse_rates(text: str) -> tuple[float, ...]:
+    """The rates of ``0.7,1,1.4``."""
+    from rcl.detector.rates import check_rates
+
+    try:
+        rates = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        fix = "write e.g. 0.7,1,1.4"
+        raise InputError("--rates", expected="numbers separated by commas", found=text, fix=fix) from None
+    return check_rates(rates, "--rates")
+
+
+@dataclass(frozen=True)
 class OutputOptions:
     """Subtitles of the detections, and what may be replaced."""
 

@@ -1,8 +1,10 @@
-"""Resize feature sequences, by linear interpolation or in the way of the public ActivityNet features."""
+"""Resize feature sequences: linearly, by exact means, or in the way of the public ActivityNet features."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -82,3 +84,59 @@ def downsample(features: Tensor, factor: int) -> Tensor:
 
 METHODS: dict[str, Callable[[Tensor, int], Tensor]] = {"linear": resize, "mean3": resize_mean3}
 """Methods ``(features (C, T), snippets) → (C, snippets)`` by their name in a configuration."""
+
+
+def resample(features: Tensor, snippets: int) -> Tensor:
+    """Features at another rate: means over exact intervals if there are to be fewer snippets, else linear.
+
+    >>> resample(torch.tensor([[0.0, 3.0, 6.0]]), 2)
+    tensor([[1., 5.]])
+
+    Args:
+        features: ``(C, T)``, T at least 1.
+        snippets: new T, at least 1.
+
+    Returns:
+        ``(C, snippets)``, of the type of ``features``. Fewer snippets: each is the mean over ``T / snippets`` of the
+        given ones, of which it may hold parts. More: as :func:`resize`.
+    """
+    return Resampling(features.shape[1], snippets).part(features, 0, snippets)
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """:func:`resample` from ``given`` snippets to another number, also of a part of the sequence."""
+
+    given: int
+    snippets: int
+
+    def source(self, first: int, last: int) -> tuple[int, int]:
+        """The given snippets that the new ones from ``first`` to before ``last`` depend on, as first and end."""
+        reach = 0.5 if self.snippets > self.given else 0.0  # the next centre on either side
+        start, end = first * self.given / self.snippets - reach, last * self.given / self.snippets + reach
+        return max(math.floor(start), 0), min(math.ceil(end), self.given)
+
+    def part(self, features: Tensor, first: int, last: int) -> Tensor:
+        """The new snippets from ``first`` to before ``last``, ``(C, last − first)``, from those of :meth:`source`."""
+        if self.snippets == self.given:
+            return features
+        offset, _ = self.source(first, last)
+        return (
+            self._means(features, first, last, offset)
+            if self.snippets < self.given
+            else self._between(features, first, last, offset)
+        )
+
+    def _means(self, features: Tensor, first: int, last: int, offset: int) -> Tensor:
+        edges = torch.arange(first, last + 1, dtype=torch.float64) * self.given / self.snippets - offset
+        lower = edges.floor().long().clamp(max=features.shape[1] - 1)
+        sums = torch.nn.functional.pad(features.cpu().double().cumsum(dim=1), (1, 0))  # (C, n + 1)
+        at_edges = torch.lerp(sums[:, lower], sums[:, lower + 1], edges - lower)  # (C, last − first + 1)
+        return (at_edges.diff(dim=1) * self.snippets / self.given).to(features)
+
+    def _between(self, features: Tensor, first: int, last: int, offset: int) -> Tensor:
+        centres = (torch.arange(first, last, dtype=torch.float64) + 0.5) * self.given / self.snippets - 0.5
+        place = centres.clamp(0, self.given - 1) - offset
+        lower = place.floor().long()
+        upper = (lower + 1).clamp(max=features.shape[1] - 1)
+        return torch.lerp(features[:, lower], features[:, upper], (place - lower).to(features))

@@ -131,6 +131,21 @@ def _follow(
     return valid, spans
 
 
+def joined(answers: Iterable[Answer]) -> Predictions:
+    """All answers about some segments in one, in the order of their positions, which are 0 to K − 1."""
+    parts = list(answers)
+    if len(parts) == 1:  # whose positions ascend
+        return parts[0].predictions
+    order = torch.cat([part.positions for part in parts]).argsort()
+    predictions = [part.predictions for part in parts]
+    steps = tuple(
+        AnchorScores(*(torch.cat(field, dim=1)[:, order] for field in zip(*step, strict=True)))
+        for step in zip(*(part.steps for part in predictions), strict=True)
+    )
+    segments = torch.cat([part.segments for part in predictions], dim=1)[:, order]
+    return Predictions(steps, segments, predictions[0].boundaries)
+
+
 def chosen(predictions: Predictions, which: Tensor) -> Predictions:
     """The predictions for the segments where ``which (K,)`` is true, of a batch of one."""
     if which.all():

@@ -15,6 +15,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from rcl.detector.model_config import ModelConfig
+from rcl.detector.rates import BASE_RATE, Rates
 from rcl.models.decoding import Decoder
 from rcl.models.losses import Criterion
 from rcl.system.options import Count, Section, Share, Weight
@@ -197,6 +198,12 @@ class InferenceConfig(Section):
     """Of two lengths of the lattice that follow each other."""
     stride: Annotated[float, Field(gt=0, le=1)] = 0.25
     """Between two starts, in lengths."""
+    rates: Rates = BASE_RATE
+    """The segments are scored at each of these rates of the features, and the answers averaged: ``[0.7, 1, 1.4]`` costs
+    three times as much as ``[1]`` and finds more actions that are slower or faster than in training."""
+    refine_above: Share = Decoder.refine_above
+    """Refine a segment if its best score after the first step is at least this. Others keep that score and their place
+    after one step, which saves most of the time of refinement; 0 refines all."""
     classification_power: Weight = Decoder.classification_power
     """Power of p1 in the score of a detection; see ``Decoder``."""
     regression_power: Weight = Decoder.regression_power

@@ -33,6 +33,7 @@ def detect_here(
     jobs: Sequence[Job],
     *,
     steps: int | None = None,
+    rates: Sequence[float] | None = None,
     progress: Callable[[int, float], None] | None = None,
 ) -> Iterator[Found]:
     """Detect in one video after another, in this process.
@@ -41,10 +42,11 @@ def detect_here(
         localizer: the detector.
         jobs: the videos.
         steps: M, or fewer refinement steps.
+        rates: see ``Localizer.detect_prepared``.
         progress: called with the position of a job and the share of it that is done.
     """
     for position, job in enumerate(jobs):
-        yield _detect(localizer, job, steps, partial(progress, position) if progress else no_progress)
+        yield _detect(localizer, job, steps, rates, partial(progress, position) if progress else no_progress)
 
 
 def detect_on_cluster(
@@ -56,6 +58,7 @@ def detect_on_cluster(
     flow: str | None = None,
     video_fps: float | None = None,
     steps: int | None = None,
+    rates: Sequence[float] | None = None,
 ) -> Iterator[Found]:
     """Detect on a cluster; results come in the order in which they are ready.
 
@@ -67,8 +70,10 @@ def detect_on_cluster(
         cluster: where to run.
         backbone, flow, video_fps: see ``Localizer.load``.
         steps: M, or fewer refinement steps.
+        rates: see ``Localizer.detect_prepared``.
     """
-    start = _ClusterWork(checkpoint, jobs, backbone=backbone, flow=flow, video_fps=video_fps, steps=steps)
+    options = {"backbone": backbone, "flow": flow, "video_fps": video_fps}
+    start = _ClusterWork(checkpoint, jobs, steps=steps, rates=rates, **options)
     for position, found in cluster.map(start, len(jobs)) if jobs else ():
         yield found or _worker_died(jobs[position].video)
 
@@ -86,15 +91,25 @@ def _worker_died(video: str) -> Found:
 class _ClusterWork:
     """Detection for :meth:`Cluster.map`; each worker builds the detector once."""
 
-    def __init__(self, checkpoint: Checkpoint, jobs: Sequence[Job], *, steps: int | None, **options: Any) -> None:
-        self.checkpoint, self.jobs, self.steps, self.options = checkpoint, jobs, steps, options
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        jobs: Sequence[Job],
+        *,
+        steps: int | None,
+        rates: Sequence[float] | None,
+        **options: Any,
+    ) -> None:
+        self.checkpoint, self.jobs, self.steps, self.rates, self.options = checkpoint, jobs, steps, rates, options
 
     def __call__(self, threads: int) -> Work:
         localizer = Localizer.from_checkpoint(self.checkpoint, **self.options)
-        return lambda position: _detect(localizer, self.jobs[position], self.steps, no_progress)
+        return lambda position: _detect(localizer, self.jobs[position], self.steps, self.rates, no_progress)
 
 
-def _detect(localizer: Localizer, job: Job, steps: int | None, progress: Progress) -> Found:
+def _detect(
+    localizer: Localizer, job: Job, steps: int | None, rates: Sequence[float] | None, progress: Progress
+) -> Found:
     """The outcome for one video. Errors become part of it."""
     read = 0.0  # share of the work for a video file that is reading it
 
@@ -106,9 +121,8 @@ def _detect(localizer: Localizer, job: Job, steps: int | None, progress: Progres
     try:
         features, timeline = job.read(localizer, report_reading)
         rest = part_of(progress, read, 1.0)
-        return Found(
-            job.video, localizer.detect_prepared(features, timeline, video=job.video, steps=steps, progress=rest)
-        )
+        options = {"steps": steps, "rates": rates, "progress": rest}
+        return Found(job.video, localizer.detect_prepared(features, timeline, video=job.video, **options))
     except InputError as error:
         return Found(job.video, error=error)
     except Exception as error:  # such as too little memory: the other videos may still work

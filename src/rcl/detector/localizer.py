@@ -125,6 +125,7 @@ class Localizer:
             decoder=build_decoder(config.inference),
             window=config.data.window,
             window_stride=config.data.window_stride,
+            rates=config.inference.rates,
             device=device,
         )
         return cls(
@@ -142,6 +143,7 @@ class Localizer:
         snippets_per_second: float | None = None,
         *,
         video: str | None = None,
+        rates: Sequence[float] | None = None,
     ) -> Detections:
         """Detect the actions in one video.
 
@@ -149,16 +151,19 @@ class Localizer:
             features: ``(T, C)``, a feature file in the layout of the training features, or a video file.
             snippets_per_second: rate of the features, by default that of the training features. Not for video files.
             video: name of the video in the result; by default that of the file, without its ending.
+            rates: see :meth:`detect_prepared`.
 
         Returns:
             Detections in seconds, best first.
 
         Raises:
-            InputError: the features cannot be read or are not like those of training, or a video is given with a rate.
+            InputError: the features cannot be read or are not like those of training, a video is given with a rate, or
+                ``rates`` are out of range.
         """
         if video is None:
             video = to_path(features).stem if is_file_name(features) else "video"
-        return self.detect_prepared(*self.prepare(features, snippets_per_second, video=video), video=video)
+        prepared = self.prepare(features, snippets_per_second, video=video)
+        return self.detect_prepared(*prepared, video=video, rates=rates)
 
     def detect_prepared(
         self,
@@ -167,6 +172,7 @@ class Localizer:
         *,
         video: str,
         steps: int | None = None,
+        rates: Sequence[float] | None = None,
         progress: Progress | None = None,
     ) -> Detections:
         """Detect the actions in features ``(C, T)`` from :meth:`prepare`.
@@ -176,12 +182,14 @@ class Localizer:
             timeline: their times.
             video: name of the video in the result.
             steps: M, or fewer refinement steps than the model was trained with.
+            rates: of the features, such as 0.7, 1 and 1.4. All segments are scored at each of them and the answers
+                averaged, which takes as many times as long; by default ``inference.rates``, the rate 1 alone.
             progress: called with the share of the work that is done, after every chunk or window.
 
         Raises:
-            InputError: stored features cannot be read, or hold a number that is not finite.
+            InputError: stored features cannot be read, or hold a number that is not finite; rates are out of range.
         """
-        decoded = self.search.detect(features, timeline, steps=steps, progress=progress or no_progress)
+        decoded = self.search.detect(features, timeline, steps=steps, rates=rates, progress=progress or no_progress)
         return Detections(
             videos=(video,),
             video_index=np.zeros(len(decoded.scores), dtype=np.int64),
@@ -239,10 +247,11 @@ class Localizer:
         return score_segments(self.search, video, segments_seconds, labels=self.labels, confidence=self.confidence)
 
     def paths(self, video: EncodedVideo) -> np.ndarray:
-        """The positions of all anchors during refinement, as in detection.
+        """The positions of all anchors during refinement, at the rate of the features.
 
         Returns:
-            ``(M + 1, K, 2)`` in seconds: the anchors, then their positions after each step. The last are detections.
+            ``(M + 1, K, 2)`` in seconds: the anchors, then their positions after each step. The last are detections,
+            but for anchors that detection does not refine (``inference.refine_above``).
         """
         with torch.inference_mode():
             return video.timeline.to_seconds(self.search.paths(video).double()).numpy()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,15 +11,18 @@ import torch
 from torch import Tensor
 
 from rcl.data.features import Features
+from rcl.data.resampled import ResampledFeatures
 from rcl.data.segments import Timeline, clip
 from rcl.data.windows import merge_windows, window_starts
 from rcl.detector import chunks
 from rcl.detector.encoded_video import EncodedVideo
 from rcl.detector.progress import Progress, no_progress, part_of
+from rcl.detector.rates import BASE_RATE, Version, check_rates, versions
+from rcl.models.averaging import average
 from rcl.models.decoding import Candidates, Decoded, Decoder
 from rcl.models.detector import Detector, Sight
 from rcl.models.encoding import Place
-from rcl.models.predictions import AnchorScores, Predictions
+from rcl.models.predictions import AnchorScores, Predictions, with_refined
 from rcl.models.sampling import Anchors, Lattice
 from rcl.system.device import best_device, threads_for
 
@@ -42,6 +45,7 @@ class Search:
         window: length of the sliding windows in snippets; ``None`` takes whole videos.
         window_stride: from one window to the next, in snippets; by default half a window.
         chunk: length of the chunks in snippets; by default 4,096, or 8 radii of the encoder if that is more.
+        rates: of the features in detection; the answers at several rates are averaged.
         device: where to run; by default a GPU if there is one.
     """
 
@@ -54,6 +58,7 @@ class Search:
         window: int | None = None,
         window_stride: int | None = None,
         chunk: int | None = None,
+        rates: Sequence[float] = BASE_RATE,
         device: torch.device | str | None = None,
     ) -> None:
         self.device = torch.device(device) if device else best_device()
@@ -62,6 +67,7 @@ class Search:
         self.decoder = decoder
         self.window = window
         self.window_stride = window_stride
+        self.rates = tuple(rates)
         sight = model.sight
         self.chunk = chunk or max(CHUNK_SNIPPETS, CHUNK_RADII * sight.radius if sight else 0)
 
@@ -84,17 +90,44 @@ class Search:
         boundaries = encoding.boundaries
         return Predictions(answers, segments, None if boundaries is None else boundaries.float().cpu())
 
+    def refined(self, encoding: Any, anchors: Tensor, *, steps: int | None = None) -> Predictions:
+        """:meth:`query`, where only anchors that may reach the result are refined; the others repeat their first step.
+
+        See :meth:`rcl.models.decoding.Decoder.worth_refining`.
+        """
+        count = steps or self.model.steps
+        if min(count, self.model.steps) == 1 or not self.decoder.refine_above:
+            return self.query(encoding, anchors, steps=steps)
+        first = self.query(encoding, anchors, steps=1)
+        which = self.decoder.worth_refining(first).nonzero()[:, 0]  # (R,)
+        if not len(which):
+            return first._replace(steps=first.steps * count)
+        return with_refined(first, self.query(encoding, anchors[which], steps=steps), which)
+
     @torch.inference_mode()
     def detect(
-        self, features: Features, timeline: Timeline, *, steps: int | None = None, progress: Progress = no_progress
+        self,
+        features: Features,
+        timeline: Timeline,
+        *,
+        steps: int | None = None,
+        rates: Sequence[float] | None = None,
+        progress: Progress = no_progress,
     ) -> Decoded:
-        """The detections in ``features (C, T)`` after soft-NMS, with M or fewer refinement ``steps``."""
+        """The detections in ``features (C, T)`` after soft-NMS, with M or fewer refinement ``steps``.
+
+        Raises:
+            InputError: a rate is out of range, or there are none.
+        """
         end = end_snippet(features, timeline)
+        rates = self.rates if rates is None else check_rates(rates)
         with threads_for(self.model):
-            candidates = self.candidates(features, end, steps=steps, progress=progress)
+            candidates = self.candidates(features, end, steps=steps, rates=rates, progress=progress)
         return self.decoder.scaled(features.shape[1]).suppress(candidates)
 
-    def candidates(self, features: Features, end: float, *, steps: int | None, progress: Progress) -> Decoded:
+    def candidates(
+        self, features: Features, end: float, *, steps: int | None, rates: Sequence[float], progress: Progress
+    ) -> Decoded:
         """The candidates for soft-NMS from all windows of a video that ends at snippet ``end``."""
         snippets = features.shape[1]
         windows = self.windows(snippets, end)
@@ -103,7 +136,8 @@ class Search:
             # A whole video stays in its file, which a slice would read.
             window = features[:, first:last] if last - first < snippets else features
             part = part_of(progress, number / len(windows), (number + 1) / len(windows))
-            found.append(self._candidates_in(window, min(last - first, end - first), steps, part))
+            own = versions(window, rates)
+            found.append(self._candidates_in(own, last - first, min(last - first, end - first), steps, part))
         if len(found) == 1:
             return found[0]
         return Decoded(*merge_windows([first for first, _ in windows], *zip(*found, strict=True), end=end))
@@ -117,7 +151,7 @@ class Search:
         return [(start, min(start + window, snippets)) for start in starts.tolist()]
 
     def paths(self, video: EncodedVideo) -> Tensor:
-        """The positions of all anchors during refinement, as in detection, in snippet time: ``(M + 1, K, 2)``."""
+        """The positions of all anchors, every one refined, in snippet time: ``(M + 1, K, 2)``."""
         end = end_snippet(video.features, video.timeline)
         parts = []
         for first, last in self.windows(video.features.shape[1], end):
@@ -128,36 +162,62 @@ class Search:
             parts.append(torch.stack(path) + first)  # (M + 1, K, 2)
         return torch.cat(parts, dim=1)
 
-    def _candidates_in(self, features: Features, end: float, steps: int | None, progress: Progress) -> Decoded:
-        """The candidates in a window, from one pass or from chunks."""
-        snippets, sight = features.shape[1], self.model.sight
+    def _candidates_in(
+        self, window: Sequence[Version], snippets: int, end: float, steps: int | None, progress: Progress
+    ) -> Decoded:
+        """The candidates in a window of some ``snippets``, from one pass or from chunks."""
+        sight = self.model.sight
         # A detection is at least one frame long (paper 3.3); in a feature sequence, that is one snippet.
         limits = {"end": end, "minimum_length": 1.0}
-        if snippets > self.chunk and sight is not None:
-            return self._candidates_in_chunks(features, sight, limits, steps, progress)
-        predictions = self.query(self.encode(features[:, :]), self.anchors(snippets).segments, steps=steps)
+        if sight is not None and max(version.snippets for version in window) > self.chunk:
+            return self._candidates_in_chunks(window, snippets, sight, limits, steps, progress)
+        anchors = self.anchors(snippets).segments
+        predictions = average(
+            [
+                version.answer(anchors, partial(self.refined, self.encode(version.features[:, :]), steps=steps))
+                for version in window
+            ]
+        )
         found = self.decoder.scaled(snippets).select(predictions, **limits)
         progress(1.0)
         return found
 
     def _candidates_in_chunks(
-        self, features: Features, sight: Sight, limits: dict[str, float], steps: int | None, progress: Progress
+        self,
+        window: Sequence[Version],
+        snippets: int,
+        sight: Sight,
+        limits: dict[str, float],
+        steps: int | None,
+        progress: Progress,
     ) -> Decoded:
-        snippets, decoder = features.shape[1], self.decoder.scaled(features.shape[1])
-
-        def ask(first: int, last: int, segments: Tensor) -> Predictions:
-            piece = self.encode(features[:, first:last])
-            return self.query(piece._replace(place=Place(first, snippets), boundaries=None), segments, steps=steps)
-
-        boundaries = self._boundaries(features, sight.radius) if decoder.asks_boundaries else None
+        decoder = self.decoder.scaled(snippets)
+        boundaries = self._boundaries(window, sight.radius) if decoder.asks_boundaries else None
         number, groups = self._groups(snippets, sight)
         candidates, done = Candidates(decoder, **limits), 0
-        for positions, predictions in chunks.answers(groups, ask, snippets=snippets, chunk=self.chunk, sight=sight):
+        for positions, segments in groups:
+            predictions = average(
+                [version.answer(segments, self._ask_chunks(version, sight, steps)) for version in window]
+            )
             candidates.add(predictions._replace(boundaries=boundaries), positions)
             done += len(positions)
             del predictions  # before the next ones are made
             progress(done / number)
         return candidates.best()
+
+    def _ask_chunks(self, version: Version, sight: Sight, steps: int | None) -> Callable[[Tensor], Predictions]:
+        """``segments (K, 2) → Predictions``, for segments near each other, from pieces of a video."""
+        features, snippets = version.features, version.snippets
+
+        def ask(first: int, last: int, segments: Tensor) -> Predictions:
+            piece = self.encode(features[:, first:last])
+            return self.refined(piece._replace(place=Place(first, snippets), boundaries=None), segments, steps=steps)
+
+        def ask_group(segments: Tensor) -> Predictions:
+            group = (torch.arange(len(segments)), segments)
+            return chunks.joined(chunks.answers([group], ask, snippets=snippets, chunk=self.chunk, sight=sight))
+
+        return ask_group
 
     def _groups(self, snippets: int, sight: Sight) -> tuple[int, Iterable[chunks.Group]]:
         """The number of anchors, and the anchors in groups that share a piece. A lattice makes one group at a time."""
@@ -168,7 +228,13 @@ class Search:
         span = partial(chunks.span, context=sight.context, snippets=snippets)
         return len(anchors), chunks.groups(anchors, self.chunk, span)
 
-    def _boundaries(self, features: Features, radius: int) -> Tensor | None:
+    def _boundaries(self, window: Sequence[Version], radius: int) -> Tensor | None:
+        """The boundary logits ``(1, 2, T)``, averaged over the rates; ``None`` without a boundary head."""
+        found = [version.to_base(self._boundaries_of(version.features, radius)) for version in window]
+        known = [boundaries for boundaries in found if boundaries is not None]
+        return torch.stack(known).mean(dim=0) if known else None
+
+    def _boundaries_of(self, features: Features | ResampledFeatures, radius: int) -> Tensor | None:
         """The boundary logits ``(1, 2, T)``, computed in chunks; ``None`` if the encoder has no boundary head."""
         found = []
         for piece, own in chunks.pieces(features.shape[1], self.chunk, radius + 1):

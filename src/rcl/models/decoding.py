@@ -16,6 +16,7 @@ from rcl.data.segments import clip
 from rcl.models.predictions import AnchorScores, Predictions
 from rcl.models.soft_nms import SoftNMSMethod, soft_nms
 
+_ROUNDING = 1e-6  # more than the share by which two computations of a score differ
 SNIPPETS_PER_COUNT = 16384  # ``candidates`` and ``top`` apply to so many snippets, and multiply for longer videos
 
 
@@ -48,6 +49,8 @@ class Decoder:
             see :meth:`scaled`.
         top: Q, how many detections leave it.
         min_score: a detection with a lower score is dropped.
+        refine_above: an anchor is refined if its best score after the first step is at least this; 0 refines all.
+            See :meth:`worth_refining`.
     """
 
     classification_power: float = 0.0
@@ -60,6 +63,7 @@ class Decoder:
     candidates: int = 3000
     top: int = 200
     min_score: float = 1e-4
+    refine_above: float = 0.1
 
     def __call__(self, predictions: Predictions, *, end: float, minimum_length: float) -> Decoded:
         """Decode the predictions for one video: see :meth:`select` and :meth:`suppress`."""
@@ -90,15 +94,22 @@ class Decoder:
     ) -> tuple[Decoded, Tensor]:
         """The candidates and the anchor of each ``(C,)``. Of equal scores, that of the first anchor comes first.
 
-        Candidates with scores below ``floor`` are left out.
+        Candidates with scores below ``floor`` or ``min_score``, which soft-NMS ignores, are left out.
         """
         segments = clip(predictions.segments[0], end, minimum_length=minimum_length)  # (K, 2)
-        scores = self.scores(predictions, segments)  # (K, L)
+        logs, labels = self._log_scores(predictions, segments), predictions.steps[0].labels[0]  # (K,), (K, L)
+        floor = max(floor, self.min_score)
         if self.boundary_peaks and predictions.boundaries is not None:
-            scores = scores * _at_peaks(predictions.boundaries[0], segments)[:, None]
-        best, place = _first_highest(scores.flatten(), self.candidates, floor)  # (C,)
-        anchor, label = place // scores.shape[1], place % scores.shape[1]
-        return Decoded(segments[anchor], label, best), anchor
+            logs = logs.masked_fill(~_at_peaks(predictions.boundaries[0], segments), -math.inf)
+        # If an anchor's best label is not among the candidates, none of its labels is.
+        best = _with_best_label(logs, labels)  # (K,)
+        if len(best) > self.candidates:
+            floor = max(floor, (1 - _ROUNDING) * float(best.topk(self.candidates).values[-1]))
+        kept = (best >= (1 - _ROUNDING) * floor).nonzero()[:, 0]  # (A,)
+        scores = _with_labels(logs[kept], labels[kept])  # (A, L)
+        highest, place = _first_highest(scores.flatten(), self.candidates, floor)  # (C,)
+        anchor, label = kept[place // scores.shape[1]], place % scores.shape[1]
+        return Decoded(segments[anchor], label, highest), anchor
 
     def merge(self, parts: Sequence[tuple[Decoded, Tensor]]) -> tuple[Decoded, Tensor]:
         """The result of :meth:`select_with_anchors` for all anchors of a video, from its results for groups of them."""
@@ -130,11 +141,23 @@ class Decoder:
 
     def scores(self, predictions: Predictions, segments: Tensor) -> Tensor:
         """Fused scores of anchors that moved to ``segments (K, 2)``: ``(K, L)``, with ``L = 1`` without labels."""
+        return _with_labels(self._log_scores(predictions, segments), predictions.steps[0].labels[0])
+
+    def worth_refining(self, predictions: Predictions) -> Tensor:
+        """Whether each anchor may still reach the result, by its best score after the first step: ``(K,)``.
+
+        Boundary probabilities are left out, because they can only lower a score. So this depends on the anchor alone,
+        and is the same in any part of a video that holds all that the anchor sees.
+        """
+        first = predictions.steps[0]
+        return _with_best_label(self._log_confidence(first), first.labels[0]) >= self.refine_above
+
+    def _log_scores(self, predictions: Predictions, segments: Tensor) -> Tensor:
+        """Logarithms of the scores without the labels: ``(K,)``."""
         logs = torch.stack([self._log_confidence(step) for step in predictions.steps]).mean(dim=0)  # (K,)
         if self.boundary_power and predictions.boundaries is not None:
             logs = logs + self.boundary_power * _log_at_ends(predictions.boundaries[0], segments)
-        labels = predictions.steps[0].labels[0]  # (K, L)
-        return (logs[:, None] + functional.logsigmoid(labels)).exp() if labels.shape[-1] else logs.exp()[:, None]
+        return logs
 
     def _log_confidence(self, step: AnchorScores) -> Tensor:
         classification = self.classification_power * functional.logsigmoid(step.classification[0])  # (K,)
@@ -171,6 +194,16 @@ class Candidates:
         if len(scores) == self.decoder.candidates:
             self._floor = float(scores[-1])
         return self._parts[0][0]
+
+
+def _with_labels(logs: Tensor, labels: Tensor) -> Tensor:
+    """Scores from ``logs (K,)`` and the logits ``labels (K, L)``: ``(K, L)``, or ``(K, 1)`` without labels."""
+    return (logs[:, None] + functional.logsigmoid(labels)).exp() if labels.shape[1] else logs.exp()[:, None]
+
+
+def _with_best_label(logs: Tensor, labels: Tensor) -> Tensor:
+    """The highest of the scores of each anchor, ``(K,)``; arguments as in :func:`_with_labels`."""
+    return _with_labels(logs, labels.amax(dim=1, keepdim=True) if labels.numel() else labels)[:, 0]
 
 
 def _first_highest(scores: Tensor, count: int, floor: float = -math.inf) -> tuple[Tensor, Tensor]:

@@ -38,3 +38,21 @@ class Predictions(NamedTuple):
     steps: tuple[AnchorScores, ...]
     segments: Tensor
     boundaries: Tensor | None
+
+
+def with_refined(first: Predictions, refined: Predictions, which: Tensor) -> Predictions:
+    """Predictions of M steps for all anchors, of which only some were refined. The others repeat their first step.
+
+    A geometric mean over the steps, such as a confidence, is then that of the first step.
+
+    Args:
+        first: the first step of all anchors, of a batch of one.
+        refined: M steps of the anchors at ``which``.
+        which: positions ``(R,)`` of these among all anchors.
+    """
+    (start,) = first.steps
+    later = (
+        AnchorScores(*(whole.index_copy(1, which, own) for whole, own in zip(start, step, strict=True)))
+        for step in refined.steps[1:]
+    )
+    return Predictions((start, *later), first.segments.index_copy(1, which, refined.segments), first.boundaries)
