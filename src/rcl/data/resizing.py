@@ -82,10 +82,6 @@ def downsample(features: Tensor, factor: int) -> Tensor:
     return torch.nn.functional.avg_pool1d(features[None], factor, ceil_mode=True)[0]
 
 
-METHODS: dict[str, Callable[[Tensor, int], Tensor]] = {"linear": resize, "mean3": resize_mean3}
-"""Methods ``(features (C, T), snippets) → (C, snippets)`` by their name in a configuration."""
-
-
 def resample(features: Tensor, snippets: int) -> Tensor:
     """Features at another rate: means over exact intervals if there are to be fewer snippets, else linear.
 
@@ -140,3 +136,7 @@ class Resampling:
         lower = place.floor().long()
         upper = (lower + 1).clamp(max=features.shape[1] - 1)
         return torch.lerp(features[:, lower], features[:, upper], (place - lower).to(features))
+
+
+METHODS: dict[str, Callable[[Tensor, int], Tensor]] = {"linear": resize, "mean": resample, "mean3": resize_mean3}
+"""Methods ``(features (C, T), snippets) → (C, snippets)`` by their name in a configuration."""

@@ -6,6 +6,7 @@ from dataclasses import fields
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from rcl.data.batches import Augmentation
 from rcl.detector.checkpoint import Checkpoint
@@ -14,6 +15,7 @@ from rcl.detector.heads import AnchorGenerator
 from rcl.detector.model_config import ModelConfig
 from rcl.models.decoding import Decoder
 from rcl.models.detector import Detector
+from rcl.models.ensemble import Ensemble
 from rcl.models.losses import Criterion
 from rcl.models.sampling import Lattice, TrainingSegments, grid, pairs
 from rcl.system.errors import InputError
@@ -35,18 +37,23 @@ def build_model(config: ModelConfig, *, in_channels: int, num_labels: int) -> De
 
 
 def load_model(checkpoint: Checkpoint) -> Detector:
-    """The network of a checkpoint.
+    """The network of a checkpoint, or the ensemble.
 
     Raises:
         InputError: its weights are not those of the model that its configuration describes.
     """
+    first, *others = (_load_network(checkpoint, weights) for weights in (checkpoint.weights, *checkpoint.members))
+    return Ensemble([first, *others]) if others else first
+
+
+def _load_network(checkpoint: Checkpoint, weights: dict[str, Tensor]) -> Detector:
     config, facts = checkpoint.config, checkpoint.facts
     sizes = {"in_channels": facts.in_channels, "num_labels": len(facts.labels)}
     try:
         with torch.device("meta"):  # takes no memory until the sizes are known to fit the weights
-            build_model(config.model, **sizes).load_state_dict(checkpoint.weights, assign=True)
+            build_model(config.model, **sizes).load_state_dict(weights, assign=True)
         model = build_model(config.model, **sizes)
-        model.load_state_dict(checkpoint.weights)
+        model.load_state_dict(weights)
     except RuntimeError as error:
         raise InputError(
             checkpoint.source,

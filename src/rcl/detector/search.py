@@ -22,6 +22,7 @@ from rcl.models.averaging import average
 from rcl.models.decoding import Candidates, Decoded, Decoder
 from rcl.models.detector import Detector, Sight
 from rcl.models.encoding import Place
+from rcl.models.ensemble import Ensemble
 from rcl.models.predictions import AnchorScores, Predictions, with_refined
 from rcl.models.sampling import Anchors, Lattice
 from rcl.system.device import best_device, threads_for
@@ -121,7 +122,7 @@ class Search:
         """
         end = end_snippet(features, timeline)
         rates = self.rates if rates is None else check_rates(rates)
-        with threads_for(self.model):
+        with threads_for(self.model.members[0] if isinstance(self.model, Ensemble) else self.model):
             candidates = self.candidates(features, end, steps=steps, rates=rates, progress=progress)
         return self.decoder.scaled(features.shape[1]).suppress(candidates)
 
@@ -211,7 +212,7 @@ class Search:
 
         def ask(first: int, last: int, segments: Tensor) -> Predictions:
             piece = self.encode(features[:, first:last])
-            return self.refined(piece._replace(place=Place(first, snippets), boundaries=None), segments, steps=steps)
+            return self.refined(piece.placed(Place(first, snippets)), segments, steps=steps)
 
         def ask_group(segments: Tensor) -> Predictions:
             group = (torch.arange(len(segments)), segments)
@@ -239,10 +240,10 @@ class Search:
         found = []
         for piece, own in chunks.pieces(features.shape[1], self.chunk, radius + 1):
             part = features[:, piece][None].to(self.device)
-            encoded = self.model.encoder(part, torch.ones(1, part.shape[2], dtype=torch.bool, device=self.device))
-            if encoded.boundaries is None:
+            logits = self.model.boundaries(part, torch.ones(1, part.shape[2], dtype=torch.bool, device=self.device))
+            if logits is None:
                 return None
-            found.append(encoded.boundaries[..., own].float().cpu())
+            found.append(logits[..., own].float().cpu())
         return torch.cat(found, dim=-1)
 
 

@@ -46,6 +46,11 @@ class Detector(nn.Module):
         """Score ``anchors (B, K, 2)`` of an encoded video, in at most ``steps`` steps."""
         raise NotImplementedError
 
+    def boundaries(self, features: Tensor, mask: Tensor) -> Tensor | None:
+        """Logits of a start and of an end at each snippet, ``(B, 2, T)``; ``None`` without a boundary head."""
+        found: Tensor | None = self.encoder(features, mask).boundaries
+        return found
+
     @property
     def sight(self) -> Sight | None:
         """How much of a video an answer depends on; ``None`` where it depends on all of it.

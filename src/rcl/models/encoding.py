@@ -44,6 +44,10 @@ class ProjectedEncoding(NamedTuple):
     place: Place | None = None
     ends: Projected | None = None
 
+    def placed(self, place: Place) -> ProjectedEncoding:
+        """The same as a piece of a longer video, without the boundaries, which are those of the piece."""
+        return self._replace(place=place, boundaries=None)
+
     @property
     def first(self) -> int:
         """First snippet of the piece in its video."""
