@@ -28,7 +28,7 @@ def test_a_pack_is_fitted(tmp_path: Path, run: Rcl) -> None:
     assert status == 0, notes
     assert f"features    {pack}\n" in said
     assert "held out for validation: 2 videos of group " in notes
-    assert "epochs: 1, because there are 4 training videos" in notes
+    assert "training steps: 3, with 2 videos each, because there are 4 training videos" in notes
     assert (out / "report.html").is_file()
     status, _, notes = run("fit", pack, "--output", out)
     assert status == 2

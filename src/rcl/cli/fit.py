@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -55,14 +55,15 @@ class RunOptions:
     ] = None
     resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was stopped.")] = False
 
-    @property
-    def budget_seconds(self) -> float | None:
-        """``budget`` as a number.
+    def arguments(self) -> dict[str, Any]:
+        """These, as ``rcl.fit`` takes them.
 
         Raises:
             InputError: it is no length of time.
         """
-        return None if self.budget is None else parse_duration(self.budget, option="--budget")
+        seconds = None if self.budget is None else parse_duration(self.budget, option="--budget")
+        names = ("after", "seed", "ensemble", "resume")
+        return {"budget_seconds": seconds, **{name: getattr(self, name) for name in names}}
 
 
 def fit(
@@ -96,13 +97,9 @@ def fit(
         labels,
         output,
         reading=reading.read_options(tools),
-        after=run.after,
         backbone=extraction.backbone,
         **settings,
-        seed=run.seed,
-        ensemble=run.ensemble,
-        budget_seconds=run.budget_seconds,
-        resume=run.resume,
+        **run.arguments(),
         overwrite=overwrite,
         workers=extraction.workers if pack else extraction.processes(),
         cluster=cluster,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -41,26 +41,30 @@ class Ensemble(Detector):
         self.members = nn.ModuleList(members)
 
     @property
+    def detectors(self) -> list[Detector]:
+        """The members."""
+        return cast(list[Detector], list(self.members))
+
+    @property
     def sight(self) -> Sight | None:
         """That of every member."""
-        first = self.members[0]
-        assert isinstance(first, Detector)
-        return first.sight
+        return self.detectors[0].sight
 
     def encode(self, features: Tensor, mask: Tensor) -> Encodings:
         """Encode ``features (B, C, T)``, of which ``mask (B, T)`` exist, by every member."""
-        return Encodings(tuple(member.encode(features, mask) for member in self.members))
+        return Encodings(tuple(member.encode(features, mask) for member in self.detectors))
 
     def query(self, encoding: Encodings, anchors: Tensor, *, steps: int | None = None) -> Predictions:
         """The average of all answers about ``anchors (B, K, 2)``; see :func:`rcl.models.averaging.average`."""
         answers = [
-            member.query(part, anchors, steps=steps) for member, part in zip(self.members, encoding.parts, strict=True)
+            member.query(part, anchors, steps=steps)
+            for member, part in zip(self.detectors, encoding.parts, strict=True)
         ]
         return average(answers)
 
     def boundaries(self, features: Tensor, mask: Tensor) -> Tensor | None:
         """The mean of the boundary logits ``(B, 2, T)``."""
-        return _mean_boundaries([member.boundaries(features, mask) for member in self.members])
+        return _mean_boundaries([member.boundaries(features, mask) for member in self.detectors])
 
 
 def _mean_boundaries(found: Sequence[Tensor | None]) -> Tensor | None:
