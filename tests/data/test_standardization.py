@@ -56,7 +56,9 @@ def test_a_checkpoint_keeps_the_scale_and_detects_with_it(tmp_path: Path):
     assert torch.equal(sequence[:, 200:400], scale.apply(torch.from_numpy(features)).T)
 
 
-@pytest.mark.parametrize("wrong", [{"mean": [0.0]}, {"deviation": [0.0] * 32}, {"deviation": ["a"] * 32}, {"more": [1]}])
+@pytest.mark.parametrize(
+    "wrong", [{"mean": [0.0]}, {"deviation": [0.0] * 32}, {"deviation": ["a"] * 32}, {"more": [1]}]
+)
 def test_a_checkpoint_with_a_damaged_scale_is_refused(tmp_path: Path, wrong: dict[str, list]):
     kept = content(tiny_config(), replace(FACTS, channels=ChannelScale((0.0,) * 32, (1.0,) * 32)))
     kept["rcl"]["facts"]["channels"] |= wrong

@@ -121,8 +121,10 @@ def _detect(
     try:
         features, timeline = job.read(localizer, report_reading)
         rest = part_of(progress, read, 1.0)
-        options = {"steps": steps, "rates": rates, "progress": rest}
-        return Found(job.video, localizer.detect_prepared(features, timeline, video=job.video, **options))
+        detections = localizer.detect_prepared(
+            features, timeline, video=job.video, steps=steps, rates=rates, progress=rest
+        )
+        return Found(job.video, detections)
     except InputError as error:
         return Found(job.video, error=error)
     except Exception as error:  # such as too little memory: the other videos may still work
