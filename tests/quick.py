@@ -7,13 +7,14 @@ from functools import partial
 import pytest
 
 import rcl.cli.demo
-import rcl.training.choices
+import rcl.training.recipe
 import rcl.video.synthetic.rendering
 
 
 def quick_fit(monkeypatch: pytest.MonkeyPatch, *, whole_videos: bool = False) -> None:
-    """Make ``rcl fit`` train for one epoch, and ``rcl demo`` render six videos: short ones, or the first of its own."""
-    monkeypatch.setattr(rcl.training.choices, "choose_epochs", lambda videos: 1)
+    """Make ``rcl fit`` train for three steps, and ``rcl demo`` render six videos: short, or the first of its own."""
+    for name, value in {"STEPS": 3, "PASSES": 0, "EPOCHS": 1}.items():
+        monkeypatch.setattr(rcl.training.recipe, name, value)
     monkeypatch.setattr(rcl.cli.demo, "VIDEOS", 6)
     monkeypatch.setattr(rcl.cli.demo, "HELD_OUT", 1)
     shorter = {} if whole_videos else {"instances": (2, 2)}

@@ -156,6 +156,24 @@ def test_lightning_finds_the_sampler_to_say_which_epoch_it_is():
     assert [(epoch, set(own.tolist())) for epoch, own in drawn] == [(0, {0}), (1, {1}), (2, {2})]
 
 
+@settings(deadline=None)
+@given(snippets=st.integers(1, 60), crop=st.integers(1, 60), number=st.integers(0, 99))
+def test_a_crop_holds_what_lies_in_it_at_the_same_times(snippets, crop, number):
+    features = torch.arange(snippets, dtype=torch.float32)[None]
+    starts = torch.arange(0, snippets, 3, dtype=torch.float32)
+    segments, labels = torch.stack((starts, (starts + 4).clamp(max=snippets)), dim=1), torch.arange(len(starts))
+    sample = Sample("v", features, segments, labels, Timeline(2.0, start_seconds=1.0))
+    part = Augmentation(crop=crop)(sample, seeded(0, number))
+    first = int(part.features[0, 0])
+    assert torch.equal(part.features[0], features[0, first : first + crop])
+    assert part.timeline.start_seconds == 1.0 + first / 2.0
+    end = first + part.features.shape[1]
+    for segment, label in zip(segments.tolist(), labels.tolist(), strict=True):
+        start, stop = max(segment[0], first), min(segment[1], end)
+        assert (label in part.labels.tolist()) == (stop - start > (segment[1] - segment[0]) / 2)
+    assert ((part.segments >= 0) & (part.segments <= end - first)).all()
+
+
 def test_neighbouring_draws_are_independent():
     draws = torch.stack([torch.rand(200, generator=seeded(s, n)) for s in (0, 1, 7) for n in range(20)])
     others = torch.corrcoef(draws)[~torch.eye(60, dtype=torch.bool)]

@@ -26,7 +26,7 @@ from rcl.data.formats.load import load_annotations
 from rcl.data.formats.results import load_detections
 from rcl.detector.checkpoint import read_checkpoint
 from rcl.system.errors import InputError
-from rcl.training.choices import choose_epochs, choose_layers, choose_stride, split_videos
+from rcl.training.choices import choose_stride, split_videos
 from rcl.video.backbones.options import parse_options
 from rcl.video.synthetic.rendering import render_videos
 from rendered import render
@@ -73,17 +73,6 @@ def test_strides_are_between_a_frame_and_a_second(lengths: list[float], rate: fl
 def test_short_actions_span_four_snippets() -> None:
     assert choose_stride(np.array([0.8] * 9 + [60.0]), 15) == 3
     assert choose_stride(np.array([30.0]), 15) == 15
-
-
-@given(st.floats(0.1, 500))
-def test_the_encoder_sees_twice_the_longest_action(longest: float) -> None:
-    layers = choose_layers(longest)
-    assert 2 ** (layers + 1) - 1 >= 2 * longest
-    assert layers == 5 or 2**layers - 1 < 2 * longest
-
-
-def test_few_videos_are_seen_often_and_many_at_least_ten_times() -> None:
-    assert [choose_epochs(videos) for videos in (1, 8, 24, 80, 10_000)] == [100, 100, 34, 10, 10]
 
 
 @given(st.lists(st.lists(st.sampled_from("abcd"), max_size=4), min_size=1, max_size=12), st.integers(0, 3))

@@ -42,7 +42,16 @@ class RunOptions:
     ] = None
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the split and of the training.")] = 0
     budget: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Time to spend on choosing settings: 90s, 10m, 1.5h.")
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Time for all of this: 90s, 10m, 1.5h. What one training leaves is spent on trials of other settings, "
+            "on folds of the training videos, and on further networks.",
+        ),
+    ] = None
+    ensemble: Annotated[
+        int | None,
+        typer.Option(min=1, max=20, help="So many networks, whose answers are averaged; detection takes as often."),
     ] = None
     resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was stopped.")] = False
 
@@ -91,6 +100,7 @@ def fit(
         backbone=extraction.backbone,
         **settings,
         seed=run.seed,
+        ensemble=run.ensemble,
         budget_seconds=run.budget_seconds,
         resume=run.resume,
         overwrite=overwrite,

@@ -59,6 +59,10 @@ class FitPrinter(FitObserver):
         with progress_bar("Evaluating", videos) as advance:
             yield advance
 
+    def tried(self, name: str, fold: int, average_map: float) -> None:
+        """Print the score."""
+        note(f"Tried {name} on fold {fold + 1} of the training videos: average mAP {average_map:.1%}.")
+
     def chosen(self, choice: Choice) -> None:
         """Print the choice."""
         note(f"{choice.name}: {choice.value}, because {choice.reason}.")

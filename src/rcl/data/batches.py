@@ -13,6 +13,7 @@ from torch.utils.data import Dataset, Sampler
 
 from rcl.data.datasets import Sample, VideoDataset, WindowDataset
 from rcl.data.resizing import resize
+from rcl.data.segments import length
 
 
 class Batch(NamedTuple):
@@ -37,13 +38,16 @@ class Augmentation:
     Args:
         noise: standard deviation of Gaussian noise on every feature.
         speed: the video is resized by a factor that is uniform in ``1 ± speed``.
+        crop: of a longer video, so many snippets in a row are taken at random; ``None`` takes whole videos.
     """
 
     noise: float = 0.0
     speed: float = 0.0
+    crop: int | None = None
 
     def __call__(self, sample: Sample, generator: Generator) -> Sample:
         """A changed copy of ``sample``."""
+        sample = cropped(sample, self.crop, generator) if self.crop else sample
         features, segments = sample.features, sample.segments
         if self.speed:
             factor = 1 + self.speed * (2 * torch.rand((), generator=generator).item() - 1)
@@ -53,6 +57,20 @@ class Augmentation:
         if self.noise:
             features = features + self.noise * torch.randn(features.shape, generator=generator)
         return sample._replace(features=features, segments=segments)
+
+
+def cropped(sample: Sample, snippets: int, generator: Generator) -> Sample:
+    """A random part of ``snippets`` of a longer sample, with the instances that lie in it by more than half."""
+    room = sample.features.shape[1] - snippets
+    if room <= 0:
+        return sample
+    start = int(torch.randint(room + 1, (), generator=generator))
+    inside = (sample.segments - start).clamp(0, snippets)
+    kept = length(inside) > length(sample.segments) / 2
+    features = sample.features[:, start : start + snippets]
+    seconds = sample.timeline.start_seconds + start / sample.timeline.snippets_per_second
+    timeline = sample.timeline._replace(start_seconds=seconds)
+    return Sample(sample.video, features, inside[kept], sample.labels[kept], timeline)
 
 
 class TrainingDataset(Dataset[tuple[Sample, Tensor]]):

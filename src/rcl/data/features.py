@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from rcl.data.array_checks import Head, Part, Shape, check_same
-from rcl.data.resizing import downsample
 from rcl.data.feature_files import EXTENSIONS, HEADED, IN_PARTS, read_array, read_part, read_shape
+from rcl.data.resizing import downsample
 from rcl.system.errors import Defect, InputError, located
 from rcl.system.paths import PathLike, check_is_file, is_remote, to_path
 from rcl.system.text_files import extension_of

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from rcl.data.standardization import ChannelScale
@@ -15,8 +17,10 @@ from rcl.detector.load_config import parse_config
 from rcl.system.errors import Defect, InputError, shown
 from rcl.system.paths import is_dir, is_file, to_path
 from rcl.system.tensor_files import read_tensors
+from rcl.system.text_files import write_file
 
 KEY = "rcl"
+MEMBERS = "rcl_members"
 FORMAT = 3  # 1 did not know how features are extracted, and in 2 the options of the head stood in section model
 _TRAINING = {"epoch", "global_step", "loops", "callbacks", "optimizer_states", "lr_schedulers"}  # Lightning's keys
 
@@ -47,7 +51,8 @@ class Facts:
 class Checkpoint:
     """A trained model in a file. ``weights`` are the averaged ones if training averages.
 
-    ``source`` is the file, for messages. ``resumable`` means that it also holds the state of a training.
+    ``source`` is the file, for messages. ``resumable`` means that it also holds the state of a training. ``members``
+    are the weights of further networks of other seeds, whose answers are averaged with those of the first.
     """
 
     config: Config
@@ -55,6 +60,7 @@ class Checkpoint:
     weights: dict[str, Tensor]
     source: str = "checkpoint"
     resumable: bool = False
+    members: tuple[dict[str, Tensor], ...] = ()
 
 
 def describe(config: Config, facts: Facts) -> dict[str, Any]:
@@ -104,24 +110,36 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     if not isinstance(version, int) or version > FORMAT:
         found = f"format {shown(version)}"
         raise InputError(path, expected=f"format {FORMAT} or older", found=found, fix="upgrade rcl-tad")
-    prefix = "model."
     try:
         return Checkpoint(
             config=parse_config(kept["config"], where=str(path), lenient=version < FORMAT),
             facts=_facts_of(kept["facts"]),
-            weights={
-                name.removeprefix(prefix): value
-                for name, value in content["state_dict"].items()
-                if name.startswith(prefix)
-            },
+            weights=_model_weights(content["state_dict"]),
             source=str(path),
             resumable=content.keys() >= _TRAINING,
+            members=tuple(map(_model_weights, content.get(MEMBERS, ()))),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         found = f"a part missing or damaged ({type(error).__name__}: {error})"
         raise InputError(path, expected="configuration, facts and weights", found=found[:120], fix=whole) from None
+
+
+def _model_weights(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    prefix = "model."
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def add_members(path: Path, others: Sequence[Path]) -> None:
+    """Put the weights of other checkpoints of the same model into a checkpoint, in place of those that it had.
+
+    Raises:
+        InputError: a file cannot be read, or there is no room for the new one.
+    """
+    content, *more = (torch.load(each, map_location="cpu", weights_only=True) for each in (path, *others))
+    content[MEMBERS] = [other["state_dict"] for other in more]
+    write_file(path, lambda file: torch.save(content, file))
 
 
 def _facts_of(kept: dict[str, Any]) -> Facts:

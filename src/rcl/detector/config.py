@@ -59,8 +59,9 @@ class DataConfig(Section):
     """Snippet rate of the features, in place of ``fps`` in the annotation file."""
     resize: PositiveInt | None = None
     """Resize every video to so many snippets (100 in ActivityNet protocols); null keeps its own length."""
-    resize_method: Literal["linear", "mean3"] = "linear"
-    """``linear``: between the centres of the snippets; ``mean3``: the mean of three points, as BSN and BMN had it."""
+    resize_method: Literal["linear", "mean", "mean3"] = "linear"
+    """``linear``: between the centres of the snippets; ``mean``: the mean of what a new snippet covers; ``mean3``: the
+    mean of three points, as BSN and BMN had it."""
     downsample: PositiveInt = 1
     """So many snippets in a row become one, their mean: for features of a higher rate than the actions need."""
     window: PositiveInt | None = None
@@ -97,6 +98,8 @@ class AugmentationConfig(Section):
     """Standard deviation of Gaussian noise on every (scaled) feature."""
     speed: Share = 0.0
     """Speed changes by a factor of up to ``1 ± speed``."""
+    crop: PositiveInt | None = None
+    """Of a longer video, so many snippets in a row are taken at random; null for whole videos."""
 
 
 class SamplingConfig(Section):
@@ -166,6 +169,9 @@ class TrainingConfig(Section):
     """Decay of the weight average; ``auto`` averages over about the last tenth of all steps; null for none."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Of all randomness: the same seed gives the same weights."""
+    members: Annotated[int, Field(ge=1, le=20)] = 1
+    """Networks of different seeds that are trained one after the other; their answers are averaged. Training and
+    detection take as many times as long."""
     validate_every: PositiveInt = 1
     """Epochs between two evaluations."""
     buckets: bool = True

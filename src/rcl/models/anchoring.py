@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from rcl.data.segments import length
 from rcl.models.alignment import Alignment
-from rcl.models.end_alignment import EndAlignment
 from rcl.models.encoding import Encoding, ProjectedEncoding
+from rcl.models.end_alignment import EndAlignment
 from rcl.models.predictions import AnchorScores
 
 
@@ -74,7 +74,8 @@ class AnchorEmbedding(nn.Module):
         """Project an encoding once for all queries: the part of the look-up that does not depend on the anchors."""
         features, mask, boundaries = encoding
         projected = self.alignment.project(features)._replace(lengths=mask.sum(dim=1))
-        return ProjectedEncoding(projected, mask, boundaries, ends=self.ends and self.ends.project(features, mask))
+        ends = self.ends.project(features, mask) if self.ends else None
+        return ProjectedEncoding(projected, mask, boundaries, ends=ends)
 
 
 class Readout(nn.Module):

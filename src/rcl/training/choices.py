@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from rcl.data.annotations import Annotations
-from rcl.system.errors import counted
 from rcl.training.folds import groups_of, videos_together
 
 VALIDATION_SHARE = 0.2  # of the videos, if the table names no subset
 LEAST_GROUPS = 3  # whole groups are held out from here on
 SNIPPETS_PER_ACTION = 4  # in a short action
-PASSES = 800  # training videos seen in all epochs: enough for a few dozen videos, in a minute or two on a CPU
-MANY_INSTANCES = 500  # a wider model pays from here on
 
 
 class Choice(NamedTuple):
@@ -48,45 +44,6 @@ def choose_stride(lengths_seconds: np.ndarray, rate: float) -> int:
     """
     short = float(np.quantile(lengths_seconds, 0.1))
     return int(np.clip(round(rate * short / SNIPPETS_PER_ACTION), 1, max(1, round(rate))))
-
-
-def choose_layers(longest: float) -> int:
-    """Layers of the temporal encoder, which then sees ``2^(layers + 1) − 1`` snippets: twice the longest action."""
-    return int(np.clip(math.ceil(math.log2(2 * longest + 1)) - 1, 5, 10))
-
-
-def choose_epochs(videos: int) -> int:
-    """Epochs: few videos are seen often, many at least ten times."""
-    return int(np.clip(math.ceil(PASSES / videos), 10, 100))
-
-
-def choose_model(training: Annotations, snippets_per_second: float) -> tuple[dict[str, Any], list[Choice]]:
-    """Sections ``model``, ``sampling`` and ``training`` of the configuration, without a seed, and what was chosen.
-
-    Args:
-        training: the training videos, with at least one instance.
-        snippets_per_second: rate of their features.
-    """
-    lengths = action_lengths(training)
-    longest = float(lengths[-1]) * snippets_per_second
-    layers = choose_layers(longest)
-    channels = 128 if len(lengths) >= MANY_INSTANCES else 64
-    epochs = choose_epochs(len(training.videos))
-    sections = {
-        "model": {"encoder": {"name": "temporal", "channels": channels, "layers": layers}, "channels": channels},
-        "sampling": {"regular": 500},
-        "training": {
-            "epochs": epochs,
-            "batch_size": 2,
-            "learning_rate": 2e-3,
-            "validate_every": max(1, epochs // 5),
-        },
-    }
-    return sections, [
-        Choice("encoder layers", str(layers), f"the longest action lasts {longest / snippets_per_second:.3g} s"),
-        Choice("channels of the model", str(channels), f"there are {counted(len(lengths), 'training instance')}"),
-        Choice("epochs", str(epochs), f"there are {counted(len(training.videos), 'training video')}"),
-    ]
 
 
 def has_groups(annotations: Annotations) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,6 +19,7 @@ from rcl.evaluation.metrics import evaluate
 from rcl.system.paths import PathLike, to_path
 from rcl.system.ray_cluster import Cluster
 from rcl.system.text_files import write_json
+from rcl.training.budget import Budget, complete
 from rcl.training.fit_pack import pack_in, plan_pack
 from rcl.training.fit_result import FitObserver, FitResult
 from rcl.training.fit_videos import Extraction, plan_videos
@@ -44,6 +46,7 @@ def fit(
     video_fps: float | None = None,
     seed: int = 0,
     budget_seconds: float | None = None,
+    ensemble: int | None = None,
     resume: bool = False,
     overwrite: bool = False,
     workers: int | None = None,
@@ -80,7 +83,10 @@ def fit(
         stride: frames from one snippet to the next (σ); by default chosen from the lengths of the actions.
         video_fps: frames per second of videos without a container, such as ``.h264``; by default what they state.
         seed: seed of the split and of the training.
-        budget_seconds: time to spend on choosing settings; by default none.
+        budget_seconds: time for all of this. What one training leaves of it is spent on trials of other settings, on
+            folds of the training videos, and on further networks, whose answers are averaged. By default there are
+            neither.
+        ensemble: so many networks, whatever the budget leaves.
         resume: continue a training that was stopped.
         overwrite: train anew if ``output`` holds a run. Features are kept.
         workers: processes that extract features, by default one. With more, a script needs
@@ -96,13 +102,15 @@ def fit(
             videos.
     """
     observer = observer or FitObserver()
+    budget = None if budget_seconds is None else Budget(time.monotonic(), budget_seconds)
     run = FitRun(to_path(output), reading, after, seed, resume, overwrite)
     extraction = Extraction(backbone, options, rate, window, stride, video_fps, workers, cluster, device)
     pack = pack_in(source, labels)
     plan_source = partial(plan_pack, pack) if pack else partial(plan_videos, source)
     plan = plan_source(labels, run, extraction, observer)
     _announce(plan, observer)
-    # The place for a search of settings within budget_seconds, which replaces plan.config.
+    if not plan.resumes:
+        plan = complete(plan, run.output, ensemble, budget, observer)
     # A single process, because Lightning would start the others with the command line of this one.
     checkpoint = train(plan.config, run.output, resume=plan.resumes, overwrite=overwrite, devices=1)
     localizer = Localizer.load(checkpoint)

@@ -83,5 +83,8 @@ class FitObserver:
         """Around the search of so many held-out videos. Yields a function to call after each."""
         yield lambda: None
 
+    def tried(self, name: str, fold: int, average_map: float) -> None:
+        """Settings were tried: trained on the training videos but a fold, and evaluated on that."""
+
     def chosen(self, choice: Choice) -> None:
         """A setting was chosen from the data."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lightning
+import numpy as np
 from torch.utils.data import DataLoader
 
 from rcl.data.batches import EpochBatches, TrainingDataset, collate
@@ -27,8 +28,9 @@ def data_loaders(
 ) -> tuple[DataLoader, DataLoader | None]:
     """Loaders of the training batches and of the validation videos, for this process of the training."""
     dataset = training_dataset(config, data)
+    lengths = data.training.lengths()
     batches = EpochBatches(
-        data.training.lengths(),
+        np.minimum(lengths, config.augmentation.crop or lengths.max()),
         config.training.batch_size,
         buckets=config.training.buckets,
         epoch_batches=config.training.epoch_steps,

@@ -27,14 +27,12 @@ from rcl.training.choices import (
     LEAST_GROUPS,
     Choice,
     action_lengths,
-    choose_model,
     has_groups,
     split_videos,
     with_subsets,
 )
 from rcl.training.folds import groups_of
-
-SCALE_VIDEOS = 50  # training videos that the scale of the features is measured on
+from rcl.training.recipe import Recordings, choose_recipe
 
 
 @dataclass(frozen=True)
@@ -179,24 +177,10 @@ def configure(
         expected = "segments inside the training videos, in seconds"
         fix = "correct the times (--times says that they are frames, minutes or milliseconds)"
         raise InputError(annotations.source, expected=expected, found="none", fix=fix)
-    sections, choices = choose_settings(training, store, rate)
+    sections, choices = choose_recipe(Recordings.of(training, store, rate))
     sections["training"]["seed"] = seed
     sections["data"] |= {**data, "validation_subset": held_out_subset(annotations), "unseen_labels": "missed"}
     return parse_config(sections, where="rcl fit"), choices
-
-
-def choose_settings(
-    training: Annotations, store: FeatureStore, rate: float
-) -> tuple[dict[str, dict[str, Any]], list[Choice]]:
-    """All settings that depend on the data, by the sections of the configuration, and what was chosen.
-
-    Args:
-        training: the training videos, with at least one instance.
-        store: their features.
-        rate: of the features, in snippets per second.
-    """
-    sections, choices = choose_model(training, rate)
-    return {**sections, "data": {"scale": _scale(training, store)}}, choices
 
 
 def held_out_subset(annotations: Annotations) -> str | None:
@@ -258,9 +242,3 @@ def _describe_held_out(annotations: Annotations, kept: Mapping[str, str], why: s
     elif groups:
         reason += f"; fewer than {LEAST_GROUPS} groups are not held out as a whole"
     return Choice(name, value, reason)
-
-
-def _scale(training: Annotations, store: FeatureStore) -> float:
-    """Standard deviation of the features of the first training videos, to two digits."""
-    deviations = [store.read(name).std(axis=0).mean() for name in list(training.videos)[:SCALE_VIDEOS]]
-    return float(f"{max(float(np.mean(deviations)), 1e-6):.2g}")

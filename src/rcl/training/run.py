@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 import yaml
 from lightning.pytorch.callbacks import Callback
 from torch.utils.data import DataLoader
 
 from rcl.detector.build import build_criterion, build_model
-from rcl.detector.checkpoint import describe, read_checkpoint
+from rcl.detector.checkpoint import add_members, describe, read_checkpoint
 from rcl.detector.config import Config
 from rcl.detector.localizer import Localizer
 from rcl.system.device import threads_for
@@ -27,6 +28,7 @@ from rcl.training.process_group import PeerMonitor, is_launched
 from rcl.training.trainer import build_trainer
 
 NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)  # the user can help
+MEMBER_SEEDS = 1000  # from the seed of one network of an ensemble to that of the next
 
 
 def train(
@@ -63,6 +65,46 @@ def train(
         ProcessLost: another process of this training has died.
     """
     output = Path(output)
+    others = _members(config, output, devices=devices, nodes=nodes)
+    options: dict[str, Any] = {"resume": resume, "overwrite": overwrite, "devices": devices, "nodes": nodes}
+    _train_one(config, output, callbacks=callbacks, **options)
+    for own, folder in others:
+        _train_one(own, folder, callbacks=callbacks, **{**options, "resume": resume or not overwrite})
+    if others:
+        add_members(output / "last.ckpt", [folder / "last.ckpt" for _, folder in others])
+    return output / "last.ckpt"
+
+
+def _members(config: Config, output: Path, *, devices: int | str, nodes: int) -> list[tuple[Config, Path]]:
+    """Configuration and folder of each network after the first; they are not evaluated on their own.
+
+    Raises:
+        InputError: several processes would have to train them.
+    """
+    count = config.training.members
+    if count > 1 and (nodes > 1 or str(devices) not in ("auto", "1") or torch.cuda.device_count() > 1):
+        fix = "add --devices 1, or set training.members=1"
+        raise InputError("training.members", expected="1, or one process", found=f"{count}, and several", fix=fix)
+    found = []
+    for number in range(1, count):
+        seed = (config.training.seed + number * MEMBER_SEEDS) % 2**32
+        training = config.training.model_copy(update={"seed": seed, "members": 1})
+        data = config.data.model_copy(update={"validation_subset": None})
+        found.append((config.model_copy(update={"training": training, "data": data}), output / "members" / str(number)))
+    return found
+
+
+def _train_one(
+    config: Config,
+    output: Path,
+    *,
+    resume: bool,
+    overwrite: bool,
+    devices: int | str,
+    nodes: int,
+    callbacks: Sequence[Callback],
+) -> None:
+    """Train one network."""
     trainer = build_trainer(config, output, devices=devices, nodes=nodes, callbacks=callbacks)
     with PeerMonitor(trainer):
         if is_launched(trainer):
@@ -80,7 +122,6 @@ def train(
         if trainer.is_global_zero:
             _claim(output, config, resume=resume, overwrite=overwrite)
         _fit(trainer, module, *data_loaders(config, data, trainer), output, resume=resume and not overwrite)
-    return output / "last.ckpt"
 
 
 def _fit(

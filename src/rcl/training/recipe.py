@@ -1,0 +1,195 @@
+"""The settings of a training, chosen from the labels and the lengths of the training videos, each with its reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rcl.data.annotations import Annotations
+from rcl.data.feature_store import FeatureStore
+from rcl.detector.config import DataConfig
+from rcl.system.errors import counted
+from rcl.training.choices import SNIPPETS_PER_ACTION, Choice, action_lengths
+
+Sections = dict[str, dict[str, Any]]
+"""Sections of a configuration, as plain values."""
+
+MANY_VIDEOS = 16  # from here on, what happens when in a video can be learned
+SIMILAR_LENGTHS = 4.0  # the longest video is at most so many times as long as the shortest
+MANY_INSTANCES = 200  # a wider model pays from here on
+LONGEST_CROP = 2048  # snippets: longer videos are cropped in training
+STEPS, PASSES = 500, 5  # optimization steps, at least; passes over the videos, at least
+BATCH, EPOCHS = 2, 10
+
+
+class Alternative(NamedTuple):
+    """Settings that may be better than those of the recipe: a name for the user, and the keys that change."""
+
+    name: str
+    changes: Mapping[str, Mapping[str, Any]]
+
+
+class Recordings(NamedTuple):
+    """What the settings depend on.
+
+    Args:
+        lengths_seconds: of all training instances, sorted: ``(N,)``.
+        snippets: of all training videos: ``(V,)``.
+        rate: of their features, in snippets per second.
+    """
+
+    lengths_seconds: np.ndarray
+    snippets: np.ndarray
+    rate: float
+
+    @classmethod
+    def of(cls, training: Annotations, store: FeatureStore, rate: float) -> Recordings:
+        """The facts about training videos with at least one instance."""
+        snippets = np.array([store.shape(name)[0] for name in training.videos])
+        return cls(action_lengths(training), snippets, rate)
+
+    @property
+    def short_seconds(self) -> float:
+        """Length of a short action: one in ten is shorter."""
+        return float(np.quantile(self.lengths_seconds, 0.1))
+
+    @property
+    def needed_rate(self) -> float:
+        """Snippets per second at which a short action spans a few snippets, at most those of the features."""
+        return min(self.rate, SNIPPETS_PER_ACTION / max(self.short_seconds, 1e-6))
+
+    @property
+    def are_alike(self) -> bool:
+        """Whether the videos have similar lengths and are many, so that their courses can be compared."""
+        return len(self.snippets) >= MANY_VIDEOS and have_similar_lengths(self.snippets)
+
+
+def choose_recipe(recordings: Recordings) -> tuple[Sections, list[Choice]]:
+    """All settings that depend on the data, without seed and paths, and what was chosen."""
+    data, time = choose_time(recordings)
+    typical = float(np.median(recordings.snippets))
+    share = data["resize"] / typical if "resize" in data else 1 / data["downsample"]
+    model, network = choose_model(recordings, snippets=typical * share)
+    training, steps = choose_steps(len(recordings.snippets))
+    longest = float(recordings.snippets.max()) * share
+    crop = LONGEST_CROP if longest > LONGEST_CROP else None
+    sections = {
+        "data": {"standardize": True, **data},
+        "augmentation": {"crop": crop},
+        "model": model,
+        "loss": {"classification": 0.0},  # p1; the label scores contain this information per class
+        "training": training,
+        "inference": {"shortest": shortest_anchor(recordings, share), "candidates": 4000},
+    }
+    cropped = Choice("training on", f"{crop} snippets at random", f"the longest video has {longest:.0f}")
+    return sections, [time, *network, steps, *([cropped] if crop else []), *_fixed(recordings)]
+
+
+def choose_time(recordings: Recordings) -> tuple[dict[str, Any], Choice]:
+    """How features are sampled in time, as keys of section ``data``.
+
+    Videos that are alike get one number of snippets, so that a place in one means the same as in another. Others keep
+    their own, or a whole fraction of it.
+    """
+    short = f"one action in ten is shorter than {recordings.short_seconds:.2g} s"
+    if recordings.are_alike:
+        share = recordings.needed_rate / recordings.rate
+        snippets = max(round(float(np.median(recordings.snippets)) * share), 16)
+        reason = f"{short}, and the {len(recordings.snippets)} videos have similar lengths"
+        return {"resize": snippets, "resize_method": "mean"}, Choice("snippets per video", str(snippets), reason)
+    factor = max(int(recordings.rate / recordings.needed_rate + 1e-6), 1)
+    value = f"{recordings.rate / factor:.3g} per second"
+    value += f", the mean of {factor} in a row" if factor > 1 else ", as they are"
+    return {"downsample": factor}, Choice("snippets", value, short)
+
+
+def choose_model(recordings: Recordings, *, snippets: float) -> tuple[dict[str, Any], list[Choice]]:
+    """Section ``model`` for videos that typically have some ``snippets``."""
+    layers = choose_layers(snippets)
+    instances = len(recordings.lengths_seconds)
+    channels = 128 if instances >= MANY_INSTANCES else 64
+    sees = 2 ** (layers + 1) - 1
+    model = {
+        "encoder": {"name": "temporal", "channels": channels, "layers": layers},
+        "head": {"channels": channels, "points": 16, "context": 0.25, "ends": 2, "steps": 3},
+    }
+    return model, [
+        Choice("encoder layers", f"{layers}, which see {sees} snippets", f"a typical video has {snippets:.0f}"),
+        Choice("channels of the model", str(channels), f"there are {counted(instances, 'training instance')}"),
+    ]
+
+
+def choose_layers(snippets: float) -> int:
+    """Layers of the temporal encoder, which then sees a video of ``snippets`` from any place in it, but at most 1,023.
+
+    >>> [choose_layers(snippets) for snippets in (20, 300, 5000)]
+    [5, 9, 9]
+    """
+    return int(np.clip(math.ceil(math.log2(2 * snippets + 1)) - 1, 5, 9))
+
+
+def choose_steps(videos: int) -> tuple[dict[str, Any], Choice]:
+    """Section ``training``: a number of steps, more only where many videos would hardly be seen."""
+    steps = max(STEPS, math.ceil(PASSES * videos / BATCH))
+    training = {"epochs": EPOCHS, "epoch_steps": math.ceil(steps / EPOCHS), "batch_size": BATCH, "validate_every": 2}
+    value = f"{EPOCHS * training['epoch_steps']}, with {counted(BATCH, 'video')} each"
+    return training, Choice("training steps", value, f"there are {counted(videos, 'training video')}")
+
+
+def shortest_anchor(recordings: Recordings, share: float) -> float:
+    """The first length of the lattice, in snippets: two thirds of the shortest actions, from one to two snippets."""
+    shortest = float(np.quantile(recordings.lengths_seconds, 0.01)) * recordings.rate * share
+    return round(float(np.clip(shortest / 1.5, 1.0, 2.0)), 2)
+
+
+def _fixed(recordings: Recordings) -> list[Choice]:
+    """What does not depend on the data, and what the model takes from it by itself."""
+    longest = float(recordings.lengths_seconds[-1])
+    return [
+        Choice("longest anchor", f"{longest:.3g} s", "so long is the longest training action"),
+        Choice("features", "standardized per channel", "channels may have any scale; the checkpoint keeps it"),
+        Choice("look-up", "16 points, context 0.25, 2 snippets around the ends", "the best on average over our data"),
+        Choice("dropout", "0.1, also of input channels", "the best on average over our data"),
+    ]
+
+
+def alternatives(data: DataConfig, snippets: np.ndarray) -> list[Alternative]:
+    """What may be better than the recipe on some data: the other way to sample time, a wider look-up, more dropout.
+
+    Args:
+        data: section ``data`` of the recipe.
+        snippets: T of the training videos before they are resized or downsampled ``(V,)``.
+    """
+    found, typical = list[Alternative](), float(np.median(snippets))
+    if data.resize:
+        factor = max(round(typical / data.resize), 1)
+        own = {"resize": None, "resize_method": "linear", "downsample": factor}
+        found.append(Alternative("videos at their own lengths", {"data": own}))
+    elif len(snippets) > 1 and have_similar_lengths(snippets):
+        one = {"resize": max(round(typical / data.downsample), 16), "resize_method": "mean", "downsample": 1}
+        found.append(Alternative("all videos at one length", {"data": one}))
+    found.append(Alternative("a wider look-up", {"model": {"head": {"context": 0.5, "points": 24}}}))
+    found.append(Alternative("more dropout of input channels", {"model": {"encoder": {"input_dropout": 0.4}}}))
+    return found
+
+
+def have_similar_lengths(snippets: np.ndarray) -> bool:
+    """Whether the longest of some videos ``(V,)`` is at most four times as long as the shortest."""
+    return bool(snippets.max() <= SIMILAR_LENGTHS * snippets.min())
+
+
+def with_changes(sections: Sections, changes: Mapping[str, Mapping[str, Any]]) -> Sections:
+    """The sections with some keys changed; nested sections are merged.
+
+    >>> with_changes({"data": {"downsample": 2}}, {"data": {"resize": 9, "downsample": 1}})
+    {'data': {'downsample': 1, 'resize': 9}}
+    """
+    return {name: _merged(sections.get(name, {}), changes.get(name, {})) for name in {**sections, **changes}}
+
+
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    nested = {key: _merged(old[key], value) for key, value in new.items() if isinstance(old.get(key), Mapping)}
+    return {**old, **new, **nested}
