@@ -32,7 +32,8 @@ from rcl.detector.build import build_criterion, build_model
 from rcl.detector.load_config import load_config
 from rcl.detector.localizer import Localizer
 from rcl.system.device import usable_cores
-from rcl.training.data import load_training_data, training_dataset
+from rcl.training.data import load_training_data
+from rcl.training.loaders import training_dataset
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 SHAPES = {  # snippets, channels, and snippets per second
