@@ -33,7 +33,7 @@ from rcl.training.trials import Trials
 TIMED_STEPS = 4
 OVERHEAD = 1.2  # a training takes so many times the time of its steps
 SHARE_OF_TRIALS = 0.4  # of the time that is left after one training
-MOST_MEMBERS = 5  # further networks hardly improve the average
+MOST_MEMBERS = 3  # further ones improve the average by less than chance
 AVERAGE = "average of"
 
 

@@ -123,18 +123,18 @@ def choose_model(recordings: Recordings, *, snippets: float) -> tuple[dict[str, 
 
 
 def choose_layers(snippets: float) -> int:
-    """Layers of the temporal encoder, which then sees a video of ``snippets`` from any place in it, but at most 1,023.
+    """Layers of the temporal encoder, which then sees one and a half videos of ``snippets``, but at most 1,023.
 
     >>> [choose_layers(snippets) for snippets in (20, 300, 5000)]
-    [5, 9, 9]
+    [5, 8, 9]
     """
-    return int(np.clip(math.ceil(math.log2(2 * snippets + 1)) - 1, 5, 9))
+    return int(np.clip(math.ceil(math.log2(1.5 * snippets + 1)) - 1, 5, 9))
 
 
 def choose_steps(videos: int) -> tuple[dict[str, Any], Choice]:
     """Section ``training``: a number of steps, more only where many videos would hardly be seen."""
     steps = max(STEPS, math.ceil(PASSES * videos / BATCH))
-    training = {"epochs": EPOCHS, "epoch_steps": math.ceil(steps / EPOCHS), "batch_size": BATCH, "validate_every": 2}
+    training = {"epochs": EPOCHS, "epoch_steps": math.ceil(steps / EPOCHS), "batch_size": BATCH, "validate_every": 5}
     value = f"{EPOCHS * training['epoch_steps']}, with {counted(BATCH, 'video')} each"
     return training, Choice("training steps", value, f"there are {counted(videos, 'training video')}")
 

@@ -23,6 +23,7 @@ from rcl.training.recipe import Alternative, Sections, with_changes
 from rcl.training.run import train
 
 FOLDS = 3
+TRIAL_STEPS = 0.5  # share of the steps of a training
 MARGIN = 0.03  # gain in average mAP that one fold may show by chance; two show half of it, three a third
 
 
@@ -81,7 +82,12 @@ class Trials:
                 "validation_subset": "validation",
                 "unseen_labels": "missed",
             },
-            "training": {"validate_every": self.config.training.epochs, "members": 1},
+            "training": {
+                "epoch_steps": max(round(TRIAL_STEPS * (self.config.training.epoch_steps or 1)), 1),
+                "validate_every": self.config.training.epochs,
+                "members": 1,
+            },
+            "model": {"head": {"steps": 1}},  # refinement does not change the rest, and takes as long again
         }
         config = parse_config(with_changes(sections, trial), where="rcl fit")
         run = self.folder / f"{alternative.name.replace(' ', '-')}-{number}"
