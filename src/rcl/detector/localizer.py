@@ -247,11 +247,10 @@ class Localizer:
         return score_segments(self.search, video, segments_seconds, labels=self.labels, confidence=self.confidence)
 
     def paths(self, video: EncodedVideo) -> np.ndarray:
-        """The positions of all anchors during refinement, at the rate of the features.
+        """The positions of all anchors, each of them refined; detection refines fewer (``inference.refine_above``).
 
         Returns:
-            ``(M + 1, K, 2)`` in seconds: the anchors, then their positions after each step. The last are detections,
-            but for anchors that detection does not refine (``inference.refine_above``).
+            ``(M + 1, K, 2)`` in seconds: the anchors, then their positions after each step.
         """
         with torch.inference_mode():
             return video.timeline.to_seconds(self.search.paths(video).double()).numpy()
