@@ -1,6 +1,6 @@
 """How many threads the network of a recipe should use, on an idle machine and beside other work.
 
-    python benchmarks/threads.py [--configs gtea 50salads] [--rounds 2] [--seconds 0.5] [--json FILE]
+    python benchmarks/threads.py [--configs gtea 50salads] [--rounds 3] [--seconds 0.5] [--json FILE]
 
 Trains, and detects, on made-up features of a recipe's size with 1, 2 and all threads, each in a process of its own with
 ``OMP_NUM_THREADS`` set. The processes take turns, so that other work on the machine falls on all of them. Each measures
@@ -152,7 +152,7 @@ def compare(configs: Sequence[str], *, rounds: int, seconds: float) -> list[dict
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--configs", nargs="+", choices=SHAPES, default=["gtea", "activitynet_tsn_bmn"])
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=0.5, help="for each measurement, at least")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     parser.add_argument("--measure", type=json.loads, help=argparse.SUPPRESS)
