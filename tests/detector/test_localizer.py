@@ -83,7 +83,9 @@ def test_detections_are_best_first_and_inside_the_video(localizer: Localizer, fe
     assert (np.diff(found.segments_seconds) >= 1 / RATE - 1e-5).all()
 
 
-def test_another_rate_changes_only_times(localizer: Localizer, features: np.ndarray) -> None:
+def test_without_a_rate_of_training_another_rate_changes_only_times(features: np.ndarray, tmp_path: Path) -> None:
+    facts = replace(FACTS, snippets_per_second=None)  # its videos differed
+    localizer = Localizer.load(save_untrained(tmp_path / "a.ckpt", facts))
     slow, fast = localizer.detect(features, 5.0), localizer.detect(features, 20.0)
     np.testing.assert_allclose(slow.segments_seconds, 4 * fast.segments_seconds, atol=1e-5)
     np.testing.assert_array_equal(slow.scores, fast.scores)
@@ -116,7 +118,7 @@ def test_the_scale_of_the_configuration_is_applied(features: np.ndarray, tmp_pat
 
 
 def test_resized_features_keep_the_times_of_the_video(features: np.ndarray, tmp_path: Path) -> None:
-    plain = Localizer.load(save_untrained(tmp_path / "a.ckpt"))
+    plain = Localizer.load(save_untrained(tmp_path / "a.ckpt", replace(FACTS, snippets_per_second=None)))
     resized = Localizer.load(save_untrained(tmp_path / "b.ckpt", data={"resize": 30}))
     by_hand = resize(torch.from_numpy(features).T, 30).T
     assert_same(resized.detect(features, RATE), plain.detect(by_hand, RATE * 30 / SNIPPETS), atol=1e-6)

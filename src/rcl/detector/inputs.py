@@ -140,4 +140,4 @@ def _read_features(
 
 def _read_packed(dataset: VideoDataset, index: int, localizer: Localizer, progress: Progress | None = None) -> Prepared:
     stored, timeline = dataset.open(index)
-    return localizer.open(stored), timeline
+    return localizer.open(stored, timeline)

@@ -21,6 +21,7 @@ from rcl.detector.prepare import build_preparation, check_features, checked_rate
 from rcl.detector.progress import Progress, no_progress
 from rcl.detector.scoring import Confidence, SegmentScores, learned_confidence, score_segments
 from rcl.detector.search import Search
+from rcl.detector.training_rate import prepared
 from rcl.models.detector import Detector
 from rcl.system.errors import located
 from rcl.system.paths import to_path
@@ -285,14 +286,12 @@ class Localizer:
             check_features(given.features, self.in_channels)
             rate = checked_rate(rate)
         timeline = self.preparation.timeline(len(given.features), rate, end_seconds=given.end_seconds)
-        if isinstance(given.features, StoredFeatures):
-            return self.open(given.features), timeline
-        return self.preparation.apply(given.features), timeline
+        return self.open(given.features, timeline)
 
-    def open(self, stored: StoredFeatures) -> Features:
-        """Prepared features ``(C, T)``; those of a video longer than a chunk are read later, slice by slice.
+    def open(self, features: Tensor | StoredFeatures, timeline: Timeline) -> tuple[Features, Timeline]:
+        """Prepare ``features (T, C)`` at the rate of training; ``timeline`` is that of their own rate, prepared.
 
         Raises:
             InputError: see :meth:`detect`.
         """
-        return self.preparation.open(stored, at_once=self.search.chunk)
+        return prepared(features, timeline, self.preparation, self.snippets_per_second, at_once=self.search.chunk)

@@ -28,6 +28,6 @@ def detect_held_out(
     videos = VideoDataset(truth, FeatureStore(find_features(to_path(pack))), (), localizer.preparation)
     found = list[Detections]()
     for index, video in enumerate(videos.videos):
-        found.append(localizer.detect_prepared(*videos.read(index), video=video.name))
+        found.append(localizer.detect_prepared(*localizer.open(*videos.open(index)), video=video.name))
         progress()
     return HeldOut(Detections.concatenate(found), videos)

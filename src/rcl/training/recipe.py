@@ -134,7 +134,12 @@ def choose_layers(snippets: float) -> int:
 def choose_steps(videos: int) -> tuple[dict[str, Any], Choice]:
     """Section ``training``: a number of steps, more only where many videos would hardly be seen."""
     steps = max(STEPS, math.ceil(PASSES * videos / BATCH))
-    training = {"epochs": EPOCHS, "epoch_steps": math.ceil(steps / EPOCHS), "batch_size": BATCH, "validate_every": min(5, EPOCHS)}
+    training = {
+        "epochs": EPOCHS,
+        "epoch_steps": math.ceil(steps / EPOCHS),
+        "batch_size": BATCH,
+        "validate_every": min(5, EPOCHS),
+    }
     value = f"{EPOCHS * training['epoch_steps']}, with {counted(BATCH, 'video')} each"
     return training, Choice("training steps", value, f"there are {counted(videos, 'training video')}")
 

@@ -129,14 +129,14 @@ def _of_pack(root: Path, localizer: Localizer) -> list[Video]:
         preparation=localizer.preparation,
     )
     return [
-        Video(key_of(video.name), video.name, None, partial(_read, dataset, index), video)
+        Video(key_of(video.name), video.name, None, partial(_read, localizer, dataset, index), video)
         for index, video in enumerate(dataset.videos)
     ]
 
 
-def _read(dataset: VideoDataset, index: int, report: Report) -> Prepared:
+def _read(localizer: Localizer, dataset: VideoDataset, index: int, report: Report) -> Prepared:
     report("reading", None)
-    return Prepared(*dataset.read(index))
+    return Prepared(*localizer.open(*dataset.open(index)))
 
 
 def _extract(localizer: Localizer, name: str, path: Path, report: Report) -> Prepared:
