@@ -7,8 +7,7 @@ PACKS is a folder of packs. For each pack, the recipe is what ``rcl fit PACK`` c
 network; it is written to RUNS/PACK/recipe.yaml. A row changes one thing of it. For each row and seed the script runs
 the commands of a user: ``rcl train RUNS/PACK/recipe.yaml KEY=VALUE``, ``rcl detect --subset validation`` and ``rcl
 evaluate``, at tIoU 0.3 to 0.7 and at 0.5 to 0.95. M = 1 is the checkpoint of the recipe with one step. Rows that change
-nothing on a pack are left out there. Finished runs are not repeated and interrupted ones continue. The tables show
-everything in RUNS that is finished.
+nothing on a pack are left out there. Finished runs are not repeated and interrupted ones continue.
 """
 
 from __future__ import annotations
