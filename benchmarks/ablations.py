@@ -18,16 +18,15 @@ import argparse
 import hashlib
 import json
 import statistics
-import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from math import prod
-from os import environ
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from accuracy import rcl, spread
 from measuring import argument_parser, replace_block, write_json
 from segments import THRESHOLDS, figure, overlaps, positives, save
 from torch.utils.flop_counter import FlopCounterMode
@@ -168,16 +167,6 @@ def folder_name(overrides: tuple[str, ...]) -> str:
     return hashlib.sha256("\n".join(overrides).encode()).hexdigest()[:12] if overrides else "recipe"
 
 
-def rcl(*arguments: object) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "rcl.cli", *map(str, arguments)],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        cwd=ROOT,
-        env={**environ, "OMP_NUM_THREADS": "1"},
-    )
-
-
 class Run(NamedTuple):
     """One training of a row."""
 
@@ -196,7 +185,8 @@ class Run(NamedTuple):
         """Train, or continue an interrupted training; does nothing for a finished one."""
         if not self.finished:
             keys = (f"data.root={self.root}", "training.validate_every=1000", f"training.seed={self.seed}")
-            rcl("train", self.pack.recipe, *keys, *self.overrides, "--output", self.folder, "--resume")
+            recipe = ROOT / self.pack.recipe
+            rcl("train", recipe, *keys, *self.overrides, "--output", self.folder, "--resume", threads=1)
             (self.folder / "trained").touch()
 
     def measure(self, steps: int | None) -> dict[str, Any]:
@@ -206,8 +196,10 @@ class Run(NamedTuple):
         if not evaluation.exists():
             options = ("--steps", steps) if steps else ()
             checkpoint = self.folder / "last.ckpt"
-            rcl("detect", checkpoint, self.root, "--subset", "validation", *options, "--output", detections)
-            rcl("evaluate", detections, self.root, "--short", self.pack.short_seconds, "--json", evaluation)
+            places = ("--subset", "validation", "--output", detections)
+            rcl("detect", checkpoint, self.root, *places, *options, threads=1)
+            short = self.pack.short_seconds
+            rcl("evaluate", detections, self.root, "--short", short, "--json", evaluation, threads=1)
         return json.loads(evaluation.read_text())
 
 
@@ -281,8 +273,8 @@ def markdown(rows: list[dict[str, Any]]) -> str:
         cells = [
             f"{statistics.mean(seeds['mAP@0.5']):.1f}",
             f"{statistics.mean(seeds['mAP@0.7']):.1f}",
-            f"**{statistics.mean(seeds['average_mAP']):.1f}** ± {_spread(seeds['average_mAP']):.1f}",
-            f"{statistics.mean(seeds['short_mAP']):.1f} ± {_spread(seeds['short_mAP']):.1f}",
+            f"**{statistics.mean(seeds['average_mAP']):.1f}** ± {spread(seeds['average_mAP']):.1f}",
+            f"{statistics.mean(seeds['short_mAP']):.1f} ± {spread(seeds['short_mAP']):.1f}",
             f"{row['anchors']:,}",
             f"{row['parameters'] / 1e6:.2f} M",
             f"{row['gflops']:.2f}",
@@ -291,10 +283,6 @@ def markdown(rows: list[dict[str, Any]]) -> str:
         name = row["row"] + (" (one seed)" if count == 1 else "")
         lines.append(" | ".join([f"| {name}", *cells]) + " |")
     return "\n".join(lines)
-
-
-def _spread(values: list[float]) -> float:
-    return (max(values) - min(values)) / 2
 
 
 def commands(names: list[str]) -> str:

@@ -2,30 +2,26 @@
 
     python benchmarks/recipes.py configs/50salads.yaml PACK --short 8 --output RUNS [--seeds 0 1 2] [--json FILE]
 
-Every number in README.md's table of real data comes from this script. For each seed and variant it runs the commands of
-a user: ``rcl train`` (last.ckpt, the averaged weights of the last epoch), ``rcl detect --subset validation`` and ``rcl
-evaluate``. M = 1 is the same checkpoint with one step: refinement does not change the training of the rest of the
-network (a test compares the weights). Finished runs are not repeated; interrupted runs continue.
+The numbers of configs/50salads.yaml and configs/gtea.yaml in docs/results.md come from this script. For each seed and
+variant it runs the commands of a user: ``rcl train`` (last.ckpt, the averaged weights of the last epoch), ``rcl detect
+--subset validation`` and ``rcl evaluate``. M = 1 is the same checkpoint with one step: refinement does not change the
+training of the rest of the network (a test compares the weights). Finished runs are not repeated; interrupted runs
+continue.
 """
 
 from __future__ import annotations
 
 import json
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from accuracy import rcl
 from measuring import argument_parser, write_json
 
 VARIANTS = {"all samples": [], "no scale-invariant samples": ["sampling.scale_invariant=0"]}
 STEPS = (3, 1)
-
-
-def rcl(*arguments: object) -> None:
-    subprocess.run([sys.executable, "-m", "rcl.cli", *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
 
 
 def train(run: Path, config: Path, overrides: list[str]) -> float:

@@ -1,6 +1,6 @@
 """The commands and examples of the README work: its ``sh`` and ``python`` blocks run in order in an empty folder.
 
-A ``csv`` block is the content of ``labels.csv``. ``PACK`` is replaced by a small pack. A training has one epoch, the
+A ``csv`` block is the content of ``labels.csv``. ``PACK`` is replaced by a small pack. A training has three steps, the
 demo a few short videos. In ``python``, the name of a checkpoint or feature file that no earlier command has made is
 replaced by the name of one that exists. A block with ``no-test`` in its info string (``sh no-test``) is skipped.
 """
@@ -20,7 +20,13 @@ from quick import quick_fit
 from rcl.cli import main
 from untrained import save_untrained
 
-QUICK = ["training.epochs=1", "training.validate_every=1", "sampling.regular=50", "inference.candidates=300"]
+QUICK = [
+    "training.epochs=1",
+    "training.epoch_steps=3",
+    "training.validate_every=1",
+    "sampling.regular=50",
+    "inference.candidates=300",
+]
 
 
 class Block(NamedTuple):
