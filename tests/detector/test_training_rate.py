@@ -63,3 +63,14 @@ def test_long_stored_features_are_resampled_slice_by_slice(tmp_path: Path) -> No
     assert sequence.shape == (FACTS.in_channels, 5000)
     torch.testing.assert_close(sequence[:, 100:200], resample(expected, 5000)[:, 100:200], atol=1e-4, rtol=0)
     assert timeline.snippets_per_second == pytest.approx(5.0)
+
+
+def test_a_video_much_longer_than_any_in_training_keeps_its_resolution(tmp_path: Path) -> None:
+    facts = replace(FACTS, longest_seconds=100.0)
+    localizer = Localizer.load(save_untrained(tmp_path / "a.ckpt", facts, data={"resize": 60}))
+    for seconds, snippets in ((30, 60), (200, 60), (201, 121), (1000, 600)):
+        features, timeline = localizer.prepare(make_features(5 * seconds), 5.0)
+        assert features.shape[1] == snippets
+        assert timeline.snippets_per_second == pytest.approx(snippets / seconds)
+    earlier = Localizer.load(save_untrained(tmp_path / "b.ckpt", data={"resize": 60}))
+    assert earlier.prepare(make_features(5000), 5.0)[0].shape[1] == 60

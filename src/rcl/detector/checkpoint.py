@@ -37,6 +37,7 @@ class Facts:
         extraction: plain values of ``rcl.video.settings.ExtractionSettings``, by which features like those in
             training are made from a video; ``None`` if they came from elsewhere.
         channels: mean and deviation of every feature channel, where features are standardized.
+        longest_seconds: length of the longest training video, ``None`` in checkpoints of earlier versions.
     """
 
     labels: tuple[str, ...]
@@ -45,6 +46,7 @@ class Facts:
     snippets_per_second: float | None
     extraction: dict[str, Any] | None = None
     channels: ChannelScale | None = None
+    longest_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -148,10 +150,14 @@ def _facts_of(kept: dict[str, Any]) -> Facts:
     scale = ChannelScale(**{name: tuple(values) for name, values in channels.items()}) if channels else None
     facts = Facts(**{**kept, "labels": tuple(kept["labels"]), "channels": scale})
     rate = facts.snippets_per_second
+    length = facts.longest_seconds
     known = [
         all(isinstance(label, str) for label in facts.labels),
         type(facts.in_channels) is int and facts.in_channels > 0,
-        all(isinstance(number, int | float) and 0 < number < math.inf for number in (facts.longest, rate or 1)),
+        all(
+            isinstance(number, int | float) and 0 < number < math.inf
+            for number in (facts.longest, rate or 1, length or 1)
+        ),
         isinstance(facts.extraction, dict | None),
         scale is None or scale.fits(facts.in_channels),
     ]

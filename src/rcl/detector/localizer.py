@@ -38,6 +38,7 @@ class Localizer:
         labels: label names; empty for a proposal model.
         in_channels: width of the features.
         snippets_per_second: rate of the training features, for features that are given without a rate.
+        longest_seconds: length of the longest training video, if it is known.
         confidence: the score that measures how well a segment fits.
         extractor: extracts features of video files as for training; ``None`` if that is unknown.
     """
@@ -50,6 +51,7 @@ class Localizer:
         labels: Sequence[str],
         in_channels: int,
         snippets_per_second: float | None = None,
+        longest_seconds: float | None = None,
         confidence: Confidence = "regression",
         extractor: FeatureExtractor | None = None,
     ) -> None:
@@ -58,6 +60,7 @@ class Localizer:
         self.labels = tuple(labels)
         self.in_channels = in_channels
         self.snippets_per_second = snippets_per_second
+        self.longest_seconds = longest_seconds
         self.confidence = confidence
         self.extractor = extractor
 
@@ -135,6 +138,7 @@ class Localizer:
             labels=facts.labels if config.model.labels == "joint" else (),
             in_channels=facts.in_channels,
             snippets_per_second=facts.snippets_per_second,
+            longest_seconds=facts.longest_seconds,
             confidence=learned_confidence(config.loss),
         )
 
@@ -163,8 +167,7 @@ class Localizer:
         """
         if video is None:
             video = to_path(features).stem if is_file_name(features) else "video"
-        prepared = self.prepare(features, snippets_per_second, video=video)
-        return self.detect_prepared(*prepared, video=video, rates=rates)
+        return self.detect_prepared(*self.prepare(features, snippets_per_second, video=video), video=video, rates=rates)
 
     def detect_prepared(
         self,
@@ -269,8 +272,7 @@ class Localizer:
         Stored features longer than a chunk are read and checked later, slice by slice.
 
         Args:
-            features: as in :meth:`detect`.
-            snippets_per_second: as in :meth:`detect`.
+            features, snippets_per_second: as in :meth:`detect`.
             video: name of the video in error messages, and of its array in a file of several.
             progress: called with the share of the work that is done, detection included, for a video file.
 
@@ -294,4 +296,5 @@ class Localizer:
         Raises:
             InputError: see :meth:`detect`.
         """
-        return prepared(features, timeline, self.preparation, self.snippets_per_second, at_once=self.search.chunk)
+        known = self.preparation, self.snippets_per_second, self.longest_seconds
+        return prepared(features, timeline, *known, at_once=self.search.chunk)

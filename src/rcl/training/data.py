@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from rcl.data.annotations import Annotations, check_labels
 from rcl.data.datasets import VideoDataset, WindowDataset
 from rcl.data.feature_store import FeatureStore
@@ -145,15 +147,17 @@ def _labels(subsets: list[Annotations], config: Config) -> tuple[str, ...]:
 def _facts(videos: VideoDataset, config: Config, labels: tuple[str, ...], channels: int) -> Facts:
     """What the model has to know about the training videos."""
     data = config.data
-    rates = {videos.timeline(index).snippets_per_second for index in range(len(videos))}
     longest = float(videos.longest().max(initial=0.0))
+    rates = np.array([videos.timeline(index).snippets_per_second for index in range(len(videos))])  # (V,)
+    known = len(set(rates.tolist())) == 1 and not data.resize
     return Facts(
         labels=labels,
         in_channels=channels,
         longest=min(longest, data.window) if data.window else longest,
         # The rate of the files. Resized features have none in common.
-        snippets_per_second=rates.pop() if len(rates) == 1 and not data.resize else None,
+        snippets_per_second=float(rates[0]) * data.downsample if known else None,
         extraction=_extraction(config),
+        longest_seconds=float((videos.lengths() / rates).max()),
     )
 
 

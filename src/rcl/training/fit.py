@@ -11,9 +11,12 @@ import numpy as np
 import torch
 
 from rcl.data.annotations import Annotations
+from rcl.data.datasets import VideoDataset
+from rcl.data.features import Features
 from rcl.data.formats.load import load_annotations
 from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.results import save_detections
+from rcl.data.segments import Timeline
 from rcl.detector.localizer import Localizer
 from rcl.evaluation.metrics import evaluate
 from rcl.system.paths import PathLike, to_path
@@ -141,7 +144,9 @@ def _evaluate(result: FitResult, plan: FitPlan, observer: FitObserver) -> FitRes
     comparison = earlier.compare(detections, truth, plan.pack, TIOU_THRESHOLDS) if earlier else None
     if earlier and comparison:
         write_json(output / "comparison.json", {"after": str(earlier.root), **comparison.to_json()}, indent=1)
-    features = {video.name: partial(videos.read, index) for index, video in enumerate(videos.videos)}
+    features = {
+        video.name: partial(_read, result.localizer, videos, index) for index, video in enumerate(videos.videos)
+    }
     return replace(
         result,
         annotations=truth,
@@ -150,3 +155,8 @@ def _evaluate(result: FitResult, plan: FitPlan, observer: FitObserver) -> FitRes
         features=features,
         comparison=comparison,
     )
+
+
+def _read(localizer: Localizer, videos: VideoDataset, index: int) -> tuple[Features, Timeline]:
+    """Features and timeline of a held-out video, as the detector saw them."""
+    return localizer.open(*videos.open(index))

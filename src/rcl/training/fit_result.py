@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from torch import Tensor
-
 from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
+from rcl.data.features import Features
 from rcl.data.segments import Timeline
 from rcl.detector.localizer import Localizer
 from rcl.evaluation.bootstrap import Comparison
@@ -53,7 +52,7 @@ class FitResult:
     annotations: Annotations | None = None
     detections: Detections | None = None
     evaluation: Evaluation | None = None
-    features: Mapping[str, Callable[[], tuple[Tensor, Timeline]]] = field(default_factory=dict)
+    features: Mapping[str, Callable[[], tuple[Features, Timeline]]] = field(default_factory=dict)
     comparison: Comparison | None = None
 
 
