@@ -91,8 +91,8 @@ class Localizer:
         Raises:
             InputError: the file is missing, damaged or another kind of checkpoint.
         """
-        checkpoint = read_checkpoint(path)
-        return cls.from_checkpoint(checkpoint, backbone=backbone, flow=flow, video_fps=video_fps, device=device)
+        kept = read_checkpoint(path)
+        return cls.from_checkpoint(kept, backbone=backbone, flow=flow, video_fps=video_fps, device=device)
 
     @classmethod
     def from_checkpoint(
@@ -267,12 +267,12 @@ class Localizer:
         video: str = "video",
         progress: Progress | None = None,
     ) -> tuple[Features, Timeline]:
-        """Read, check, resize and scale features: ``(C, T)`` and their timeline.
-
-        Stored features longer than a chunk are read and checked later, slice by slice.
+        """Read, check, resize and scale features: ``(C, T)`` and their timeline. Stored features longer than a chunk are
+        read and checked later, slice by slice.
 
         Args:
-            features, snippets_per_second: as in :meth:`detect`.
+            features: as in :meth:`detect`.
+            snippets_per_second: as in :meth:`detect`.
             video: name of the video in error messages, and of its array in a file of several.
             progress: called with the share of the work that is done, detection included, for a video file.
 
