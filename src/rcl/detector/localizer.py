@@ -267,8 +267,7 @@ class Localizer:
         video: str = "video",
         progress: Progress | None = None,
     ) -> tuple[Features, Timeline]:
-        """Read, check, resize and scale features: ``(C, T)`` and their timeline. Stored features longer than a chunk are
-        read and checked later, slice by slice.
+        """Read, check, resize and scale features: ``(C, T)``, long stored ones slice by slice, and their timeline.
 
         Args:
             features: as in :meth:`detect`.
