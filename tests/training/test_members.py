@@ -70,10 +70,6 @@ def test_the_first_network_is_that_of_a_run_of_one_and_the_others_have_seeds_of_
     assert not any(same(found[a], found[b]) for a, b in ((0, 1), (0, 2), (1, 2)))
 
 
-def test_the_same_run_gives_the_same_networks(pack: Path, three: Path, tmp_path: Path) -> None:
-    check_same(train(configure(pack, 3), tmp_path), three)
-
-
 class Killed(Callback):
     """Stops the training in a folder, before its first step or after some steps."""
 
@@ -85,7 +81,7 @@ class Killed(Callback):
             raise RuntimeError("killed")
 
 
-@pytest.mark.parametrize(("part", "steps"), [(".", 4), ("members/1", 0), ("members/1", 5), ("members/2", 3)])
+@pytest.mark.parametrize(("part", "steps"), [(".", 4), ("members/1", 0), ("members/2", 4)])
 def test_a_run_that_was_killed_resumes_with_the_same_result(
     pack: Path, three: Path, tmp_path: Path, part: str, steps: int
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -86,7 +86,7 @@ Run = Callable[..., tuple[Alternative | None, list[tuple[str, int, float]]]]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Run]:
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """The search with scripted trainings: the best alternative, and the trials."""
     numbers = count()
 
@@ -111,7 +111,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Run]:
         ]
         return best, record.trials
 
-    yield search
+    return search
 
 
 # -- held-out videos -------------------------------------------------------------------------------------------------
@@ -133,9 +133,7 @@ def held_out_search(root: Path, labels: Annotations, monkeypatch: pytest.MonkeyP
     with monkeypatch.context() as patch:
         patch.setattr(rcl.training.trials, "train", watched)
         record, budget = Record(), Budget(rcl.training.trials.time.monotonic(), PLENTY_SECONDS)
-        config, choices = spend(
-            plan.config, load_annotations(plan.annotations).subset("training"), out, budget, record
-        )
+        config, choices = spend(plan.config, load_annotations(plan.annotations).subset("training"), out, budget, record)
     assert len(seen) == len(record.trials) > 3
     assert all(videos == {f"v{number}" for number in range(6)} for videos in seen)
     kept = config.model_dump(mode="json", exclude={"data": {"root"}})
