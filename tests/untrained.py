@@ -24,9 +24,9 @@ def tiny_config(**sections: dict[str, Any]) -> Config:
     return parse_config({"model": model, **sections}, where="test")
 
 
-def random_model(config: Config, facts: Facts = FACTS) -> RCL:
+def random_model(config: Config, facts: Facts = FACTS, *, seed: int = 0) -> RCL:
     """A model of which every weight is random, also those that training starts at zero."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     model = build_model(config.model, in_channels=facts.in_channels, num_labels=len(facts.labels))
     refinement = [model.refinement.update] if model.refinement else []
     for readout in (model.readout, *refinement):

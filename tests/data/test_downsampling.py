@@ -56,6 +56,18 @@ def test_the_rate_of_annotated_features_is_checked_before_downsampling() -> None
     assert (timeline.snippets_per_second, timeline.end_seconds) == (2.5, 10.0)
 
 
+@pytest.mark.parametrize("stored", [40, 41, 42])
+def test_nothing_is_found_after_the_end_of_the_features(tmp_path: Path, stored: int) -> None:
+    preparation = Preparation(downsample=3)
+    for timeline in (preparation.timeline(stored, 2.0), preparation.annotated_timeline(stored, rate=2.0)):
+        assert timeline.end_seconds == stored / 2
+    assert preparation.timeline(stored, 2.0, end_seconds=19.0).end_seconds == 19.0
+    assert Preparation().timeline(stored, 2.0).end_seconds == np.inf
+    localizer = Localizer.load(save_untrained(tmp_path / "a.ckpt", data={"downsample": 3}))
+    features = np.random.default_rng(0).normal(size=(stored, 32)).astype(np.float32)
+    assert localizer.detect(features, 2.0).segments_seconds.max() <= stored / 2 + 1e-6
+
+
 def test_a_video_has_one_length_only() -> None:
     with pytest.raises(InputError, match="either downsample or resize"):
         parse_config({"data": {"downsample": 2, "resize": 100}}, where="test")

@@ -23,6 +23,7 @@ from rcl.data.segments import Timeline, length
 from rcl.detector import chunks
 from rcl.detector.localizer import Localizer
 from rcl.models.decoding import SNIPPETS_PER_COUNT, Candidates, Decoded, Decoder
+from rcl.models.ensemble import Ensemble
 from rcl.models.predictions import AnchorScores, Predictions
 from rcl.models.sampling import Anchors, Lattice
 from rcl.system.errors import InputError
@@ -37,17 +38,25 @@ ENCODERS: dict[str, dict[str, Any]] = {
 
 
 def make_localizer(
-    encoder: str = "temporal", *, steps: int = 3, longest: float = 120.0, movement: float = 1.0, **inference: Any
+    encoder: str = "temporal",
+    *,
+    steps: int = 3,
+    longest: float = 120.0,
+    movement: float = 1.0,
+    members: int = 1,
+    **inference: Any,
 ) -> Localizer:
     """A detector in float64, so that a difference is a defect and not rounding. It refines all anchors."""
     facts = replace(FACTS, longest=longest)
     inference = {"candidates": 500, "top": 100, "stride": 0.5, "refine_above": 0.0, **inference}
     config = tiny_config(model={**ENCODERS[encoder], "steps": steps}, inference=inference)
-    model = random_model(config)
+    models = [random_model(config, seed=seed) for seed in range(members)]
     with torch.no_grad():
-        for readout in (model.readout, *([model.refinement.update] if model.refinement else [])):
-            readout.offsets.weight *= movement
-    localizer = Localizer.from_model(model.double(), config, facts, device="cpu")
+        for model in models:
+            for readout in (model.readout, *([model.refinement.update] if model.refinement else [])):
+                readout.offsets.weight *= movement
+    network = models[0] if members == 1 else Ensemble(models)
+    localizer = Localizer.from_model(network.double(), config, facts, device="cpu")
     assert isinstance(localizer.search.anchors, Lattice)
     localizer.search.anchors = LatticeInDouble(*astuple(localizer.search.anchors))
     return localizer
@@ -123,6 +132,9 @@ CASES = {
     "m3-rates": refining_half(make_localizer(movement=3.0, rates=[0.7, 1, 1.4])),
     "m2-rates-boundaries": make_localizer(steps=2, boundary_power=0.5, boundary_peaks=True, rates=[0.6, 1.9]),
     "m3-ends": make_localizer("ends"),
+    "m3-ensemble": make_localizer(movement=3.0, members=3, boundary_power=0.5),
+    "m3-ensemble-half": refining_half(make_localizer("ends", movement=3.0, members=2, rates=[0.7, 1])),
+    "bmn-m2-ensemble": make_localizer("bmn", steps=2, members=2, boundary_peaks=True),
     "bmn-m1": make_localizer("bmn", steps=1, boundary_power=0.5, boundary_peaks=True),
     "bmn-m3": make_localizer("bmn"),
 }

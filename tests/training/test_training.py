@@ -92,9 +92,11 @@ class Interruption(Callback):
             raise RuntimeError("killed")
 
 
-@pytest.mark.parametrize(("epoch", "batch"), [(0, 1), (1, 0), (2, 3)])
-def test_a_resumed_run_equals_an_uninterrupted_one(pack: Path, tmp_path: Path, epoch: int, batch: int) -> None:
-    config = configure(pack)
+@pytest.mark.parametrize(("epoch", "batch", "steps"), [(0, 1, None), (1, 0, None), (2, 3, None), (1, 1, 6)])
+def test_a_resumed_run_equals_an_uninterrupted_one(
+    pack: Path, tmp_path: Path, epoch: int, batch: int, steps: int | None
+) -> None:
+    config = configure(pack, training={"epoch_steps": steps})  # a pass over the videos has 4 steps
     train(config, tmp_path / "whole")
     with pytest.raises(RuntimeError, match="killed"):
         train(config, tmp_path / "parts", callbacks=[Interruption(epoch, batch)])

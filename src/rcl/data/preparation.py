@@ -86,7 +86,7 @@ class Preparation:
     def timeline(self, snippets: int, rate: float, *, end_seconds: float = math.inf) -> Timeline:
         """Timeline of a video with ``snippets`` stored snippets at a known ``rate``."""
         share = self.resize / snippets if self.resize else 1 / self.downsample
-        return Timeline(rate * share, end_seconds=end_seconds)
+        return Timeline(rate * share, end_seconds=self._end_seconds(snippets, rate, end_seconds))
 
     def annotated_timeline(
         self,
@@ -126,7 +126,12 @@ class Preparation:
             )
         if duration_seconds and not self.resize:
             _check_length(snippets, rate, duration_seconds, channels=channels, layout=self.layout)
-        return Timeline(rate / (1 if self.resize else self.downsample), end_seconds=duration_seconds or math.inf)
+        end_seconds = self._end_seconds(snippets, rate, duration_seconds or math.inf)
+        return Timeline(rate / (1 if self.resize else self.downsample), end_seconds=end_seconds)
+
+    def _end_seconds(self, snippets: int, rate: float, known: float) -> float:
+        """The end of a video: where the last of its snippets is the mean of fewer, a whole one would end later."""
+        return snippets / rate if math.isinf(known) and self.downsample > 1 else known
 
 
 def _check_length(snippets: int, rate: float, duration: float, *, channels: int | None, layout: str) -> None:

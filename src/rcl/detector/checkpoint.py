@@ -21,7 +21,10 @@ from rcl.system.text_files import write_file
 
 KEY = "rcl"
 MEMBERS = "rcl_members"
-FORMAT = 3  # 1 did not know how features are extracted, and in 2 the options of the head stood in section model
+# 1 did not know how features are extracted, in 2 the options of the head stood in section model, and 3 did not know
+# of several networks, standardized or downsampled features.
+FORMAT = 4
+HEAD_FORMAT = 3  # from here on, a head has its own options alone
 _TRAINING = {"epoch", "global_step", "loops", "callbacks", "optimizer_states", "lr_schedulers"}  # Lightning's keys
 
 
@@ -114,7 +117,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
         raise InputError(path, expected=f"format {FORMAT} or older", found=found, fix="upgrade rcl-tad")
     try:
         return Checkpoint(
-            config=parse_config(kept["config"], where=str(path), lenient=version < FORMAT),
+            config=parse_config(kept["config"], where=str(path), lenient=version < HEAD_FORMAT),
             facts=_facts_of(kept["facts"]),
             weights=_model_weights(content["state_dict"]),
             source=str(path),

@@ -23,7 +23,7 @@ from rcl.detector.load_config import parse_config
 from rcl.system.device import best_device, threads_for
 from rcl.system.errors import counted
 from rcl.training.choices import Choice
-from rcl.training.data import load_training_data
+from rcl.training.data import load_training_data, without_validation
 from rcl.training.fit_result import FitObserver
 from rcl.training.loaders import training_dataset
 from rcl.training.plan import FitPlan
@@ -88,23 +88,23 @@ def spend(
         budget: the time for all of this.
         observer: told of every trial.
     """
-    step = seconds_per_step(config)
-    steps = config.training.epochs * (config.training.epoch_steps or 1)
-    once = OVERHEAD * step * steps
+    once, steps = seconds_per_training(config), _steps(config)
     if once > budget.left:
-        fewer = max(int(budget.left / (OVERHEAD * step * config.training.epochs)), 1)
+        fewer = max(int(budget.left / once * steps / config.training.epochs), 1)
         reason = f"{steps} do not fit into the budget of {budget.seconds:.0f} s"
         choice = Choice("training steps of the budget", str(fewer * config.training.epochs), reason)
         return _changed(config, {"training": {"epoch_steps": fewer}}), [choice]
     deadline = time.monotonic() + SHARE_OF_TRIALS * (budget.left - once)
-    trials = Trials(config, training, folder / "trials", deadline)
+    trials = Trials(config, training, folder / "trials", deadline, expected_seconds=once)
     store = FeatureStore(config.data.features or find_features(config.data.root), layout=config.data.layout)
     snippets = np.array([store.shape(name)[0] for name in training.videos])
     best = trials.best(alternatives(config.data, snippets), observer.tried)
     choices = (
         [Choice("changed after trials", best.name, "it was better on folds of the training videos")] if best else []
     )
-    config = _changed(config, best.changes) if best else config
+    if best:
+        config = _changed(config, best.changes)
+        once = seconds_per_training(config)
     members = int(min(max(budget.left / once, 1), MOST_MEMBERS))
     value, reason = (
         counted(members, "network"),
@@ -117,9 +117,19 @@ def _changed(config: Config, changes: Mapping[str, Mapping[str, Any]]) -> Config
     return parse_config(with_changes(config.model_dump(mode="json"), changes), where="rcl fit")
 
 
+def _steps(config: Config) -> int:
+    return config.training.epochs * (config.training.epoch_steps or 1)
+
+
+def seconds_per_training(config: Config) -> float:
+    """How long the training of one network probably takes on this machine."""
+    return OVERHEAD * _steps(config) * seconds_per_step(config)
+
+
 def seconds_per_step(config: Config) -> float:
     """How long a step of the training takes on this machine: the median of a few."""
-    data, device = load_training_data(config), best_device()
+    config, device = without_validation(config), best_device()
+    data = load_training_data(config)
     dataset = training_dataset(config, data)
     sizes = {"in_channels": data.facts.in_channels, "num_labels": len(data.facts.labels)}
     model = build_model(config.model, **sizes).to(device).train()
@@ -141,5 +151,7 @@ def seconds_per_step(config: Config) -> float:
             optimizer.zero_grad()
             torch.stack(tuple(losses.values())).sum().backward()
             optimizer.step()
+            if device.type == "cuda":  # which works while we go on
+                torch.cuda.synchronize(device)
             times.append(time.monotonic() - begin)
     return sorted(times)[len(times) // 2]

@@ -77,6 +77,11 @@ def load_training_data(config: Config) -> TrainingData:
     return TrainingData(training, datasets[1], truth if config.model.labels == "joint" else truth.unlabelled(), facts)
 
 
+def without_validation(config: Config) -> Config:
+    """The same configuration, which reads nothing of the validation videos."""
+    return config.model_copy(update={"data": config.data.model_copy(update={"validation_subset": None})})
+
+
 def _check_pack(data: DataConfig, path: Path) -> None:
     if data.annotations is None and not exists(path):
         given = "root" in data.model_fields_set

@@ -109,10 +109,10 @@ class FitRun(NamedTuple):
     overwrite: bool = False
 
     def resumes(self) -> bool:
-        """Whether there is a training to resume.
+        """Whether to continue a training, with the settings in its ``config.yaml``.
 
         Raises:
-            InputError: there is one, and neither ``resume`` nor ``overwrite`` is set.
+            InputError: there is a training, and neither ``resume`` nor ``overwrite`` is set.
         """
         exists = (self.output / "last.ckpt").exists()
         if exists and not (self.resume or self.overwrite):
@@ -121,7 +121,7 @@ class FitRun(NamedTuple):
                 f"(with --after {self.output}, to train on corrected labels with the same features and held-out videos)"
             )
             raise InputError(self.output, expected="a new folder", found="an earlier run", fix=fix)
-        return exists and self.resume
+        return self.resume and (exists or (self.output / "config.yaml").exists())
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from rcl.system.device import threads_for
 from rcl.system.errors import InputError
 from rcl.system.text_files import write_text
 from rcl.training.callbacks import SameStart
-from rcl.training.data import load_training_data
+from rcl.training.data import load_training_data, without_validation
 from rcl.training.loaders import data_loaders
 from rcl.training.module import DetectorTraining
 from rcl.training.process_group import PeerMonitor, is_launched
@@ -66,10 +66,11 @@ def train(
     """
     output = Path(output)
     others = _members(config, output, devices=devices, nodes=nodes)
-    options: dict[str, Any] = {"resume": resume, "overwrite": overwrite, "devices": devices, "nodes": nodes}
-    _train_one(config, output, callbacks=callbacks, **options)
-    for own, folder in others:
-        _train_one(own, folder, callbacks=callbacks, **{**options, "resume": resume or not overwrite})
+    options: dict[str, Any] = {"devices": devices, "nodes": nodes, "callbacks": callbacks}
+    continues = resume and not overwrite and (output / "last.ckpt").exists()
+    _train_one(config, output, resume=resume, overwrite=overwrite, **options)
+    for own, folder in others:  # networks that an earlier run left are no part of a new one
+        _train_one(own, folder, resume=continues, overwrite=not continues, **options)
     if others:
         add_members(output / "last.ckpt", [folder / "last.ckpt" for _, folder in others])
     return output / "last.ckpt"
@@ -82,15 +83,16 @@ def _members(config: Config, output: Path, *, devices: int | str, nodes: int) ->
         InputError: several processes would have to train them.
     """
     count = config.training.members
-    if count > 1 and (nodes > 1 or str(devices) not in ("auto", "1") or torch.cuda.device_count() > 1):
+    processes = nodes * (max(torch.cuda.device_count(), 1) if devices == "auto" else int(devices))
+    if count > 1 and processes > 1:
         fix = "add --devices 1, or set training.members=1"
         raise InputError("training.members", expected="1, or one process", found=f"{count}, and several", fix=fix)
     found = []
     for number in range(1, count):
         seed = (config.training.seed + number * MEMBER_SEEDS) % 2**32
         training = config.training.model_copy(update={"seed": seed, "members": 1})
-        data = config.data.model_copy(update={"validation_subset": None})
-        found.append((config.model_copy(update={"training": training, "data": data}), output / "members" / str(number)))
+        own = without_validation(config).model_copy(update={"training": training})
+        found.append((own, output / "members" / str(number)))
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,32 +34,35 @@ class Trials:
     Args:
         config: the recipe; ``data`` says where the features are.
         training: the training videos.
-        folder: for the runs; it is removed at the end.
+        folder: for the runs; what it holds is removed at the beginning, and the folder at the end.
         deadline: of :func:`time.monotonic`; no trial begins that would probably end later.
+        expected_seconds: that a trial of the recipe probably takes.
     """
 
     config: Config
     training: Annotations
     folder: Path
     deadline: float
+    expected_seconds: float = 0.0
 
     def best(self, alternatives: Sequence[Alternative], tried: Callable[[str, int, float], None]) -> Alternative | None:
         """The alternative that beats the recipe by more than chance, or ``None``.
 
-        Fold after fold, the recipe and all alternatives that are not worse so far are trained, until time is over.
+        Fold after fold, the recipe and all alternatives that are not worse so far are trained, until time is over. The
+        recipe is only tried if there is time for an alternative, too.
 
         Args:
             alternatives: to the recipe.
             tried: called with the name of a trial, the number of its fold and its average mAP.
         """
-        parts = folds(self.training, min(FOLDS, len(videos_together(self.training))))
+        shutil.rmtree(self.folder, ignore_errors=True)  # an interrupted search may have been on other labels
         recipe, scores = Alternative("the recipe", {}), dict[str, list[float]]()
         left = [recipe, *alternatives]
-        seconds = 0.0  # of the longest trial so far
-        for number, part in enumerate(parts if len(parts) > 1 else []):
+        seconds = self.expected_seconds  # or of the longest trial so far
+        for number, part in enumerate(usable_folds(self.training) if alternatives else []):
             for alternative in left:
                 begin = time.monotonic()
-                if begin + seconds > self.deadline:
+                if begin + (2 if alternative is recipe else 1) * seconds > self.deadline:
                     return self._decide(alternatives, scores)
                 score = self._score(alternative, number, part)
                 scores.setdefault(alternative.name, []).append(score)
@@ -91,7 +94,7 @@ class Trials:
         }
         config = parse_config(with_changes(sections, trial), where="rcl fit")
         run = self.folder / f"{alternative.name.replace(' ', '-')}-{number}"
-        train(config, run, resume=True, devices=1)
+        train(config, run, devices=1)
         with (run / "metrics.csv").open(newline="") as table:
             return float([*csv.DictReader(table)][-1]["validation_mAP"])
 
@@ -100,6 +103,20 @@ class Trials:
         shutil.rmtree(self.folder, ignore_errors=True)
         best = max(alternatives, key=lambda one: mean_gain(scores, one.name), default=None)
         return best if best and mean_gain(scores, best.name) > MARGIN / len(scores.get(best.name, " ")) else None
+
+
+def usable_folds(training: Annotations) -> list[set[str]]:
+    """Folds of the training videos: those with a label that the other videos have, too.
+
+    There are none where all videos have to stay together.
+    """
+    units = videos_together(training)
+    parts = folds(training, min(FOLDS, len(units))) if len(units) > 1 else []
+    return [part for part in parts if _labels(training, part) & _labels(training, training.videos.keys() - part)]
+
+
+def _labels(annotations: Annotations, names: Collection[str]) -> set[str]:
+    return {label for name in names for label in annotations.videos[name].labels}
 
 
 def mean_gain(scores: Mapping[str, Sequence[float]], name: str) -> float:
