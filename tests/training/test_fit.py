@@ -122,8 +122,8 @@ def test_fit_and_detect(tmp_path: Path, films: Path, run: Rcl) -> None:
     assert status == 0, notes
     localizer = Localizer.load(out / "last.ckpt")
     features, timeline = localizer.prepare(video, None)
-    stored = np.load(out / "pack" / "features" / f"{held_out}.npy") / localizer.preparation.scale
-    np.testing.assert_allclose(features.T, stored, atol=1e-4)
+    stored = torch.from_numpy(np.load(out / "pack" / "features" / f"{held_out}.npy"))
+    np.testing.assert_allclose(features, localizer.preparation.apply(stored), atol=1e-4)
     assert timeline.snippets_per_second == localizer.snippets_per_second
     assert load_detections(tmp_path / "one.json").videos == (held_out,)
 
