@@ -76,7 +76,7 @@ class RandomModel(nn.Module):
 
     def query(self, _: SimpleNamespace, anchors: Tensor, *, steps: int | None = None) -> Predictions:
         begin = time.perf_counter()
-        logits = torch.randn(self.steps, 2, *anchors.shape[:2], generator=self.generator)
+        logits = torch.randn(steps or self.steps, 2, *anchors.shape[:2], generator=self.generator)
         offsets = 0.1 * torch.randn(anchors.shape, generator=self.generator)
         answers = tuple(AnchorScores(anchors, *step, offsets, anchors.new_zeros(*step[0].shape, 0)) for step in logits)
         self.seconds += time.perf_counter() - begin

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from rcl.data.resizing import downsample
 from rcl.detector.load_config import parse_config
 from rcl.detector.localizer import Localizer
 from rcl.system.errors import InputError
-from untrained import save_untrained
+from untrained import FACTS, save_untrained
 
 
 @given(snippets=st.integers(1, 40), factor=st.integers(1, 45))
@@ -44,7 +45,8 @@ def test_slices_of_stored_features_are_those_of_the_whole(tmp_path: Path, factor
 def test_times_stay_what_they_are(tmp_path: Path) -> None:
     features = np.random.default_rng(0).normal(size=(100, 32)).astype(np.float32)
     plain = Localizer.load(save_untrained(tmp_path / "a.ckpt"))
-    downsampling = Localizer.load(save_untrained(tmp_path / "b.ckpt", data={"downsample": 4}))
+    facts = replace(FACTS, snippets_per_second=20.0)
+    downsampling = Localizer.load(save_untrained(tmp_path / "b.ckpt", facts, data={"downsample": 4}))
     expected = plain.detect(features, 5.0)
     found = downsampling.detect(np.repeat(features, 4, axis=0), 20.0)
     np.testing.assert_allclose(found.segments_seconds, expected.segments_seconds, atol=1e-4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -215,7 +216,8 @@ def random_features(snippets: int) -> np.ndarray:
 
 def loaded(folder: Path, *, nms: str = "gaussian", data: dict[str, Any] | None = None, **sections: Any) -> Localizer:
     inference = {**sections.pop("inference", {}), "nms": nms, "top": 100000 if nms == "none" else 200}
-    path = save_untrained(folder / "a.ckpt", data=data or {}, inference=inference, **sections)
+    facts = replace(FACTS, snippets_per_second=RATE)
+    path = save_untrained(folder / "a.ckpt", facts, data=data or {}, inference=inference, **sections)
     return Localizer.load(path, device="cpu")
 
 

@@ -203,8 +203,8 @@ def test_videos_that_make_no_folds_are_fitted_without_trials(tmp_path: Path, gro
     [
         ([0.55, 0.55, 0.55], [0.4], WIDE),
         ([0.55, 0.55, 0.55], [0.6, 0.6, 0.6], DROPOUT),
-        ([0.515, 0.505, 0.505], [0.4], None),  # 0.8 % on the mean of three: chance may do that
-        ([0.515, 0.515, 0.515], [0.4], WIDE),
+        ([0.515, 0.515, 0.515], [0.4], None),  # 1.5 % on the mean of three: chance may do that
+        ([0.525, 0.525, 0.525], [0.4], WIDE),
         ([0.9, 0.0, 0.9], [0.4], None),  # given up after two folds
         ([0.4], [0.5], None),
     ],
