@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcl.detector.load_config import parse_config
+from rcl.training.places import information_of_place
 from rcl.training.recipe import (
     LONGEST_CROP,
     MANY_VIDEOS,
@@ -20,15 +21,16 @@ from rcl.training.recipe import (
 )
 
 RECORDINGS = st.builds(
-    lambda lengths, snippets, rate: Recordings(np.sort(lengths), np.array(snippets), rate),
+    lambda lengths, snippets, rate, information: Recordings(np.sort(lengths), np.array(snippets), rate, information),
     st.lists(st.floats(0.01, 500), min_size=1, max_size=30),
     st.lists(st.integers(1, 100_000), min_size=1, max_size=40),
     st.floats(0.05, 60),
+    st.sampled_from([0.0, 0.4]),
 )
 
 
-def like(videos: int, snippets: int, rate: float, short_seconds: float) -> Recordings:
-    return Recordings(np.full(10, short_seconds), np.full(videos, snippets), rate)
+def like(videos: int, snippets: int, rate: float, short_seconds: float, place_information: float = 0.4) -> Recordings:
+    return Recordings(np.full(10, short_seconds), np.full(videos, snippets), rate, place_information)
 
 
 @given(RECORDINGS)
@@ -56,8 +58,18 @@ def test_many_similar_videos_get_one_length_and_others_their_own() -> None:
     assert choose_time(like(40, 1000, 2.5, 5.7))[0] == {"resize": 281, "resize_method": "mean"}
     assert choose_time(like(MANY_VIDEOS - 1, 1000, 15, 1.0))[0] == {"downsample": 3}
     assert choose_time(like(10, 1376, 2, 3.1))[0] == {"downsample": 1}
-    mixed = Recordings(np.full(9, 3.0), np.array([100] * 20 + [1000]), 2.0)
+    assert choose_time(like(40, 1000, 2.5, 5.7, place_information=0.05))[0] == {"downsample": 3}
+    mixed = Recordings(np.full(9, 3.0), np.array([100] * 20 + [1000]), 2.0, 0.4)
     assert choose_time(mixed)[0] == {"downsample": 1}
+
+
+@pytest.mark.parametrize("course", [True, False])
+def test_a_similar_course_is_told_from_a_random_one(course: bool) -> None:
+    random, steps, videos = np.random.default_rng(0), 12, 20
+    labels = np.concatenate([np.arange(steps) if course else random.permutation(steps) for _ in range(videos)])
+    centres = np.tile((np.arange(steps) + 0.5) / steps, videos) + random.normal(0, 0.03, steps * videos)
+    found = information_of_place(np.repeat(np.arange(videos), steps), centres, labels)
+    assert found > 0.5 if course else abs(found) < 0.1
 
 
 @given(st.floats(1, 100_000))

@@ -13,13 +13,15 @@ from rcl.data.feature_store import FeatureStore
 from rcl.detector.config import DataConfig
 from rcl.system.errors import counted
 from rcl.training.choices import SNIPPETS_PER_ACTION, Choice, action_lengths
+from rcl.training.places import information_of_place
 
 Sections = dict[str, dict[str, Any]]
 """Sections of a configuration, as plain values."""
 
 MANY_VIDEOS = 16  # from here on, what happens when in a video can be learned
 SIMILAR_LENGTHS = 4.0  # the longest video is at most so many times as long as the shortest
-MANY_INSTANCES = 200  # a wider model pays from here on
+SIMILAR_COURSE = 0.1  # nats: from here on, the place in a video tells something about the label
+MANY_INSTANCES = 100  # a wider model pays from here on
 LONGEST_CROP = 2048  # snippets: longer videos are cropped in training
 STEPS, PASSES = 500, 5  # optimization steps, at least; passes over the videos, at least
 BATCH, EPOCHS = 2, 10
@@ -39,17 +41,25 @@ class Recordings(NamedTuple):
         lengths_seconds: of all training instances, sorted: ``(N,)``.
         snippets: of all training videos: ``(V,)``.
         rate: of their features, in snippets per second.
+        place_information: of labels, in nats; see :func:`rcl.training.places.information_of_place`.
     """
 
     lengths_seconds: np.ndarray
     snippets: np.ndarray
     rate: float
+    place_information: float = 0.0
 
     @classmethod
     def of(cls, training: Annotations, store: FeatureStore, rate: float) -> Recordings:
         """The facts about training videos with at least one instance."""
-        snippets = np.array([store.shape(name)[0] for name in training.videos])
-        return cls(action_lengths(training), snippets, rate)
+        videos = list(training.videos.values())
+        snippets = np.array([store.shape(video.name)[0] for video in videos])
+        counts = [len(video.labels) for video in videos]
+        segments = np.concatenate([np.empty((0, 2)), *(video.segments_seconds for video in videos)])  # (N, 2)
+        centres = segments.mean(axis=1) * rate / np.repeat(snippets, counts)
+        labels = np.array([training.labels.index(label) for video in videos for label in video.labels], dtype=int)
+        information = information_of_place(np.repeat(np.arange(len(videos)), counts), centres, labels)
+        return cls(action_lengths(training), snippets, rate, information)
 
     @property
     def short_seconds(self) -> float:
@@ -63,8 +73,9 @@ class Recordings(NamedTuple):
 
     @property
     def are_alike(self) -> bool:
-        """Whether the videos have similar lengths and are many, so that their courses can be compared."""
-        return len(self.snippets) >= MANY_VIDEOS and have_similar_lengths(self.snippets)
+        """Whether the videos are many, of similar lengths, and take a similar course."""
+        many = len(self.snippets) >= MANY_VIDEOS
+        return many and have_similar_lengths(self.snippets) and self.place_information > SIMILAR_COURSE
 
 
 def choose_recipe(recordings: Recordings) -> tuple[Sections, list[Choice]]:
@@ -98,7 +109,7 @@ def choose_time(recordings: Recordings) -> tuple[dict[str, Any], Choice]:
     if recordings.are_alike:
         share = recordings.needed_rate / recordings.rate
         snippets = max(round(float(np.median(recordings.snippets)) * share), 16)
-        reason = f"{short}, and the {len(recordings.snippets)} videos have similar lengths"
+        reason = f"{short}, and the {len(recordings.snippets)} videos have similar lengths and a similar course"
         return {"resize": snippets, "resize_method": "mean"}, Choice("snippets per video", str(snippets), reason)
     factor = max(int(recordings.rate / recordings.needed_rate + 1e-6), 1)
     value = f"{recordings.rate / factor:.3g} per second"
