@@ -40,6 +40,7 @@ def test_the_recipe_of_any_data_is_a_valid_configuration_with_reasons(recordings
     assert config.data.standardize
     assert all(choice.name and choice.value and choice.reason for choice in choices)
     assert len({choice.name for choice in choices}) == len(choices)
+    assert config.training.learning_rate == (1e-3 if config.data.resize else 2e-3)
 
 
 @given(RECORDINGS)

@@ -25,6 +25,7 @@ MANY_INSTANCES = 100  # a wider model pays from here on
 LONGEST_CROP = 2048  # snippets: longer videos are cropped in training
 STEPS, PASSES = 500, 5  # optimization steps, at least; passes over the videos, at least
 BATCH, EPOCHS = 2, 10
+ONE_LENGTH_RATE, OWN_LENGTHS_RATE = 1e-3, 2e-3  # learning rates; batches of longer videos are less noisy
 
 
 class Alternative(NamedTuple):
@@ -85,6 +86,7 @@ def choose_recipe(recordings: Recordings) -> tuple[Sections, list[Choice]]:
     share = data["resize"] / typical if "resize" in data else 1 / data["downsample"]
     model, network = choose_model(recordings, snippets=typical * share)
     training, steps = choose_steps(len(recordings.snippets))
+    training["learning_rate"] = ONE_LENGTH_RATE if "resize" in data else OWN_LENGTHS_RATE
     longest = float(recordings.snippets.max()) * share
     crop = LONGEST_CROP if longest > LONGEST_CROP else None
     sections = {
