@@ -63,9 +63,10 @@ class Fit(NamedTuple):
             self._check_budget(budget)
             return
         options = ("--output", self.folder, "--seed", self.seed, "--budget", budget, "--resume")
-        begin = time.perf_counter()
+        interrupted, begin = self.folder.exists(), time.perf_counter()
         rcl("fit", self.root, *options, threads=threads, log=self.folder.with_suffix(".log"))
-        write_json(self.clock, {"budget": budget, "seconds": round(time.perf_counter() - begin, 1)})
+        seconds = None if interrupted else round(time.perf_counter() - begin, 1)  # a part would say nothing
+        write_json(self.clock, {"budget": budget, "seconds": seconds})
 
     def _check_budget(self, budget: str) -> None:
         had = json.loads(self.clock.read_text(encoding="utf-8"))["budget"]
@@ -95,7 +96,7 @@ class Fit(NamedTuple):
         """Minutes of the fit, and the number of its networks."""
         seconds = json.loads(self.clock.read_text(encoding="utf-8"))["seconds"]
         networks = load_config(self.folder / "config.yaml").training.members
-        return {"minutes": seconds / 60, "networks": float(networks)}
+        return {"networks": float(networks), **({"minutes": seconds / 60} if seconds else {})}
 
     def _detections(self, name: str) -> Path:
         safe = name.replace("/", "-").replace(" = ", "").replace(" ", "-")

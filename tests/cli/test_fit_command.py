@@ -79,7 +79,7 @@ def test_missing_labels_are_one_sentence(tmp_path: Path, run: Rcl) -> None:
     (tmp_path / "films").mkdir()
     (tmp_path / "labels.csv").touch()
     for source, words in (
-        (features, "found features alone; add it, or give a file of labels behind it."),
+        (features, "found features alone; add it, or give a file of labels after the pack."),
         (tmp_path / "films", "add the file of labels (rcl fit VIDEOS LABELS)"),
         (tmp_path / "labels.csv", "found only the labels"),
     ):

@@ -27,7 +27,7 @@ from rcl.training.fit_result import FitObserver
 from rcl.training.fit_videos import Extraction
 from rcl.training.plan import FitPlan, FitRun
 from rcl.training.recipe import Alternative
-from rcl.training.trials import Trials
+from rcl.training.trials import TRIAL_STEPS, Trials
 from tiny_pack import tiny_annotations, tiny_pack
 from typed import Rcl
 
@@ -72,7 +72,7 @@ def spent(plan: FitPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spe
     ) -> tuple[Config, list[Choice]]:
         def search(trials: Trials, alternatives: Any, tried: Any) -> Alternative | None:
             assert trials.deadline < time.monotonic() + seconds / 2
-            assert trials.expected_seconds == OVERHEAD * STEPS * step(plan.config)
+            assert trials.expected_seconds == TRIAL_STEPS * OVERHEAD * STEPS * step(plan.config)
             return best
 
         monkeypatch.setattr(rcl.training.budget, "seconds_per_step", step)

@@ -206,6 +206,18 @@ def _check_finite(features: np.ndarray, where: str, first_snippet: int) -> None:
         )
 
 
+def ends_of(part: slice, snippets: int) -> tuple[int, int]:
+    """First snippet of a slice of so many, and the one after its last.
+
+    Raises:
+        ValueError: the slice has a step.
+    """
+    first, last, step = part.indices(snippets)
+    if step != 1:
+        raise ValueError(f"the step of a slice must be 1: {part}")
+    return first, last
+
+
 class FeatureSequence:
     """Stored features that are indexed like a tensor ``(C, T)``: a slice is read from the file when it is taken.
 
@@ -236,10 +248,7 @@ class FeatureSequence:
         Raises:
             InputError: see :meth:`rcl.data.features.StoredFeatures.read`.
         """
-        channels, snippets = key
-        first, last, step = snippets.indices(self.shape[1])
-        if step != 1:
-            raise ValueError(f"the step of a slice must be 1: {snippets}")
+        channels, (first, last) = key[0], ends_of(key[1], self.shape[1])
         begin = min(first * self.downsample, len(self.stored))
         stored = self.stored.read(begin, max(first, last) * self.downsample)
         return downsample(self.prepare(torch.from_numpy(stored)).T[channels], self.downsample)

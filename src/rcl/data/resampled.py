@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from rcl.data.features import Features
+from rcl.data.features import Features, ends_of
 from rcl.data.resizing import Resampling
 
 
@@ -31,10 +31,7 @@ class ResampledFeatures:
         Raises:
             InputError: see :meth:`rcl.data.features.StoredFeatures.read`.
         """
-        channels, snippets = key
-        first, last, step = snippets.indices(self.shape[1])
-        if step != 1:
-            raise ValueError(f"the step of a slice must be 1: {snippets}")
+        channels, (first, last) = key[0], ends_of(key[1], self.shape[1])
         if last <= first:
             return self.features[:, :0][channels]
         start, end = self.resampling.source(first, last)

@@ -200,7 +200,7 @@ class InferenceConfig(Section):
     """Between two starts, in lengths."""
     rates: Rates = BASE_RATE
     """The segments are scored at each of these rates of the features, and the answers averaged: ``[0.7, 1, 1.4]`` costs
-    three times as much as ``[1]`` and finds more actions that are slower or faster than in training."""
+    three times as much as ``[1]``, and may help where actions are slower or faster than in training."""
     refine_above: Share = Decoder.refine_above
     """Refine a segment if its best score after the first step is at least this. Others keep that score and their place
     after one step, which saves most of the time of refinement; 0 refines all."""

@@ -1,7 +1,7 @@
 """The same anchors at several rates of the features.
 
 A detector knows actions at the speed of its training videos. Features at another rate show it an action faster or
-slower, and the average of its answers is better than one of them.
+slower. Whether the average of its answers is better than one of them depends on the data (docs/results.md).
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from rcl.training.fit_result import FitObserver
 from rcl.training.loaders import training_dataset
 from rcl.training.plan import FitPlan
 from rcl.training.recipe import alternatives, with_changes
-from rcl.training.trials import Trials
+from rcl.training.trials import TRIAL_STEPS, Trials
 
 TIMED_STEPS = 4
 OVERHEAD = 1.2  # a training takes so many times the time of its steps
@@ -95,22 +95,19 @@ def spend(
         choice = Choice("training steps of the budget", str(fewer * config.training.epochs), reason)
         return _changed(config, {"training": {"epoch_steps": fewer}}), [choice]
     deadline = time.monotonic() + SHARE_OF_TRIALS * (budget.left - once)
-    trials = Trials(config, training, folder / "trials", deadline, expected_seconds=once)
+    trials = Trials(config, training, folder / "trials", deadline, expected_seconds=TRIAL_STEPS * once)
     store = FeatureStore(config.data.features or find_features(config.data.root), layout=config.data.layout)
     snippets = np.array([store.shape(name)[0] for name in training.videos])
     best = trials.best(alternatives(config.data, snippets), observer.tried)
-    choices = (
-        [Choice("changed after trials", best.name, "it was better on folds of the training videos")] if best else []
-    )
+    choices = list[Choice]()
     if best:
+        choices.append(Choice("changed after trials", best.name, "it was better on folds of the training videos"))
         config = _changed(config, best.changes)
         once = seconds_per_training(config)
     members = int(min(max(budget.left / once, 1), MOST_MEMBERS))
-    value, reason = (
-        counted(members, "network"),
-        f"one takes about {once:.0f} s, and {max(budget.left, 0):.0f} s are left",
-    )
-    return _changed(config, {"training": {"members": members}}), [*choices, Choice(AVERAGE, value, reason)]
+    reason = f"one takes about {once:.0f} s, and {max(budget.left, 0):.0f} s are left"
+    choices.append(Choice(AVERAGE, counted(members, "network"), reason))
+    return _changed(config, {"training": {"members": members}}), choices
 
 
 def _changed(config: Config, changes: Mapping[str, Mapping[str, Any]]) -> Config:

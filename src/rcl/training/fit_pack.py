@@ -69,7 +69,10 @@ def _check_pack(folder: Path, labels: PathLike | Annotations | None) -> None:
         fix = "copy the pack here"
         raise InputError(folder, expected="a pack on this machine", found="one in an object store", fix=fix)
     if labels is None and not is_pack(folder):
-        expected, fix = "annotations.json (or .csv) next to the features", "add it, or give a file of labels behind it"
+        expected, fix = (
+            "annotations.json (or .csv) next to the features",
+            "add it, or give a file of labels after the pack",
+        )
         raise InputError(folder, expected=expected, found="features alone", fix=fix)
 
 

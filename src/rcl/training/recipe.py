@@ -25,7 +25,7 @@ MANY_INSTANCES = 100  # a wider model pays from here on
 LONGEST_CROP = 2048  # snippets: longer videos are cropped in training
 STEPS, PASSES = 500, 5  # optimization steps, at least; passes over the videos, at least
 BATCH, EPOCHS = 2, 10
-ONE_LENGTH_RATE, OWN_LENGTHS_RATE = 1e-3, 2e-3  # learning rates; batches of longer videos are less noisy
+ONE_LENGTH_RATE, OWN_LENGTHS_RATE = 1e-3, 2e-3  # learning rates: measured, and not explained (docs/design.md)
 
 
 class Alternative(NamedTuple):
@@ -55,12 +55,11 @@ class Recordings(NamedTuple):
         """The facts about training videos with at least one instance."""
         videos = list(training.videos.values())
         snippets = np.array([store.shape(video.name)[0] for video in videos])
-        counts = [len(video.labels) for video in videos]
-        segments = np.concatenate([np.empty((0, 2)), *(video.segments_seconds for video in videos)])  # (N, 2)
-        centres = segments.mean(axis=1) * rate / np.repeat(snippets, counts)
-        labels = np.array([training.labels.index(label) for video in videos for label in video.labels], dtype=int)
-        information = information_of_place(np.repeat(np.arange(len(videos)), counts), centres, labels)
-        return cls(action_lengths(training), snippets, rate, information)
+        seconds = snippets / np.array([video.snippets_per_second or rate for video in videos])
+        owner = np.repeat(np.arange(len(videos)), [len(video.labels) for video in videos])  # (N,)
+        centres = np.concatenate([video.segments_seconds.mean(axis=1) for video in videos]) / seconds[owner]
+        labels = np.unique([label for video in videos for label in video.labels], return_inverse=True)[1]
+        return cls(action_lengths(training), snippets, rate, information_of_place(owner, centres, labels))
 
     @property
     def short_seconds(self) -> float:
@@ -87,6 +86,8 @@ def choose_recipe(recordings: Recordings) -> tuple[Sections, list[Choice]]:
     model, network = choose_model(recordings, snippets=typical * share)
     training, steps = choose_steps(len(recordings.snippets))
     training["learning_rate"] = ONE_LENGTH_RATE if "resize" in data else OWN_LENGTHS_RATE
+    own = "all videos get one length" if "resize" in data else "videos keep their own lengths"
+    learning_rate = Choice("learning rate", f"{training['learning_rate']:g}", own)
     longest = float(recordings.snippets.max()) * share
     crop = LONGEST_CROP if longest > LONGEST_CROP else None
     sections = {
@@ -98,7 +99,7 @@ def choose_recipe(recordings: Recordings) -> tuple[Sections, list[Choice]]:
         "inference": {"shortest": shortest_anchor(recordings, share), "candidates": 4000},
     }
     cropped = Choice("training on", f"{crop} snippets at random", f"the longest video has {longest:.0f}")
-    return sections, [time, *network, steps, *([cropped] if crop else []), *_fixed(recordings)]
+    return sections, [time, *network, steps, learning_rate, *([cropped] if crop else []), *_fixed(recordings)]
 
 
 def choose_time(recordings: Recordings) -> tuple[dict[str, Any], Choice]:

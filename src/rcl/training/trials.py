@@ -36,7 +36,7 @@ class Trials:
         training: the training videos.
         folder: for the runs; what it holds is removed at the beginning, and the folder at the end.
         deadline: of :func:`time.monotonic`; no trial begins that would probably end later.
-        expected_seconds: that a trial of the recipe probably takes.
+        expected_seconds: that a trial takes at most, as far as is known before the first.
     """
 
     config: Config
