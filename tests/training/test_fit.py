@@ -157,8 +157,8 @@ def test_fit_from_python(
     assert result.checkpoint == out / "last.ckpt"
     assert result.localizer.labels == ("action",)
     assert [choice.name for choice in result.choices][:6] == [
-        "snippets per second", "held out for validation", "snippets", "encoder layers", "channels of the model",
-        "training steps",
+        "snippets per second", "held out for validation", "snippets in the network", "encoder layers",
+        "channels of the model", "training steps",
     ]  # fmt: skip
     assert result.labelled.missing == ("absent.mp4",)
     assert list(result.problems) == ["figure-000"]

@@ -117,7 +117,7 @@ def choose_time(recordings: Recordings) -> tuple[dict[str, Any], Choice]:
     factor = max(int(recordings.rate / recordings.needed_rate + 1e-6), 1)
     value = f"{recordings.rate / factor:.3g} per second"
     value += f", the mean of {factor} in a row" if factor > 1 else ", as they are"
-    return {"downsample": factor}, Choice("snippets", value, short)
+    return {"downsample": factor}, Choice("snippets in the network", value, short)
 
 
 def choose_model(recordings: Recordings, *, snippets: float) -> tuple[dict[str, Any], list[Choice]]:
@@ -170,8 +170,12 @@ def _fixed(recordings: Recordings) -> list[Choice]:
     return [
         Choice("longest anchor", f"{longest:.3g} s", "so long is the longest training action"),
         Choice("features", "standardized per channel", "channels may have any scale; the checkpoint keeps it"),
-        Choice("look-up", "16 points, context 0.25, 2 snippets around the ends", "the best on average over our data"),
-        Choice("dropout", "0.1, also of input channels", "the best on average over our data"),
+        Choice(
+            "look-up",
+            "16 points, context 0.25, 2 snippets around the ends",
+            "it was best on average on the data of docs/results.md",
+        ),
+        Choice("dropout", "0.1, also of input channels", "it was best on average on the data of docs/results.md"),
     ]
 
 
