@@ -40,6 +40,7 @@ def train(
     devices: int | str = "auto",
     nodes: int = 1,
     callbacks: Sequence[Callback] = (),
+    loggers: Sequence[str] = (),
 ) -> Path:
     """Train a detector.
 
@@ -56,6 +57,8 @@ def train(
         devices: accelerators per machine, ``auto`` for all; without accelerators, processes on the CPU.
         nodes: machines, each with that many devices.
         callbacks: the caller's own Lightning callbacks.
+        loggers: ``tensorboard``, ``wandb`` or ``csv``, which is always written; with several ``members``, they show the
+            first network.
 
     Returns:
         ``output/last.ckpt``.
@@ -68,7 +71,7 @@ def train(
     others = _members(config, output, devices=devices, nodes=nodes)
     options: dict[str, Any] = {"devices": devices, "nodes": nodes, "callbacks": callbacks}
     continues = resume and not overwrite and (output / "last.ckpt").exists()
-    _train_one(config, output, resume=resume, overwrite=overwrite, **options)
+    _train_one(config, output, resume=resume, overwrite=overwrite, loggers=loggers, **options)
     for own, folder in others:  # networks that an earlier run left are no part of a new one
         _train_one(own, folder, resume=continues, overwrite=not continues, **options)
     if others:
@@ -105,9 +108,10 @@ def _train_one(
     devices: int | str,
     nodes: int,
     callbacks: Sequence[Callback],
+    loggers: Sequence[str] = (),
 ) -> None:
     """Train one network."""
-    trainer = build_trainer(config, output, devices=devices, nodes=nodes, callbacks=callbacks)
+    trainer = build_trainer(config, output, devices=devices, nodes=nodes, callbacks=callbacks, loggers=loggers)
     with PeerMonitor(trainer):
         if is_launched(trainer):
             trainer.strategy.setup_environment()  # first, so that only one reports errors in the data
@@ -123,6 +127,8 @@ def _train_one(
         )
         if trainer.is_global_zero:
             _claim(output, config, resume=resume, overwrite=overwrite)
+            for logger in trainer.loggers:
+                logger.log_hyperparams(config.model_dump(mode="json"))
         _fit(trainer, module, *data_loaders(config, data, trainer), output, resume=resume and not overwrite)
 
 
