@@ -56,9 +56,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Recorder]:
     return found
 
 
-def test_names_are_mapped_to_the_loggers(
-    made: list[Recorder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_names_are_mapped_to_the_loggers(made: list[Recorder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tmp_path / "run"
     monkeypatch.delenv("WANDB_PROJECT", raising=False)
     assert build_loggers([], run) == build_loggers(["csv"], run) == []
@@ -107,7 +105,10 @@ def test_commands_take_loggers_and_refuse_others(
     quick_fit(monkeypatch)
     pack, out = tiny_pack(tmp_path / "pack"), tmp_path / "run"
     status, _, notes = rcl_("fit", pack, "--output", out, "--logger", "mlflow")
-    assert (status, notes) == (2, "rcl: --logger: expected csv or tensorboard or wandb, found mlflow; use one of them.\n")
+    assert (status, notes) == (
+        2,
+        "rcl: --logger: expected csv or tensorboard or wandb, found mlflow; use one of them.\n",
+    )
     assert not out.exists()
     assert rcl_("fit", pack, "--output", out, "--logger", "wandb", "--logger", "csv")[0] == 0
     options = ("training.epochs=1", "data.validation_subset=null", "--output", tmp_path / "other")

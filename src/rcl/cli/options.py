@@ -126,7 +126,7 @@ Loggers = Annotated[
     typer.Option(
         "--logger",
         metavar="NAME",
-        help="Also log the training to tensorboard or wandb; may be repeated. csv: metrics.csv, which is always written.",
+        help="Also log the training to tensorboard or wandb; may be repeated. csv is metrics.csv, always written.",
     ),
 ]
 

@@ -119,9 +119,7 @@ def fit(
     if not plan.resumes:
         plan = complete(plan, run.output, ensemble, budget, observer)
     # A single process, because Lightning would start the others with the command line of this one.
-    checkpoint = train(
-        plan.config, run.output, resume=plan.resumes, overwrite=overwrite, devices=1, loggers=loggers
-    )
+    checkpoint = train(plan.config, run.output, resume=plan.resumes, overwrite=overwrite, devices=1, loggers=loggers)
     localizer = Localizer.load(checkpoint)
     result = FitResult(checkpoint, localizer, plan.choices, plan.labelled, plan.problems, plan.pack, plan.files)
     return _evaluate(result, plan, observer)

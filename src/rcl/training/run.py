@@ -178,7 +178,7 @@ def _claim(output: Path, config: Config, *, resume: bool, overwrite: bool) -> No
 
 
 def _check_same(config: Config, kept: Config, *, where: str) -> None:
-    now, then = _flat(config.model_dump(mode="json")), _flat(kept.model_dump(mode="json"))
+    now, then = flattened(config.model_dump(mode="json")), flattened(kept.model_dump(mode="json"))
     # A moved pack and another number of loading processes do not change the result. A longer training does: its
     # learning rate follows another schedule.
     free = {"data.root", "data.annotations", "data.features", "training.workers"}
@@ -193,8 +193,13 @@ def _check_same(config: Config, kept: Config, *, where: str) -> None:
         )
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flattened(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of nested sections under their whole keys.
+
+    >>> flattened({"training": {"seed": 1}})
+    {'training.seed': 1}
+    """
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        flat |= flattened(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return flat
