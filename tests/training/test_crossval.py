@@ -77,9 +77,7 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, count: int) -> list[str]:
 # -- results -----------------------------------------------------------------------------------------------------
 
 
-def test_every_group_is_held_out_once_by_detectors_that_never_saw_it(
-    pack: Path, config: Config, tmp_path: Path
-) -> None:
+def test_every_group_is_held_out_once_from_its_detectors(pack: Path, config: Config, tmp_path: Path) -> None:
     out = tmp_path / "runs"
     result = crossval(pack, output=out, config=config, seeds=2)
     assert [fold.groups for fold in result.folds] == [("anna",), ("ben",), ("cleo",)]
@@ -195,17 +193,16 @@ def test_a_killed_one_with_several_processes_continues_to_the_same_result(
     whole, out = tmp_path / "whole", tmp_path / "runs"
     sections = {**SECTIONS, "training": {**SECTIONS["training"], "epochs": 8}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(sections))
-    crossval(pack, output=whole, config=load_config(tmp_path / "config.yaml"), seeds=1)
+    crossval(pack, output=whole, config=load_config(tmp_path / "config.yaml"), folds=2, seeds=1)
     command = [sys.executable, "-m", "rcl.cli", "crossval", tmp_path / "config.yaml", pack, "--output", out]
-    process = subprocess.Popen([*command, "--seeds", "1", "--jobs", "2"], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([*command, "--folds", "2", "--seeds", "1", "--jobs", "2"], stderr=subprocess.DEVNULL)
     children = list[psutil.Process]()
 
     def some_training_has_begun() -> bool:
-        assert process.poll() is None
         return any(out.glob("fold-*/seed-0/last.ckpt"))
 
     try:
-        wait_until(some_training_has_begun)
+        wait_until(some_training_has_begun, process)
         children = psutil.Process(process.pid).children(recursive=True)
     finally:
         os.kill(process.pid, signal.SIGKILL)
@@ -213,7 +210,7 @@ def test_a_killed_one_with_several_processes_continues_to_the_same_result(
     assert children
     assert psutil.wait_procs(children, PATIENCE_SECONDS)[1] == []  # they end with their parent
     assert not (out / "crossval.json").exists()
-    crossval(pack, output=out, config=load_config(tmp_path / "config.yaml"), seeds=1)
+    crossval(pack, output=out, config=load_config(tmp_path / "config.yaml"), folds=2, seeds=1)
     assert results(out) == results(whole)
 
 
@@ -237,7 +234,7 @@ def test_a_training_that_fails_is_named_and_the_others_go_on(
     observer = Observer()
     with monkeypatch.context() as patch:
         patch.setattr(fold_run, "train_fold", train)
-        with pytest.raises(TrainingsFailed, match="1 of 3 trainings failed: fold 2, seed 0. The same command repeats"):
+        with pytest.raises(TrainingsFailed, match=r"1 of 3 trainings failed: fold 2, seed 0\. The same"):
             crossval(pack, output=out, config=config, seeds=1, observer=observer)
     assert observer.said == ["fold 2, seed 0: a fault"]
     crossval(pack, output=out, config=config, seeds=1)
@@ -250,9 +247,10 @@ def test_a_training_that_fails_is_named_and_the_others_go_on(
 @pytest.fixture
 def begun(pack: Path, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a cross-validation that has begun."""
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        interrupt_after(patch, 0)
+    interrupt_after(monkeypatch, 0)
+    with pytest.raises(KeyboardInterrupt):
         crossval(pack, output=tmp_path / "runs", config=config, seeds=1)
+    monkeypatch.setattr(fold_run, "train_fold", train_fold)
     return tmp_path / "runs"
 
 
@@ -269,10 +267,9 @@ def test_another_cross_validation_is_refused(begun: Path, pack: Path, config: Co
             crossval(source, output=begun, **{"config": config, "seeds": 1, **options})
 
     refused(f"expected the pack that it began with, {pack}, found {other}; give what it began with", other)
-    refused(
-        r"settings that it began with \(training.epochs=2\), found training.epochs=3", config=changed(config, epochs=3)
-    )
-    refused(r"settings that it began with .*found fit.budget_seconds=None|settings that it began with", config=None)
+    words = r"settings that it began with \(training.epochs=2\), found training.epochs=3"
+    refused(words, config=changed(config, epochs=3))
+    refused("settings that it began with", config=None)
     refused("expected the 3 folds that it began with, found 2 others", folds=2)
     content = json.loads((pack / "annotations.json").read_text())
     content["database"]["v3"]["annotations"][0]["segment"][0] += 0.5
@@ -315,11 +312,9 @@ def test_wrong_options_are_one_sentence(
 
 def test_missing_groups_and_packs_are_said(tmp_path: Path, config: Config) -> None:
     pack = tiny_pack(tmp_path / "pack")
-    with pytest.raises(InputError, match="expected videos with a group, found none; add a column .*group.*--folds"):
+    with pytest.raises(InputError, match=r"expected videos with a group, found none; add a column .*--folds"):
         crossval(pack, output=tmp_path / "runs", config=config)
-    with pytest.raises(
-        InputError, match="expected a pack of features, found none; add the pack behind it, or data.root"
-    ):
+    with pytest.raises(InputError, match=r"a pack of features, found none; add the pack .*or data\.root"):
         crossval(output=tmp_path / "runs", config=config, folds=2)
     with pytest.raises(InputError, match="no such file"):
         crossval(tmp_path / "nowhere", output=tmp_path / "runs", folds=2)

@@ -198,7 +198,7 @@ class Repeated(NamedTuple):
         return {**self.interval.to_json(), "spread": self.spread, "per_seed": list(self.values)}
 
 
-def repeated(
+def mean_of_trainings(
     trainings: Sequence[Detections],
     annotations: Annotations,
     *,

@@ -10,7 +10,7 @@ import numpy as np
 
 from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
-from rcl.evaluation.bootstrap import Interval, Repeated, repeated
+from rcl.evaluation.bootstrap import Interval, Repeated, mean_of_trainings
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,9 +103,9 @@ def cross_validation(
     for part, own in zip(parts, found, strict=True):
         videos = {name: video for name, video in annotations.videos.items() if name in part}
         groups = {video.group for video in videos.values() if video.group is not None}
-        score = repeated(own, replace(annotations, videos=videos), tiou_thresholds=tiou_thresholds)
+        score = mean_of_trainings(own, replace(annotations, videos=videos), tiou_thresholds=tiou_thresholds)
         instances = sum(len(video.labels) for video in videos.values())
         folds.append(Fold(tuple(videos), tuple(sorted(groups)), instances, score))
     pooled = [Detections.concatenate(of_seed) for of_seed in zip(*found, strict=True)]
-    score = repeated(pooled, annotations, tiou_thresholds=tiou_thresholds)
+    score = mean_of_trainings(pooled, annotations, tiou_thresholds=tiou_thresholds)
     return CrossValidation(tuple(folds), score, tuple(seeds), np.asarray(tiou_thresholds, dtype=np.float64))

@@ -199,12 +199,13 @@ def _runs(
     seeds: Sequence[int],
 ) -> list[FoldRun]:
     """All trainings, those of the first seed first. The files with the annotations of each fold are written."""
+    plain = recipe if isinstance(recipe, FitRecipe) else recipe.model_dump(mode="json")
     files = dict[int, Path]()
     for number, part in enumerate(parts, start=1):
         files[number] = folder / f"fold-{number}" / ANNOTATIONS
         save_annotations(hold_out(annotations, part), files[number])
     return [
-        FoldRun(recipe, root.absolute(), file.absolute(), (file.parent / f"seed-{seed}").absolute(), number, seed)
+        FoldRun(plain, root.absolute(), file.absolute(), (file.parent / f"seed-{seed}").absolute(), number, seed)
         for seed in seeds
         for number, file in files.items()
     ]

@@ -12,13 +12,14 @@ from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from rcl.data.formats.load import load_annotations
 from rcl.data.formats.results import save_detections
 from rcl.detector.config import Config
+from rcl.detector.load_config import parse_config
 from rcl.detector.localizer import Localizer
 from rcl.evaluation.metrics import evaluate
 from rcl.system.device import usable_cores
@@ -41,7 +42,7 @@ class FoldRun(NamedTuple):
     """One training of a cross-validation. Picklable.
 
     Args:
-        recipe: what is trained.
+        recipe: what is trained; a configuration as plain values.
         pack: the folder of the features.
         annotations: file with the held-out fold in the subset validation, and the others in training.
         folder: for the run.
@@ -49,7 +50,7 @@ class FoldRun(NamedTuple):
         seed: of the training.
     """
 
-    recipe: FitRecipe | Config
+    recipe: FitRecipe | dict[str, Any]
     pack: Path
     annotations: Path
     folder: Path
@@ -78,10 +79,10 @@ def train_fold(run: FoldRun) -> None:
     Raises:
         InputError: see :func:`rcl.training.fit.fit` and :func:`rcl.training.run.train`.
     """
-    if isinstance(run.recipe, Config):
-        _train(run, run.recipe)
-    else:
+    if isinstance(run.recipe, FitRecipe):
         fit(run.pack, run.annotations, run.folder, seed=run.seed, resume=True, **run.recipe._asdict())
+    else:
+        _train(run, parse_config(run.recipe, where="rcl crossval"))
 
 
 def _train(run: FoldRun, recipe: Config) -> None:
