@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +19,18 @@ from rcl.system.paths import exists
 
 if TYPE_CHECKING:
     from rcl.detector.config import Config
+
+
+Recipe = Annotated[
+    str, typer.Argument(metavar="fit|CONFIG.yaml", help="What to train: as rcl fit chooses, or a configuration.")
+]
+Arguments = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[PACK] [LABELS] [KEY=VALUE]...",
+        help="Annotations and features; labels in their place; values that replace those of the configuration.",
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,10 @@ class FoldOptions:
     subset: Annotated[
         str | None, typer.Option(help="The videos of this subset alone; by default all labelled videos.")
     ] = None
+
+    def arguments(self) -> dict[str, Any]:
+        """These, as the function takes them."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -61,21 +77,13 @@ class FitOptions:
 
 
 def crossval(
-    recipe: Annotated[
-        str, typer.Argument(metavar="fit|CONFIG.yaml", help="What to train: as rcl fit chooses, or a configuration.")
-    ],
+    recipe: Recipe,
     output: Annotated[Path, typer.Option(help="Folder for the runs and their results.")],
     given: FoldOptions,
     fitting: FitOptions,
     reading: LabelFileOptions,
     tools: ToolFileOptions,
-    arguments: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[PACK] [LABELS] [KEY=VALUE]...",
-            help="Annotations and features; labels in their place; values that replace those of the configuration.",
-        ),
-    ] = None,
+    arguments: Arguments = None,
     tiou: Thresholds = DEFAULT_THRESHOLDS,
     jobs: Annotated[int, typer.Option(min=1, help="Trainings at a time, each in a process of its own.")] = 1,
     threads: Threads = None,
@@ -97,15 +105,12 @@ def crossval(
             labels,
             output,
             config=config,
-            folds=given.folds,
-            group=given.group,
-            seeds=given.seeds,
-            subset=given.subset,
             reading=reading.read_options(tools),
             tiou_thresholds=thresholds,
             jobs=jobs,
             overwrite=overwrite,
             observer=CrossvalPrinter(given.subset),
+            **given.arguments(),
             **fitting.arguments(),
         )
     except training.TrainingsFailed as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,7 +48,9 @@ class CrossvalPrinter(CrossvalObserver):
         note(f"{run.name}: average mAP {found['average_mAP']:.1%} ({done} of {counted(count, 'training')}).")
 
     def failed(self, run: FoldRun, error: Exception) -> None:
-        """Print the error."""
+        """Print the error; a fault of the program with the place where it happened."""
+        if not isinstance(error, InputError):
+            note("".join(traceback.format_exception(error)))
         warn(f"{run.name}: {error if isinstance(error, InputError) else describe_error(error)}")
 
 

@@ -13,6 +13,10 @@ from rcl.cli.console import quiet_lightning, warn
 from rcl.cli.options import Loggers, Overwrite, Threads
 from rcl.system.errors import InputError, counted
 
+Nodes = Annotated[
+    int, typer.Option(min=1, help="Machines; run the command on each (torchrun, srun, or NODE_RANK=0, 1, …).")
+]
+
 
 def train(
     config: Annotated[Path, typer.Argument(help="Configuration, YAML; see configs/.")],
@@ -24,9 +28,7 @@ def train(
     devices: Annotated[
         str, typer.Option(help="Accelerators per node (processes, on a CPU), or auto for all of this machine.")
     ] = "auto",
-    nodes: Annotated[
-        int, typer.Option(min=1, help="Machines; run the command on each (torchrun, srun, or NODE_RANK=0, 1, …).")
-    ] = 1,
+    nodes: Nodes = 1,
     threads: Threads = None,
     logger: Loggers = None,
     overwrite: Overwrite = False,

@@ -127,7 +127,7 @@ def crossval(
     if group is not None or folds is None:
         annotations = with_groups(annotations, group or "group")
     parts = held_out_in_turn(annotations, folds)
-    if alone := labels_of_one_fold(annotations, parts):
+    if (alone := labels_of_one_fold(annotations, parts)) and not (config and config.model.labels == "none"):
         message = "%s: in one fold only, so that no detector learns to find it elsewhere: %s"
         log.warning(message, annotations.source, listed([repr(label) for label in alone]))
     folder = to_path(output)
@@ -163,6 +163,9 @@ def _root(pack: PathLike | None, config: Config | None) -> Path:
     root = config.data.root if pack is None and config else to_path(pack or ".")
     if not exists(root):
         raise InputError.missing(root, "a pack: a folder of annotations and features")
+    if not (config and config.data.features) and not exists(find_features(root)):
+        fix = "make a pack of videos with rcl extract VIDEOS --labels LABELS --output PACK"
+        raise InputError(root, expected="a pack: a folder of annotations and features", found="no features", fix=fix)
     return root
 
 

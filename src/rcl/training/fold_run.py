@@ -25,7 +25,9 @@ from rcl.evaluation.metrics import evaluate
 from rcl.system.device import usable_cores
 from rcl.system.text_files import write_json
 from rcl.training.fit import TIOU_THRESHOLDS, fit
+from rcl.training.fit_result import FitObserver
 from rcl.training.held_out import detect_held_out
+from rcl.training.plan import LabelledVideos
 from rcl.training.run import train
 
 LOG = "log.txt"
@@ -73,6 +75,13 @@ class FoldRun(NamedTuple):
         return (self.folder / "evaluation.json").is_file()
 
 
+class _Quiet(FitObserver):
+    """Does not repeat for every fold what names and labels leave in doubt."""
+
+    def matched(self, labelled: LabelledVideos) -> None:
+        """Say nothing."""
+
+
 def train_fold(run: FoldRun) -> None:
     """Train on all folds but one and detect in that one; a training that was stopped is continued.
 
@@ -80,7 +89,8 @@ def train_fold(run: FoldRun) -> None:
         InputError: see :func:`rcl.training.fit.fit` and :func:`rcl.training.run.train`.
     """
     if isinstance(run.recipe, FitRecipe):
-        fit(run.pack, run.annotations, run.folder, seed=run.seed, resume=True, **run.recipe._asdict())
+        options = {"seed": run.seed, "resume": True, "observer": _Quiet(), **run.recipe._asdict()}
+        fit(run.pack, run.annotations, run.folder, **options)
     else:
         _train(run, parse_config(run.recipe, where="rcl crossval"))
 
