@@ -15,6 +15,7 @@ import psutil
 import pytest
 import yaml
 
+import rcl.training.fit
 import rcl.training.fold_run as fold_run
 from quick import quick_fit
 from rcl.data.annotations import Annotations
@@ -185,6 +186,25 @@ def test_an_interrupted_one_continues_to_the_same_result(
         begun = interrupt_after(patch, 9)
         assert crossval(pack, output=out, config=config, seeds=2).seeds == (0, 1)
         assert begun == [f"fold {number}, seed 1" for number in (1, 2, 3)]
+
+
+def test_a_fit_that_stopped_before_it_detected_continues(
+    pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick_fit(monkeypatch)
+    whole, out = tmp_path / "whole", tmp_path / "runs"
+    crossval(pack, output=whole, folds=2, seeds=1)
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rcl.training.fit, "detect_held_out", stop)
+        with pytest.raises(KeyboardInterrupt):
+            crossval(pack, output=out, folds=2, seeds=1)
+    assert [path.parent.parent.name for path in out.glob("*/seed-0/last.ckpt")] == ["fold-1"]
+    crossval(pack, output=out, folds=2, seeds=1)
+    assert results(out) == results(whole)
 
 
 def test_a_killed_one_with_several_processes_continues_to_the_same_result(

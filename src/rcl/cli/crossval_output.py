@@ -60,7 +60,7 @@ def print_crossval(result: CrossValidation, folder: Path) -> None:
     seeds, videos = len(result.seeds), counted(result.videos, "video")
     print("mean of folds: the numbers of the folds, averaged. Each fold is ranked by itself.")
     print(f"all folds pooled: one ranking of the detections in all {videos}, each by the detector that did not see it.")
-    print(f"95 % interval: what other videos like these would change (bootstrap over the {videos}, all folds pooled).")
+    print("95 % interval: what other videos like these would change (bootstrap over the videos of the row).")
     if seeds > 1:
         print(f"±: half the distance from the lowest to the highest of {seeds} seeds.")
     else:
