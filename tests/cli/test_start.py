@@ -60,7 +60,9 @@ def test_importing_the_command_line_is_light() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["fit", "--help"], ["train", "--help"], ["detect", "--help"]], ids=" ".join
+    "arguments",
+    [["--help"], ["--version"], *([name, "--help"] for name in ("fit", "train", "crossval", "detect"))],
+    ids=" ".join,
 )
 def test_help_is_light(arguments: list[str]) -> None:
     assert heavy_modules(COMMAND, *arguments) == set()

@@ -12,7 +12,7 @@ from made import make_annotations, make_detections
 
 from rcl.data.detections import Detections
 from rcl.evaluation import evaluate
-from rcl.evaluation.bootstrap import average_map, compare
+from rcl.evaluation.bootstrap import average_map, compare, mean_of_trainings
 from rcl.evaluation.ground_truths import ground_truths
 
 THRESHOLDS = np.array([0.3, 0.5, 0.7])
@@ -115,3 +115,29 @@ def test_the_same_seed_gives_the_same_limits_and_one_video_gives_none():
     result = compare(make_detections([("v", 0, 10, "a", 1.0)]), Detections.empty(), alone, tiou_thresholds=[0.5])
     assert result.difference == (-1, None, None)
     assert result.to_json()["later"] == {"average_mAP": 0.0, "interval_95": None}
+
+
+# -- several trainings -------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 3))
+def test_trainings_have_the_values_of_the_evaluation_and_their_mean_an_interval(seed, count):
+    annotations, _ = made(seed, videos=6)
+    trainings = [made(seed, videos=6, noise=noise)[1] for noise in (0.1, 0.3, 0.6)[:count]]
+    result = mean_of_trainings(trainings, annotations, tiou_thresholds=THRESHOLDS, draws=200)
+    values = [evaluate(found, annotations, tiou_thresholds=THRESHOLDS).average_map for found in trainings]
+    assert result.values == pytest.approx(values)
+    assert result.interval.value == pytest.approx(sum(values) / count)
+    assert 0 <= result.interval.low <= result.interval.high <= 1
+    assert result.spread == (None if count == 1 else pytest.approx((max(values) - min(values)) / 2))
+    json.dumps(result.to_json(), allow_nan=False)
+
+
+def test_one_training_has_the_interval_of_a_comparison_and_equal_ones_too():
+    annotations, detections = made(1)
+    expected = compare(detections, detections, annotations, tiou_thresholds=[0.5]).earlier
+    for count in (1, 2):
+        result = mean_of_trainings([detections] * count, annotations, tiou_thresholds=[0.5])
+        assert result.interval == pytest.approx(expected)
+        assert result.spread == (None if count == 1 else 0)

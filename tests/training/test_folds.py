@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.system.errors import InputError
 from rcl.training.choices import split_videos
-from rcl.training.folds import folds, groups_of, videos_together
+from rcl.training.folds import folds, groups_of, held_out_in_turn, labels_of_one_fold, videos_together, with_groups
 
 SUBSETS = ["training", "training", "training", "validation", "testing"]
 
@@ -108,3 +108,45 @@ def test_new_videos_follow_their_group() -> None:
     divided = split_videos(content, kept={**kept, "c0": "testing", "c1": "training"})
     assert divided.videos["c0"].subset == "testing"
     assert divided.videos["c1"].subset == "training"
+
+
+# -- cross-validation --------------------------------------------------------------------------------------------
+
+
+@given(contents(), st.none() | st.integers(2, 6))
+def test_every_video_is_held_out_once_with_its_group(content: Annotations, number: int | None) -> None:
+    units = videos_together(content)
+    if len(units) < max(number or 2, 2):
+        with pytest.raises(InputError, match="groups of videos"):
+            held_out_in_turn(content, number)
+        return
+    found = held_out_in_turn(content, number)
+    assert len(found) == (number or len(units))
+    assert Counter(name for fold in found for name in fold) == Counter([*content.videos])
+    for unit in units:
+        assert sum(not fold.isdisjoint(unit) for fold in found) == 1
+
+
+@given(contents())
+def test_labels_of_one_fold_are_counted_in_a_plain_loop(content: Annotations) -> None:
+    parts = [{*unit} for unit in videos_together(content)]
+    expected = []
+    for label in content.labels:
+        known = 0
+        for part in parts:
+            known += any(label in content.videos[name].labels for name in part)
+        if known == 1:
+            expected.append(label)
+    assert labels_of_one_fold(content, parts) == expected
+
+
+def test_groups_come_from_annotations_from_names_or_are_left_out() -> None:
+    content = annotations_of(video("S1_tea_C1", group="anna"), video("S1_jam_C1"), video("S12_tea_C2", group="anna"))
+
+    def found(group: str) -> list[str | None]:
+        return [each.group for each in with_groups(content, group).videos.values()]
+
+    assert found("group") == ["anna", None, "anna"]
+    assert found("video") == [None, None, None]
+    assert found(r"S\d+") == ["S1", "S1", "S12"]
+    assert found(r"_(\w+)_C") == ["tea", "jam", "tea"]

@@ -14,7 +14,21 @@ from typing import Annotated
 
 import typer
 
-from rcl.cli import convert, demo, detect, diagnose, evaluate, export, extract, fit, import_, report, serve, train
+from rcl.cli import (
+    convert,
+    crossval,
+    demo,
+    detect,
+    diagnose,
+    evaluate,
+    export,
+    extract,
+    fit,
+    import_,
+    report,
+    serve,
+    train,
+)
 from rcl.cli.command import as_command
 from rcl.cli.console import warn
 from rcl.system.errors import InputError
@@ -33,6 +47,7 @@ for function in (
     evaluate.evaluate,
     diagnose.diagnose,
     report.report,
+    crossval.crossval,
     convert.convert,
     export.export,
     import_.import_,

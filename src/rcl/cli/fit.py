@@ -11,7 +11,7 @@ import typer
 from rcl.cli.arguments import check_videos_first
 from rcl.cli.console import quiet_lightning
 from rcl.cli.durations import parse_duration
-from rcl.cli.options import EngineOptions, ExtractionOptions, Location, Overwrite, Threads, location
+from rcl.cli.options import EngineOptions, ExtractionOptions, Location, Loggers, Overwrite, Threads, location
 from rcl.cli.read_options import LabelFileOptions, ToolFileOptions
 
 Source = Annotated[
@@ -76,6 +76,7 @@ def fit(
     run: RunOptions,
     labels: Labels = None,
     threads: Threads = None,
+    logger: Loggers = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Train and evaluate a detector from a folder of videos and a table of labels, or from a pack of features.
@@ -103,6 +104,7 @@ def fit(
         overwrite=overwrite,
         workers=extraction.workers if pack else extraction.processes(),
         cluster=cluster,
+        loggers=logger or (),
         observer=FitPrinter(cluster),
     )
     print_fit(result)

@@ -119,6 +119,18 @@ def stdout_kept_for_results(cluster: Cluster | None) -> AbstractContextManager[A
     return redirect_stdout(sys.stderr) if cluster else nullcontext()
 
 
+# -- training ----------------------------------------------------------------------------------------------------
+
+Loggers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--logger",
+        metavar="NAME",
+        help="Also log the training to tensorboard or wandb; may be repeated. csv is metrics.csv, always written.",
+    ),
+]
+
+
 # -- threads -----------------------------------------------------------------------------------------------------
 
 

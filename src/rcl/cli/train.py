@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from rcl.cli.console import quiet_lightning, warn
-from rcl.cli.options import Overwrite, Threads
+from rcl.cli.options import Loggers, Overwrite, Threads
 from rcl.system.errors import InputError, counted
+
+Nodes = Annotated[
+    int, typer.Option(min=1, help="Machines; run the command on each (torchrun, srun, or NODE_RANK=0, 1, …).")
+]
 
 
 def train(
@@ -24,10 +28,9 @@ def train(
     devices: Annotated[
         str, typer.Option(help="Accelerators per node (processes, on a CPU), or auto for all of this machine.")
     ] = "auto",
-    nodes: Annotated[
-        int, typer.Option(min=1, help="Machines; run the command on each (torchrun, srun, or NODE_RANK=0, 1, …).")
-    ] = 1,
+    nodes: Nodes = 1,
     threads: Threads = None,
+    logger: Loggers = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Train a detector on a pack of features and annotations."""
@@ -43,7 +46,8 @@ def train(
     try:
         parsed = load_config(config, overrides)
         check_run(output, resume=resume, overwrite=overwrite, config=config)
-        last = run.train(parsed, output, resume=resume, overwrite=overwrite, devices=_devices(devices), nodes=nodes)
+        places: dict[str, Any] = {"devices": _devices(devices), "nodes": nodes}
+        last = run.train(parsed, output, resume=resume, overwrite=overwrite, loggers=logger or (), **places)
     except InputError:
         # Until the processes of a machine are connected, they all find the same error. Only the first one prints it.
         if _local_rank() > 0 and not distributed.is_initialized():

@@ -172,3 +172,59 @@ def _interval(values: np.ndarray, videos: int) -> Interval:
         return Interval(float(values[0]), None, None)
     low, high = np.percentile(drawn, _PERCENTILES).tolist()
     return Interval(float(values[0]), low, high)
+
+
+# -- several trainings -------------------------------------------------------------------------------------------
+
+
+class Repeated(NamedTuple):
+    """The average mAP of several trainings that differ in their seeds.
+
+    Args:
+        values: of each training.
+        interval: their mean, and its limits.
+    """
+
+    values: tuple[float, ...]
+    interval: Interval
+
+    @property
+    def spread(self) -> float | None:
+        """Half the distance from the lowest to the highest value; ``None`` for one training."""
+        return (max(self.values) - min(self.values)) / 2 if len(self.values) > 1 else None
+
+    def to_json(self) -> dict[str, Any]:
+        """The mean under ``average_mAP``, its interval, the spread, and the value of each training."""
+        return {**self.interval.to_json(), "spread": self.spread, "per_seed": list(self.values)}
+
+
+def mean_of_trainings(
+    trainings: Sequence[Detections],
+    annotations: Annotations,
+    *,
+    tiou_thresholds: Sequence[float] | np.ndarray,
+    draws: int = 1000,
+    seed: int = 0,
+) -> Repeated:
+    """The average mAP of several trainings, with the 95 % interval of their mean.
+
+    All trainings are evaluated on the same draws of videos, so the interval is what other videos would change, and the
+    spread of the values what other seeds would.
+
+    Args:
+        trainings: detections of each, in the same videos.
+        annotations: ground truth of the videos, not clipped.
+        tiou_thresholds: ``T`` numbers in (0, 1].
+        draws: number of draws of as many videos as there are.
+        seed: of the draws.
+
+    Raises:
+        InputError: a threshold is outside its range, or there is no ground truth.
+    """
+    thresholds = checked_thresholds(tiou_thresholds)
+    truth = ground_truths(annotations)
+    videos = len(truth.videos)
+    drawn = np.random.default_rng(seed).multinomial(videos, np.full(videos, 1 / videos), size=draws)
+    weights = np.concatenate([np.ones((1, videos)), drawn])  # (1 + D, V)
+    values = np.array([average_map(found, truth, thresholds, weights) for found in trainings])  # (S, 1 + D)
+    return Repeated(tuple(values[:, 0].tolist()), _interval(values.mean(axis=0), videos))

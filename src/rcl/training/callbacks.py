@@ -129,6 +129,8 @@ class EpochTable(Callback):
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         row = {"epoch": trainer.current_epoch, "step": trainer.global_step, "learning_rate": rate, **metrics}
         self.rows.append(row)
+        for logger in trainer.loggers:  # which get losses and mAP from Lightning
+            logger.log_metrics({"learning_rate": rate}, step=trainer.global_step)
         if trainer.is_global_zero:
             write_text(self.path, self._text())
 

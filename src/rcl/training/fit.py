@@ -27,6 +27,7 @@ from rcl.training.fit_pack import pack_in, plan_pack
 from rcl.training.fit_result import FitObserver, FitResult
 from rcl.training.fit_videos import Extraction, plan_videos
 from rcl.training.held_out import detect_held_out
+from rcl.training.loggers import check_loggers
 from rcl.training.plan import FitPlan, FitRun
 from rcl.training.run import train
 from rcl.video.backbones.options import BackboneOptions
@@ -55,6 +56,7 @@ def fit(
     workers: int | None = None,
     cluster: Cluster | None = None,
     device: torch.device | str | None = None,
+    loggers: Sequence[str] = (),
     observer: FitObserver | None = None,
 ) -> FitResult:
     """Choose settings, train a detector on videos or on a pack of features, and evaluate it on held-out videos.
@@ -96,6 +98,7 @@ def fit(
             ``if __name__ == "__main__":``.
         cluster: extracts the features with Ray instead.
         device: device of the backbone; by default the GPU, if there is one.
+        loggers: of the training, ``tensorboard`` or ``wandb``, in addition to ``metrics.csv``.
         observer: follows the fit; by default warnings are logged.
 
     Raises:
@@ -105,6 +108,7 @@ def fit(
             videos.
     """
     observer = observer or FitObserver()
+    check_loggers(loggers)
     budget = None if budget_seconds is None else Budget(time.monotonic(), budget_seconds)
     run = FitRun(to_path(output), reading, after, seed, resume, overwrite)
     extraction = Extraction(backbone, options, rate, window, stride, video_fps, workers, cluster, device)
@@ -115,7 +119,7 @@ def fit(
     if not plan.resumes:
         plan = complete(plan, run.output, ensemble, budget, observer)
     # A single process, because Lightning would start the others with the command line of this one.
-    checkpoint = train(plan.config, run.output, resume=plan.resumes, overwrite=overwrite, devices=1)
+    checkpoint = train(plan.config, run.output, resume=plan.resumes, overwrite=overwrite, devices=1, loggers=loggers)
     localizer = Localizer.load(checkpoint)
     result = FitResult(checkpoint, localizer, plan.choices, plan.labelled, plan.problems, plan.pack, plan.files)
     return _evaluate(result, plan, observer)

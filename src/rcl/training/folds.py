@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from rcl.data.annotations import Annotations
-from rcl.system.errors import InputError, counted
+from rcl.system.errors import InputError, counted, shown
 
 
 def groups_of(annotations: Annotations) -> set[str]:
@@ -58,3 +61,81 @@ def folds(annotations: Annotations, number: int) -> list[set[str]]:
         found[fold].update(unit)
         sizes[fold] = (sizes[fold][0] + instances[unit], sizes[fold][1] + len(unit))
     return found
+
+
+def with_groups(annotations: Annotations, group: str) -> Annotations:
+    """The same videos in other groups.
+
+    >>> import numpy as np
+    >>> from rcl.data.annotations import VideoAnnotation
+    >>> videos = [VideoAnnotation(name, "training", 9.0, None, np.zeros((0, 2)), ()) for name in ("S1_tea", "S2_tea")]
+    >>> content = Annotations({each.name: each for each in videos})
+    >>> [video.group for video in with_groups(content, r"S\\d").videos.values()]
+    ['S1', 'S2']
+
+    Args:
+        annotations: of the videos.
+        group: ``group`` for the groups of the annotations, ``video`` for none, so that each video stands alone, or a
+            regular expression: videos in whose names it finds the same text belong together, or the same text in its
+            first parentheses, if it has some.
+
+    Raises:
+        InputError: no video has a group, the expression is wrong, or a name does not contain it.
+    """
+    if group == "group":
+        if not groups_of(annotations):
+            fix = (
+                "add a column (or key) 'group', or give --folds, --group video (each video alone), or --group with an "
+                "expression such as 'S\\d', which finds the group in the name of a video"
+            )
+            raise InputError(annotations.source, expected="videos with a group", found="none", fix=fix)
+        return annotations
+    if group == "video":
+        return replace(annotations, videos={name: replace(v, group=None) for name, v in annotations.videos.items()})
+    try:
+        pattern = re.compile(group)
+    except re.error as error:
+        expected = "group, video or a regular expression"
+        raise InputError("--group", expected=expected, found=f"{group!r} ({error})", fix="correct it") from None
+    found = {name: pattern.search(name) for name in annotations.videos}
+    if missing := [name for name, match in found.items() if not match or not match[bool(pattern.groups)]]:
+        expected = f"names of videos that contain {group!r}"
+        others = f"{shown(missing[0])}" + (f" (and {len(missing) - 1} more)" if len(missing) > 1 else "")
+        fix = "correct the expression, or use --group group or --group video"
+        raise InputError("--group", expected=expected, found=others, fix=fix)
+    videos = {
+        name: replace(video, group=match[bool(pattern.groups)])
+        for (name, video), match in zip(annotations.videos.items(), found.values(), strict=True)
+        if match
+    }
+    return replace(annotations, videos=videos)
+
+
+def held_out_in_turn(annotations: Annotations, number: int | None = None) -> list[set[str]]:
+    """The folds of a cross-validation of all videos, whatever their subset. Videos of a group are in one fold.
+
+    Args:
+        annotations: of the videos.
+        number: of folds; by default as many as there are groups and videos without a group.
+
+    Raises:
+        InputError: there are fewer than two folds, or fewer groups than folds.
+    """
+    units = videos_together(annotations)
+    if number is not None and number < 2:
+        fix = "give at least 2: each fold is held out once, and the detector is trained on the others"
+        raise InputError("--folds", expected="2 or more", found=str(number), fix=fix)
+    if len(units) < max(number or 2, 2):
+        expected = f"at least {counted(number or 2, 'group')} of videos (a video without a group is one)"
+        found = f"{counted(len(units), 'group')} in {counted(len(annotations.videos), 'video')}"
+        fix = "ask for fewer folds, add videos of other groups, or group them in another way with --group"
+        raise InputError(annotations.source, expected=expected, found=found, fix=fix)
+    if number is None:
+        return [set(unit) for unit in units]
+    return folds(annotations.with_subset("training"), number)
+
+
+def labels_of_one_fold(annotations: Annotations, parts: Sequence[Collection[str]]) -> list[str]:
+    """The labels that occur in one fold only, where no detector can find them: it never saw them."""
+    known = [{label for name in part for label in annotations.videos[name].labels} for part in parts]
+    return [label for label in annotations.labels if sum(label in labels for labels in known) == 1]

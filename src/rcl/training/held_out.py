@@ -22,10 +22,18 @@ class HeldOut(NamedTuple):
 
 
 def detect_held_out(
-    localizer: Localizer, truth: Annotations, pack: PathLike, *, progress: Callable[[], None] = lambda: None
+    localizer: Localizer,
+    truth: Annotations,
+    pack: PathLike,
+    *,
+    features: PathLike | None = None,
+    progress: Callable[[], None] = lambda: None,
 ) -> HeldOut:
-    """Detect in the videos of ``truth``, whose features are in the pack; ``progress`` is called after each."""
-    videos = VideoDataset(truth, FeatureStore(find_features(to_path(pack))), (), localizer.preparation)
+    """Detect in the videos of ``truth``, whose features are in the pack or in ``features``; ``progress`` is called
+    after each."""
+    path = to_path(features) if features is not None else find_features(to_path(pack))
+    store = FeatureStore(path, layout=localizer.preparation.layout)
+    videos = VideoDataset(truth, store, (), localizer.preparation)
     found = list[Detections]()
     for index, video in enumerate(videos.videos):
         found.append(localizer.detect_prepared(*localizer.open(*videos.open(index)), video=video.name))

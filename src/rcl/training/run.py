@@ -40,6 +40,7 @@ def train(
     devices: int | str = "auto",
     nodes: int = 1,
     callbacks: Sequence[Callback] = (),
+    loggers: Sequence[str] = (),
 ) -> Path:
     """Train a detector.
 
@@ -56,6 +57,8 @@ def train(
         devices: accelerators per machine, ``auto`` for all; without accelerators, processes on the CPU.
         nodes: machines, each with that many devices.
         callbacks: the caller's own Lightning callbacks.
+        loggers: ``tensorboard``, ``wandb`` or ``csv``, which is always written; with several ``members``, they show the
+            first network.
 
     Returns:
         ``output/last.ckpt``.
@@ -68,7 +71,7 @@ def train(
     others = _members(config, output, devices=devices, nodes=nodes)
     options: dict[str, Any] = {"devices": devices, "nodes": nodes, "callbacks": callbacks}
     continues = resume and not overwrite and (output / "last.ckpt").exists()
-    _train_one(config, output, resume=resume, overwrite=overwrite, **options)
+    _train_one(config, output, resume=resume, overwrite=overwrite, loggers=loggers, **options)
     for own, folder in others:  # networks that an earlier run left are no part of a new one
         _train_one(own, folder, resume=continues, overwrite=not continues, **options)
     if others:
@@ -105,9 +108,10 @@ def _train_one(
     devices: int | str,
     nodes: int,
     callbacks: Sequence[Callback],
+    loggers: Sequence[str] = (),
 ) -> None:
     """Train one network."""
-    trainer = build_trainer(config, output, devices=devices, nodes=nodes, callbacks=callbacks)
+    trainer = build_trainer(config, output, devices=devices, nodes=nodes, callbacks=callbacks, loggers=loggers)
     with PeerMonitor(trainer):
         if is_launched(trainer):
             trainer.strategy.setup_environment()  # first, so that only one reports errors in the data
@@ -123,6 +127,8 @@ def _train_one(
         )
         if trainer.is_global_zero:
             _claim(output, config, resume=resume, overwrite=overwrite)
+            for logger in trainer.loggers:
+                logger.log_hyperparams(config.model_dump(mode="json"))
         _fit(trainer, module, *data_loaders(config, data, trainer), output, resume=resume and not overwrite)
 
 
@@ -172,7 +178,7 @@ def _claim(output: Path, config: Config, *, resume: bool, overwrite: bool) -> No
 
 
 def _check_same(config: Config, kept: Config, *, where: str) -> None:
-    now, then = _flat(config.model_dump(mode="json")), _flat(kept.model_dump(mode="json"))
+    now, then = flattened(config.model_dump(mode="json")), flattened(kept.model_dump(mode="json"))
     # A moved pack and another number of loading processes do not change the result. A longer training does: its
     # learning rate follows another schedule.
     free = {"data.root", "data.annotations", "data.features", "training.workers"}
@@ -187,8 +193,13 @@ def _check_same(config: Config, kept: Config, *, where: str) -> None:
         )
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flattened(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of nested sections under their whole keys.
+
+    >>> flattened({"training": {"seed": 1}})
+    {'training.seed': 1}
+    """
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        flat |= flattened(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return flat

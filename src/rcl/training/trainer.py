@@ -15,11 +15,18 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressB
 from rcl.detector.config import Config
 from rcl.system.errors import InputError, counted
 from rcl.training.callbacks import AveragedWeights, EpochTable, TrainingLines
+from rcl.training.loggers import build_loggers
 from rcl.training.process_group import DefaultSigterm, Processes
 
 
 def build_trainer(
-    config: Config, output: Path, *, devices: int | str, nodes: int, callbacks: Sequence[Callback]
+    config: Config,
+    output: Path,
+    *,
+    devices: int | str,
+    nodes: int,
+    callbacks: Sequence[Callback],
+    loggers: Sequence[str] = (),
 ) -> lightning.Trainer:
     """The trainer of a configuration.
 
@@ -29,9 +36,11 @@ def build_trainer(
         devices: accelerators per node, or processes on a CPU; ``auto`` for all accelerators.
         nodes: machines.
         callbacks: the caller's own callbacks.
+        loggers: names, see :func:`~rcl.training.loggers.build_loggers`.
 
     Raises:
-        InputError: there are fewer devices, or the processes that were started do not match devices and nodes.
+        InputError: there are fewer devices, the processes that were started do not match devices and nodes, or the
+            package of a logger is missing.
     """
     options = config.training
     own: list[Callback] = [EpochTable(output / "metrics.csv"), DefaultSigterm()]
@@ -54,7 +63,7 @@ def build_trainer(
         gradient_clip_val=options.clip_norm,
         check_val_every_n_epoch=options.validate_every,
         callbacks=[*own, *callbacks],
-        logger=False,
+        logger=build_loggers(loggers, output) or False,
         enable_progress_bar=interactive,
         enable_model_summary=False,
         num_sanity_val_steps=0,
