@@ -14,7 +14,21 @@ from typing import Annotated
 
 import typer
 
-from rcl.cli import convert, demo, detect, diagnose, evaluate, export, extract, fit, import_, report, serve, train
+from rcl.cli import (
+    convert,
+    demo,
+    detect,
+    diagnose,
+    evaluate,
+    export,
+    extract,
+    fit,
+    import_,
+    report,
+    segment,
+    serve,
+    train,
+)
 from rcl.cli.command import as_command
 from rcl.cli.console import warn
 from rcl.system.errors import InputError
@@ -29,6 +43,7 @@ for function in (
     extract.extract,
     train.train,
     detect.detect,
+    segment.segment,
     serve.serve,
     evaluate.evaluate,
     diagnose.diagnose,

@@ -8,14 +8,14 @@ level recognition: ###`` and all labels in the second one, with blanks between t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
 from rcl.data.formats.values import composed
-from rcl.system.errors import Defect, InputError, Problems, counted, located, shown
+from rcl.system.errors import Defect, InputError, counted, located, shown
 from rcl.system.paths import PathLike, files_below, is_dir, is_hidden, to_path
 from rcl.system.text_files import read_text, write_text
 
@@ -49,21 +49,33 @@ def parse(text: str) -> np.ndarray:
     return np.array([*map(composed, lines)])
 
 
-def text_of(labels: np.ndarray, form: Form = "lines") -> str:
-    """The content of a file with labels ``(T,)``.
+def check_form(form: str) -> Form:
+    """The form of this name.
+
+    Raises:
+        InputError: there is no such form.
+    """
+    if form not in get_args(Form):
+        raise InputError("form", expected=" or ".join(get_args(Form)), found=repr(form), fix="use one of them")
+    return form  # type: ignore[return-value]
+
+
+def text_of(labels: Sequence[str] | np.ndarray, form: Form = "lines") -> str:
+    """The content of a file with ``T`` labels.
 
     Raises:
         Defect: a label that the form cannot hold.
     """
-    for label in dict.fromkeys(labels.tolist()):
+    names = [str(label) for label in labels]
+    for label in dict.fromkeys(names):
         parts = label.split() if form == "results" else label.strip().splitlines()
         if parts != [label]:
             blanks = "blanks" if form == "results" else "line breaks or blanks around it"
             fix = "write one label per line, or rename it" if form == "results" else "rename it"
             raise Defect(expected=f"a label without {blanks}", found=shown(label), fix=fix)
     if form == "results":
-        return f"{_FIRST_LINE}\n{' '.join(labels.tolist())}"
-    return "".join(f"{label}\n" for label in labels.tolist())
+        return f"{_FIRST_LINE}\n{' '.join(names)}"
+    return "".join(f"{label}\n" for label in names)
 
 
 def file_name(video: str, form: Form = "lines") -> str:
@@ -93,17 +105,16 @@ def load_frame_labels(folder: PathLike) -> dict[str, np.ndarray]:
     folder = to_path(folder)
     if not is_dir(folder):
         raise InputError.missing(folder, "a folder of frame label files")
-    videos, owners, problems = dict[str, np.ndarray](), dict[str, Path](), Problems()
+    videos, owners = dict[str, np.ndarray](), dict[str, Path]()
     for path, below in files_below(folder):
         if is_hidden(below) or (text := _text_of(path, below)) is None:
             continue
         name = str(below).removesuffix(_ENDING)
-        with problems.located(path):
+        with located(path):
             if name in owners:
                 raise Defect(expected=f"one file for the video {name!r}", found=str(owners[name]), fix="remove one")
             owners[name] = path
             videos[name] = parse(text)
-    problems.raise_first()
     if not videos:
         expected, fix = "VIDEO.txt with one label per line, or results of MS-TCN", "check the folder"
         raise InputError(folder, expected=expected, found="no such files", fix=fix)
@@ -135,9 +146,7 @@ def save_frame_labels(videos: Mapping[str, np.ndarray], folder: PathLike, *, for
     Raises:
         InputError: the form is unknown, a label or a name of a video does not fit, or a file cannot be written.
     """
-    if form not in get_args(Form):
-        raise InputError("form", expected=" or ".join(get_args(Form)), found=repr(form), fix="use one of them")
-    folder = to_path(folder)
+    form, folder = check_form(form), to_path(folder)
     for video, labels in videos.items():
         place = PurePosixPath(file_name(video, form))
         with located(f"video {video!r}, {counted(len(labels), 'frame')}"):

@@ -125,7 +125,7 @@ def test_what_no_folder_can_hold_is_refused(tmp_path_factory: pytest.TempPathFac
         frame_labels.load_frame_labels(folder / "missing")
     (folder / "a.txt").write_text("cut\n\ncut\n")
     (folder / "b.txt").write_text("")
-    with pytest.raises(InputError, match=r"a\.txt.*line 2.*1 more such problem"):
+    with pytest.raises(InputError, match=r"a\.txt.*line 2"):
         frame_labels.load_frame_labels(folder)
     (folder / "a.txt").write_text("cut\n")
     (folder / "b.txt").unlink()
