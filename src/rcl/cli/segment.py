@@ -135,7 +135,7 @@ def segment(
     inputs: Inputs = None,
     min_score: Annotated[
         float, typer.Option(min=0, max=1, help="Lowest score of a segment; with a lower one, less is background.")
-    ] = 0.5,
+    ] = 0.45,
     workers: Annotated[int | None, typer.Option(min=1, help="ray: workers; by default one per GPU or core.")] = None,
     threads: Threads = None,
 ) -> None:
