@@ -26,6 +26,7 @@ from rcl.cli import (
     fit,
     import_,
     report,
+    segment,
     serve,
     train,
 )
@@ -43,6 +44,7 @@ for function in (
     extract.extract,
     train.train,
     detect.detect,
+    segment.segment,
     serve.serve,
     evaluate.evaluate,
     diagnose.diagnose,

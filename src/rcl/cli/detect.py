@@ -67,13 +67,13 @@ def detect(
     localizer = Localizer.from_checkpoint(kept, **moved.arguments())
     asked = searching.arguments(localizer)
     jobs = reading.jobs(inputs, localizer)
-    results = _Results(jobs, labels.load(jobs, localizer), labels.video_labels, writing)
+    results = Results(jobs, labels.load(jobs, localizer), labels.video_labels, writing)
     _check_places(output, jobs, writing)
     settings = {**asked, "video_fps": moved.video_fps, **reading.resolved(localizer)}
-    partial = _partial_results(output, find_checkpoint(checkpoint), settings)
-    search = _search(kept, localizer, cluster, moved, asked)
+    partial = partial_results(output, find_checkpoint(checkpoint), settings)
+    search = search_of(kept, localizer, cluster, moved, asked)
     with stdout_kept_for_results(cluster):
-        for outcome in _outcomes(jobs, partial, search):
+        for outcome in outcomes(jobs, partial, search):
             results.add(outcome)
     results.save(output)
     if results.is_complete():
@@ -81,14 +81,20 @@ def detect(
     results.exit_if_incomplete()
 
 
-def _search(
-    kept: Checkpoint, localizer: Localizer, cluster: Cluster | None, moved: DetectorFiles, asked: Mapping[str, Any]
+def search_of(
+    kept: Checkpoint,
+    localizer: Localizer,
+    cluster: Cluster | None,
+    moved: DetectorFiles,
+    asked: Mapping[str, Any],
+    **asked_of_cluster: Any,
 ) -> Search:
+    """The search in many videos, on this machine or on a cluster."""
     from rcl.detector.detect_many import detect_here, detect_on_cluster
 
     def search(jobs: Sequence[Job], progress: Callable[[int, float], None]) -> Iterator[Found]:
         if cluster:
-            return detect_on_cluster(kept, jobs, cluster, **asked, **moved.arguments())
+            return detect_on_cluster(kept, jobs, cluster, **asked, **moved.arguments(), **asked_of_cluster)
         return detect_here(localizer, jobs, **asked, progress=progress)
 
     return search
@@ -119,7 +125,7 @@ def _check_places(output: Path, jobs: Sequence[Job], writing: OutputOptions) -> 
         writing.check([job.video for job in jobs])
 
 
-def _partial_results(output: Path, checkpoint: Path, settings: Mapping[str, object]) -> PartialResults:
+def partial_results(output: Path, checkpoint: Path, settings: Mapping[str, object]) -> PartialResults:
     """The results so far, which a rerun takes if the checkpoint, our version and the settings are the same."""
     from importlib.metadata import version
 
@@ -129,7 +135,7 @@ def _partial_results(output: Path, checkpoint: Path, settings: Mapping[str, obje
     return PartialResults(output, {"checkpoint": file_digest(checkpoint), "version": version("rcl-tad"), **settings})
 
 
-def _outcomes(
+def outcomes(
     jobs: Sequence[Job],
     partial: PartialResults,
     search: Search,
@@ -143,19 +149,19 @@ def _outcomes(
         if before is None:
             left[job.video] = job
         else:
-            yield Found(job.video, before)
+            yield Found(job.video, before, end_seconds=partial.ends_seconds[job.video])
     if len(left) < len(jobs):
         note(f"{len(jobs) - len(left)} of {counted(len(jobs), 'video')} done before.")
     with progress_bar("Detecting", len(left)) as show:
         found = search([*left.values()], lambda position, share: show(position + share))
         for count, outcome in enumerate(found, 1):
             if outcome.detections is not None and len(jobs) > 1:
-                partial.keep(left[outcome.video], outcome.detections)
+                partial.keep(left[outcome.video], outcome.detections, outcome.end_seconds)
             yield outcome
             show(count)
 
 
-class _Results:
+class Results:
     """The detections of all videos, and what went wrong.
 
     Args:

@@ -8,14 +8,19 @@ import typer
 
 from rcl.cli.arguments import detections_first
 from rcl.cli.console import print_table, warn
+from rcl.cli.evaluate_frames import FrameMeasureOptions
 from rcl.cli.ground_truth import GroundTruth, TruthOptions
 from rcl.cli.options import DEFAULT_THRESHOLDS, Location, Overwrite, Thresholds, location, parse_thresholds
 
 
 def evaluate(
-    detections: Annotated[Location, typer.Argument(help="Results file, .json or .csv.", parser=location)],
+    detections: Annotated[
+        Location,
+        typer.Argument(help="Results file, .json or .csv; with --frames also a folder.", parser=location),
+    ],
     annotations: Annotated[Location, typer.Argument(help="Annotation file, or a pack.", parser=location)],
     chosen: TruthOptions,
+    framewise: FrameMeasureOptions,
     tiou: Thresholds = DEFAULT_THRESHOLDS,
     short: Annotated[float | None, typer.Option(help="Also evaluate instances of at most this many seconds.")] = None,
     output: Annotated[Location | None, typer.Option("--json", help="Write every number here.", parser=location)] = None,
@@ -30,6 +35,9 @@ def evaluate(
     from rcl.evaluation.joining import differences
     from rcl.system.text_files import write_json
 
+    if framewise.frames:
+        framewise.evaluate(detections, annotations, chosen, output=output, overwrite=overwrite)
+        return
     thresholds = parse_thresholds(tiou)
     if output:
         check_replaceable(output, EVALUATION, overwrite=overwrite, inputs=[detections, annotations])

@@ -51,6 +51,8 @@ DETECTIONS = Kind(
 )
 SUBTITLES = Kind("subtitles of detections", _is_subtitles)
 EVALUATION = Kind("an evaluation", _begins_with(r'\s*\{[^{}]*"mAP": \{[^{}]*\},\s*"average_mAP":'))
+FRAME_EVALUATION = Kind("an evaluation of frame labels", _begins_with(r'\s*\{\s*"frame_accuracy":'))
+FRAME_LABELS = Kind("frame labels of a result", _begins_with(r"### Frame level recognition: ###\r?(\n|$)"))
 COMPARISON = Kind("a comparison of two detectors", _begins_with(r'\s*\{\s*"after": "(\\.|[^"\\])*",'))
 DIAGNOSIS = Kind("a diagnosis", _begins_with(rf'\s*\{{\s*({_DETECTOR})?"average_mAP_N":'))
 REPORT = Kind("a report", _is_report)
@@ -61,7 +63,7 @@ METRICS = Kind("the metrics of a run", _begins_with(r"epoch,step,learning_rate")
 
 def describe(head: str) -> str:
     """What a file with these first lines is, in words for the user."""
-    kinds = (DETECTIONS, EVALUATION, COMPARISON, DIAGNOSIS, REPORT)
+    kinds = (DETECTIONS, EVALUATION, FRAME_EVALUATION, FRAME_LABELS, COMPARISON, DIAGNOSIS, REPORT)
     known = next((kind.name for kind in kinds if kind.recognizes(head)), None)
     if known is not None:
         return known

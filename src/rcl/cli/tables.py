@@ -10,6 +10,7 @@ from rich.table import Table
 from rcl.evaluation.bootstrap import Comparison
 from rcl.evaluation.characteristics import CHARACTERISTICS
 from rcl.evaluation.diagnosis import KINDS, Diagnosis
+from rcl.evaluation.frames import FrameEvaluation
 from rcl.evaluation.metrics import Evaluation
 from rcl.system.errors import counted
 
@@ -35,6 +36,23 @@ def evaluation_table(evaluation: Evaluation) -> Table:
     table.caption = (
         f"AR@{evaluation.recall_at.numbers[-1]:.0f}: {100 * recall[-1]:.1f} %, AUC {100 * evaluation.ar_auc:.1f} %"
     )
+    return table
+
+
+def frame_table(evaluation: FrameEvaluation) -> Table:
+    """Accuracy, Edit and F1 of frame labels, in percent, without and with segments of the background."""
+    counts = evaluation.counts
+    table = Table(
+        title=f"{counted(counts['segments'], 'segment')}, {counted(counts['instances'], 'instance')} "
+        f"in {counted(counts['frames'], 'frame')} of {counted(counts['videos'], 'video')}"
+    )
+    table.add_column("background")
+    for name in ("accuracy %", "Edit %", *(f"F1@{100 * overlap:g} %" for overlap in evaluation.overlaps)):
+        table.add_column(name, justify="right")
+    rows = {"not in Edit and F1": evaluation.segments, "as a label": evaluation.all_segments}
+    for name, measures in rows.items():
+        table.add_row(name, *map(_percent, (evaluation.accuracy, measures.edit, *measures.f1)))
+    table.caption = f"accuracy without frames of the background: {_percent(evaluation.action_accuracy)} %"
     return table
 
 

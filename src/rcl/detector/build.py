@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from rcl.data.batches import Augmentation
-from rcl.detector.checkpoint import Checkpoint
-from rcl.detector.config import AugmentationConfig, InferenceConfig, LossConfig, SamplingConfig
+from rcl.detector.checkpoint import Checkpoint, Facts
+from rcl.detector.config import AugmentationConfig, Config, InferenceConfig, LossConfig, SamplingConfig
 from rcl.detector.heads import AnchorGenerator
 from rcl.detector.model_config import ModelConfig
+from rcl.detector.search import Search
 from rcl.models.decoding import Decoder
 from rcl.models.detector import Detector
 from rcl.models.ensemble import Ensemble
@@ -94,6 +95,19 @@ def build_decoder(config: InferenceConfig) -> Decoder:
     """Score fusion and soft-NMS of section ``inference``."""
     options = config.model_dump(include={field.name for field in fields(Decoder)})
     return Decoder(**options, method=config.nms, sigma=config.nms_sigma, threshold=config.nms_threshold)
+
+
+def build_search(model: Detector, config: Config, facts: Facts, *, device: torch.device | str | None = None) -> Search:
+    """The search with a model, which moves to ``device`` and into evaluation mode."""
+    return Search(
+        model,
+        anchors=regular_anchors(config.model, config.inference, longest=facts.longest),
+        decoder=build_decoder(config.inference),
+        window=config.data.window,
+        window_stride=config.data.window_stride,
+        rates=config.inference.rates,
+        device=device,
+    )
 
 
 def build_augmentation(config: AugmentationConfig) -> Augmentation:

@@ -8,10 +8,13 @@ from traceback import format_exc
 from typing import Any, NamedTuple
 
 from rcl.data.detections import Detections
+from rcl.data.features import Features
+from rcl.data.segments import Timeline
 from rcl.detector.checkpoint import Checkpoint
 from rcl.detector.inputs import Job
 from rcl.detector.localizer import Localizer
 from rcl.detector.progress import Progress, no_progress, part_of
+from rcl.detector.search import end_snippet
 from rcl.system.errors import InputError, describe_error
 from rcl.system.ray_cluster import Cluster, Work
 
@@ -19,13 +22,14 @@ from rcl.system.ray_cluster import Cluster, Work
 class Found(NamedTuple):
     """The detections in a video, or the error that prevented them.
 
-    ``traceback`` is set if the error is probably a defect of this program.
+    ``traceback`` is set if the error is probably a defect of this program. ``end_seconds``: where the video ends.
     """
 
     video: str
     detections: Detections | None = None
     error: InputError | None = None
     traceback: str = ""
+    end_seconds: float | None = None
 
 
 def detect_here(
@@ -59,6 +63,7 @@ def detect_on_cluster(
     video_fps: float | None = None,
     steps: int | None = None,
     rates: Sequence[float] | None = None,
+    segments_above: float | None = None,
 ) -> Iterator[Found]:
     """Detect on a cluster; results come in the order in which they are ready.
 
@@ -71,11 +76,17 @@ def detect_on_cluster(
         backbone, flow, video_fps: see ``Localizer.load``.
         steps: M, or fewer refinement steps.
         rates: see ``Localizer.detect_prepared``.
+        segments_above: the lowest score of a segmentation, in place of detections; see ``Localizer.segment``.
     """
     options = {"backbone": backbone, "flow": flow, "video_fps": video_fps}
-    start = _ClusterWork(checkpoint, jobs, steps=steps, rates=rates, **options)
+    start = _ClusterWork(checkpoint, jobs, steps=steps, rates=rates, segments_above=segments_above, **options)
     for position, found in cluster.map(start, len(jobs)) if jobs else ():
         yield found or _worker_died(jobs[position].video)
+
+
+def end_of(features: Features, timeline: Timeline) -> float:
+    """The end of a video in seconds, or of its features if that of the video is unknown."""
+    return timeline.start_seconds + end_snippet(features, timeline) / timeline.snippets_per_second
 
 
 def _worker_died(video: str) -> Found:
@@ -98,12 +109,16 @@ class _ClusterWork:
         *,
         steps: int | None,
         rates: Sequence[float] | None,
+        segments_above: float | None,
         **options: Any,
     ) -> None:
         self.checkpoint, self.jobs, self.steps, self.rates, self.options = checkpoint, jobs, steps, rates, options
+        self.segments_above = segments_above
 
     def __call__(self, threads: int) -> Work:
         localizer = Localizer.from_checkpoint(self.checkpoint, **self.options)
+        if self.segments_above is not None:
+            localizer.search = localizer.search.segmenter(self.segments_above)
         return lambda position: _detect(localizer, self.jobs[position], self.steps, self.rates, no_progress)
 
 
@@ -122,7 +137,7 @@ def _detect(
         features, timeline = job.read(localizer, report_reading)
         rest = part_of(progress, read, 1.0)
         found = localizer.detect_prepared(features, timeline, video=job.video, steps=steps, rates=rates, progress=rest)
-        return Found(job.video, found)
+        return Found(job.video, found, end_seconds=end_of(features, timeline))
     except InputError as error:
         return Found(job.video, error=error)
     except Exception as error:  # such as too little memory: the other videos may still work

@@ -30,12 +30,14 @@ class Job(NamedTuple):
     """A video to detect in. Picklable.
 
     ``video``: its name; ``read (localizer, progress=None)``: reads and prepares its features, see
-    ``Localizer.prepare``; ``files``: the files that the features depend on.
+    ``Localizer.prepare``; ``files``: the files that the features depend on; ``fps``: the rate of the features as they
+    are given, in snippets per second, ``None`` if it is not known before they are read.
     """
 
     video: str
     read: Callable[..., Prepared]
     files: tuple[Path, ...]
+    fps: float | None = None
 
 
 def jobs_of(path: Path, localizer: Localizer, subset: str | None, layout: str, rate: float | None) -> list[Job]:
@@ -77,9 +79,9 @@ def _of_stored(
     if path.suffix.lower() in (".h5", ".hdf5", ".npz"):
         store = FeatureStore(path, layout=layout)
         names = store.names() if len(store) > 1 else [path.stem]
-        return [_of_features(name, path, layout, rate) for name in names]
+        return [_of_features(name, path, layout, rate, localizer) for name in names]
     if path.suffix.lower() in feature_files.EXTENSIONS and not is_dir(path):
-        return [_of_features(path.stem, path, layout, rate)]
+        return [_of_features(path.stem, path, layout, rate, localizer)]
     if is_pack(path):
         return _of_pack(path, localizer, subset, layout, rate)
     return None
@@ -98,12 +100,14 @@ def _of_videos(paths: Sequence[Path], localizer: Localizer, rate: float | None) 
     jobs: dict[Path, list[Job]] = {path: [] for path in paths}
     for name, file in videos.items():
         given = next(place for place in (file, *file.parents) if place in jobs)
-        jobs[given].append(Job(name, partial(_read_video, file.absolute(), name), (file,)))
+        read = partial(_read_video, file.absolute(), name)
+        jobs[given].append(Job(name, read, (file,), localizer.snippets_per_second))
     return jobs
 
 
-def _of_features(name: str, path: Path, layout: str, rate: float | None) -> Job:
-    return Job(name, partial(_read_features, path.absolute(), name, layout, rate), (path,))
+def _of_features(name: str, path: Path, layout: str, rate: float | None, localizer: Localizer) -> Job:
+    read = partial(_read_features, path.absolute(), name, layout, rate)
+    return Job(name, read, (path,), rate or localizer.snippets_per_second)
 
 
 def _of_pack(path: Path, localizer: Localizer, subset: str | None, layout: str, rate: float | None) -> list[Job]:
@@ -123,6 +127,7 @@ def _of_pack(path: Path, localizer: Localizer, subset: str | None, layout: str, 
             partial(_read_packed, dataset, index),
             # A video without features fails in its turn, not here.
             (find_annotations(path), *([store.file(video.name)] if video.name in store else [])),
+            rate or video.snippets_per_second,
         )
         for index, video in enumerate(dataset.videos)
     ]

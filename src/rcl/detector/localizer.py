@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +14,17 @@ from rcl.data.detections import Detections
 from rcl.data.features import Features, StoredFeatures
 from rcl.data.preparation import Preparation
 from rcl.data.segments import Timeline
-from rcl.detector.build import build_decoder, load_model, regular_anchors
+from rcl.detector.build import build_search, load_model
 from rcl.detector.checkpoint import Checkpoint, Facts, read_checkpoint
 from rcl.detector.config import Config
 from rcl.detector.encoded_video import EncodedVideo
-from rcl.detector.prepare import build_preparation, check_features, checked_rate, is_file_name, read_given
+from rcl.detector.prepare import build_preparation, checked_rate_of, is_file_name, read_given
 from rcl.detector.progress import Progress, no_progress
 from rcl.detector.scoring import Confidence, SegmentScores, learned_confidence, score_segments
-from rcl.detector.search import Search
+from rcl.detector.search import Search, in_seconds
 from rcl.detector.training_rate import prepared
 from rcl.models.detector import Detector
-from rcl.system.errors import located
+from rcl.models.segmentation import PRICE
 from rcl.system.paths import to_path
 from rcl.video.extraction import FeatureExtractor
 from rcl.video.settings import parse_settings
@@ -123,17 +124,8 @@ class Localizer:
         cls, model: Detector, config: Config, facts: Facts, *, device: torch.device | str | None = None
     ) -> Localizer:
         """The detector of a model in memory. The model moves to ``device`` and into evaluation mode."""
-        search = Search(
-            model,
-            anchors=regular_anchors(config.model, config.inference, longest=facts.longest),
-            decoder=build_decoder(config.inference),
-            window=config.data.window,
-            window_stride=config.data.window_stride,
-            rates=config.inference.rates,
-            device=device,
-        )
         return cls(
-            search,
+            build_search(model, config, facts, device=device),
             build_preparation(config.data, facts.channels),
             labels=facts.labels if config.model.labels == "joint" else (),
             in_channels=facts.in_channels,
@@ -194,14 +186,25 @@ class Localizer:
             InputError: stored features cannot be read, or hold a number that is not finite; rates are out of range.
         """
         decoded = self.search.detect(features, timeline, steps=steps, rates=rates, progress=progress or no_progress)
-        return Detections(
-            videos=(video,),
-            video_index=np.zeros(len(decoded.scores), dtype=np.int64),
-            segments_seconds=timeline.to_seconds(decoded.segments.double()).numpy(),
-            labels=self.labels or ("",),
-            label_index=decoded.labels.numpy(),
-            scores=decoded.scores.double().numpy(),
-        )
+        return in_seconds(decoded, timeline, video=video, labels=self.labels)
+
+    def segment(
+        self,
+        features: np.ndarray | Tensor | Path | str,
+        snippets_per_second: float | None = None,
+        *,
+        video: str | None = None,
+        rates: Sequence[float] | None = None,
+        min_score: float = PRICE,
+    ) -> Detections:
+        """The best detections that do not overlap, in order of time: one label, or background, for every moment.
+
+        Arguments and errors are those of :meth:`detect`; ``min_score`` is the lowest score of a segment. See
+        :mod:`rcl.models.segmentation` for what is best, :func:`rcl.data.frames.to_frames` for labels of frames.
+        """
+        segmenter = copy(self)
+        segmenter.search = self.search.segmenter(min_score)
+        return segmenter.detect(features, snippets_per_second, video=video, rates=rates)
 
     def score(
         self,
@@ -282,10 +285,7 @@ class Localizer:
         given = read_given(
             features, snippets_per_second, video=video, layout=layout, extractor=self.extractor, progress=progress
         )
-        rate = self.snippets_per_second if given.snippets_per_second is None else given.snippets_per_second
-        with located(f"video {video!r}"):
-            check_features(given.features, self.in_channels)
-            rate = checked_rate(rate)
+        rate = checked_rate_of(given, channels=self.in_channels, usual_rate=self.snippets_per_second, video=video)
         timeline = self.preparation.timeline(len(given.features), rate, end_seconds=given.end_seconds)
         return self.open(given.features, timeline)
 

@@ -31,12 +31,15 @@ class PartialResults:
     Args:
         output: the file that will hold the results.
         made_with: everything that all results depend on, as plain values.
+
+    ``ends_seconds``: the end of each video that was loaded, where it was kept.
     """
 
     def __init__(self, output: Path, made_with: Mapping[str, Any]) -> None:
         self.folder = output.with_name(f"{output.name}.unfinished")
         self.made_with = hashlib.sha256(json.dumps(made_with, sort_keys=True).encode()).hexdigest()
         self.writable = True
+        self.ends_seconds: dict[str, float | None] = {}
         self._stamps: dict[Path, list[Any]] = {}
 
     def load(self, jobs: Sequence[Job]) -> list[Detections | None]:
@@ -54,6 +57,7 @@ class PartialResults:
             content = read_json(path) if path.name in names else {}
             if content.get("key") != key:
                 return None
+            self.ends_seconds[job.video] = content.get("end_seconds")
             return Detections(
                 videos=(job.video,),
                 video_index=np.zeros(len(content["scores"]), dtype=np.int64),
@@ -65,8 +69,8 @@ class PartialResults:
         except (InputError, OSError, KeyError, TypeError, ValueError):  # a damaged file counts as missing
             return None
 
-    def keep(self, job: Job, detections: Detections) -> None:
-        """Keep the detections in a video."""
+    def keep(self, job: Job, detections: Detections, end_seconds: float | None = None) -> None:
+        """Keep the detections in a video, and where it ends."""
         if not self.writable:
             return
         content = {
@@ -75,6 +79,7 @@ class PartialResults:
             "labels": list(detections.labels),
             "label_index": detections.label_index.tolist(),
             "scores": detections.scores.tolist(),
+            "end_seconds": end_seconds,
         }
         try:
             write_json(self._path(job), content)

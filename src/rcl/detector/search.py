@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from rcl.data.detections import Detections
 from rcl.data.features import Features
 from rcl.data.resampled import ResampledFeatures
 from rcl.data.segments import Timeline, clip
@@ -25,6 +28,7 @@ from rcl.models.encoding import Place
 from rcl.models.ensemble import Ensemble
 from rcl.models.predictions import AnchorScores, Predictions, with_refined
 from rcl.models.sampling import Anchors, Lattice
+from rcl.models.segmentation import PRICE, SegmentationDecoder
 from rcl.system.device import best_device, threads_for
 
 CHUNK_SNIPPETS = 4096  # the look-up table takes 8 KB per snippet at 128 channels
@@ -71,6 +75,12 @@ class Search:
         self.rates = tuple(rates)
         sight = model.sight
         self.chunk = chunk or max(CHUNK_SNIPPETS, CHUNK_RADII * sight.radius if sight else 0)
+
+    def segmenter(self, min_score: float = PRICE) -> Search:
+        """The same search, whose detections are the best segmentation; see :mod:`rcl.models.segmentation`."""
+        other = copy(self)
+        other.decoder = SegmentationDecoder.of(self.decoder, min_score=min_score)
+        return other
 
     def encode(self, features: Tensor) -> Any:
         """The encoding of ``features (C, T)``, of the type that the model takes."""
@@ -250,3 +260,15 @@ class Search:
 def end_snippet(features: Features, timeline: Timeline) -> float:
     """The end of a video in snippet time. Features may reach beyond it."""
     return min(features.shape[1], (timeline.end_seconds - timeline.start_seconds) * timeline.snippets_per_second)
+
+
+def in_seconds(decoded: Decoded, timeline: Timeline, *, video: str, labels: Sequence[str]) -> Detections:
+    """Detections of one video in seconds, from those in snippets; without ``labels`` they are proposals."""
+    return Detections(
+        videos=(video,),
+        video_index=np.zeros(len(decoded.scores), dtype=np.int64),
+        segments_seconds=timeline.to_seconds(decoded.segments.double()).numpy(),
+        labels=tuple(labels) or ("",),
+        label_index=decoded.labels.numpy(),
+        scores=decoded.scores.double().numpy(),
+    )
