@@ -17,13 +17,13 @@ from rcl.detector.build import build_decoder, load_model, regular_anchors
 from rcl.detector.checkpoint import Checkpoint, Facts, read_checkpoint
 from rcl.detector.config import Config
 from rcl.detector.encoded_video import EncodedVideo
-from rcl.detector.prepare import build_preparation, check_features, checked_rate, is_file_name, read_given
+from rcl.detector.operating_points import OperatingPoints, known_points
+from rcl.detector.prepare import build_preparation, checked_rate_of, is_file_name, read_given
 from rcl.detector.progress import Progress, no_progress
 from rcl.detector.scoring import Confidence, SegmentScores, learned_confidence, score_segments
-from rcl.detector.search import Search
+from rcl.detector.search import Search, in_seconds
 from rcl.detector.training_rate import prepared
 from rcl.models.detector import Detector
-from rcl.system.errors import located
 from rcl.system.paths import to_path
 from rcl.video.extraction import FeatureExtractor
 from rcl.video.settings import parse_settings
@@ -63,6 +63,7 @@ class Localizer:
         self.longest_seconds = longest_seconds
         self.confidence = confidence
         self.extractor = extractor
+        self.operating_points: OperatingPoints | None = None
 
     @property
     def model(self) -> Detector:
@@ -110,6 +111,7 @@ class Localizer:
             InputError: its weights do not fit the model in its configuration.
         """
         localizer = cls.from_model(load_model(checkpoint), checkpoint.config, checkpoint.facts, device=device)
+        localizer.operating_points = checkpoint.operating_points
         if (extraction := checkpoint.facts.extraction) is not None:
             settings = parse_settings(extraction, where=checkpoint.source)
             device = localizer.search.device
@@ -149,6 +151,7 @@ class Localizer:
         *,
         video: str | None = None,
         rates: Sequence[float] | None = None,
+        decide: bool = False,
     ) -> Detections:
         """Detect the actions in one video.
 
@@ -157,17 +160,21 @@ class Localizer:
             snippets_per_second: rate of the features, by default that of the training features. Not for video files.
             video: name of the video in the result; by default that of the file, without its ending.
             rates: see :meth:`detect_prepared`.
+            decide: return what counts by the operating points of the checkpoint alone, with calibrated scores.
 
         Returns:
             Detections in seconds, best first.
 
         Raises:
-            InputError: the features cannot be read or are not like those of training, a video is given with a rate, or
-                ``rates`` are out of range.
+            InputError: the features cannot be read or are not like those of training, a video is given with a rate,
+                ``rates`` are out of range, or the checkpoint has no operating points to decide by.
         """
+        points = known_points(self.operating_points) if decide else None
         if video is None:
             video = to_path(features).stem if is_file_name(features) else "video"
-        return self.detect_prepared(*self.prepare(features, snippets_per_second, video=video), video=video, rates=rates)
+        given = self.prepare(features, snippets_per_second, video=video)
+        found = self.detect_prepared(*given, video=video, rates=rates)
+        return points.decide(found) if points else found
 
     def detect_prepared(
         self,
@@ -194,14 +201,7 @@ class Localizer:
             InputError: stored features cannot be read, or hold a number that is not finite; rates are out of range.
         """
         decoded = self.search.detect(features, timeline, steps=steps, rates=rates, progress=progress or no_progress)
-        return Detections(
-            videos=(video,),
-            video_index=np.zeros(len(decoded.scores), dtype=np.int64),
-            segments_seconds=timeline.to_seconds(decoded.segments.double()).numpy(),
-            labels=self.labels or ("",),
-            label_index=decoded.labels.numpy(),
-            scores=decoded.scores.double().numpy(),
-        )
+        return in_seconds(decoded, timeline, video=video, labels=self.labels)
 
     def score(
         self,
@@ -282,10 +282,7 @@ class Localizer:
         given = read_given(
             features, snippets_per_second, video=video, layout=layout, extractor=self.extractor, progress=progress
         )
-        rate = self.snippets_per_second if given.snippets_per_second is None else given.snippets_per_second
-        with located(f"video {video!r}"):
-            check_features(given.features, self.in_channels)
-            rate = checked_rate(rate)
+        rate = checked_rate_of(given, channels=self.in_channels, usual_rate=self.snippets_per_second, video=video)
         timeline = self.preparation.timeline(len(given.features), rate, end_seconds=given.end_seconds)
         return self.open(given.features, timeline)
 

@@ -17,7 +17,7 @@ from rcl.data.preparation import Preparation
 from rcl.data.standardization import ChannelScale
 from rcl.detector.config import DataConfig
 from rcl.detector.progress import Progress, part_of
-from rcl.system.errors import Defect, InputError
+from rcl.system.errors import Defect, InputError, located
 from rcl.system.paths import is_remote, to_path
 from rcl.system.transfer import local
 from rcl.video.extraction import FeatureExtractor, VideoFeatures
@@ -125,6 +125,17 @@ def check_features(features: Tensor | StoredFeatures, channels: int) -> None:
     if wrong.any():
         found = f"NaN or infinite values, the first in snippet {int(wrong.nonzero()[0])}"
         raise Defect(expected="finite numbers", found=found, fix="extract the features of this video again")
+
+
+def checked_rate_of(given: GivenFeatures, *, channels: int, usual_rate: float | None, video: str) -> float:
+    """The rate of features that fit a detector of ``channels``; without one of their own, they have the usual rate.
+
+    Raises:
+        InputError: the features do not fit, or their rate is not known or not possible; it names the ``video``.
+    """
+    with located(f"video {video!r}"):
+        check_features(given.features, channels)
+        return checked_rate(usual_rate if given.snippets_per_second is None else given.snippets_per_second)
 
 
 def checked_rate(rate: float | None) -> float:

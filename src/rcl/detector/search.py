@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from rcl.data.detections import Detections
 from rcl.data.features import Features
 from rcl.data.resampled import ResampledFeatures
 from rcl.data.segments import Timeline, clip
@@ -250,3 +252,15 @@ class Search:
 def end_snippet(features: Features, timeline: Timeline) -> float:
     """The end of a video in snippet time. Features may reach beyond it."""
     return min(features.shape[1], (timeline.end_seconds - timeline.start_seconds) * timeline.snippets_per_second)
+
+
+def in_seconds(decoded: Decoded, timeline: Timeline, *, video: str, labels: Sequence[str]) -> Detections:
+    """Detections of one video in seconds, from those in snippets; without ``labels`` they are proposals."""
+    return Detections(
+        videos=(video,),
+        video_index=np.zeros(len(decoded.scores), dtype=np.int64),
+        segments_seconds=timeline.to_seconds(decoded.segments.double()).numpy(),
+        labels=tuple(labels) or ("",),
+        label_index=decoded.labels.numpy(),
+        scores=decoded.scores.double().numpy(),
+    )
