@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from rcl.cli.arguments import detections_first
-from rcl.cli.console import print_table, warn
+from rcl.cli.console import note, print_table, warn
 from rcl.cli.ground_truth import GroundTruth, TruthOptions
 from rcl.cli.options import DEFAULT_THRESHOLDS, Location, Overwrite, Thresholds, location, parse_thresholds
+from rcl.system.errors import InputError
 
 
 def evaluate(
@@ -18,19 +19,33 @@ def evaluate(
     chosen: TruthOptions,
     tiou: Thresholds = DEFAULT_THRESHOLDS,
     short: Annotated[float | None, typer.Option(help="Also evaluate instances of at most this many seconds.")] = None,
+    events: Annotated[
+        float | None,
+        typer.Option(
+            metavar="TIOU",
+            help="Also precision, recall and F1 of the detections as a list, matched at this tIoU, e.g. 0.5.",
+        ),
+    ] = None,
     output: Annotated[Location | None, typer.Option("--json", help="Write every number here.", parser=location)] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Compute mean average precision and average recall, equal to the official ActivityNet evaluation."""
+    """Compute mean average precision and average recall, equal to the official ActivityNet evaluation.
+
+    With --events, also precision, recall and F1 of the detections as a list, such as rcl detect --decide writes.
+    """
+    from rcl.cli.event_tables import event_table, ranking_hint
     from rcl.cli.output_kinds import EVALUATION
     from rcl.cli.outputs import check_replaceable
     from rcl.cli.tables import evaluation_table
     from rcl.data.formats.results import load_detections
     from rcl.evaluation import metrics
+    from rcl.evaluation.events import evaluate_events
     from rcl.evaluation.joining import differences
     from rcl.system.text_files import write_json
 
     thresholds = parse_thresholds(tiou)
+    if events is not None and not 0 < events <= 1:
+        raise InputError("--events", expected="a tIoU in (0, 1]", found=str(events), fix="write e.g. 0.5")
     if output:
         check_replaceable(output, EVALUATION, overwrite=overwrite, inputs=[detections, annotations])
     with detections_first("evaluate", detections, annotations):
@@ -44,5 +59,12 @@ def evaluate(
         ground = ground.unlabelled()
     evaluation = metrics.evaluate(found, ground, tiou_thresholds=thresholds, short_seconds=short, policy=truth.policy)
     print_table(evaluation_table(evaluation))
+    numbers = evaluation.to_json()
+    if events is not None:
+        listed = evaluate_events(found, ground, tiou=events, policy=truth.policy)
+        print_table(event_table(listed))
+        if listed.is_ranking:
+            note(ranking_hint(listed))
+        numbers["events"] = listed.to_json()
     if output:
-        write_json(output, evaluation.to_json(), indent=1)
+        write_json(output, numbers, indent=1)

@@ -14,6 +14,7 @@ import numpy as np
 
 from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
+from rcl.evaluation.calibration import expected_calibration_error
 from rcl.evaluation.ground_truths import (
     GroundTruths,
     IndexedDetections,
@@ -61,6 +62,7 @@ class Events:
         of_other_labels: detections whose label no ground truth has; wrong in the average over all detections.
         best_single: the score threshold for all classes that gives the best ``micro`` F1, and that F1; ``None``
             without detections.
+        calibration_error: of the scores, see :func:`~rcl.evaluation.calibration.expected_calibration_error`.
     """
 
     tiou: float
@@ -70,6 +72,7 @@ class Events:
     instances: np.ndarray
     of_other_labels: int
     best_single: tuple[float, float] | None
+    calibration_error: float | None
 
     @property
     def per_class(self) -> Measures:
@@ -106,6 +109,7 @@ class Events:
                 for label, *row in columns
             },
             "of_other_labels": self.of_other_labels,
+            "calibration_error": self.calibration_error,
         }
 
 
@@ -153,6 +157,7 @@ def evaluate_events(
         instances=counts.instances[:-1],
         of_other_labels=int((~known).sum()),
         best_single=None if best is None else (float(counts.thresholds[best]), float(f1[best])),
+        calibration_error=expected_calibration_error(found.scores, hit),
     )
 
 
