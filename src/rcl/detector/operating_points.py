@@ -82,10 +82,11 @@ class OperatingPoints:
             KeyError, TypeError, ValueError: a value is missing or of another type.
         """
         points = cls(**{**kept, "calibration": Calibration(**kept["calibration"])})
-        numbers = [*points.thresholds.values(), points.precision, points.tiou, *asdict(points.calibration).values()]
         if not all(isinstance(label, str) for label in (*points.thresholds, points.chosen_on)):
             raise TypeError("operating points of the wrong type")
-        if not all(math.isfinite(number) for number in numbers if number is not None) or points.calibration.slope <= 0:
+        maybe = [number for number in (*points.thresholds.values(), points.precision) if number is not None]
+        numbers = [*maybe, points.tiou, *asdict(points.calibration).values()]
+        if not all(math.isfinite(number) for number in numbers) or points.calibration.slope <= 0:
             raise ValueError("operating points out of range")
         return points
 
@@ -174,28 +175,28 @@ def choose_operating_points(
     )
 
 
-def _with_prior(counts: CutCounts, instances: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Right and found detections ``(C, L + 1)`` and instances ``(L + 1,)``, with ``instances`` of the average class.
+def _with_prior(counts: CutCounts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Right and found detections ``(C, L + 1)`` and instances ``(L + 1,)``, with ten of the average class.
 
     The last column is that of a class without any instance of its own, also where detections of other labels are found.
     """
-    share = instances / counts.instances.sum()
+    share = PRIOR_INSTANCES / counts.instances.sum()
     right, found = (
         np.concatenate((own[:, :-1], np.zeros((len(own), 1))), axis=1) + share * own.sum(axis=1, keepdims=True)
         for own in (counts.right, counts.found)
     )
-    return right, found, counts.instances + instances
+    return right, found, counts.instances + PRIOR_INSTANCES
 
 
-def _best_f1(counts: CutCounts, instances: float = PRIOR_INSTANCES) -> list[float | None]:
+def _best_f1(counts: CutCounts) -> list[float | None]:
     """The threshold of the best F1 for every class and for one without instances: ``L + 1``."""
-    f1 = Measures.of(*_with_prior(counts, instances)).f1  # (C, L + 1)
+    f1 = Measures.of(*_with_prior(counts)).f1  # (C, L + 1)
     return counts.thresholds[f1.argmax(axis=0)].tolist()
 
 
-def _lowest_precise(counts: CutCounts, precision: float, instances: float = PRIOR_INSTANCES) -> list[float | None]:
+def _lowest_precise(counts: CutCounts, precision: float) -> list[float | None]:
     """The lowest threshold that reaches a precision, or ``None``, for every class and for one without instances."""
-    right, found, _ = _with_prior(counts, instances)
+    right, found, _ = _with_prior(counts)
     reached = right >= precision * found  # (C, L + 1)
     own = (counts.right >= precision * counts.found) & (counts.found > 0)
     reached[:, :-1] &= own[:, :-1]
