@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from rcl.cli import (
+    calibrate,
     convert,
     crossval,
     demo,
@@ -47,6 +48,7 @@ for function in (
     segment.segment,
     serve.serve,
     evaluate.evaluate,
+    calibrate.calibrate,
     diagnose.diagnose,
     report.report,
     crossval.crossval,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rcl.detector.detect_many import Found
     from rcl.detector.inputs import Job
     from rcl.detector.localizer import Localizer
+    from rcl.detector.operating_points import OperatingPoints
     from rcl.detector.partial_results import PartialResults
     from rcl.system.ray_cluster import Cluster
 
@@ -67,7 +68,8 @@ def detect(
     localizer = Localizer.from_checkpoint(kept, **moved.arguments())
     asked = searching.arguments(localizer)
     jobs = reading.jobs(inputs, localizer)
-    results = Results(jobs, labels.load(jobs, localizer), labels.video_labels, writing)
+    scores = labels.load(jobs, localizer)
+    results = Results(jobs, scores, labels.video_labels, writing, writing.operating_points(kept, scores))
     _check_places(output, jobs, writing)
     settings = {**asked, "video_fps": moved.video_fps, **reading.resolved(localizer)}
     partial = partial_results(output, find_checkpoint(checkpoint), settings)
@@ -169,12 +171,18 @@ class Results:
         scores: class scores that label the proposals.
         video_labels: how many labels each proposal gets.
         writing: where and how subtitles are written.
+        points: decide which detections are written, if given.
     """
 
     def __init__(
-        self, jobs: Sequence[Job], scores: VideoScores | None, video_labels: int, writing: OutputOptions
+        self,
+        jobs: Sequence[Job],
+        scores: VideoScores | None,
+        video_labels: int,
+        writing: OutputOptions,
+        points: OperatingPoints | None = None,
     ) -> None:
-        self.videos = [job.video for job in jobs]
+        self.videos, self.points = [job.video for job in jobs], points
         self.scores, self.video_labels, self.writing = scores, video_labels, writing
         self.found: dict[str, Detections] = {}
         self.bugs = self.without_subtitles = 0
@@ -192,6 +200,8 @@ class Results:
         detections = outcome.detections
         if self.scores:
             detections = label_detections(detections, self.scores, k=self.video_labels)
+        if self.points:
+            detections = self.points.decide(detections)
         self.found[outcome.video] = detections
         self.without_subtitles += not self.writing.save_to_folder(detections, outcome.video)
 

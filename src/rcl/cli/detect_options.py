@@ -17,8 +17,10 @@ from rcl.system.errors import InputError, listed
 if TYPE_CHECKING:
     from rcl.data.detections import Detections
     from rcl.data.video_scores import VideoScores
+    from rcl.detector.checkpoint import Checkpoint
     from rcl.detector.inputs import Job
     from rcl.detector.localizer import Localizer
+    from rcl.detector.operating_points import OperatingPoints
 
 SUBTITLES = (".srt", ".vtt")
 
@@ -115,8 +117,16 @@ def _parse_rates(text: str) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """Subtitles of the detections, and what may be replaced."""
+    """Which detections are written, their subtitles, and what may be replaced."""
 
+    decide: Annotated[
+        bool,
+        typer.Option(
+            "--decide",
+            help="Write a list of what happened, not a ranking: the detections above the threshold of their class, "
+            "with calibrated scores. rcl fit and rcl calibrate choose the thresholds.",
+        ),
+    ] = False
     subtitles: Annotated[
         Location | None,
         typer.Option(
@@ -125,7 +135,8 @@ class OutputOptions:
         ),
     ] = None
     min_score: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Lowest score that subtitles show, 0.4 by default.")
+        float | None,
+        typer.Option(min=0, max=1, help="Lowest score that subtitles show, 0.4 by default; with --decide 0."),
     ] = None
     overwrite: Overwrite = False
 
@@ -146,7 +157,23 @@ class OutputOptions:
         """Write a file of subtitles."""
         from rcl.data.formats.subtitles import MIN_SCORE, save_subtitles
 
-        save_subtitles(detections, path, min_score=MIN_SCORE if self.min_score is None else self.min_score)
+        usual = 0.0 if self.decide else MIN_SCORE
+        save_subtitles(detections, path, min_score=usual if self.min_score is None else self.min_score)
+
+    def operating_points(self, checkpoint: Checkpoint, scores: VideoScores | None) -> OperatingPoints | None:
+        """What decides which detections are written, or ``None`` for all.
+
+        Raises:
+            InputError: there are no operating points to decide by, or they are for scores of other labels.
+        """
+        from rcl.detector.operating_points import known_points
+
+        if not self.decide:
+            return None
+        if scores:
+            fix = "leave one of them out: thresholds are chosen on the scores of the detector itself"
+            raise InputError("--decide", expected="labels of the detector", found="--video-scores", fix=fix)
+        return known_points(checkpoint.operating_points, checkpoint=checkpoint.source)
 
     def save_to_folder(self, detections: Detections, video: str) -> bool:
         """Write the subtitles of a video to the folder, if there is one. Returns whether that worked."""

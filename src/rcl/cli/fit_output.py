@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rcl.cli.console import exit_if_failed, note, print_table, warn
+from rcl.cli.event_tables import points_summary
 from rcl.cli.options import stdout_kept_for_results
 from rcl.cli.progress import ExtractionProgress, progress_bar
 from rcl.cli.tables import comparison_table, evaluation_table
@@ -93,6 +94,8 @@ def print_fit(result: FitResult) -> None:
         print_table(evaluation_table(result.evaluation))
         if result.comparison:
             print_table(comparison_table(result.comparison))
+        for line in points_summary(result.calibrated) if result.calibrated else ():
+            note(line)
         instances = result.evaluation.counts["ground_truths"]
         if instances < FEW_INSTANCES:
             warn(

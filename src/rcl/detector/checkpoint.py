@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from torch import Tensor
 from rcl.data.standardization import ChannelScale
 from rcl.detector.config import Config
 from rcl.detector.load_config import parse_config
+from rcl.detector.operating_points import OperatingPoints
 from rcl.system.errors import Defect, InputError, shown
 from rcl.system.paths import is_dir, is_file, to_path
 from rcl.system.tensor_files import read_tensors
@@ -21,10 +23,12 @@ from rcl.system.text_files import write_file
 
 KEY = "rcl"
 MEMBERS = "rcl_members"
+POINTS = "rcl_operating_points"
 # 1 did not know how features are extracted, in 2 the options of the head stood in section model, and 3 did not know
 # of several networks, standardized or downsampled features.
 FORMAT = 4
 HEAD_FORMAT = 3  # from here on, a head has its own options alone
+_WHOLE = "use a whole file that rcl train wrote"
 _TRAINING = {"epoch", "global_step", "loops", "callbacks", "optimizer_states", "lr_schedulers"}  # Lightning's keys
 
 
@@ -58,6 +62,7 @@ class Checkpoint:
 
     ``source`` is the file, for messages. ``resumable`` means that it also holds the state of a training. ``members``
     are the weights of further networks of other seeds, whose answers are averaged with those of the first.
+    ``operating_points`` turn its detections into a list of what happened, if they were chosen.
     """
 
     config: Config
@@ -66,6 +71,7 @@ class Checkpoint:
     source: str = "checkpoint"
     resumable: bool = False
     members: tuple[dict[str, Tensor], ...] = ()
+    operating_points: OperatingPoints | None = None
 
 
 def describe(config: Config, facts: Facts) -> dict[str, Any]:
@@ -98,11 +104,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
         InputError: the file is missing, damaged, holds code, or is another program's.
     """
     path = find_checkpoint(path)
-    whole = "use a whole file that rcl train wrote"
-    try:
-        content = read_tensors(path, expected="a checkpoint of plain data", fix=whole)
-    except Defect as defect:
-        raise defect.at(path) from None
+    content = _read_content(path)
     if not isinstance(content, dict) or not all(isinstance(content.get(key), dict) for key in (KEY, "state_dict")):
         raise InputError(
             path,
@@ -123,12 +125,21 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
             source=str(path),
             resumable=content.keys() >= _TRAINING,
             members=tuple(map(_model_weights, content.get(MEMBERS, ()))),
+            operating_points=OperatingPoints.from_json(content[POINTS]) if POINTS in content else None,
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         found = f"a part missing or damaged ({type(error).__name__}: {error})"
-        raise InputError(path, expected="configuration, facts and weights", found=found[:120], fix=whole) from None
+        raise InputError(path, expected="configuration, facts and weights", found=found[:120], fix=_WHOLE) from None
+
+
+def _read_content(path: Path) -> Any:
+    """What a file of ``torch.save`` holds."""
+    try:
+        return read_tensors(path, expected="a checkpoint of plain data", fix=_WHOLE)
+    except Defect as defect:
+        raise defect.at(path) from None
 
 
 def _model_weights(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -145,6 +156,22 @@ def add_members(path: Path, others: Sequence[Path]) -> None:
     content, *more = (torch.load(each, map_location="cpu", weights_only=True) for each in (path, *others))
     content[MEMBERS] = [other["state_dict"] for other in more]
     write_file(path, lambda file: torch.save(content, file))
+
+
+def save_operating_points(points: OperatingPoints, checkpoint: Path, output: Path | None = None) -> None:
+    """Write a checkpoint with operating points, in place of those that it had; all else in it stays.
+
+    Args:
+        points: of its detector.
+        checkpoint: the file.
+        output: the new file; by default the checkpoint is replaced, whole or not at all.
+
+    Raises:
+        InputError: the checkpoint cannot be read, or there is no room for the new one.
+    """
+    buffer = io.BytesIO()  # torch reports a full disk in words that help no user
+    torch.save({**_read_content(checkpoint), POINTS: points.to_json()}, buffer)
+    write_file(output or checkpoint, lambda file: file.write(buffer.getbuffer()))
 
 
 def _facts_of(kept: dict[str, Any]) -> Facts:

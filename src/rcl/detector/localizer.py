@@ -18,6 +18,7 @@ from rcl.detector.build import build_search, load_model
 from rcl.detector.checkpoint import Checkpoint, Facts, read_checkpoint
 from rcl.detector.config import Config
 from rcl.detector.encoded_video import EncodedVideo
+from rcl.detector.operating_points import OperatingPoints, known_points
 from rcl.detector.prepare import build_preparation, checked_rate_of, is_file_name, read_given
 from rcl.detector.progress import Progress, no_progress
 from rcl.detector.scoring import Confidence, SegmentScores, learned_confidence, score_segments
@@ -64,6 +65,7 @@ class Localizer:
         self.longest_seconds = longest_seconds
         self.confidence = confidence
         self.extractor = extractor
+        self.operating_points: OperatingPoints | None = None
 
     @property
     def model(self) -> Detector:
@@ -111,6 +113,7 @@ class Localizer:
             InputError: its weights do not fit the model in its configuration.
         """
         localizer = cls.from_model(load_model(checkpoint), checkpoint.config, checkpoint.facts, device=device)
+        localizer.operating_points = checkpoint.operating_points
         if (extraction := checkpoint.facts.extraction) is not None:
             settings = parse_settings(extraction, where=checkpoint.source)
             device = localizer.search.device
@@ -141,25 +144,27 @@ class Localizer:
         *,
         video: str | None = None,
         rates: Sequence[float] | None = None,
+        decide: bool = False,
     ) -> Detections:
-        """Detect the actions in one video.
+        """Detect the actions in one video: detections in seconds, best first.
 
         Args:
             features: ``(T, C)``, a feature file in the layout of the training features, or a video file.
             snippets_per_second: rate of the features, by default that of the training features. Not for video files.
             video: name of the video in the result; by default that of the file, without its ending.
             rates: see :meth:`detect_prepared`.
-
-        Returns:
-            Detections in seconds, best first.
+            decide: return what counts by the operating points of the checkpoint alone, with calibrated scores.
 
         Raises:
-            InputError: the features cannot be read or are not like those of training, a video is given with a rate, or
-                ``rates`` are out of range.
+            InputError: the features cannot be read or are not like those of training, a video is given with a rate,
+                ``rates`` are out of range, or the checkpoint has no operating points to decide by.
         """
+        points = known_points(self.operating_points) if decide else None
         if video is None:
             video = to_path(features).stem if is_file_name(features) else "video"
-        return self.detect_prepared(*self.prepare(features, snippets_per_second, video=video), video=video, rates=rates)
+        given = self.prepare(features, snippets_per_second, video=video)
+        found = self.detect_prepared(*given, video=video, rates=rates)
+        return points.decide(found) if points else found
 
     def detect_prepared(
         self,
@@ -199,8 +204,8 @@ class Localizer:
     ) -> Detections:
         """The best detections that do not overlap, in order of time: one label, or background, for every moment.
 
-        Arguments and errors are those of :meth:`detect`; ``min_score`` is the lowest score of a segment. See
-        :mod:`rcl.models.segmentation` for what is best, :func:`rcl.data.frames.to_frames` for labels of frames.
+        Arguments and errors are those of :meth:`detect`; ``min_score`` is the lowest score of a segment. What is best:
+        :mod:`rcl.models.segmentation`. Labels of frames: :func:`rcl.data.frames.to_frames`.
         """
         segmenter = copy(self)
         segmenter.search = self.search.segmenter(min_score)
@@ -214,9 +219,8 @@ class Localizer:
     ) -> SegmentScores:
         """Score any segments of a video with the continuous function.
 
-        A segment may reach beyond the video: it is scored as it is given, with nothing to see outside the video, and
-        ``refined_seconds`` lie inside. A model with sliding windows scores a segment in the window that is centred best
-        on it.
+        A segment may reach beyond the video, where nothing is seen; ``refined_seconds`` lie inside. A model with sliding
+        windows scores a segment in the window that is centred best on it.
 
         Args:
             features: ``(T, C)``, a feature file or a video file.
@@ -254,10 +258,9 @@ class Localizer:
         return score_segments(self.search, video, segments_seconds, labels=self.labels, confidence=self.confidence)
 
     def paths(self, video: EncodedVideo) -> np.ndarray:
-        """The positions of all anchors, each of them refined; detection refines fewer (``inference.refine_above``).
+        """The positions of all anchors after each step, all refined: ``(M + 1, K, 2)`` in seconds, anchors first.
 
-        Returns:
-            ``(M + 1, K, 2)`` in seconds: the anchors, then their positions after each step.
+        Detection refines fewer (``inference.refine_above``).
         """
         with torch.inference_mode():
             return video.timeline.to_seconds(self.search.paths(video).double()).numpy()
@@ -273,10 +276,9 @@ class Localizer:
         """Read, check, resize and scale features: ``(C, T)``, long stored ones slice by slice, and their timeline.
 
         Args:
-            features: as in :meth:`detect`.
-            snippets_per_second: as in :meth:`detect`.
+            features, snippets_per_second: as in :meth:`detect`.
             video: name of the video in error messages, and of its array in a file of several.
-            progress: called with the share of the work that is done, detection included, for a video file.
+            progress: for a video file, called with the share of the work that is done, detection included.
 
         Raises:
             InputError: see :meth:`detect`.
@@ -295,5 +297,5 @@ class Localizer:
         Raises:
             InputError: see :meth:`detect`.
         """
-        known = self.preparation, self.snippets_per_second, self.longest_seconds
-        return prepared(features, timeline, *known, at_once=self.search.chunk)
+        given = self.preparation, self.snippets_per_second, self.longest_seconds
+        return prepared(features, timeline, *given, at_once=self.search.chunk)

@@ -12,17 +12,21 @@ import torch
 
 from rcl.data.annotations import Annotations
 from rcl.data.datasets import VideoDataset
+from rcl.data.detections import Detections
 from rcl.data.features import Features
 from rcl.data.formats.load import load_annotations
 from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.results import save_detections
 from rcl.data.segments import Timeline
+from rcl.detector.checkpoint import save_operating_points
 from rcl.detector.localizer import Localizer
 from rcl.evaluation.metrics import evaluate
+from rcl.system.errors import counted
 from rcl.system.paths import PathLike, to_path
 from rcl.system.ray_cluster import Cluster
 from rcl.system.text_files import write_json
 from rcl.training.budget import Budget, complete
+from rcl.training.calibrate import Calibrated, choose
 from rcl.training.fit_pack import pack_in, plan_pack
 from rcl.training.fit_result import FitObserver, FitResult
 from rcl.training.fit_videos import Extraction, plan_videos
@@ -144,7 +148,9 @@ def _evaluate(result: FitResult, plan: FitPlan, observer: FitObserver) -> FitRes
     evaluation = evaluate(
         detections, truth, tiou_thresholds=TIOU_THRESHOLDS, short_seconds=result.labelled.short_seconds
     )
-    write_json(output / "evaluation.json", evaluation.to_json(), indent=1)
+    calibrated = _choose_points(result, detections, truth)
+    points = {"operating_points": calibrated.to_json()} if calibrated else {}
+    write_json(output / "evaluation.json", evaluation.to_json() | points, indent=1)
     comparison = earlier.compare(detections, truth, plan.pack, TIOU_THRESHOLDS) if earlier else None
     if earlier and comparison:
         write_json(output / "comparison.json", {"after": str(earlier.root), **comparison.to_json()}, indent=1)
@@ -158,7 +164,19 @@ def _evaluate(result: FitResult, plan: FitPlan, observer: FitObserver) -> FitRes
         evaluation=evaluation,
         features=features,
         comparison=comparison,
+        calibrated=calibrated,
     )
+
+
+def _choose_points(result: FitResult, detections: Detections, truth: Annotations) -> Calibrated | None:
+    """Choose the operating points of the detector on the held-out videos, and keep them in its checkpoint."""
+    if not len(detections):
+        return None
+    chosen_on = f"{counted(len(truth.videos), 'held-out video')} of rcl fit"
+    calibrated = choose(result.localizer, detections, truth, chosen_on)
+    save_operating_points(calibrated.points, result.checkpoint)
+    result.localizer.operating_points = calibrated.points
+    return calibrated
 
 
 def _read(localizer: Localizer, videos: VideoDataset, index: int) -> tuple[Features, Timeline]:

@@ -16,6 +16,7 @@ from rcl.detector.localizer import Localizer
 from rcl.evaluation.bootstrap import Comparison
 from rcl.evaluation.metrics import Evaluation
 from rcl.system.errors import InputError
+from rcl.training.calibrate import Calibrated
 from rcl.training.choices import Choice
 from rcl.training.plan import LabelledVideos
 from rcl.video.packs import Outcome
@@ -40,6 +41,7 @@ class FitResult:
         evaluation: the detections compared with the ground truth.
         features: name to a function that reads features ``(C, T)`` and timeline of a held-out video.
         comparison: of the detector of the earlier run and this one on these videos, if there is an earlier run.
+        calibrated: the operating points that were chosen on these videos; ``None`` if nothing was detected in them.
     """
 
     checkpoint: Path
@@ -54,6 +56,7 @@ class FitResult:
     evaluation: Evaluation | None = None
     features: Mapping[str, Callable[[], tuple[Features, Timeline]]] = field(default_factory=dict)
     comparison: Comparison | None = None
+    calibrated: Calibrated | None = None
 
 
 class FitObserver:
