@@ -14,7 +14,21 @@ from typing import Annotated
 
 import typer
 
-from rcl.cli import convert, demo, detect, diagnose, evaluate, export, extract, fit, import_, report, serve, train
+from rcl.cli import (
+    compare,
+    convert,
+    demo,
+    detect,
+    diagnose,
+    evaluate,
+    export,
+    extract,
+    fit,
+    import_,
+    report,
+    serve,
+    train,
+)
 from rcl.cli.command import as_command
 from rcl.cli.console import warn
 from rcl.system.errors import InputError
@@ -31,6 +45,7 @@ for function in (
     detect.detect,
     serve.serve,
     evaluate.evaluate,
+    compare.compare,
     diagnose.diagnose,
     report.report,
     convert.convert,
