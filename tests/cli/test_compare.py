@@ -102,3 +102,20 @@ def test_videos_that_one_file_lacks_are_said(rcl_: Rcl, pack: Path, results: Pat
     assert done.status == 0
     assert "part: 3 of 4 videos" in done.err or "part: " in done.err
     assert "All their instances are missed." in done.err
+
+
+def test_frame_labels_of_another_toolbox_are_compared_too(rcl_: Rcl, pack: Path, results: Path, tmp_path: Path) -> None:
+    truth = load_annotations(pack / "annotations.json", clip=False).subset("validation")
+    for name, video in truth.videos.items():
+        labels = ["background"] * round(10 * (video.duration_seconds or 100))
+        for (start, end), label in zip((10 * video.segments_seconds).round().astype(int), video.labels, strict=True):
+            labels[start:end] = [label] * (end - start)
+        (tmp_path / name).write_text(f"### Frame level recognition: ###\n{' '.join(labels)}")
+    command = ("compare", results / "ours.json", tmp_path, pack, "--name", "ours", "--name", "frames")
+    done = rcl_(*command, "--fps", 10)
+    assert "frames: better than ours" in done.out
+    assert "the rate of its frame labels" in rcl_(*command).err
+    assert (
+        "leave the rate out"
+        in rcl_("compare", *[results / f"{n}.json" for n in ("ours", "theirs")], pack, "--fps", 10).err
+    )

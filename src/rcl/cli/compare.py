@@ -16,7 +16,7 @@ from rcl.cli.detectors import annotations_for, detector_names, join_all
 from rcl.cli.ground_truth import GroundTruth, TruthOptions
 from rcl.cli.options import DEFAULT_THRESHOLDS, Location, Overwrite, Thresholds, location, parse_thresholds
 from rcl.system.errors import InputError, listed
-from rcl.system.paths import is_remote
+from rcl.system.paths import is_dir, is_remote
 
 if TYPE_CHECKING:
     from rcl.data.detections import Detections
@@ -46,6 +46,23 @@ class DetectorOptions:
             raise InputError("--against", expected=listed([*names]), found=self.against, fix=fix)
         return dict(zip(names, files, strict=True))
 
+    fps: Annotated[
+        float | None, typer.Option(help="Frames per second of results that are a folder of frame label files (MS-TCN).")
+    ] = None
+
+    def load(self, files: Mapping[str, Path]) -> dict[str, Detections]:
+        """The detections of every detector.
+
+        Raises:
+            InputError: a file cannot be read, or a rate of frames is missing or not needed.
+        """
+        from rcl.data.formats.results import load_detections
+
+        if self.fps is not None and not any(is_dir(file) for file in files.values()):
+            found, fix = "files of detections, in seconds", "leave the rate out"
+            raise InputError("--fps", expected="a folder of frame label files", found=found, fix=fix)
+        return {name: load_detections(file, fps=self.fps) for name, file in files.items()}
+
 
 @dataclass(frozen=True)
 class DrawOptions:
@@ -61,7 +78,7 @@ def compare(
         typer.Argument(
             metavar="DETECTIONS DETECTIONS... ANNOTATIONS",
             parser=location,
-            help="Results files, one per detector; then the annotation file, or a pack.",
+            help="Results files, one per detector, of any toolbox; then the annotation file, or a pack.",
         ),
     ],
     detectors: DetectorOptions,
@@ -83,7 +100,7 @@ def compare(
     thresholds = parse_thresholds(tiou)
     if output:
         check_replaceable(output, LEADERBOARD, overwrite=overwrite, inputs=paths)
-    found, truth = _load(files, source, chosen)
+    found, truth = _load(files, source, detectors, chosen)
     board = leaderboard(
         found,
         annotations_for(found, truth),
@@ -98,13 +115,13 @@ def compare(
         write_json(output, board.to_json(), indent=1)
 
 
-def _load(files: Mapping[str, Path], source: Path, chosen: TruthOptions) -> tuple[dict[str, Detections], GroundTruth]:
+def _load(
+    files: Mapping[str, Path], source: Path, detectors: DetectorOptions, chosen: TruthOptions
+) -> tuple[dict[str, Detections], GroundTruth]:
     """The detections of every detector under the names of the annotations, and these."""
-    from rcl.data.formats.results import load_detections
-
     with detections_first("compare", next(iter(files.values())), source):
         truth = GroundTruth.load(source, chosen)
-        found = join_all({name: load_detections(file) for name, file in files.items()}, files, truth)
+        found = join_all(detectors.load(files), files, truth)
     for (name, one), (other, two) in combinations(found.items(), 2):
         if len(one) == len(two) and sorted(one) == sorted(two):
             warn(f"{name} and {other} hold the same detections.")
