@@ -15,10 +15,12 @@ from rcl.cli.console import print_table, warn
 from rcl.cli.detectors import annotations_for, detector_names, join_all
 from rcl.cli.ground_truth import GroundTruth, TruthOptions
 from rcl.cli.options import DEFAULT_THRESHOLDS, Location, Overwrite, Thresholds, location, parse_thresholds
-from rcl.system.errors import InputError, listed
+from rcl.cli.video_files import files_of
+from rcl.system.errors import InputError, counted, listed
 from rcl.system.paths import is_dir, is_remote
 
 if TYPE_CHECKING:
+    from rcl.data.annotations import Annotations
     from rcl.data.detections import Detections
     from rcl.evaluation.leaderboard import Leaderboard
 
@@ -72,6 +74,59 @@ class DrawOptions:
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 0
 
 
+@dataclass(frozen=True)
+class PageOptions:
+    """The page, with the timelines of all detectors."""
+
+    report: Annotated[
+        Path | None, typer.Option(help="Write a page here, .html, with the timelines of all detectors.")
+    ] = None
+    videos: Annotated[
+        Path | None, typer.Option(help="Folder of the videos for the page; by default that of the page.")
+    ] = None
+    title: Annotated[str | None, typer.Option(help="Title of the page; by default the names of the detectors.")] = None
+
+    def check(self, inputs: Sequence[Path], *, overwrite: bool) -> None:
+        """Check the place of the page.
+
+        Raises:
+            InputError: it would replace another file, cannot be written, or options of the page are set without it.
+        """
+        from rcl.cli.output_kinds import COMPARISON_PAGE
+        from rcl.cli.outputs import check_replaceable
+        from rcl.system.text_files import check_place, extension_of
+
+        if self.report is None:
+            option = "--videos" if self.videos else "--title"
+            if self.videos or self.title is not None:
+                raise InputError(option, expected="--report", found="no page to write", fix="add it, or leave this out")
+            return
+        extension_of(self.report, (".html", ".htm"))
+        check_replaceable(self.report, COMPARISON_PAGE, overwrite=overwrite, inputs=inputs)
+        check_place(self.report)
+
+    def write(self, board: Leaderboard, found: Mapping[str, Detections], annotations: Annotations) -> None:
+        """Write the page, if there shall be one."""
+        from rcl.cli.progress import progress_bar
+        from rcl.web.report.comparison import write_comparison
+
+        if self.report is None:
+            return
+        names = [*annotations.videos]
+        videos = files_of(names, self.videos, what="the annotations") if self.videos else None
+        with progress_bar("Reporting", len(names)) as show:
+            write_comparison(
+                self.report,
+                board,
+                detectors=found,
+                annotations=annotations,
+                videos=videos,
+                title=self.title,
+                progress=show,
+            )
+        print(f"{self.report}: {counted(len(found), 'detector')} in {counted(len(names), 'video')}")
+
+
 def compare(
     paths: Annotated[
         list[Location],
@@ -84,6 +139,7 @@ def compare(
     detectors: DetectorOptions,
     chosen: TruthOptions,
     bootstrap: DrawOptions,
+    page: PageOptions,
     tiou: Thresholds = DEFAULT_THRESHOLDS,
     short: Annotated[float | None, typer.Option(help="Also evaluate instances of at most this many seconds.")] = None,
     output: Annotated[Location | None, typer.Option("--json", help="Write every number here.", parser=location)] = None,
@@ -100,10 +156,12 @@ def compare(
     thresholds = parse_thresholds(tiou)
     if output:
         check_replaceable(output, LEADERBOARD, overwrite=overwrite, inputs=paths)
+    page.check(paths, overwrite=overwrite)
     found, truth = _load(files, source, detectors, chosen)
+    annotations = annotations_for(found, truth)
     board = leaderboard(
         found,
-        annotations_for(found, truth),
+        annotations,
         tiou_thresholds=thresholds,
         against=detectors.against,
         short_seconds=short,
@@ -113,6 +171,7 @@ def compare(
     _print(board)
     if output:
         write_json(output, board.to_json(), indent=1)
+    page.write(board, found, annotations)
 
 
 def _load(
