@@ -82,7 +82,7 @@ def write_comparison(
         "comparison.html.j2",
         ["comparison.js", "splitter.js"],
         blocks,
-        title=title or " and ".join(detectors),
+        title=title or ", ".join(detectors),
         board=board,
         first=first,
         charts=charts,

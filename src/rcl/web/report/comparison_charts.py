@@ -28,9 +28,10 @@ def class_charts(board: Leaderboard) -> list[Chart]:
     rows = board.order[:_MOST_CLASSES][::-1]  # Plotly begins at the bottom
     names = [_shortened(board.labels[row] or "(any action)") for row in rows]
     several = len(board.differences) > 1
+    colours = dict(zip(board.entries, cycle(_COLOURS)))  # a detector has the same one in every chart
     data = [
-        _points([difference.ap[row] for row in rows], name, colour, shift=(place + 0.5) / len(board.differences) - 0.5)
-        for place, ((name, difference), colour) in enumerate(zip(board.differences.items(), cycle(_COLOURS)))
+        _points([one.ap[row] for row in rows], name, colours[name], shift=(place + 0.5) / len(board.differences) - 0.5)
+        for place, (name, one) in enumerate(board.differences.items())
     ]
     height = _ROW * len(rows) * max(len(data), 1.4) + _REST
     axis = {"tickmode": "array", "tickvals": [*range(len(rows))], "ticktext": names, "showgrid": False}
