@@ -13,7 +13,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from rcl.cli.diagnose import detector_names
+from rcl.cli.detectors import detector_names
 from rcl.data.detections import Detections
 from rcl.data.formats.load import load_annotations
 from rcl.data.formats.results import load_detections, save_detections
@@ -224,7 +224,7 @@ def test_proposals(rcl_: Rcl, pack: Path, results: Path, tmp_path: Path) -> None
     assert "the detections have no labels" in result.err
     assert read(tmp_path / "out" / "detad.json")["false_positives"]["fractions"]["wrong_label"] == 0
     result = rcl_("diagnose", path, results / "ours.json", pack, "--output", tmp_path / "out")
-    assert (result.status, "diagnose them separately" in result.err) == (2, True)
+    assert (result.status, "give those with labels alone" in result.err) == (2, True)
 
 
 def test_no_detections(rcl_: Rcl, pack: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import typer
 
 from rcl.cli import (
     calibrate,
+    compare,
     convert,
     crossval,
     demo,
@@ -49,6 +50,7 @@ for function in (
     serve.serve,
     evaluate.evaluate,
     calibrate.calibrate,
+    compare.compare,
     diagnose.diagnose,
     report.report,
     crossval.crossval,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
@@ -11,14 +10,14 @@ import typer
 
 from rcl.cli.arguments import detections_first
 from rcl.cli.console import print_table, warn
+from rcl.cli.detectors import annotations_for, detector_names, join_all
 from rcl.cli.ground_truth import GroundTruth, TruthOptions
 from rcl.cli.options import DEFAULT_THRESHOLDS, Location, Overwrite, Thresholds, location, parse_thresholds
-from rcl.system.errors import InputError, counted, listed
+from rcl.system.errors import InputError, counted
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from rcl.data.annotations import Annotations
     from rcl.data.detections import Detections
     from rcl.evaluation.characteristics import BucketScheme
     from rcl.evaluation.diagnosis import Diagnosis
@@ -90,37 +89,12 @@ def _scheme(buckets: str, truth: GroundTruth) -> BucketScheme:
     return scheme
 
 
-def detector_names(files: Sequence[Path], given: Sequence[str]) -> Sequence[str]:
-    """One name per detector: the given ones, or the files' stems, or their folders if the stems are not distinct."""
-    if given and len(given) != len(files):
-        expected = f"one name per results file ({len(files)})"
-        raise InputError("--name", expected=expected, found=f"{len(given)}", fix="repeat --name for each file")
-    stems = [file.stem for file in files]
-    folders = [file.resolve().parent.name for file in files]
-    names = given or (stems if len(set(stems)) == len(stems) else folders)
-    repeated = [one for one, count in Counter(names).items() if count > 1]
-    if repeated:
-        raise InputError(
-            "--name" if given else listed([str(file) for file in files]),
-            expected="a different name for each detector",
-            found=f"{repeated[0]!r} twice",
-            fix="name them with --name, once per file",
-        )
-    return names
-
-
 def _load(files: Mapping[str, Path], truth: GroundTruth) -> dict[str, Detections]:
-    """The detections of every detector that can be compared; a warning of all that they do not share with the truth."""
+    """The detections of every detector that can be compared."""
     from rcl.data.formats.results import load_detections
-    from rcl.evaluation.joining import differences
 
-    found = {name: truth.join(load_detections(file), where=file) for name, file in files.items()}
-    for name, detections in found.items():
-        for sentence in differences(detections, truth.chosen):
-            warn(f"{name}: {sentence}")
-    for sentence in truth.doubtful_instances(lengthless=False):
-        warn(sentence)
-    return found
+    found = {name: load_detections(file) for name, file in files.items()}
+    return join_all(found, files, truth, lengthless=False)
 
 
 def _diagnose_all(
@@ -129,18 +103,10 @@ def _diagnose_all(
     """The diagnosis of every detector. Either all of them have labels, or none."""
     from rcl.evaluation import detad
 
-    chosen: Annotations = truth.chosen
-    unlabelled = [name for name, detections in found.items() if detections.labels == ("",)]
-    if unlabelled and len(unlabelled) < len(found):
-        expected, fix = "all detections with labels, or all without", "diagnose them separately"
-        raise InputError("detections", expected=expected, found=f"no labels in {listed(unlabelled)} only", fix=fix)
-    if unlabelled:
-        warn("the detections have no labels, so the labels of the annotations are ignored.")
-        chosen = chosen.unlabelled()
-    fields = truth.fields()
+    annotations, fields = annotations_for(found, truth), truth.fields()
     return {
         name: detad.diagnose(
-            detections, chosen, tiou_thresholds=thresholds, buckets=scheme, fields=fields, policy=truth.policy
+            detections, annotations, tiou_thresholds=thresholds, buckets=scheme, fields=fields, policy=truth.policy
         )
         for name, detections in found.items()
     }

@@ -25,6 +25,10 @@ def _is_report(head: str) -> bool:
     return '<meta name="generator" content="rcl report">' in head or "media-src 'self' file: blob:\">\n<title>" in head
 
 
+def _is_comparison_page(head: str) -> bool:
+    return '<meta name="generator" content="rcl compare">' in head
+
+
 def _is_subtitles(head: str) -> bool:
     """Whether every cue ends in the score of a detection, in percent."""
     cue = re.compile(r"(\d+\n)?[\d:.,]+ --> [\d:.,]+\n.* \d+%")
@@ -55,7 +59,11 @@ FRAME_EVALUATION = Kind("an evaluation of frame labels", _begins_with(r'\s*\{\s*
 FRAME_LABELS = Kind("frame labels of a result", _begins_with(r"### Frame level recognition: ###\r?(\n|$)"))
 COMPARISON = Kind("a comparison of two detectors", _begins_with(r'\s*\{\s*"after": "(\\.|[^"\\])*",'))
 DIAGNOSIS = Kind("a diagnosis", _begins_with(rf'\s*\{{\s*({_DETECTOR})?"average_mAP_N":'))
+LEADERBOARD = Kind(
+    "a comparison of detectors", _begins_with(r'\s*\{\s*"against": "(\\.|[^"\\])*",\s*"tiou_thresholds":')
+)
 REPORT = Kind("a report", _is_report)
+COMPARISON_PAGE = Kind("a page that compares detectors", _is_comparison_page)
 CONFIGURATION = Kind("the configuration of a run", _is_configuration)
 FIT_ANNOTATIONS = Kind("the annotations of a fit", _begins_with(r'\s*\{\s*"version": "RCL",\s*"made_by": "rcl fit",'))
 METRICS = Kind("the metrics of a run", _begins_with(r"epoch,step,learning_rate"))
@@ -63,7 +71,8 @@ METRICS = Kind("the metrics of a run", _begins_with(r"epoch,step,learning_rate")
 
 def describe(head: str) -> str:
     """What a file with these first lines is, in words for the user."""
-    kinds = (DETECTIONS, EVALUATION, FRAME_EVALUATION, FRAME_LABELS, COMPARISON, DIAGNOSIS, REPORT)
+    evaluations = (EVALUATION, FRAME_EVALUATION, COMPARISON, DIAGNOSIS, LEADERBOARD)
+    kinds = (DETECTIONS, FRAME_LABELS, *evaluations, REPORT, COMPARISON_PAGE)
     known = next((kind.name for kind in kinds if kind.recognizes(head)), None)
     if known is not None:
         return known

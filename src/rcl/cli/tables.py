@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from rich.markup import escape
 from rich.table import Table
 
-from rcl.evaluation.bootstrap import Comparison
+from rcl.evaluation.bootstrap import Comparison, Interval
 from rcl.evaluation.characteristics import CHARACTERISTICS
 from rcl.evaluation.diagnosis import KINDS, Diagnosis
 from rcl.evaluation.frames import FrameEvaluation
+from rcl.evaluation.leaderboard import Leaderboard
 from rcl.evaluation.metrics import Evaluation
 from rcl.system.errors import counted
 
@@ -65,10 +66,56 @@ def comparison_table(comparison: Comparison) -> Table:
     table.add_column("95 % interval", justify="right")
     rows = {"earlier": comparison.earlier, "this one": comparison.later, "difference": comparison.difference}
     for name, interval in rows.items():
-        sign = "+" if name == "difference" else ""
-        limits = [f"{100 * limit:{sign}.1f}" for limit in (interval.low, interval.high) if limit is not None]
-        table.add_row(name, f"{100 * interval.value:{sign}.1f}", " to ".join(limits) or "–")
+        table.add_row(name, *_interval(interval, "+" if name == "difference" else ""))
     return table
+
+
+def leaderboard_table(board: Leaderboard) -> Table:
+    """Average mAP with its interval, the difference from one detector, mAP per tIoU and AR@AN, in percent."""
+    first = board.entries[board.against].evaluation
+    videos, instances = counted(board.videos, "video"), counted(int(board.positives.sum()), "instance")
+    table = Table(title=f"{videos}, {instances} of {counted(len(board.labels), 'action')}")
+    table.add_column("detector")
+    for title in ("average mAP %", "95 % interval", f"against {escape(board.against)}", "95 % interval"):
+        table.add_column(title, justify="right")
+    for threshold in first.tiou_thresholds:
+        table.add_column(f"tIoU {threshold:.2f}".removesuffix("0"), justify="right")
+    table.add_column(f"AR@{first.recall_at.numbers[-1]:.0f} %", justify="right")
+    if first.short_seconds is not None:
+        table.add_column(f"up to {first.short_seconds:g} s", justify="right")
+    for name, entry in board.entries.items():
+        one, short = entry.evaluation, [] if first.short_seconds is None else [entry.evaluation.short_map]
+        others = [_percent(value) for value in (*one.map_per_tiou, one.recall_at.average[-1], *short)]
+        change = ("", "") if entry.difference is None else _interval(entry.difference.average_map, "+")
+        table.add_row(escape(name), *_interval(entry.measured.average_map), *change, *others)
+    return table
+
+
+def class_table(board: Leaderboard, *, most: int = 20) -> Table:
+    """AP of each class and its difference from one detector, in percent, those that changed most first."""
+    others = board.differences
+    table = Table(title="AP per class, those that changed most first")
+    table.add_column("class")
+    table.add_column("instances", justify="right")
+    table.add_column(f"{escape(board.against)}\nAP %", justify="right")
+    for name in others:
+        table.add_column(f"{escape(name)}\nAP %", justify="right")
+        table.add_column("difference", justify="right")
+        table.add_column("95 % interval", justify="right")
+    for row in board.order[:most]:
+        values = [_percent(board.entries[board.against].measured.ap[row].value)]
+        for name, difference in others.items():
+            values += [_percent(board.entries[name].measured.ap[row].value), *_interval(difference.ap[row], "+")]
+        table.add_row(escape(board.labels[row]) or "(any action)", str(board.positives[row]), *values)
+    if len(board.labels) > most:
+        table.caption = f"the first {most} of {len(board.labels)} classes; --json and --report have all"
+    return table
+
+
+def _interval(interval: Interval, sign: str = "") -> tuple[str, str]:
+    """A measure and the limits of its interval, in percent."""
+    limits = [f"{100 * limit:{sign}.1f}" for limit in (interval.low, interval.high) if limit is not None]
+    return f"{100 * interval.value:{sign}.1f}", " to ".join(limits) or "–"
 
 
 def bucket_table(diagnoses: Mapping[str, Diagnosis]) -> Table:

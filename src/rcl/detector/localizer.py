@@ -219,8 +219,8 @@ class Localizer:
     ) -> SegmentScores:
         """Score any segments of a video with the continuous function.
 
-        A segment may reach beyond the video, where nothing is seen; ``refined_seconds`` lie inside. A model with sliding
-        windows scores a segment in the window that is centred best on it.
+        A segment may reach beyond the video, where nothing is seen; ``refined_seconds`` lie inside. With sliding
+        windows, a segment is scored in the window that is centred best on it.
 
         Args:
             features: ``(T, C)``, a feature file or a video file.

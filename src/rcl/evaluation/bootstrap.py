@@ -36,9 +36,16 @@ class Interval(NamedTuple):
     low: float | None
     high: float | None
 
-    def to_json(self) -> dict[str, Any]:
-        """The value under ``average_mAP``, and the interval."""
-        return {"average_mAP": self.value, "interval_95": None if self.low is None else [self.low, self.high]}
+    @property
+    def sign(self) -> int:
+        """Of all numbers in the interval: 1 or −1; 0 if it contains 0, or if there is none."""
+        if self.low is None or self.high is None:
+            return 0
+        return int(self.low > 0) - int(self.high < 0)
+
+    def to_json(self, measure: str = "average_mAP") -> dict[str, Any]:
+        """The value under the name of its measure, and the interval."""
+        return {measure: self.value, "interval_95": None if self.low is None else [self.low, self.high]}
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,23 +106,26 @@ def compare(
     thresholds = checked_thresholds(tiou_thresholds)
     truth = ground_truths(annotations, policy=policy)
     videos = len(truth.videos)
-    drawn = np.random.default_rng(seed).multinomial(videos, np.full(videos, 1 / videos), size=draws)
-    weights = np.concatenate([np.ones((1, videos)), drawn])  # (1 + D, V), the first row for the videos as they are
+    weights = draw_videos(videos, draws=draws, seed=seed)
     before, after = (average_map(found, truth, thresholds, weights) for found in (earlier, later))  # each (1 + D,)
     return Comparison(
-        earlier=_interval(before, videos),
-        later=_interval(after, videos),
-        difference=_interval(after - before, videos),
+        earlier=interval_of(before, videos),
+        later=interval_of(after, videos),
+        difference=interval_of(after - before, videos),
         tiou_thresholds=thresholds,
         videos=videos,
         instances=len(truth),
     )
 
 
+def draw_videos(videos: int, *, draws: int, seed: int) -> np.ndarray:
+    """How often each video occurs, in the videos as they are and in each draw: ``(1 + D, V)``."""
+    drawn = np.random.default_rng(seed).multinomial(videos, np.full(videos, 1 / videos), size=draws)
+    return np.concatenate([np.ones((1, videos)), drawn])
+
+
 def average_map(detections: Detections, truth: GroundTruths, thresholds: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Average mAP as :func:`rcl.evaluation.evaluate` computes it, if every video occurs several times or not at all.
-
-    Detections and ground truths match within a video, so the matching is the same for all draws.
 
     Args:
         detections: of any videos and labels; those in other videos count once.
@@ -126,18 +136,45 @@ def average_map(detections: Detections, truth: GroundTruths, thresholds: np.ndar
     Returns:
         ``(D,)``; NaN for a draw without a ground truth.
     """
+    return mean_over_classes(class_precisions(detections, truth, thresholds, weights))
+
+
+def mean_over_classes(precisions: np.ndarray) -> np.ndarray:
+    """The mean of ``(D, L)`` over the classes that each draw has: ``(D,)``, NaN for a draw without any."""
+    classes = np.isfinite(precisions).sum(axis=1)  # (D,)
+    total = np.nansum(precisions, axis=1)
+    return np.divide(total, classes, out=np.full(len(total), np.nan), where=classes > 0)
+
+
+def class_precisions(
+    detections: Detections, truth: GroundTruths, thresholds: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """AP of each class, averaged over the thresholds, if every video occurs several times or not at all.
+
+    Detections and ground truths match within a video, so the matching is the same for all draws.
+
+    Args:
+        detections: of any videos and labels; those in other videos count once.
+        truth: ground truths of ``V`` videos and ``L`` classes.
+        thresholds: ``(T,)``.
+        weights: ``(D, V)``, how often each video occurs in each draw.
+
+    Returns:
+        ``(D, L)``; NaN for a class that has no ground truth in a draw.
+    """
     found = index_detections(detections, truth)
     hit = match(found.grouped, found.scores, truth.grouped, thresholds) >= 0  # (T, K)
     positives = np.zeros((len(truth.labels), len(truth.videos)))
     np.add.at(positives, (truth.label_index, truth.video_index), 1)
     positives = weights @ positives.T  # (D, L)
     weights = np.concatenate([weights, np.ones((len(weights), 1))], axis=1)  # index −1: a video that is not annotated
-    total = np.zeros(len(weights))
+    result = np.full(positives.shape, np.nan)
     for label, rows in enumerate(_by_class(found, len(truth.labels))):
-        gained = [_gained(hits, found.video_index[rows], weights) for hits in hit[:, rows]]
-        total += np.mean(gained, axis=0) / np.maximum(positives[:, label], 1)
-    classes = (positives > 0).sum(axis=1)  # (D,)
-    return np.divide(total, classes, out=np.full(len(total), np.nan), where=classes > 0)
+        videos, column = np.unique(found.video_index[rows], return_inverse=True)  # most classes are in few videos
+        gained = np.mean([_gained(hits, column, weights[:, videos]) for hits in hit[:, rows]], axis=0)  # (D,)
+        count = positives[:, label]
+        np.divide(gained, count, out=result[:, label], where=count > 0)
+    return result
 
 
 def _by_class(found: IndexedDetections, labels: int) -> Iterator[np.ndarray]:
@@ -165,7 +202,7 @@ def _gained(hit: np.ndarray, video: np.ndarray, weights: np.ndarray) -> np.ndarr
     return (envelope * own).sum(axis=1)
 
 
-def _interval(values: np.ndarray, videos: int) -> Interval:
+def interval_of(values: np.ndarray, videos: int) -> Interval:
     """The first value, and percentiles of the others, without draws that have no ground truth."""
     drawn = values[1:][np.isfinite(values[1:])]
     if videos < 2 or not len(drawn):
@@ -223,8 +260,6 @@ def mean_of_trainings(
     """
     thresholds = checked_thresholds(tiou_thresholds)
     truth = ground_truths(annotations)
-    videos = len(truth.videos)
-    drawn = np.random.default_rng(seed).multinomial(videos, np.full(videos, 1 / videos), size=draws)
-    weights = np.concatenate([np.ones((1, videos)), drawn])  # (1 + D, V)
+    weights = draw_videos(len(truth.videos), draws=draws, seed=seed)  # (1 + D, V)
     values = np.array([average_map(found, truth, thresholds, weights) for found in trainings])  # (S, 1 + D)
-    return Repeated(tuple(values[:, 0].tolist()), _interval(values.mean(axis=0), videos))
+    return Repeated(tuple(values[:, 0].tolist()), interval_of(values.mean(axis=0), len(truth.videos)))

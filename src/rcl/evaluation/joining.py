@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -98,6 +98,40 @@ def check_comparable(detections: Detections, annotations: Annotations, *, where:
             found=listed(_proposed_labels(sorted(labels), annotations.labels, quoted=False)),
             fix="give annotations with the same labels",
         )
+
+
+def check_common_videos(detectors: Mapping[str, Detections], annotations: Annotations) -> None:
+    """Check that detectors were used on the same videos, at least on one of them.
+
+    Args:
+        detectors: the detections of each, by its name, under the names of the annotations.
+        annotations: the ground truth.
+
+    Raises:
+        InputError: no annotated video is in all of them.
+    """
+    first, *others = detectors
+    common = annotations.videos.keys() & set(detectors[first].videos)
+    for name in others:
+        own = annotations.videos.keys() & set(detectors[name].videos)
+        if not common & own:
+            known, found = (listed(sorted(map(repr, names)), 3) for names in (common, own))
+            fix = "compare detectors on the same videos"
+            raise InputError(name, expected=f"detections in videos of {first} ({known})", found=found, fix=fix)
+        common = common & own
+
+
+def labelled_alike(detectors: Mapping[str, Detections], annotations: Annotations) -> Annotations:
+    """The annotations as all detectors can be compared with them: without labels if no detector gives any.
+
+    Raises:
+        InputError: some detectors give labels and others do not.
+    """
+    unlabelled = [name for name, found in detectors.items() if found.labels == ("",)]
+    if unlabelled and len(unlabelled) < len(detectors):
+        expected, fix = "all detections with labels, or all without", "give those with labels alone"
+        raise InputError("detections", expected=expected, found=f"no labels in {listed(unlabelled)} only", fix=fix)
+    return annotations.unlabelled() if unlabelled else annotations
 
 
 def differences(detections: Detections, annotations: Annotations) -> list[str]:

@@ -1,25 +1,30 @@
-"""Detections in ActivityNet's results JSON or a CSV table."""
+"""Detections in results JSON of several toolboxes, a table, or frame labels."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rcl.data.detections import Detections
 from rcl.data.formats import thumos14
+from rcl.data.formats.frame_labels import load_frame_labels
 from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.tables.columns import meaning_of
 from rcl.data.formats.tables.layout import Layout
 from rcl.data.formats.tables.sheet import Sheet, sheet_of_json
 from rcl.data.formats.tables.sheet_files import TABLES, read_sheet
+from rcl.data.formats.toolbox_results import check_no_pickle, results_in, rows_of_columns
 from rcl.data.formats.values import composed, lengthened, to_label, to_number, to_pair
+from rcl.data.frames import to_detections
 from rcl.system.errors import Defect, InputError, Problems, listed, shown
-from rcl.system.paths import PathLike, to_path
+from rcl.system.paths import PathLike, is_dir, to_path
 from rcl.system.text_files import extension_of, read_text, write_json, write_text
 from rcl.system.text_formats import check_object, csv_text, garbage_collection_paused, parse_json
 
@@ -27,27 +32,49 @@ _EXTENSIONS = (".json", ".csv")
 _NUMBER = re.compile(r"\s*[+-]?[\d.,]+(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
 
 
-def load_detections(path: PathLike) -> Detections:
-    """Read ActivityNet results JSON, or CSV ``video,start,end,score[,label]``, by extension.
+def load_detections(path: PathLike, *, fps: float | None = None) -> Detections:
+    """Read the detections of RCL or of another toolbox: JSON, a table, or a folder of frame labels.
 
-    Other tables with these columns are read as :func:`rcl.load_annotations` reads them. Proposals, which have no
-    label, get the label ``""``. ``labels`` are those of the file, sorted.
+    JSON is ActivityNet's ``{"results": {video: [{"segment", "label", "score"}]}}``, as OpenTAD, MMAction2, BMN and
+    G-TAD write it, or one of the shapes in docs/formats.md. A table has the columns ``video,start,end,score[,label]``
+    and is read as :func:`rcl.load_annotations` reads one. Proposals, which have no label, get the label ``""``. In a
+    folder of frame labels (MS-TCN's results, or ``VIDEO.txt`` with a label per line), each run of one label is a
+    detection with the score 1, except those of ``background``. ``labels`` are those of the file, sorted.
 
     >>> from pathlib import Path
     >>> _ = Path("found.csv").write_text("video,start,end,label,score\\nclip,1.5,4,jump,0.9\\n")
     >>> load_detections("found.csv")[0]
     Detection(video='clip', start_seconds=1.5, end_seconds=4.0, label='jump', score=0.9)
 
+    Args:
+        path: file, or folder of frame label files.
+        fps: frames per second of a folder of frame label files.
+
     Raises:
-        InputError: the file is missing, damaged or of another kind, or a value is wrong.
+        InputError: the file is missing, damaged, a pickle or of another kind, a value is wrong, or the rate of frames
+            is missing.
     """
     path = to_path(path)
+    check_no_pickle(path)
+    if is_dir(path):
+        return _of_frames(path, fps)
     if extension_of(path, (".json", *TABLES)) != ".json":
         return detections_of(read_sheet(path, ReadOptions()), ReadOptions())
-    data = parse_json(read_text(path), path)
+    data = rows_of_columns(parse_json(read_text(path), path))
     if rows := sheet_of_json(data, str(path)):
         return detections_of(rows, ReadOptions())
-    return parse(check_object(data, path), str(path))
+    results = results_in(data, str(path))
+    return parse(check_object(data, path) if results is None else {"results": results}, str(path))
+
+
+def _of_frames(folder: Path, fps: float | None) -> Detections:
+    if fps is None:
+        expected, found = "the rate of its frame labels", "none"
+        fix = "give their number per second (rcl compare --fps, load_detections(…, fps=…)), or give a file"
+        raise InputError(folder, expected=expected, found=found, fix=fix)
+    if not (math.isfinite(fps) and fps > 0):
+        raise InputError("fps", expected="frames per second, above 0", found=str(fps), fix="correct it")
+    return to_detections(load_frame_labels(folder), fps)
 
 
 def save_detections(detections: Detections, path: PathLike) -> None:

@@ -57,14 +57,14 @@ def error_charts(diagnosis: Diagnosis) -> list[Chart]:
 
 def _map(evaluation: Evaluation) -> Chart:
     ticks = [f"{threshold:g}" for threshold in evaluation.tiou_thresholds.round(3).tolist()]
-    data = [_bars(ticks, _percent(evaluation.map_per_tiou), "all", Fill(BLUE))]
+    data = [bar_trace(ticks, percent(evaluation.map_per_tiou), "all", Fill(BLUE))]
     text = f"Average {100 * evaluation.average_map:.1f} %."
     if evaluation.short_map_per_tiou is not None and evaluation.short_map is not None:
         name = f"up to {evaluation.short_seconds:g} s"
-        data.append(_bars(ticks, _percent(evaluation.short_map_per_tiou), name, Fill(ORANGE, "/")))
+        data.append(bar_trace(ticks, percent(evaluation.short_map_per_tiou), name, Fill(ORANGE, "/")))
         count = evaluation.counts["short_ground_truths"]
         text += f" On the {counted(count, 'action')} of {name}: {100 * evaluation.short_map:.1f} %."
-    layout = {"xaxis": _categories("tIoU"), "yaxis": _from_zero("mAP (%)")}
+    layout = {"xaxis": categories("tIoU"), "yaxis": from_zero("mAP (%)")}
     return Chart("map", "Mean average precision", text, {"data": data, "layout": layout})
 
 
@@ -74,11 +74,11 @@ def _recall(evaluation: Evaluation) -> Chart:
         "type": "scatter",
         "mode": "lines",
         "x": curve.numbers.round(2).tolist(),
-        "y": _percent(curve.average),
+        "y": percent(curve.average),
         "line": {"color": BLUE, "width": 2.5},
         "hovertemplate": "%{x:.0f} per video: %{y:.1f} %<extra></extra>",
     }
-    layout = {"xaxis": {"title": {"text": "detections per video (AN)"}}, "yaxis": _from_zero("AR (%)")}
+    layout = {"xaxis": {"title": {"text": "detections per video (AN)"}}, "yaxis": from_zero("AR (%)")}
     text = (
         "Average recall over tIoU 0.5 to 0.95 against the average number of detections per video, whatever their "
         f"label. AR@{curve.numbers[-1]:.0f} {100 * curve.average[-1]:.1f} %, AUC {100 * curve.auc:.1f} %."
@@ -89,7 +89,7 @@ def _recall(evaluation: Evaluation) -> Chart:
 def _calibration(calibration: Calibration) -> Chart:
     edges, counts = calibration.edges, calibration.counts.tolist()
     bars = {
-        **_histogram_bars(edges, _percent(calibration.precision), 0.92),
+        **_histogram_bars(edges, percent(calibration.precision), 0.92),
         "customdata": [[*pair] for pair in zip(calibration.right.tolist(), counts, strict=True)],
         "text": [f"{count}" if count else "" for count in counts],
         **_TEXT_ABOVE,
@@ -106,7 +106,7 @@ def _calibration(calibration: Calibration) -> Chart:
         text += f" On the dashed line a score is the probability to be right; scores are {off} off on average."
     layout = {
         "xaxis": {"title": {"text": "score"}, "range": [float(edges[0]), float(edges[-1])]},
-        "yaxis": {**_from_zero("right (%)"), "range": [0, 112], "tickvals": [0, 25, 50, 75, 100]},
+        "yaxis": {**from_zero("right (%)"), "range": [0, 112], "tickvals": [0, 25, 50, 75, 100]},
     }
     return Chart("calibration", "What scores mean", text, {"data": data, "layout": layout})
 
@@ -116,7 +116,7 @@ def _histogram(summary: Summary) -> Chart:
     bars = {**_histogram_bars(edges, counts.tolist(), 1), "hovertemplate": "around %{x:.3f}: %{y}<extra></extra>"}
     layout = {
         "xaxis": {"title": {"text": "score"}, "range": [float(edges[0]), float(edges[-1])]},
-        "yaxis": _from_zero("detections"),
+        "yaxis": from_zero("detections"),
     }
     text = "Number of detections by score. With annotations, this page shows how many of them are right."
     return Chart("scores", "Scores", text, {"data": [bars], "layout": layout})
@@ -126,8 +126,8 @@ def _profile(diagnosis: Diagnosis) -> Chart:
     ranks = [f"{band + 1}G" for band in range(BANDS)]
     layout = {
         "barmode": "stack",
-        "xaxis": _categories("rank within the class (G: its ground truths)"),
-        "yaxis": {**_from_zero("share (%)"), "range": [0, 100]},
+        "xaxis": categories("rank within the class (G: its ground truths)"),
+        "yaxis": {**from_zero("share (%)"), "range": [0, 100]},
         "legend": {"traceorder": "normal"},
     }
     text = (
@@ -137,7 +137,7 @@ def _profile(diagnosis: Diagnosis) -> Chart:
         "ground truth."
     )
     data = [
-        _bars(ranks, _percent(shares, 1), chart_data.KIND_TITLES[kind], chart_data.KIND_FILLS[kind])
+        bar_trace(ranks, percent(shares, 1), chart_data.KIND_TITLES[kind], chart_data.KIND_FILLS[kind])
         for kind, shares in chart_data.kinds(diagnosis).items()
     ]
     return Chart("false-positives", "What wrong detections are", text, {"data": data, "layout": layout})
@@ -146,14 +146,14 @@ def _profile(diagnosis: Diagnosis) -> Chart:
 def _gains(diagnosis: Diagnosis) -> Chart:
     above = {"texttemplate": "%{y:.1f}", **_TEXT_ABOVE}
     data = [
-        {**_bars([title], _percent([gain], 1), title, chart_data.KIND_FILLS[kind]), **above}
+        {**bar_trace([title], percent([gain], 1), title, chart_data.KIND_FILLS[kind]), **above}
         for kind, gain in chart_data.gains(diagnosis).items()
         for title in [chart_data.KIND_TITLES[kind]]
     ]
     layout = {
         "barmode": "overlay",
         "showlegend": False,
-        "xaxis": _categories(),
+        "xaxis": categories(),
         "yaxis": {"title": {"text": _subscript("average mAP_N gained (%)")}},
     }
     text = "Growth of the average normalized mAP without the errors of each kind."
@@ -165,7 +165,7 @@ def _buckets(key: str, title: str, text: str, chart: BucketChart) -> Chart:
     bars = {
         "type": "bar",
         "x": [[bar.characteristic for bar in chart.bars], [bar.bucket for bar in chart.bars]],
-        "y": _percent([bar.percent for bar in chart.bars], 1),
+        "y": percent([bar.percent for bar in chart.bars], 1),
         "marker": {"color": BLUE},
         "customdata": [
             f"{bar.characteristic} {bar.limit or bar.bucket}: {counted(bar.ground_truths, 'ground truth')}"
@@ -178,7 +178,7 @@ def _buckets(key: str, title: str, text: str, chart: BucketChart) -> Chart:
     line = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": chart.total_percent, "y1": chart.total_percent}
     layout = {
         "xaxis": {"type": "multicategory", "showgrid": False, "dividerwidth": 0},
-        "yaxis": _from_zero(_subscript(chart.axis)),
+        "yaxis": from_zero(_subscript(chart.axis)),
         "shapes": [{**line, "line": {"color": ORANGE, "width": 2, "dash": "dash"}}],
         "margin": {"b": 70},
     }
@@ -190,7 +190,7 @@ def _buckets(key: str, title: str, text: str, chart: BucketChart) -> Chart:
     return Chart(key, title, text, {"data": [bars], "layout": layout})
 
 
-def _bars(x: Sequence[str], y: Sequence[float | None], name: str, fill: Fill) -> dict[str, Any]:
+def bar_trace(x: Sequence[str], y: Sequence[float | None], name: str, fill: Fill) -> dict[str, Any]:
     hatch = {"shape": fill.hatch, "fillmode": "overlay", "fgcolor": "rgba(0, 0, 0, 0.55)", "size": 7, "solidity": 0.2}
     marker = {"color": fill.colour, "pattern": hatch}
     hover = f"{name}: %{{y:.1f}} %<extra></extra>"
@@ -203,15 +203,15 @@ def _histogram_bars(edges: np.ndarray, heights: Sequence[float | None], width: f
     return {"type": "bar", "x": centres.tolist(), "y": [*heights], "width": widths.tolist(), "marker": {"color": BLUE}}
 
 
-def _categories(title: str = "") -> dict[str, Any]:
+def categories(title: str = "") -> dict[str, Any]:
     return {"title": {"text": title}, "type": "category", "showgrid": False}
 
 
-def _from_zero(title: str) -> dict[str, Any]:
+def from_zero(title: str) -> dict[str, Any]:
     return {"title": {"text": title}, "rangemode": "tozero"}
 
 
-def _percent(values: np.ndarray | Sequence[float | None], factor: float = 100) -> list[float | None]:
+def percent(values: np.ndarray | Sequence[float | None], factor: float = 100) -> list[float | None]:
     """Values for the page, with two decimals; a factor of 1 for values that are percentages already."""
     return [None if value is None else round(factor * float(value), 2) for value in values]
 

@@ -41,10 +41,15 @@ def video_json(video: VideoMatches, link: str | None) -> dict[str, Any]:
     }
 
 
+def usual_row(thresholds: np.ndarray) -> int:
+    """The position of the tIoU threshold that the page begins with, in ``thresholds (T,)``."""
+    return int(np.abs(thresholds - _USUAL_TIOU).argmin())
+
+
 def index_json(matches: Matches, charts: Sequence[Chart], *, has_maps: bool) -> dict[str, Any]:
     """The block that the page needs before a video is opened."""
     thresholds = matches.tiou_thresholds
-    row = int(np.abs(thresholds - _USUAL_TIOU).argmin())
+    row = usual_row(thresholds)
     scores = np.concatenate([np.empty(0), *(video.scores for video in matches.videos)])
     return {
         "labels": list(matches.labels),

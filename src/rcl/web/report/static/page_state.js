@@ -13,6 +13,7 @@ export const matched = index.videos.some((video) => video.annotated) && index.th
 export const state = {
   video: -1, // the number of the open video
   threshold: index.threshold, // of the score
+  share: index.share, // position in index.shares, of a page that compares detectors
   tiou: index.tiou, // position in index.thresholds
   listed: [], // the videos of the list, as it is sorted
   selected: null, // the id of a segment of the timeline
@@ -25,21 +26,28 @@ export function videoData(number) {
   return parsed.get(number);
 }
 
+/** The detections of one detector; a page that compares detectors has several. */
+const foundIn = (data, detector) => data.detectors?.[detector] ?? data;
+
+/** The lowest score that is shown. */
+export const lowestScore = (detector) => index.detectors?.[detector].cuts[state.share] ?? state.threshold;
+
 /** The data of a video as the timeline takes it, matched at the chosen tIoU. */
-export function timelineData(number) {
+export function timelineData(number, detector = 0) {
   const data = videoData(number);
-  const taken = data.taken[state.tiou];
-  const kinds = data.kinds[state.tiou];
+  const found = foundIn(data, detector);
+  const taken = found.taken[state.tiou];
+  const kinds = found.kinds[state.tiou];
   return {
     duration: data.duration,
     labels: index.labels,
     matched: data.annotated,
     truths: data.truthLabels.map((label, i) => ({start: data.truths[2 * i], end: data.truths[2 * i + 1], label})),
-    detections: data.labels.map((label, i) => ({
-      start: data.segments[2 * i],
-      end: data.segments[2 * i + 1],
+    detections: found.labels.map((label, i) => ({
+      start: found.segments[2 * i],
+      end: found.segments[2 * i + 1],
       label,
-      score: data.scores[i],
+      score: found.scores[i],
       kind: kinds ? index.kinds[Number(kinds[i])] : null,
       truth: taken ? taken[i] : -1,
     })),
@@ -47,13 +55,15 @@ export function timelineData(number) {
 }
 
 /** Missed ground truths and wrong detections at the chosen score and tIoU; null if the video is not annotated. */
-export function countErrors(number) {
+export function countErrors(number, detector = 0) {
   const data = videoData(number);
   if (!data.annotated) return null;
-  const taken = data.taken[state.tiou];
+  const found = foundIn(data, detector);
+  const taken = found.taken[state.tiou];
+  const lowest = lowestScore(detector);
   let [shown, right] = [0, 0];
-  data.scores.forEach((score, i) => {
-    if (score < state.threshold) return;
+  found.scores.forEach((score, i) => {
+    if (score < lowest) return;
     shown++;
     if (taken[i] >= 0) right++;
   });

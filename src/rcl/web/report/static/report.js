@@ -1,37 +1,17 @@
-// The controls and keys of the page, and moving from video to video and from error to error.
+// The controls and keys of the page, and moving from error to error.
 
 import {byId} from "./dom.js";
 import {isError, openVideo, refresh, select, timeline} from "./opened_video.js";
+import {followAddress, listenToKeys, stepTo} from "./navigation.js";
 import {index, matched, state} from "./page_state.js";
-import {addressOf, recount, showList} from "./video_list.js";
-import {hasPlayer, togglePlayer} from "./video_player.js";
+import {recount, showList} from "./video_list.js";
+import {togglePlayer} from "./video_player.js";
 
-const ONE_COLUMN = "(max-width: 860px)"; // as in report.css
 const RECOUNT_MS = 200; // all videos are counted again once the score has not changed for this time
 
 // -- moving about ------------------------------------------------------------------------------------------------
 
-function openByAddress() {
-  const match = /^#video=(.*)$/s.exec(location.hash);
-  if (!match) return;
-  let name = match[1];
-  try { name = decodeURIComponent(name); } catch { /* an address that was typed by hand */ }
-  const number = index.videos.findIndex((video) => video.name === name);
-  if (number < 0) return;
-  openVideo(number);
-  byId(matchMedia(ONE_COLUMN).matches ? "viewer" : "videos").scrollIntoView();
-}
-
-/** Open the next video of the list (by 1) or the previous one (by −1); return its number, or null in an empty list. */
-function step(by) {
-  const {listed, video} = state;
-  if (!listed.length) return null;
-  const place = listed.findIndex((one) => one.number === video);
-  const next = listed[place < 0 ? (by > 0 ? 0 : listed.length - 1) : (place + by + listed.length) % listed.length];
-  location.hash = addressOf(next);
-  openVideo(next.number); // now, and not only when the browser reports the new address
-  return next.number;
-}
+const step = (by) => stepTo(by, openVideo);
 
 /** Select the next error of this video, or else the first one of the next video that has any. */
 function stepError(by) {
@@ -57,7 +37,6 @@ const CLICKS = {
   "zoom-in": () => zoom(1.6), "zoom-out": () => zoom(1 / 1.6), fit: () => timeline.fit(), help: showKeys,
 };
 for (const [id, act] of Object.entries(CLICKS)) byId(id)?.addEventListener("click", act);
-window.addEventListener("hashchange", openByAddress);
 
 const KEYS = {
   n: () => step(1), ArrowRight: () => step(1), p: () => step(-1), ArrowLeft: () => step(-1),
@@ -66,15 +45,7 @@ const KEYS = {
   "?": showKeys, " ": togglePlayer,
 };
 
-document.addEventListener("keydown", (event) => {
-  const {key, target} = event;
-  if (!(key in KEYS) || event.ctrlKey || event.metaKey || event.altKey || byId("keys").open) return;
-  if (target.matches("input, select, textarea")) return;
-  if (target.matches("video") && [" ", "ArrowLeft", "ArrowRight"].includes(key)) return; // keys of the player
-  if (key === " " && (!hasPlayer() || target.matches("button, a, [role='button']"))) return;
-  event.preventDefault();
-  KEYS[key]();
-});
+listenToKeys(KEYS);
 
 // -- score and tIoU ----------------------------------------------------------------------------------------------
 
@@ -105,4 +76,4 @@ if (matched) {
   });
 }
 showList();
-openByAddress();
+followAddress(openVideo);

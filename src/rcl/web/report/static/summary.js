@@ -109,6 +109,7 @@ matchMedia("print").addEventListener("change", ({matches}) => (matches ? prepare
 // -- table of classes --------------------------------------------------------------------------------------------
 
 const table = byId("classes");
+const numberIn = (text) => Number(text.replace("−", "-"));
 table?.querySelectorAll("thead button").forEach((button, column) => {
   button.addEventListener("click", () => {
     const head = button.closest("th");
@@ -118,7 +119,7 @@ table?.querySelectorAll("thead button").forEach((button, column) => {
     table.querySelectorAll("thead th").forEach((one) => one.removeAttribute("aria-sort"));
     head.setAttribute("aria-sort", descending ? "descending" : "ascending");
     const text = (row) => row.cells[column].textContent;
-    const compare = (a, b) => (number ? Number(text(a)) - Number(text(b)) : text(a).localeCompare(text(b)));
+    const compare = (a, b) => (number ? numberIn(text(a)) - numberIn(text(b)) : text(a).localeCompare(text(b)));
     const body = table.tBodies[0];
     body.append(...[...body.rows].sort((a, b) => (descending ? compare(b, a) : compare(a, b))));
   });

@@ -4,12 +4,15 @@ import {byId, cutName, element} from "./dom.js";
 import {countErrors, index, state} from "./page_state.js";
 import {counted} from "./segments.js";
 
+const spread = ({errors}) => Math.max(...errors) - Math.min(...errors);
 const COUNTS = {
+  changes: (video) => `${video.errors.join(video.errors.length === 2 ? " → " : " · ")} errors`,
   errors: (video) => (video.errors === null ? "not annotated" : counted(video.errors, "error")),
   best: (video) => (video.best === null ? "none" : video.best.toFixed(2)),
   name: (video) => `${video.detections}`,
 };
 const ORDERS = {
+  changes: (a, b) => spread(b) - spread(a),
   errors: (a, b) => (b.errors ?? -1) - (a.errors ?? -1),
   best: (a, b) => (b.best ?? -Infinity) - (a.best ?? -Infinity),
   name: (a, b) => a.name.localeCompare(b.name, undefined, {numeric: true}),
@@ -31,7 +34,7 @@ export function showList() {
     });
     link.dataset.number = video.number;
     link.append(cutName(video.name, "title"));
-    link.append(element("span", {className: "count", textContent: COUNTS[sort](video)}));
+    link.append(element("span", {className: "count", textContent: COUNTS[index.detectors ? "changes" : sort](video)}));
     return element("li", {}, link);
   }));
   const [total, shown] = [index.videos.length, state.listed.length];
@@ -55,7 +58,9 @@ export function markOpen() {
 
 /** Count the errors of all videos again. */
 export function recount() {
-  index.videos.forEach((video, number) => (video.errors = countErrors(number)));
+  index.videos.forEach((video, number) => {
+    video.errors = index.detectors?.map((_, detector) => countErrors(number, detector)) ?? countErrors(number);
+  });
   showList();
 }
 
