@@ -179,8 +179,7 @@ class Localizer:
         """Detect the actions in features ``(C, T)`` from :meth:`prepare`.
 
         Args:
-            features: resized and scaled.
-            timeline: their times.
+            features, timeline: resized and scaled, and their times.
             video: name of the video in the result.
             steps: M, or fewer refinement steps than the model was trained with.
             rates: of the features, such as 0.7, 1 and 1.4. All segments are scored at each of them and the answers
