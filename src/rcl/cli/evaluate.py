@@ -38,6 +38,7 @@ def evaluate(
     if framewise.frames:
         framewise.evaluate(detections, annotations, chosen, output=output, overwrite=overwrite)
         return
+    framewise.check_unused()
     thresholds = parse_thresholds(tiou)
     if output:
         check_replaceable(output, EVALUATION, overwrite=overwrite, inputs=[detections, annotations])
