@@ -14,10 +14,7 @@ from rcl.cli.options import DEFAULT_THRESHOLDS, Location, Overwrite, Thresholds,
 
 
 def evaluate(
-    detections: Annotated[
-        Location,
-        typer.Argument(help="Results file, .json or .csv; with --frames also a folder.", parser=location),
-    ],
+    detections: Annotated[Location, typer.Argument(help="Results file, .json or .csv.", parser=location)],
     annotations: Annotated[Location, typer.Argument(help="Annotation file, or a pack.", parser=location)],
     chosen: TruthOptions,
     framewise: FrameMeasureOptions,
