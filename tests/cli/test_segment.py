@@ -11,6 +11,9 @@ import pytest
 from rcl.data.formats.frame_labels import load_frame_labels
 from rcl.data.formats.load import load_annotations
 from rcl.data.formats.results import load_detections
+from rcl.detector.checkpoint import read_checkpoint
+from rcl.detector.detect_many import _ClusterWork
+from rcl.detector.inputs import jobs_of
 from rcl.detector.localizer import Localizer
 from typed import Rcl
 from untrained import FACTS, save_untrained
@@ -71,6 +74,15 @@ def test_a_rerun_takes_what_is_done(checkpoint: Path, pack: Path, tmp_path: Path
     result = rcl_(*ask)
     assert "1 of 2 videos done before." in result.err
     assert load_frame_labels(tmp_path / "f")["good"].tolist() == first
+
+
+def test_a_worker_of_a_cluster_segments_as_this_machine_does(checkpoint: Path, pack: Path) -> None:
+    kept, localizer = read_checkpoint(checkpoint), Localizer.load(checkpoint)
+    jobs = jobs_of(pack / "features" / "video-016.npy", localizer, None, "TC", None)
+    work = _ClusterWork(kept, jobs, steps=None, rates=None, segments_above=LOW)
+    found = work(1)(0).detections
+    expected = localizer.segment(pack / "features" / "video-016.npy", min_score=LOW)
+    assert [*map(tuple, found)] == [*map(tuple, expected)]
 
 
 def test_wrong_options_are_one_sentence(checkpoint: Path, pack: Path, tmp_path: Path, rcl_: Rcl) -> None:

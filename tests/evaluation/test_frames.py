@@ -250,5 +250,11 @@ def test_the_command(tmp_path: Path, rcl_: Rcl) -> None:
     result = rcl_(*ask, tmp_path / "found.csv", tmp_path / "labels.json")
     assert (result.status, "1 segment, 3 instances in 24 frames of 2 videos" in result.out) == (0, True)
     assert rcl_(*ask, tmp_path / "found.csv", tmp_path / "labels.json", "--min-score", 2).status == 0
+    for option in ("--fps", "--min-score"):
+        result = rcl_("evaluate", tmp_path / "found.csv", tmp_path / "labels.json", option, 1)
+        assert (result.status, f"{option}: expected --frames" in result.err) == (2, True)
+    save_detections(Detections(("v",), zero, np.array([[1.0, 4.0]]), ("",), zero, np.ones(1)), tmp_path / "bare.csv")
+    result = rcl_(*ask, tmp_path / "bare.csv", tmp_path / "labels.json")
+    assert (result.status, "proposals" in result.err) == (2, True)
     result = rcl_(*ask, tmp_path / "frames", tmp_path / "labels.json", "--fps", 25)
     assert (result.status, "--fps" in result.err) == (2, True)

@@ -29,10 +29,7 @@ EventTiou = Annotated[
 
 
 def evaluate(
-    detections: Annotated[
-        Location,
-        typer.Argument(help="Results file, .json or .csv; with --frames also a folder.", parser=location),
-    ],
+    detections: Annotated[Location, typer.Argument(help="Results file, .json or .csv.", parser=location)],
     annotations: Annotated[Location, typer.Argument(help="Annotation file, or a pack.", parser=location)],
     chosen: TruthOptions,
     framewise: FrameMeasureOptions,
@@ -57,6 +54,7 @@ def evaluate(
     if framewise.frames:
         framewise.evaluate(detections, annotations, chosen, output=output, overwrite=overwrite)
         return
+    framewise.check_unused()
     thresholds = parse_thresholds(tiou)
     _check_tiou(events)
     if output:

@@ -12,6 +12,7 @@ from rcl.cli.arguments import detections_first
 from rcl.cli.console import print_table, warn
 from rcl.cli.ground_truth import GroundTruth, TruthOptions
 from rcl.cli.options import checked_rate
+from rcl.system.errors import InputError
 from rcl.system.paths import is_dir
 
 if TYPE_CHECKING:
@@ -39,6 +40,17 @@ class FrameMeasureOptions:
         "background"
     )
     min_score: Annotated[float | None, typer.Option(help="With --frames: leave out detections of lower scores.")] = None
+
+    def check_unused(self) -> None:
+        """Check that no option asks for something without ``--frames``.
+
+        Raises:
+            InputError: one does.
+        """
+        for option, given in {"--fps": self.fps is not None, "--min-score": self.min_score is not None}.items():
+            if given:
+                fix = "add --frames, or leave it out"
+                raise InputError(option, expected="--frames, to which it belongs", found="none", fix=fix)
 
     def evaluate(
         self, results: Path, annotations: Path, chosen: TruthOptions, *, output: Path | None, overwrite: bool
@@ -82,6 +94,9 @@ class FrameMeasureOptions:
             found, sentences = join_frames(videos, ground.everything, truth, background=self.background, where=results)
         else:
             detections = ground.join(load_detections(results), where=results)
+            if detections.labels == ("",):
+                fix = "give detections with labels"
+                raise InputError(results, expected="labels, one for each frame", found="proposals without", fix=fix)
             if self.min_score is not None:
                 detections = detections[detections.scores >= self.min_score]
             found = frames_of_detections(detections, truth, background=self.background)
