@@ -78,6 +78,9 @@ def test_files_are_converted_without_torch(files: Path, tmp_path: Path) -> None:
 def test_results_are_evaluated_without_torch(files: Path, tmp_path: Path) -> None:
     pair = (files / "found.json", files / "truth.json")
     assert heavy_modules(COMMAND, "evaluate", *pair, "--json", tmp_path / "evaluation.json") == set()
+    other = tmp_path / "other.json"
+    other.write_text(pair[0].read_text())
+    assert heavy_modules(COMMAND, "compare", other, *pair, "--json", tmp_path / "comparison.json") == set()
     assert heavy_modules(COMMAND, "diagnose", *pair, "--output", tmp_path) == {"matplotlib"}
 
 

@@ -75,9 +75,10 @@ class DrawOptions:
 
 
 @dataclass(frozen=True)
-class PageOptions:
-    """The page, with the timelines of all detectors."""
+class OutputOptions:
+    """The numbers as JSON, and a page with the timelines of all detectors."""
 
+    output: Annotated[Location | None, typer.Option("--json", help="Write every number here.", parser=location)] = None
     report: Annotated[
         Path | None, typer.Option(help="Write a page here, .html, with the timelines of all detectors.")
     ] = None
@@ -85,38 +86,48 @@ class PageOptions:
         Path | None, typer.Option(help="Folder of the videos for the page; by default that of the page.")
     ] = None
     title: Annotated[str | None, typer.Option(help="Title of the page; by default the names of the detectors.")] = None
+    overwrite: Overwrite = False
 
-    def check(self, inputs: Sequence[Path], *, overwrite: bool) -> None:
-        """Check the place of the page.
+    def check(self, inputs: Sequence[Path]) -> None:
+        """Check the places of the outputs.
 
         Raises:
-            InputError: it would replace another file, cannot be written, or options of the page are set without it.
+            InputError: one would replace another file, the page cannot be written, or it has options but no place.
         """
-        from rcl.cli.output_kinds import COMPARISON_PAGE
+        from rcl.cli.output_kinds import COMPARISON_PAGE, LEADERBOARD
         from rcl.cli.outputs import check_replaceable
         from rcl.system.text_files import check_place, extension_of
 
-        if self.report is None:
-            option = "--videos" if self.videos else "--title"
-            if self.videos or self.title is not None:
-                raise InputError(option, expected="--report", found="no page to write", fix="add it, or leave this out")
-            return
-        extension_of(self.report, (".html", ".htm"))
-        check_replaceable(self.report, COMPARISON_PAGE, overwrite=overwrite, inputs=inputs)
-        check_place(self.report)
+        if self.output is not None:
+            check_replaceable(self.output, LEADERBOARD, overwrite=self.overwrite, inputs=inputs)
+        if self.report is not None:
+            extension_of(self.report, (".html", ".htm"))
+            check_replaceable(self.report, COMPARISON_PAGE, overwrite=self.overwrite, inputs=inputs)
+            check_place(self.report)
+        elif self.videos is not None or self.title is not None:
+            option = "--title" if self.videos is None else "--videos"
+            raise InputError(option, expected="--report", found="no page to write", fix="add it, or leave this out")
 
     def write(self, board: Leaderboard, found: Mapping[str, Detections], annotations: Annotations) -> None:
-        """Write the page, if there shall be one."""
+        """Write what is wanted."""
+        from rcl.system.text_files import write_json
+
+        if self.output is not None:
+            write_json(self.output, board.to_json(), indent=1)
+        if self.report is not None:
+            self._write_page(self.report, board, found, annotations)
+
+    def _write_page(
+        self, page: Path, board: Leaderboard, found: Mapping[str, Detections], annotations: Annotations
+    ) -> None:
         from rcl.cli.progress import progress_bar
         from rcl.web.report.comparison import write_comparison
 
-        if self.report is None:
-            return
         names = [*annotations.videos]
         videos = files_of(names, self.videos, what="the annotations") if self.videos else None
         with progress_bar("Reporting", len(names)) as show:
             write_comparison(
-                self.report,
+                page,
                 board,
                 detectors=found,
                 annotations=annotations,
@@ -124,7 +135,7 @@ class PageOptions:
                 title=self.title,
                 progress=show,
             )
-        print(f"{self.report}: {counted(len(found), 'detector')} in {counted(len(names), 'video')}")
+        print(f"{page}: {counted(len(found), 'detector')} in {counted(len(names), 'video')}")
 
 
 def compare(
@@ -139,24 +150,17 @@ def compare(
     detectors: DetectorOptions,
     chosen: TruthOptions,
     bootstrap: DrawOptions,
-    page: PageOptions,
+    outputs: OutputOptions,
     tiou: Thresholds = DEFAULT_THRESHOLDS,
     short: Annotated[float | None, typer.Option(help="Also evaluate instances of at most this many seconds.")] = None,
-    output: Annotated[Location | None, typer.Option("--json", help="Write every number here.", parser=location)] = None,
-    overwrite: Overwrite = False,
 ) -> None:
     """Compare detectors on the same videos: mAP, the difference, AP per class, with what the videos can show of it."""
-    from rcl.cli.output_kinds import LEADERBOARD
-    from rcl.cli.outputs import check_replaceable
     from rcl.evaluation.leaderboard import leaderboard
-    from rcl.system.text_files import write_json
 
     *given, source = _check_paths(paths)
     files = detectors.named(given)
     thresholds = parse_thresholds(tiou)
-    if output:
-        check_replaceable(output, LEADERBOARD, overwrite=overwrite, inputs=paths)
-    page.check(paths, overwrite=overwrite)
+    outputs.check(paths)
     found, truth = _load(files, source, detectors, chosen)
     annotations = annotations_for(found, truth)
     board = leaderboard(
@@ -169,9 +173,7 @@ def compare(
         **asdict(bootstrap),
     )
     _print(board)
-    if output:
-        write_json(output, board.to_json(), indent=1)
-    page.write(board, found, annotations)
+    outputs.write(board, found, annotations)
 
 
 def _load(

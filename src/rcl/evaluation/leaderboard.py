@@ -20,8 +20,8 @@ from rcl.evaluation.metrics import Evaluation, evaluate
 from rcl.system.errors import InputError, counted, listed
 
 FEW_VIDEOS = 20
-"""With fewer videos, bootstrap intervals are too narrow: of those that should contain a true difference in 95 of 100
-cases, about 85 do with 10 videos, and 92 with 40 (docs/comparing.md)."""
+"""With fewer videos, intervals of differences are too narrow: in place of 95 of 100, about 86 contain the true
+difference with 10 videos, 93 with 20 or 40 (docs/comparing.md)."""
 _MANY_CLASSES = 10  # among so many, some interval that does not contain 0 is no surprise
 
 

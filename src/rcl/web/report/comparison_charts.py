@@ -34,7 +34,13 @@ def class_charts(board: Leaderboard) -> list[Chart]:
         for place, (name, one) in enumerate(board.differences.items())
     ]
     height = _ROW * len(rows) * max(len(data), 1.4) + _REST
-    axis = {"tickmode": "array", "tickvals": [*range(len(rows))], "ticktext": names, "showgrid": False}
+    axis = {
+        "tickmode": "array",
+        "tickvals": [*range(len(rows))],
+        "ticktext": names,
+        "showgrid": False,
+        "zeroline": False,
+    }
     layout = {
         "height": round(height),
         "showlegend": several,
