@@ -99,17 +99,22 @@ def compare(
     thresholds = checked_thresholds(tiou_thresholds)
     truth = ground_truths(annotations, policy=policy)
     videos = len(truth.videos)
-    drawn = np.random.default_rng(seed).multinomial(videos, np.full(videos, 1 / videos), size=draws)
-    weights = np.concatenate([np.ones((1, videos)), drawn])  # (1 + D, V), the first row for the videos as they are
+    weights = draw_videos(videos, draws=draws, seed=seed)
     before, after = (average_map(found, truth, thresholds, weights) for found in (earlier, later))  # each (1 + D,)
     return Comparison(
-        earlier=_interval(before, videos),
-        later=_interval(after, videos),
-        difference=_interval(after - before, videos),
+        earlier=interval_of(before, videos),
+        later=interval_of(after, videos),
+        difference=interval_of(after - before, videos),
         tiou_thresholds=thresholds,
         videos=videos,
         instances=len(truth),
     )
+
+
+def draw_videos(videos: int, *, draws: int, seed: int) -> np.ndarray:
+    """How often each video occurs, in the videos as they are and in each draw: ``(1 + D, V)``."""
+    drawn = np.random.default_rng(seed).multinomial(videos, np.full(videos, 1 / videos), size=draws)
+    return np.concatenate([np.ones((1, videos)), drawn])
 
 
 def average_map(detections: Detections, truth: GroundTruths, thresholds: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -165,7 +170,7 @@ def _gained(hit: np.ndarray, video: np.ndarray, weights: np.ndarray) -> np.ndarr
     return (envelope * own).sum(axis=1)
 
 
-def _interval(values: np.ndarray, videos: int) -> Interval:
+def interval_of(values: np.ndarray, videos: int) -> Interval:
     """The first value, and percentiles of the others, without draws that have no ground truth."""
     drawn = values[1:][np.isfinite(values[1:])]
     if videos < 2 or not len(drawn):
@@ -224,7 +229,6 @@ def mean_of_trainings(
     thresholds = checked_thresholds(tiou_thresholds)
     truth = ground_truths(annotations)
     videos = len(truth.videos)
-    drawn = np.random.default_rng(seed).multinomial(videos, np.full(videos, 1 / videos), size=draws)
-    weights = np.concatenate([np.ones((1, videos)), drawn])  # (1 + D, V)
+    weights = draw_videos(videos, draws=draws, seed=seed)  # (1 + D, V)
     values = np.array([average_map(found, truth, thresholds, weights) for found in trainings])  # (S, 1 + D)
-    return Repeated(tuple(values[:, 0].tolist()), _interval(values.mean(axis=0), videos))
+    return Repeated(tuple(values[:, 0].tolist()), interval_of(values.mean(axis=0), videos))
