@@ -46,9 +46,7 @@ def evaluate(
     from rcl.cli.output_kinds import EVALUATION
     from rcl.cli.outputs import check_replaceable
     from rcl.cli.tables import evaluation_table
-    from rcl.data.formats.results import load_detections
     from rcl.evaluation import metrics
-    from rcl.evaluation.joining import differences
     from rcl.system.text_files import write_json
 
     if framewise.frames:
@@ -59,22 +57,32 @@ def evaluate(
     _check_tiou(events)
     if output:
         check_replaceable(output, EVALUATION, overwrite=overwrite, inputs=[detections, annotations])
+    found, ground, policy = _joined(detections, annotations, chosen)
+    evaluation = metrics.evaluate(found, ground, tiou_thresholds=thresholds, short_seconds=short, policy=policy)
+    print_table(evaluation_table(evaluation))
+    numbers = evaluation.to_json()
+    if events is not None:
+        numbers["events"] = _print_events(found, ground, events, policy)
+    if output:
+        write_json(output, numbers, indent=1)
+
+
+def _joined(
+    detections: Location, annotations: Location, chosen: TruthOptions
+) -> tuple[Detections, Annotations, Policy]:
+    """The detections, the ground truth that they are compared with, and how; with warnings of what may be a mistake."""
+    from rcl.data.formats.results import load_detections
+    from rcl.evaluation.joining import differences
+
     with detections_first("evaluate", detections, annotations):
         truth = GroundTruth.load(annotations, chosen)
         found = truth.join(load_detections(detections), where=detections)
     for sentence in (*differences(found, truth.chosen), *truth.doubtful_instances()):
         warn(sentence)
-    ground = truth.chosen
-    if found.labels == ("",):
-        warn("the detections have no labels, so the labels of the annotations are ignored.")
-        ground = ground.unlabelled()
-    evaluation = metrics.evaluate(found, ground, tiou_thresholds=thresholds, short_seconds=short, policy=truth.policy)
-    print_table(evaluation_table(evaluation))
-    numbers = evaluation.to_json()
-    if events is not None:
-        numbers["events"] = _print_events(found, ground, events, truth.policy)
-    if output:
-        write_json(output, numbers, indent=1)
+    if found.labels != ("",):
+        return found, truth.chosen, truth.policy
+    warn("the detections have no labels, so the labels of the annotations are ignored.")
+    return found, truth.chosen.unlabelled(), truth.policy
 
 
 def _check_tiou(tiou: float | None) -> None:
