@@ -257,9 +257,9 @@ class Localizer:
         return score_segments(self.search, video, segments_seconds, labels=self.labels, confidence=self.confidence)
 
     def paths(self, video: EncodedVideo) -> np.ndarray:
-        """The positions of all anchors after each step, all refined: ``(M + 1, K, 2)`` in seconds, anchors first.
+        """All anchors and their positions after each step, ``(M + 1, K, 2)`` in seconds.
 
-        Detection refines fewer (``inference.refine_above``).
+        Every anchor is refined here; detection refines fewer (``inference.refine_above``).
         """
         with torch.inference_mode():
             return video.timeline.to_seconds(self.search.paths(video).double()).numpy()
