@@ -27,7 +27,7 @@ from rcl.detector.load_config import load_config, parse_config
 from rcl.evaluation.metrics import evaluate
 from rcl.evaluation.out_of_fold import CrossValidation
 from rcl.system.errors import InputError
-from rcl.training.crossval import CrossvalObserver, TrainingsFailed, crossval
+from rcl.training.crossval import CrossvalObserver, TrainingsFailed, crossval, described, is_expected
 from rcl.training.fit import fit
 from rcl.training.fold_run import FoldRun, train_fold
 from tiny_pack import tiny_annotations, tiny_pack
@@ -259,6 +259,14 @@ def test_a_training_that_fails_is_named_and_the_others_go_on(
     assert observer.said == ["fold 2, seed 0: a fault"]
     crossval(pack, output=out, config=config, seeds=1)
     assert results(out) == results(whole)
+
+
+def test_a_training_whose_process_is_killed_is_said_without_a_trace() -> None:
+    error = fold_run.ProcessKilled(Path("runs/fold-1/seed-0/log.txt"))
+    assert is_expected(error)
+    assert described(error).endswith("(use fewer --jobs then); see runs/fold-1/seed-0/log.txt.")
+    assert not is_expected(KeyError("a"))
+    assert described(KeyError("a")) == "KeyError: 'a'"
 
 
 # -- folders and errors ------------------------------------------------------------------------------------------

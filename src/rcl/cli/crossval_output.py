@@ -14,8 +14,8 @@ from rcl.cli.console import note, print_table, warn
 from rcl.data.annotations import Annotations
 from rcl.evaluation.bootstrap import Repeated
 from rcl.evaluation.out_of_fold import CrossValidation, Fold
-from rcl.system.errors import InputError, counted, describe_error, listed
-from rcl.training.crossval import CrossvalObserver
+from rcl.system.errors import counted, listed
+from rcl.training.crossval import CrossvalObserver, described, is_expected
 from rcl.training.fold_run import FoldRun
 from rcl.training.plan import LabelledVideos
 
@@ -49,9 +49,9 @@ class CrossvalPrinter(CrossvalObserver):
 
     def failed(self, run: FoldRun, error: Exception) -> None:
         """Print the error; a fault of the program with the place where it happened."""
-        if not isinstance(error, InputError):
+        if not is_expected(error):
             note("".join(traceback.format_exception(error)))
-        warn(f"{run.name}: {error if isinstance(error, InputError) else describe_error(error)}")
+        warn(f"{run.name}: {described(error)}")
 
 
 def print_crossval(result: CrossValidation, folder: Path) -> None:

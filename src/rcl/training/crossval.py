@@ -24,7 +24,7 @@ from rcl.system.text_files import write_json
 from rcl.training.choices import hold_out
 from rcl.training.crossval_folder import ANNOTATIONS, claim
 from rcl.training.fit import TIOU_THRESHOLDS
-from rcl.training.fold_run import FitRecipe, FoldRun, train_folds
+from rcl.training.fold_run import FitRecipe, FoldRun, ProcessKilled, train_folds
 from rcl.training.folds import held_out_in_turn, labels_of_one_fold, with_groups
 from rcl.training.labels_of_pack import other_labels, own_labels
 from rcl.training.plan import LabelledVideos
@@ -64,7 +64,7 @@ class CrossvalObserver:
 
     def failed(self, run: FoldRun, error: Exception) -> None:
         """A training has failed."""
-        log.warning("%s: %s", run.name, _described(error))
+        log.warning("%s: %s", run.name, described(error))
 
 
 def crossval(
@@ -251,5 +251,11 @@ def _collect(
     return result
 
 
-def _described(error: Exception) -> str:
-    return str(error) if isinstance(error, InputError) else describe_error(error)
+def is_expected(error: Exception) -> bool:
+    """Whether an error of a training is no fault of the program."""
+    return isinstance(error, InputError | ProcessKilled)
+
+
+def described(error: Exception) -> str:
+    """What went wrong, in a sentence."""
+    return str(error) if is_expected(error) else describe_error(error)

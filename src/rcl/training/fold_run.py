@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
@@ -31,6 +32,13 @@ from rcl.training.plan import LabelledVideos
 from rcl.training.run import train
 
 LOG = "log.txt"
+
+
+class ProcessKilled(RuntimeError):
+    """The process of a training was ended from outside."""
+
+    def __init__(self, log: Path) -> None:
+        super().__init__(f"its process was ended, perhaps for lack of memory (use fewer --jobs then); see {log}.")
 
 
 class FitRecipe(NamedTuple):
@@ -164,9 +172,13 @@ def _lifeline() -> Iterator[Connection]:
 def _train_apart(run: FoldRun, lifeline: Connection, threads: int) -> None:
     """``train_fold`` in a process of its own, so that a crash ends no other training."""
     run.folder.mkdir(parents=True, exist_ok=True)
-    start = (lifeline, run.folder / LOG, threads)
+    log = run.folder / LOG
+    start = (lifeline, log, threads)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_begin, initargs=start) as pool:
-        pool.submit(train_fold, run).result()
+        try:
+            pool.submit(train_fold, run).result()
+        except BrokenProcessPool:
+            raise ProcessKilled(log) from None
 
 
 def _begin(lifeline: Connection, log: Path, threads: int) -> None:
