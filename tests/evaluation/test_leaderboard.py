@@ -64,10 +64,26 @@ def test_values_are_those_of_the_evaluation_and_of_a_comparison_of_two(seed):
         if name != "b":
             two = compare(second, found, annotations, tiou_thresholds=THRESHOLDS, draws=100)
             assert board.differences[name].average_map == two.difference
-            assert measured.average_map == two.later
+        assert 0 <= measured.average_map.low <= measured.average_map.high <= 1
     ordered = [max(abs(one.ap[row].value) for one in board.differences.values()) for row in board.order]
     assert ordered == sorted(ordered, reverse=True)
     json.dumps(board.to_json(), allow_nan=False)
+
+
+def test_a_detector_is_inside_its_interval_although_repeated_videos_raise_precision():
+    random = np.random.default_rng(0)
+    truth, found = {}, []  # many classes of few instances
+    for video in (f"v{number}" for number in range(100)):
+        truth[video] = [(20 * place, 20 * place + 10, f"c{random.integers(60)}") for place in range(3)]
+        for start, end, label in truth[video]:
+            found += [(video, start + shift, end + shift, label, random.random()) for shift in (0, 10)]
+    annotations, detections = make_annotations(truth), make_detections(found)
+    percentiles = compare(detections, detections, annotations, tiou_thresholds=[0.5]).later
+    assert percentiles.low > percentiles.value
+    board = leaderboard({"a": detections, "b": detections}, annotations, tiou_thresholds=[0.5])
+    own = board.entries["a"].measured.average_map
+    assert own.low < own.value < own.high
+    assert own.high - own.low == pytest.approx(percentiles.high - percentiles.low)
 
 
 def test_the_other_way_round_differences_have_the_other_sign():

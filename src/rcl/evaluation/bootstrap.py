@@ -211,6 +211,17 @@ def interval_of(values: np.ndarray, videos: int) -> Interval:
     return Interval(float(values[0]), low, high)
 
 
+def centred(values: np.ndarray) -> np.ndarray:
+    """Draws of a precision, moved so that their mean is the value of the videos as they are: ``(1 + D, …)``, the same.
+
+    Draws repeat videos, which raises every AP, the more the fewer instances its class has. On the 4,926 videos of
+    ActivityNet, whose classes have some 38 instances each, the value itself can be below 97.5 % of the draws. In a
+    difference of two detectors this cancels.
+    """
+    mean = np.nanmean(values[1:], axis=0) if np.isfinite(values[1:]).any() else 0.0
+    return np.concatenate([values[:1], np.clip(values[1:] + values[:1] - mean, 0, 1)])
+
+
 # -- several trainings -------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
-from rcl.evaluation.bootstrap import Interval, class_precisions, draw_videos, interval_of, mean_over_classes
+from rcl.evaluation.bootstrap import Interval, centred, class_precisions, draw_videos, interval_of, mean_over_classes
 from rcl.evaluation.ground_truths import Policy, ground_truths
 from rcl.evaluation.joining import check_common_videos, labelled_alike
 from rcl.evaluation.metrics import Evaluation, evaluate
@@ -173,7 +173,8 @@ def leaderboard(
 
     Videos are drawn with replacement, the same ones for all detectors, so that videos that are hard for all do not
     widen the intervals of differences. The limits are percentiles of the draws (Efron and Tibshirani, *An Introduction
-    to the Bootstrap*, 1993, chapter 13). The AP of a class is measured on the draws that have an instance of it.
+    to the Bootstrap*, 1993, chapter 13), for a single detector moved so that the mean of the draws is the value: see
+    :func:`rcl.evaluation.bootstrap.centred`. The AP of a class is measured on the draws that have an instance of it.
 
     >>> from rcl.data.annotations import VideoAnnotation
     >>> segments = np.array([[0.0, 4.0], [10.0, 12.0]])
@@ -214,7 +215,7 @@ def leaderboard(
     entries = {
         name: Entry(
             evaluations[name],
-            Measured.of(precisions[name], averages[name], videos),
+            Measured.of(centred(precisions[name]), centred(averages[name]), videos),
             None
             if name == against
             else Measured.of(precisions[name] - precisions[against], averages[name] - averages[against], videos),
