@@ -89,12 +89,7 @@ PAIRS = (
 )
 ANCHORS = (*RESIZED, "model.head=anchors", "model.steps=1")
 POINTS = (*RESIZED, "model.head=points", "model.steps=1")
-QUERIES = (
-    *RESIZED,
-    "model.head=queries",
-    "training.learning_rate=0.0005",  # twice as much loses two thirds of the mAP
-    "training.epochs=60",  # they learn slowly
-)
+QUERIES = (*RESIZED, "model.head=queries", "training.learning_rate=0.0005")
 NOISE = ("augmentation.noise=0.45",)
 ENCODERS = {
     "temporal": (),

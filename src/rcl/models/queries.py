@@ -103,7 +103,8 @@ class QueryHead(nn.Module):
         """Logarithms of the weights of ``places (B, T)`` around ``starts (Q,)``: ``(B, heads, Q, T)``."""
         widths = 2.0 ** torch.arange(self.attention_heads, device=starts.device)  # (heads,), in slots
         far = (places[:, None] - starts[:, None]) * len(starts)  # (B, Q, T), in slots
-        return -0.5 * (far[:, None] / widths[:, None, None]).square()
+        weight = -0.5 * (far[:, None] / widths[:, None, None]).square()
+        return weight.clamp(min=-1e4)  # finite in 16 bits
 
 
 class QueryDetector(Detector):

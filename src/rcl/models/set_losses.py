@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -67,6 +66,8 @@ def match(cost: Tensor, labels: Tensor) -> Tensor:
     Returns:
         ``(B, Q)`` int64, the ground truth of each query, −1 for none. As many are matched as there are of the fewer.
     """
+    from scipy.optimize import linear_sum_assignment  # slow to import, and only needed here
+
     found = np.full(cost.shape[:2], -1)  # (B, Q)
     finite = cost.float().nan_to_num().cpu().numpy()
     for own, video, exists in zip(found, finite, (labels >= 0).cpu().numpy(), strict=True):
