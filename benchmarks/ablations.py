@@ -89,6 +89,7 @@ PAIRS = (
 )
 ANCHORS = (*RESIZED, "model.head=anchors", "model.steps=1")
 POINTS = (*RESIZED, "model.head=points", "model.steps=1")
+QUERIES = (*RESIZED, "model.head=queries", "training.learning_rate=0.0005")
 NOISE = ("augmentation.noise=0.45",)
 ENCODERS = {
     "temporal": (),
@@ -147,6 +148,7 @@ TABLES: dict[str, list[Row]] = {
         Row("multi-scale anchors (eq. 2), input 100", ANCHORS),
         Row("points (eq. 3), input 100", POINTS),
         Row("grid, input 100", GRID),
+        Row("action queries, input 100", QUERIES),
         Row("continuous (eq. 4), input 100", RRM, 1),
         Row("multi-scale anchors (eq. 2), input 300", (*ANCHORS, *finer(300))),
         Row("points (eq. 3), input 300", (*POINTS, *finer(300))),

@@ -33,6 +33,7 @@ HEADS: dict[str, dict[str, Any]] = {
         "loss": {"scale_invariant": True},
     },
     "points": {"model": {"head": {"name": "points", "channels": 16}}},
+    "queries": {"model": {"head": {"name": "queries", "channels": 16, "queries": 6}}},
     "pairs": {
         "model": {"head": {**LOOK_UP, "conditioned": False, "steps": 1}},
         "loss": {"offsets": 0},
@@ -71,7 +72,7 @@ def test_losses_gradients_and_detections_are_finite(
 
     segments = torch.tensor([0.0, 0.6 * snippets]).expand(2, truths, -1)
     labels = torch.tensor([[0], [-1]])[:, :truths]  # the second video has none in any case
-    losses = build_criterion(config.loss, points=config.model.head.name == "points")(
+    losses = build_criterion(config.loss, head=config.model.head.name)(
         predictions, segments, labels, mask=mask, anchor_mask=torch.ones(2, len(anchors), dtype=torch.bool)
     )
     assert all(value.isfinite() for value in losses.values())

@@ -195,7 +195,10 @@ def test_unknown_keys_are_named_with_what_there_is(tmp_path, prefix):
         ("inference: {stride: 1.5}", ["inference.stride:", "less than or equal to 1"]),
         ("loss: {foreground: 1.0}", ["loss.foreground:", "less than 1"]),
         ("sampling: {regular: -1}", ["sampling.regular:", "greater than or equal to 0"]),
-        ("model: {head: map}", ["model.head.name:", "'continuous', 'grid', 'anchors', 'points'", "found 'map'"]),
+        (
+            "model: {head: map}",
+            ["model.head.name:", "'continuous', 'grid', 'anchors', 'points', 'queries'", "found 'map'"],
+        ),
         ("model: {head: {name: anchors, lengths: []}}", ["model.head.lengths:", "at least 1 item"]),
         ("model: {head: {name: anchors, lengths: [4, 0]}}", ["model.head.lengths.1:", "greater than 0", "found 0"]),
         (
@@ -205,6 +208,15 @@ def test_unknown_keys_are_named_with_what_there_is(tmp_path, prefix):
         (
             "model: {head: {name: points, points: 8}}",
             ["model.head.points:", "dropout, name, typical", "unknown"],
+        ),
+        (
+            "model: {head: {name: queries, typical: 8}}",
+            ["model.head.typical:", "layers, name, queries", "unknown"],
+        ),
+        ("model: {head: {name: queries, queries: 0}}", ["model.head.queries:", "greater than 0", "found 0"]),
+        (
+            "model: {head: {name: queries, channels: 100}}",
+            ["model.head:", "an even number of channels that attention_heads=8 divides"],
         ),
         ("model: {head: 3}", ["model.head:", "section", "3"]),
         (
@@ -307,10 +319,10 @@ def test_a_model_that_learns_nothing_is_refused() -> None:
         parse_config({"loss": nothing}, where="test")
 
 
-@pytest.mark.parametrize("head", ["grid", "anchors", "points"])
+@pytest.mark.parametrize("head", ["grid", "anchors", "points", "queries"])
 def test_only_the_continuous_function_has_steps(tmp_path: Path, head: str) -> None:
     message = error_of(tmp_path, f"model: {{head: {{name: {head}, steps: 3}}}}")
-    assert "model.head.steps: expected one of channels" in message
+    assert "model.head.steps: expected one of " in message
     assert "found an unknown key" in message
     assert load(tmp_path, "", f"model.head={head}").model.head.name == head
 

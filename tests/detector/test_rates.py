@@ -187,7 +187,7 @@ def test_detections_at_several_rates_lie_in_the_video(window: int | None) -> Non
     assert found.segments_seconds.max() <= SNIPPETS - 0.5 + 1e-9
 
 
-@pytest.mark.parametrize("head", ["grid", "anchors", "points"])
+@pytest.mark.parametrize("head", ["grid", "anchors", "points", "queries"])
 def test_other_heads_answer_at_any_rate(head: str) -> None:
     encoder = {"name": "temporal", "channels": 16, "layers": 3}
     config = parse_config({"model": {"encoder": encoder, "head": head}}, where="test")

@@ -222,6 +222,9 @@ def test_refinement_leaves_continuous_anchoring_as_it_is(pack: Path, tmp_path: P
         {"data": {"validation_subset": None}},
         {"model": {"head": {"name": "anchors", "channels": 32}}, "inference": {"classification_power": 1.0}},
         {"model": {"head": {"name": "points", "channels": 32}}, "inference": {"classification_power": 1.0}},
+        {"model": {"head": {"name": "queries", "channels": 32, "queries": 9}}},
+        {"model": {"head": {"name": "queries", "channels": 32}, "labels": "none"},
+         "inference": {"classification_power": 1.0}},
         {"model": {"encoder": {**SMALL["model"]["encoder"], "boundaries": True},
                    "head": {**HEAD, "conditioned": False, "steps": 1}},
          "loss": {"offsets": 0}, "data": {"resize": 20},
@@ -232,7 +235,7 @@ def test_refinement_leaves_continuous_anchoring_as_it_is(pack: Path, tmp_path: P
     ],
     ids=[
         "bmn-grid", "proposals", "plain-adam", "bf16-augmented", "no-validation",
-        "anchors", "points", "boundary-pairs", "finer-map", "scale-invariant-loss",
+        "anchors", "points", "queries", "query-proposals", "boundary-pairs", "finer-map", "scale-invariant-loss",
     ],
 )  # fmt: skip
 def test_every_kind_of_run_trains_and_detects(pack: Path, tmp_path: Path, sections: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from rcl.models.detector import Detector
 from rcl.models.ensemble import Ensemble
 from rcl.models.losses import Criterion
 from rcl.models.sampling import Lattice, TrainingSegments, grid, pairs
+from rcl.models.set_losses import SetCriterion
 from rcl.system.errors import InputError
 
 
@@ -86,9 +87,11 @@ def training_segments(config: SamplingConfig, anchors: AnchorGenerator) -> Train
     return TrainingSegments(**config.model_dump(), anchors=anchors)
 
 
-def build_criterion(config: LossConfig, *, points: bool = False) -> Criterion:
-    """The losses of section ``loss``, for anchors or for ``points``."""
-    return Criterion(**config.model_dump(), points=points)
+def build_criterion(config: LossConfig, *, head: str = "continuous") -> Criterion | SetCriterion:
+    """The losses of section ``loss`` for the head of this name."""
+    if head == "queries":
+        return SetCriterion(**config.model_dump(include={field.name for field in fields(SetCriterion)}))
+    return Criterion(**config.model_dump(), points=head == "points")
 
 
 def build_decoder(config: InferenceConfig) -> Decoder:

@@ -188,7 +188,8 @@ class InferenceConfig(Section):
 
     anchors: Literal["lattice", "grid", "pairs"] = "lattice"
     """``lattice``: lengths in a geometric series, O(T) of them; ``grid``: all T (T + 1) / 2 of whole snippets;
-    ``pairs``: from the centre of a snippet to that of another. The heads ``anchors`` and ``points`` have their own."""
+    ``pairs``: from the centre of a snippet to that of another. The heads ``anchors``, ``points`` and
+    ``queries`` have their own."""
     shortest: PositiveFloat = 2.0
     """First length of the lattice, in snippets."""
     longest: PositiveFloat | None = None

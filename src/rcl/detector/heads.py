@@ -7,7 +7,7 @@ from functools import partial
 from statistics import geometric_mean
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from rcl.models.alignment import Alignment, Convention
 from rcl.models.anchoring import AnchorEmbedding, Readout
@@ -16,9 +16,10 @@ from rcl.models.encoders import Encoder
 from rcl.models.end_alignment import EndAlignment
 from rcl.models.grid import GridDetector, GridHead
 from rcl.models.grid_cells import Cells
+from rcl.models.queries import QueryDetector, QueryHead
 from rcl.models.rcl import RCL
 from rcl.models.refinement import Movement, RecurrentRefinement
-from rcl.models.sampling import Anchors, centred, grid
+from rcl.models.sampling import Anchors, centred, grid, slots
 from rcl.system.options import Count, Section, Share, Weight
 
 AnchorGenerator: TypeAlias = Callable[[int], Anchors]
@@ -168,4 +169,43 @@ class PointHeadConfig(Section):
         return partial(centred, lengths=(1.0,))
 
 
-HeadConfig: TypeAlias = ContinuousHeadConfig | GridHeadConfig | AnchorHeadConfig | PointHeadConfig
+class QueryHeadConfig(Section):
+    """A set of learned queries, each of which answers with one action or none (paper, Figure 2 (e))."""
+
+    name: Literal["queries"] = "queries"
+    queries: PositiveInt = 50
+    """Q, more than a video has actions: so many are found at most."""
+    channels: PositiveInt = 128
+    """Width of the transformer decoder."""
+    layers: PositiveInt = 3
+    """Of the decoder."""
+    attention_heads: PositiveInt = 8
+    """Of a layer."""
+    dropout: Share = 0.1
+    """In the decoder."""
+
+    @model_validator(mode="after")
+    def _channels_can_be_shared(self) -> QueryHeadConfig:
+        if self.channels % 2 or self.channels % self.attention_heads:
+            raise ValueError(f"an even number of channels that attention_heads={self.attention_heads} divides")
+        return self
+
+    def build(self, encoder: Encoder, num_labels: int) -> QueryDetector:
+        """The detector of an encoder and this head, with new weights; L is 0 for proposals."""
+        head = QueryHead(
+            encoder.channels,
+            channels=self.channels,
+            queries=self.queries,
+            layers=self.layers,
+            attention_heads=self.attention_heads,
+            num_labels=num_labels,
+            dropout=self.dropout,
+        )
+        return QueryDetector(encoder, head)
+
+    def anchors(self, configured: AnchorGenerator, kind: str) -> AnchorGenerator:
+        """The slots that the queries start from, whatever section ``inference`` says."""
+        return partial(slots, count=self.queries)
+
+
+HeadConfig: TypeAlias = ContinuousHeadConfig | GridHeadConfig | AnchorHeadConfig | PointHeadConfig | QueryHeadConfig

@@ -77,6 +77,6 @@ class ModelConfig(Section):
         Annotated[HeadConfig, Field(discriminator="name")],
         BeforeValidator(_name_alone),
     ] = ContinuousHeadConfig()
-    """``continuous``, ``grid``, ``anchors`` or ``points``."""
+    """``continuous``, ``grid``, ``anchors``, ``points`` or ``queries``."""
     labels: Literal["joint", "none"] = "joint"
     """``joint``: label scores for every segment; ``none``: proposals."""

@@ -17,6 +17,7 @@ _OPTIONS = {  # head → option of section model → option of the head
     "grid": {**_LOOK_UP, **_MAP, "longest": "longest"},
     "anchors": {"channels": "channels", "dropout": "dropout", "lengths": "lengths"},
     "points": {"channels": "channels", "dropout": "dropout", "lengths": "typical"},
+    "queries": {"channels": "channels", "dropout": "dropout"},
 }
 _DEFAULTS = {
     **{"conditioned": True, "dropout": 0.1, "arrived": 0.6, "jitter": 0.2},

@@ -135,6 +135,12 @@ def centred(snippets: int, *, lengths: Sequence[float]) -> Anchors:
     return Anchors(segments, torch.ones(len(segments)))
 
 
+def slots(snippets: int, *, count: int) -> Anchors:
+    """The ``count`` equal parts of a video, one for each action query."""
+    edges = torch.arange(count + 1) * (snippets / count)
+    return Anchors(torch.stack((edges[:-1], edges[1:]), dim=-1), torch.full((count,), snippets / count))
+
+
 def jittered(segments: Tensor, spread: Tensor | float, end: float, generator: Generator) -> Tensor:
     """Move both ends of each segment by up to ± ``spread`` (paper 3.3, random samples around the grid).
 

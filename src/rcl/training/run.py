@@ -119,7 +119,7 @@ def _train_one(
         lightning.seed_everything(config.training.seed, verbose=False)
         module = DetectorTraining(
             build_model(config.model, in_channels=data.facts.in_channels, num_labels=len(data.facts.labels)),
-            build_criterion(config.loss, points=config.model.head.name == "points"),
+            build_criterion(config.loss, head=config.model.head.name),
             config.training,
             detector=lambda model, device: Localizer.from_model(model, config, data.facts, device=device),
             annotations=data.annotations,
