@@ -179,11 +179,11 @@ class Localizer:
         """Detect the actions in features ``(C, T)`` from :meth:`prepare`.
 
         Args:
-            features, timeline: resized and scaled, and their times.
+            features: resized and scaled.
+            timeline: their times.
             video: name of the video in the result.
             steps: M, or fewer refinement steps than the model was trained with.
-            rates: of the features, such as 0.7, 1 and 1.4. All segments are scored at each of them and the answers
-                averaged, which takes as many times as long; by default ``inference.rates``, the rate 1 alone.
+            rates: of the features, such as 0.7, 1 and 1.4, whose answers are averaged; by default ``inference.rates``.
             progress: called with the share of the work that is done, after every chunk or window.
 
         Raises:
@@ -227,8 +227,7 @@ class Localizer:
             snippets_per_second: as in :meth:`detect`.
 
         Raises:
-            InputError: a segment is not a pair of a start and a later end, lies wholly outside the video, or is longer
-                than a window; or see :meth:`detect`.
+            InputError: a segment has no length, lies outside the video, is longer than a window; or see :meth:`detect`.
         """
         return self.score_encoded(self.encode(features, snippets_per_second), segments_seconds)
 
@@ -275,7 +274,8 @@ class Localizer:
         """Read, check, resize and scale features: ``(C, T)``, long stored ones slice by slice, and their timeline.
 
         Args:
-            features, snippets_per_second: as in :meth:`detect`.
+            features: as in :meth:`detect`.
+            snippets_per_second: as in :meth:`detect`.
             video: name of the video in error messages, and of its array in a file of several.
             progress: for a video file, called with the share of the work that is done, detection included.
 
