@@ -70,7 +70,8 @@ class QueryHead(nn.Module):
         layer = nn.TransformerDecoderLayer(
             channels, attention_heads, 4 * channels, dropout, batch_first=True, norm_first=True
         )
-        self.decoder = nn.TransformerDecoder(layer, layers, norm=nn.LayerNorm(channels))
+        self.decoder = nn.TransformerDecoder(layer, layers)
+        self.norm = nn.LayerNorm(channels)
         self.answers = nn.Linear(channels, 4 + num_labels)
         self.register_buffer("waves", math.pi * 2 ** torch.linspace(0, OCTAVES, channels // 2), persistent=False)
         # As in the continuous function, an untrained network moves nothing and scores no action.
@@ -91,7 +92,7 @@ class QueryHead(nn.Module):
         answers = []
         for layer in self.decoder.layers:
             hidden = layer(hidden, memory, memory_mask=weight)
-            answers.append(self.answers(self.decoder.norm(hidden)))
+            answers.append(self.answers(self.norm(hidden)))
         return torch.stack(answers)
 
     def encode_places(self, places: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from rcl.detector.localizer import Localizer
 from rcl.evaluation.metrics import evaluate
 from rcl.models.detector import Detector
 from rcl.models.losses import Criterion
+from rcl.models.set_losses import SetCriterion
 from rcl.system.distributed import gathered
 
 MONITORED_TIOU = np.linspace(0.3, 0.7, 5)
@@ -44,7 +45,7 @@ class DetectorTraining(lightning.LightningModule):
     def __init__(
         self,
         model: Detector,
-        criterion: Criterion,
+        criterion: Criterion | SetCriterion,
         config: TrainingConfig,
         *,
         detector: Callable[[Detector, torch.device], Localizer],
