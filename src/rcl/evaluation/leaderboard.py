@@ -21,7 +21,7 @@ from rcl.system.errors import InputError, counted, listed
 
 FEW_VIDEOS = 20
 """With fewer videos, intervals of differences are too narrow: in place of 95 of 100, about 86 contain the true
-difference with 10 videos, 93 with 20 or 40 (docs/comparing.md)."""
+difference with 10 videos, 94 with 20 (docs/comparing.md)."""
 _MANY_CLASSES = 10  # among so many, some interval that does not contain 0 is no surprise
 
 
