@@ -109,8 +109,8 @@ def compare(
     weights = draw_videos(videos, draws=draws, seed=seed)
     before, after = (average_map(found, truth, thresholds, weights) for found in (earlier, later))  # each (1 + D,)
     return Comparison(
-        earlier=interval_of(before, videos),
-        later=interval_of(after, videos),
+        earlier=interval_of(centred(before), videos),
+        later=interval_of(centred(after), videos),
         difference=interval_of(after - before, videos),
         tiou_thresholds=thresholds,
         videos=videos,
@@ -273,4 +273,4 @@ def mean_of_trainings(
     truth = ground_truths(annotations)
     weights = draw_videos(len(truth.videos), draws=draws, seed=seed)  # (1 + D, V)
     values = np.array([average_map(found, truth, thresholds, weights) for found in trainings])  # (S, 1 + D)
-    return Repeated(tuple(values[:, 0].tolist()), interval_of(values.mean(axis=0), len(truth.videos)))
+    return Repeated(tuple(values[:, 0].tolist()), interval_of(centred(values.mean(axis=0)), len(truth.videos)))

@@ -89,7 +89,6 @@ class QueryHead(nn.Module):
         weight = self.weight_around(starts, places).masked_fill(~mask[:, None, None], -math.inf)
         weight = weight.flatten(0, 1).to(memory.dtype)  # (B · heads, Q, T)
         hidden = (self.queries + self.encode_places(starts)).expand(len(mask), -1, -1)  # (B, Q, channels)
-        assert self.decoder.norm is not None  # it has one from the constructor
         answers = []
         for layer in self.decoder.layers:
             hidden = layer(hidden, memory, memory_mask=weight)
