@@ -131,8 +131,9 @@ def test_a_foreign_file_stays_an_earlier_output_does_not(
 
 def of_last_century(content: bytes) -> bytes:
     """The files of VIA, ELAN and BORIS, as if they had been written long ago."""
-    content = re.sub(rb'date": "\d+', b'date": "1999', content)
-    return re.sub(rb'DATE="\d+', b'DATE="1999', re.sub(rb'"created": \d+', b'"created": 915148800000', content))
+    content = re.sub(rb'date": "\d[^"]*', b'date": "1999-01-01T00:00:00', content)
+    content = re.sub(rb'DATE="\d[^"]*', b'DATE="1999-01-01T00:00:00+00:00', content)
+    return re.sub(rb'"created": \d+', b'"created": 915148800000', content)
 
 
 @pytest.mark.parametrize("name", ["import json", "import csv", "export csv", "export detections", "export via"])
