@@ -18,7 +18,7 @@ from rcl.system.extras import how_to_install
 PACKAGE = ROOT / "src" / "rcl"
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 OTHER_WORDS = {"stopped", "wrote"}  # that follow "rcl" in a sentence
-OTHER_OPTIONS = {"--install-completion", "--help", "--head"}  # of typer, and of ray start
+OTHER_OPTIONS = {"--install-completion", "--help", "--head", "--dump", "--out"}  # of typer, ray start, and MMAction2
 
 
 def texts() -> Iterator[tuple[str, str]]:

@@ -109,7 +109,7 @@ class _ClusterWork:
         *,
         steps: int | None,
         rates: Sequence[float] | None,
-        segments_above: float | None,
+        segments_above: float | None = None,
         **options: Any,
     ) -> None:
         self.checkpoint, self.jobs, self.steps, self.rates, self.options = checkpoint, jobs, steps, rates, options
