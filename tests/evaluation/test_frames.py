@@ -232,6 +232,34 @@ def test_files_of_other_lengths_are_named() -> None:
     assert set(nothing["v"]) == {"background"}
 
 
+def test_files_of_other_videos_and_labels_are_named() -> None:
+    truth = true_frames(annotations())
+    labels = truth["v"].labels.copy()
+    labels[0] = "SIL"
+    _, sentences = join_frames({"v": labels, "other": labels}, annotations(), truth)
+    first, second = (sentence for sentence in sentences if "without frame labels" not in sentence)
+    assert first == "frame labels of 1 video without annotations: left out. They are of 'other'."
+    assert second.startswith("1 frame with labels that no ground truth has: counted as wrong. They say 'SIL'")
+
+
+def test_options_for_lists_do_not_fit_frames(tmp_path: Path, rcl_: Rcl) -> None:
+    save_annotations(annotations(), tmp_path / "truth.json")
+    truth = true_frames(annotations())
+    save_frame_labels({"v": truth["v"].labels}, tmp_path / "frames")
+    (tmp_path / "found.json").write_text(
+        '{"results": {"v": [{"segment": [2, 6], "label": "cut", "score": 0.5}],'
+        ' "x": [{"segment": [2, 6], "label": "fly", "score": 0.5}]}}'
+    )
+    ask = ("evaluate", "--frames", "--subset", "validation")
+    for results, option in (("frames", "--events"), ("frames", "--short"), ("frames", "--min-score")):
+        result = rcl_(*ask, tmp_path / results, tmp_path / "truth.json", option, 0.9)
+        assert (result.status, option in result.err) == (2, True)
+    result = rcl_(*ask, tmp_path / "found.json", tmp_path / "truth.json", "--min-score", 0.9)
+    assert (result.status, "no detection has a score of at least 0.9" in result.err) == (0, True)
+    result = rcl_(*ask, tmp_path / "found.json", tmp_path / "truth.json")
+    assert (result.status, "left out" in result.err, "their frames are wrong" in result.err) == (0, True, True)
+
+
 def test_the_command(tmp_path: Path, rcl_: Rcl) -> None:
     truth = true_frames(annotations().subset("validation"))
     save_annotations(annotations(), tmp_path / "labels.json")

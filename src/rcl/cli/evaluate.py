@@ -50,6 +50,7 @@ def evaluate(
     from rcl.system.text_files import write_json
 
     if framewise.frames:
+        _check_no_lists(short, events)
         framewise.evaluate(detections, annotations, chosen, output=output, overwrite=overwrite)
         return
     framewise.check_unused()
@@ -83,6 +84,13 @@ def _joined(
         return found, truth.chosen, truth.policy
     warn("the detections have no labels, so the labels of the annotations are ignored.")
     return found, truth.chosen.unlabelled(), truth.policy
+
+
+def _check_no_lists(short: float | None, events: float | None) -> None:
+    for option, given in {"--short": short, "--events": events}.items():
+        if given is not None:
+            fix = "leave out one of the two"
+            raise InputError(option, expected="an evaluation of detections", found="--frames", fix=fix)
 
 
 def _check_tiou(tiou: float | None) -> None:

@@ -90,6 +90,9 @@ class FrameMeasureOptions:
         from rcl.evaluation.joining import differences
 
         if is_dir(results):
+            if self.min_score is not None:
+                fix = "leave it out, or give detections"
+                raise InputError("--min-score", expected="detections", found="frame labels without scores", fix=fix)
             videos = load_frame_labels(results)
             found, sentences = join_frames(videos, ground.everything, truth, background=self.background, where=results)
         else:
@@ -99,8 +102,10 @@ class FrameMeasureOptions:
                 raise InputError(results, expected="labels, one for each frame", found="proposals without", fix=fix)
             if self.min_score is not None:
                 detections = detections[detections.scores >= self.min_score]
+                if not len(detections):
+                    warn(f"no detection has a score of at least {self.min_score:g}: every frame is {self.background}.")
             found = frames_of_detections(detections, truth, background=self.background)
-            sentences = differences(detections, ground.chosen)
+            sentences = differences(detections, ground.chosen, framewise=True)
         for sentence in sentences:
             warn(sentence)
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -135,7 +136,27 @@ def join_frames(
     if missing:
         number = f"{len(missing)} of {counted(len(truth), 'video')} without frame labels"
         sentences.append(f"{number}: {listed(missing)}. All their frames count as {background}.")
-    return joined, sentences
+    return joined, sentences + _unknown(named, joined, annotations, background)
+
+
+def _unknown(
+    named: Mapping[str, np.ndarray], joined: Mapping[str, np.ndarray], annotations: Annotations, background: str
+) -> list[str]:
+    """A sentence about files of videos without annotations, and one about labels that no ground truth has."""
+    sentences = []
+    others = [repr(video) for video in named if video not in annotations.videos]
+    if others:
+        number = f"frame labels of {counted(len(others), 'video')} without annotations"
+        sentences.append(f"{number}: left out. They are of {listed(others)}.")
+    known = {background, *annotations.labels}
+    frames = Counter(label for labels in joined.values() for label in labels.tolist() if label not in known)
+    if frames:
+        number = f"{counted(frames.total(), 'frame')} with labels that no ground truth has"
+        sentences.append(
+            f"{number}: counted as wrong. They say {listed([*map(repr, frames)])}; if one of them is the background, "
+            "name it with --background."
+        )
+    return sentences
 
 
 def _check_comparable(

@@ -134,12 +134,13 @@ def labelled_alike(detectors: Mapping[str, Detections], annotations: Annotations
     return annotations.unlabelled() if unlabelled else annotations
 
 
-def differences(detections: Detections, annotations: Annotations) -> list[str]:
+def differences(detections: Detections, annotations: Annotations, *, framewise: bool = False) -> list[str]:
     """One sentence for each thing that detections and annotations do not have in common.
 
     Args:
         detections: under the names of the annotations, as :func:`join_names` returns them.
         annotations: the ground truth.
+        framewise: whether frames are compared, so that other videos do not count, and all labels do.
     """
     sentences = []
     total = len(annotations.videos)
@@ -154,11 +155,13 @@ def differences(detections: Detections, annotations: Annotations) -> list[str]:
     if others:
         number, where = counted(sum(others.values()), "detection"), counted(len(others), "video")
         names = _proposed_videos([*others], annotations)
-        sentences.append(f"{number} in {where} without annotations: counted as wrong. They are in {names}.")
-    return sentences + _other_labels(detections, annotations)
+        effect = "left out" if framewise else "counted as wrong"
+        sentences.append(f"{number} in {where} without annotations: {effect}. They are in {names}.")
+    effect = "their frames are wrong" if framewise else "not part of any AP"
+    return sentences + _other_labels(detections, annotations, effect)
 
 
-def _other_labels(detections: Detections, annotations: Annotations) -> list[str]:
+def _other_labels(detections: Detections, annotations: Annotations, effect: str) -> list[str]:
     if detections.labels == ("",):
         return []
     known = set(annotations.labels)
@@ -168,7 +171,7 @@ def _other_labels(detections: Detections, annotations: Annotations) -> list[str]
         return []
     names = listed(_proposed_labels([*others], annotations.labels))
     number = counted(sum(others.values()), "detection")
-    return [f"{number} with labels that no ground truth has: not part of any AP. They say {names}."]
+    return [f"{number} with labels that no ground truth has: {effect}. They say {names}."]
 
 
 def _proposed_videos(names: Sequence[str], annotations: Annotations, limit: int = _SHOWN) -> str:

@@ -70,7 +70,9 @@ def load_detections(path: PathLike, *, fps: float | None = None) -> Detections:
 def _of_frames(folder: Path, fps: float | None) -> Detections:
     if fps is None:
         expected, found = "the rate of its frame labels", "none"
-        fix = "give their number per second (rcl compare --fps, load_detections(…, fps=…)), or give a file"
+        fix = (
+            "give their number per second (rcl compare --fps, load_detections(…, fps=…)), or use rcl evaluate --frames"
+        )
         raise InputError(folder, expected=expected, found=found, fix=fix)
     if not (math.isfinite(fps) and fps > 0):
         raise InputError("fps", expected="frames per second, above 0", found=str(fps), fix="correct it")
