@@ -71,6 +71,18 @@ def test_a_pickle_is_refused_with_a_line_that_makes_json_of_it(tmp_path: Path) -
     assert [*load_detections(tmp_path / "eval_results.json")] == [FOUND]
 
 
+def test_a_pickle_that_is_called_json_is_refused_and_its_line_keeps_it(tmp_path: Path) -> None:
+    path = tmp_path / "eval_results.json"
+    path.write_bytes(pickle.dumps({"results": {"clip": [ITEM]}}))
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="found a pickle, which runs code when it is opened; if you trust it") as error:
+        load_detections(path)
+    line = error.value.fix.partition("python -c ")[2].strip("'")
+    subprocess.run([sys.executable, "-c", line], check=True)
+    assert path.read_bytes() == before
+    assert [*load_detections(tmp_path / "eval_results.converted.json")] == [FOUND]
+
+
 def test_frame_labels_are_detections_with_the_score_1(tmp_path: Path) -> None:
     folder = tmp_path / "split_1"
     folder.mkdir()

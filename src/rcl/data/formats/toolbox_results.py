@@ -18,8 +18,10 @@ from typing import Any
 
 from rcl.data.formats.tables.sheet import is_header
 from rcl.system.errors import InputError, listed
+from rcl.system.paths import is_remote
 
 _PICKLES = (".pkl", ".pickle", ".p")
+_PICKLE_STARTS = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
 _RESULTS = ("results", "detect_results")
 _CLASS_KEYS = ("verb", "noun", "action", "category", "class", "label_id", "category_id")
 
@@ -30,12 +32,25 @@ def check_no_pickle(path: Path) -> None:
     Raises:
         InputError: it is; the message has the line of Python that saves it as JSON.
     """
-    if path.suffix.lower() in _PICKLES:
-        given, made = json.dumps(str(path)), json.dumps(str(path.with_suffix(".json")))
+    named = path.suffix.lower() in _PICKLES
+    if named or _begins_as_pickle(path):
+        given = json.dumps(str(path))
+        made = json.dumps(str(path.with_suffix(".json" if named else ".converted.json")))  # never the file itself
         load, dump = f'pickle.load(open({given}, "rb"))', f'open({made}, "w"), default=lambda array: array.tolist()'
         found = "a pickle, which runs code when it is opened"
         fix = f"if you trust it, save it as JSON: python -c 'import json, pickle; json.dump({load}, {dump})'"
         raise InputError(path, expected="detections as JSON or as a table", found=found, fix=fix)
+
+
+def _begins_as_pickle(path: Path) -> bool:
+    """Whether a file on this machine, of any extension, begins as a pickle of protocol 2 or later."""
+    if is_remote(path) or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(2) in _PICKLE_STARTS
+    except OSError:  # whoever reads it says why
+        return False
 
 
 def rows_of_columns(data: object) -> object:
