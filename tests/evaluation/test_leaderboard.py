@@ -149,7 +149,7 @@ def test_what_cannot_be_compared_is_refused():
         ({"a": found}, {}, "expected two detectors or more, found a"),
         ({"a": found, "b": proposals}, {}, "no labels in b only"),
         ({"a": first, "b": other}, {}, r"b: expected detections in videos of a \('v0'\), found 'v1'"),
-        ({"a": found, "b": found}, {"against": "c"}, "expected a, b, found c"),
+        ({"a": found, "b": found}, {"against": "c"}, "expected one of a, b, found c"),
         ({"a": found, "b": found}, {"draws": 0}, "expected 1 or more, found 0"),
     ):
         with pytest.raises(InputError, match=message):

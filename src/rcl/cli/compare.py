@@ -142,7 +142,7 @@ def compare(
     paths: Annotated[
         list[Location],
         typer.Argument(
-            metavar="DETECTIONS DETECTIONS... ANNOTATIONS",
+            metavar="A.json B.json... ANNOTATIONS",
             parser=location,
             help="Results files, one per detector, of any toolbox; then the annotation file, or a pack.",
         ),

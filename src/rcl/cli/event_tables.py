@@ -32,7 +32,7 @@ def event_table(events: Events, thresholds: Mapping[str, float | None] | None = 
     total = str(int(events.instances.sum())), str(int(events.found.sum()) + events.of_other_labels)
     table.add_row("all together (micro)", *blank, *total, *_percent(events.micro), style="bold")
     table.add_row("mean of the classes (macro)", *blank, "", "", *_percent(events.macro))
-    if events.calibration_error is not None:
+    if thresholds is None and events.calibration_error is not None:
         table.caption = f"expected calibration error of the scores: {100 * events.calibration_error:.1f} %"
     return table
 

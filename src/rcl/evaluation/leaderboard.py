@@ -234,7 +234,7 @@ def _checked(detectors: Mapping[str, Detections], against: str | None, draws: in
     if draws < 1:
         raise InputError("draws", expected="1 or more", found=str(draws), fix="use e.g. 1000")
     if against is not None and against not in detectors:
-        raise InputError("against", expected=listed([*detectors]), found=against, fix="name one of them")
+        raise InputError("against", expected=f"one of {listed([*detectors])}", found=against, fix="name one of them")
     return next(iter(detectors)) if against is None else against
 
 

@@ -16,6 +16,7 @@ from rcl.detector.inputs import jobs_of
 from rcl.detector.localizer import Localizer
 from rcl.detector.operating_points import OperatingPoints, choose_operating_points, without_duplicates
 from rcl.evaluation.events import EVENT_TIOU, Events, evaluate_events
+from rcl.evaluation.ground_truths import ground_truths
 from rcl.system.errors import InputError, counted, listed
 from rcl.system.paths import PathLike, is_file, to_path
 from rcl.training.folds import videos_together
@@ -91,6 +92,7 @@ def calibrate(
     source = find_annotations(to_path(pack)) if annotations is None else to_path(annotations)
     truth = load_annotations(source).subset(subset)
     check_held_out(kept, truth)
+    ground_truths(truth)  # where there is none, say so before the work
     everything = jobs_of(to_path(pack), localizer, None, localizer.preparation.layout, None)
     jobs = [job for job in everything if job.video in truth.videos]
     found = dict[str, Detections]()
