@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -16,15 +15,6 @@ from typed import Rcl, Result
 # The speed of an example says nothing on a busy machine. A test may still set limits of its own.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Go back to ordinary scheduling, where something has made this thread a real-time one.
-
-    A browser that inherits real-time priority leaves no time for the server that it waits for.
-    """
-    if hasattr(os, "sched_setscheduler") and os.sched_getscheduler(0) != os.SCHED_OTHER:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 @pytest.fixture(scope="session")

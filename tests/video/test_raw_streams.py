@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,9 +21,23 @@ UNRATED = [("clip.mjpeg", "mjpeg", "yuvj420p"), ("clip.obu", "libsvtav1", "yuv42
 
 
 def raw(folder: Path, kind: tuple[str, str, str], *, frames: int = 30, rate: int = 30) -> Path:
-    """A stream without a container."""
+    """A stream without a container.
+
+    It is encoded in a thread of its own, because SVT-AV1 makes the thread that calls it a real-time one, if it may.
+    Later tests would inherit that, and their browsers would leave no time for the server that they wait for.
+    """
     name, codec, pixels = kind
-    return render(folder / name, frames=frames, rate=rate, codec=codec, pixel_format=pixels)
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(render, folder / name, frames=frames, rate=rate, codec=codec, pixel_format=pixels)
+    return made.result()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="this system does not say how a thread is scheduled")
+def test_making_a_stream_leaves_the_scheduling_as_it_is(tmp_path: Path) -> None:
+    before = os.sched_getscheduler(0)
+    for kind in RATED + UNRATED:
+        raw(tmp_path, kind)
+    assert os.sched_getscheduler(0) == before
 
 
 @pytest.mark.parametrize("kind", RATED + UNRATED, ids=lambda kind: kind[0])
