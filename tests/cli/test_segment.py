@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rcl.cli.segment import segment
 from rcl.data.formats.frame_labels import load_frame_labels
 from rcl.data.formats.load import load_annotations
 from rcl.data.formats.results import load_detections
@@ -15,6 +17,7 @@ from rcl.detector.checkpoint import read_checkpoint
 from rcl.detector.detect_many import _ClusterWork
 from rcl.detector.inputs import jobs_of
 from rcl.detector.localizer import Localizer
+from rcl.models.segmentation import PRICE
 from typed import Rcl
 from untrained import FACTS, save_untrained
 
@@ -106,3 +109,7 @@ def test_wrong_options_are_one_sentence(checkpoint: Path, pack: Path, tmp_path: 
         assert words in result.err
     assert rcl_(*ask, "--frames", frames, "--form", "lines", "--overwrite").status == 0
     assert (frames / "video-000.txt").read_text() != "walk\n"
+
+
+def test_the_command_has_the_price_of_the_function() -> None:
+    assert signature(segment).parameters["min_score"].default == PRICE

@@ -10,15 +10,13 @@ import typer
 
 from rcl.cli.arguments import check_checkpoint_first
 from rcl.cli.console import note, print_table, warn
+from rcl.cli.detect import CheckpointFile
 from rcl.cli.options import Location, Overwrite, Threads, location
 from rcl.system.errors import InputError, listed
 
 if TYPE_CHECKING:
     from rcl.detector.detect_many import Found
 
-CheckpointFile = Annotated[
-    Location, typer.Argument(help="last.ckpt of a training run, or its folder.", parser=location)
-]
 LabelledPack = Annotated[
     Location | None, typer.Argument(help="Features and annotations of labelled videos.", parser=location)
 ]
@@ -64,7 +62,7 @@ def calibrate(
     (pack,) = check_checkpoint_first("calibrate", checkpoint, [pack] if pack else None, wanted="a pack")
     path = find_checkpoint(checkpoint)
     _check_output(output, path, overwrite=overwrite)
-    result = choose(path, pack, output, **asdict(points), told=_report_error)
+    result = choose(path, pack, output, **asdict(points), detected=_report_error)
     print_table(event_table(result.same, result.points.thresholds))
     for line in points_summary(result):
         note(line)

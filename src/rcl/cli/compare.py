@@ -40,12 +40,12 @@ class DetectorOptions:
         """The results files by the names of their detectors.
 
         Raises:
-            InputError: two would have the same name, or ``against`` is none of them.
+            InputError: two would have the same name, or ``against`` is not one of them.
         """
         names = detector_names(files, self.name or [])
         if self.against is not None and self.against not in names:
             fix = "name one of the detectors"
-            raise InputError("--against", expected=listed([*names]), found=self.against, fix=fix)
+            raise InputError("--against", expected=f"one of {listed([*names])}", found=self.against, fix=fix)
         return dict(zip(names, files, strict=True))
 
     fps: Annotated[
@@ -184,9 +184,17 @@ def _load(
         truth = GroundTruth.load(source, chosen)
         found = join_all(detectors.load(files), files, truth)
     for (name, one), (other, two) in combinations(found.items(), 2):
-        if len(one) == len(two) and sorted(one) == sorted(two):
+        if _are_equal(one, two):
             warn(f"{name} and {other} hold the same detections.")
     return found, truth
+
+
+def _are_equal(one: Detections, other: Detections) -> bool:
+    """Whether detections are the same, in whatever order. Most others differ in their scores, which is quick to see."""
+    import numpy as np
+
+    scores = (np.sort(found.scores) for found in (one, other))
+    return np.array_equal(*scores) and sorted(one) == sorted(other)
 
 
 def _print(board: Leaderboard) -> None:

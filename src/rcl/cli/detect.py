@@ -89,14 +89,14 @@ def search_of(
     cluster: Cluster | None,
     moved: DetectorFiles,
     asked: Mapping[str, Any],
-    **asked_of_cluster: Any,
+    **cluster_options: Any,
 ) -> Search:
     """The search in many videos, on this machine or on a cluster."""
     from rcl.detector.detect_many import detect_here, detect_on_cluster
 
     def search(jobs: Sequence[Job], progress: Callable[[int, float], None]) -> Iterator[Found]:
         if cluster:
-            return detect_on_cluster(kept, jobs, cluster, **asked, **moved.arguments(), **asked_of_cluster)
+            return detect_on_cluster(kept, jobs, cluster, **asked, **moved.arguments(), **cluster_options)
         return detect_here(localizer, jobs, **asked, progress=progress)
 
     return search

@@ -296,5 +296,5 @@ class Localizer:
         Raises:
             InputError: see :meth:`detect`.
         """
-        given = self.preparation, self.snippets_per_second, self.longest_seconds
-        return prepared(features, timeline, *given, at_once=self.search.chunk)
+        known = self.preparation, self.snippets_per_second, self.longest_seconds
+        return prepared(features, timeline, *known, at_once=self.search.chunk)

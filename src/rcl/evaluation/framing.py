@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -59,7 +58,7 @@ def _true_frames_of(video: VideoAnnotation, source: str, fps: float | None, back
 
 
 def overlapping_instances(annotations: Annotations) -> str | None:
-    """A sentence about instances that share time with an earlier one of another label, of which one label is lost."""
+    """A sentence about instances that share time with an earlier one, where a frame keeps one label of the two."""
     lost = 0
     for video in annotations.videos.values():
         order = np.argsort(video.segments_seconds[:, 0], kind="stable")
@@ -149,9 +148,10 @@ def _unknown(
         number = f"frame labels of {counted(len(others), 'video')} without annotations"
         sentences.append(f"{number}: left out. They are of {listed(others)}.")
     known = {background, *annotations.labels}
-    frames = Counter(label for labels in joined.values() for label in labels.tolist() if label not in known)
+    names, numbers = np.unique(np.concatenate([*joined.values()]), return_counts=True)
+    frames = {name: number for name, number in zip(names.tolist(), numbers.tolist(), strict=True) if name not in known}
     if frames:
-        number = f"{counted(frames.total(), 'frame')} with labels that no ground truth has"
+        number = f"{counted(sum(frames.values()), 'frame')} with labels that no ground truth has"
         sentences.append(
             f"{number}: counted as wrong. They say {listed([*map(repr, frames)])}; if one of them is the background, "
             "name it with --background."

@@ -64,7 +64,7 @@ def calibrate(
     subset: str = "validation",
     tiou: float = EVENT_TIOU,
     precision: float | None = None,
-    told: Callable[[Found], None] = lambda outcome: None,
+    detected: Callable[[Found], None] = lambda outcome: None,
 ) -> Calibrated:
     """Choose the operating points of a checkpoint, and write a checkpoint that has them.
 
@@ -80,7 +80,7 @@ def calibrate(
         annotations: in place of the pack's own.
         subset: of the labelled videos.
         tiou, precision: see :func:`~rcl.detector.operating_points.choose_operating_points`.
-        told: called with the detections of every video, or the error that prevented them. Such a video is left out.
+        detected: called with the detections of every video, or the error that prevented them. Such a video is left out.
 
     Raises:
         InputError: a file cannot be read or written, the detector was trained on one of the videos, there are no
@@ -97,7 +97,7 @@ def calibrate(
     jobs = [job for job in everything if job.video in truth.videos]
     found = dict[str, Detections]()
     for outcome in detect_here(localizer, jobs):
-        told(outcome)
+        detected(outcome)
         if outcome.detections is not None:
             found[outcome.video] = outcome.detections
     if not found:

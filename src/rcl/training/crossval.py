@@ -239,7 +239,7 @@ def _collect(
     runs: Sequence[FoldRun],
     tiou_thresholds: Sequence[float] | np.ndarray,
 ) -> CrossValidation:
-    """Evaluate the detections of all trainings, and write what is in the folder beside the runs."""
+    """Evaluate the detections of all trainings, and write the results of all of them."""
     found = {(run.fold, run.seed): load_detections(run.detections) for run in runs}
     numbers, seeds = range(1, len(parts) + 1), sorted({run.seed for run in runs})
     for seed in seeds:

@@ -1,4 +1,4 @@
-"""The folder of a cross-validation: whose it is, and what it began with."""
+"""The folder of a cross-validation, and the settings that it began with."""
 
 from __future__ import annotations
 

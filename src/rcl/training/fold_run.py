@@ -163,7 +163,7 @@ def _cancelled(pool: ThreadPoolExecutor) -> Iterator[ThreadPoolExecutor]:
 
 @contextmanager
 def _lifeline() -> Iterator[Connection]:
-    """A pipe whose other end closes when this block or this process ends, for processes that shall end with it."""
+    """A pipe whose other end closes when this block or this process ends, for processes that have to end with it."""
     reader, writer = get_context("spawn").Pipe(duplex=False)
     with reader, writer:
         yield reader

@@ -49,7 +49,7 @@ def _begins_as_pickle(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return file.read(2) in _PICKLE_STARTS
-    except OSError:  # whoever reads it says why
+    except OSError:  # reading it will say why
         return False
 
 
@@ -99,7 +99,7 @@ def _of_proposal_lists(data: Sequence[Any], source: str) -> dict[str, Any] | Non
 
 
 def _check_class_key(results: dict[str, Any], source: str) -> None:
-    """Without a label, detections are proposals: nobody should get that by another spelling, as in EPIC-Kitchens."""
+    """Refuse classes under another key, as EPIC-Kitchens has them: without ``label``, detections count as proposals."""
     first = next((items[0] for items in results.values() if isinstance(items, list) and items), None)
     keys = [key for key in _CLASS_KEYS if key in first] if isinstance(first, dict) and "label" not in first else []
     if keys:
