@@ -7,8 +7,9 @@ BIN := .venv/bin
 demo: .venv/installed
 	$(BIN)/rcl demo --output demo
 
+# A core for each test worker, rather than all cores for each test; a worker that is done takes tests of another one.
 test: .venv/installed
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto  # a core per test worker, rather than all cores for each test
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 
 lint: .venv/installed
 	$(BIN)/ruff check .
