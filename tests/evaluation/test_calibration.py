@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rcl.evaluation.calibration import Calibration, expected_calibration_error, fit_calibration
+from rcl.evaluation.calibration import Calibration, fit_calibration, reliability
 
 PAIRS = st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=40)
 
@@ -55,7 +55,7 @@ def test_scores_that_are_too_low_everywhere_become_right():
     scores = 1 / (1 + np.exp(-(np.log(probability / (1 - probability)) - 1) / 2))
     fitted = fit_calibration(scores, right)
     assert (fitted.slope, fitted.offset) == (pytest.approx(2, abs=0.2), pytest.approx(1, abs=0.2))
-    before, after = (expected_calibration_error(s, right) for s in (scores, fitted(scores)))
+    before, after = (reliability(s, right).error for s in (scores, fitted(scores)))
     assert after < 0.03 < before
 
 
@@ -68,9 +68,9 @@ def test_the_error_is_that_of_plain_loops(pairs, bins):
         if own:
             confidence, accuracy = (sum(column) / len(own) for column in zip(*own, strict=True))
             total += len(own) / len(pairs) * abs(confidence - accuracy)
-    assert expected_calibration_error(*columns(pairs), bins=bins) == pytest.approx(total, abs=1e-12)
+    assert reliability(*columns(pairs), bins=bins).error == pytest.approx(total, abs=1e-12)
 
 
 def test_numbers_that_are_no_probabilities_have_no_error():
-    assert expected_calibration_error(np.zeros(0), np.zeros(0, dtype=bool)) is None
-    assert expected_calibration_error(np.array([1.5, 0.2]), np.array([True, False])) is None
+    assert reliability(np.zeros(0), np.zeros(0, dtype=bool)).error is None
+    assert reliability(np.array([1.5, 0.2]), np.array([True, False])).error is None

@@ -8,7 +8,7 @@ from made import make_annotations, make_detections
 
 from rcl.data.detections import Detections
 from rcl.evaluation import events
-from rcl.evaluation.calibration import expected_calibration_error
+from rcl.evaluation.calibration import reliability
 from rcl.evaluation.events import cut_counts, evaluate_events
 from rcl.evaluation.ground_truths import ground_truths, index_detections
 from rcl.system.errors import InputError
@@ -137,7 +137,7 @@ def test_the_calibration_error_is_that_of_all_detections():
     rows = [("a", (0, 1), "jump", 0.75), ("a", (5, 6), "jump", 0.25), ("elsewhere", (0, 1), "other", 0.5)]
     result = evaluate_events(found_of(rows), truth_of([("a", (0, 1), "jump")]))
     right = np.array([True, False, False])
-    assert result.calibration_error == expected_calibration_error(np.array([0.75, 0.25, 0.5]), right)
+    assert result.calibration_error == reliability(np.array([0.75, 0.25, 0.5]), right).error
 
 
 @pytest.mark.parametrize("tiou", [0.0, -0.5, 1.5, float("nan")])

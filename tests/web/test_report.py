@@ -27,7 +27,7 @@ from rcl.web.report.matches import match_videos
 from rcl.web.report.page import find_files, link_to, write_report
 from rcl.web.report.page_data import to_block
 from rcl.web.report.rendering import bundle
-from rcl.web.report.summary import calibrate, summarize
+from rcl.web.report.summary import summarize
 from typed import Rcl
 from untrained import FACTS, save_untrained
 
@@ -123,7 +123,7 @@ def test_the_first_threshold_shows_as_many_detections_as_there_are_ground_truths
 
 def test_calibration_counts_every_detection_once_and_its_hits_are_those_of_matching():
     annotations, detections = made_case()
-    calibration = calibrate(detections, annotations)
+    calibration = summarize(detections, annotations, tiou_thresholds=THRESHOLDS).reliability
     matches = match_videos(detections, annotations, [0.5])
     assert calibration.counts.sum() == len(detections)
     assert calibration.right.sum() == sum(int((video.taken >= 0).sum()) for video in matches.videos)
@@ -136,7 +136,7 @@ def test_calibration_counts_every_detection_once_and_its_hits_are_those_of_match
 def test_scores_that_are_no_shares_have_bins_of_their_own_and_no_calibration_error():
     annotations, detections = made_case()
     scaled = replace(detections, scores=detections.scores * 50 - 9)
-    calibration = calibrate(scaled, annotations)
+    calibration = summarize(scaled, annotations, tiou_thresholds=THRESHOLDS).reliability
     assert calibration.error is None
     assert calibration.counts.sum() == len(detections)
 

@@ -193,8 +193,7 @@ def _are_equal(one: Detections, other: Detections) -> bool:
     """Whether detections are the same, in whatever order. Most others differ in their scores, which is quick to see."""
     import numpy as np
 
-    scores = (np.sort(found.scores) for found in (one, other))
-    return np.array_equal(*scores) and sorted(one) == sorted(other)
+    return np.array_equal(np.sort(one.scores), np.sort(other.scores)) and sorted(one) == sorted(other)
 
 
 def _print(board: Leaderboard) -> None:

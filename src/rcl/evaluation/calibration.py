@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-BINS = 15
+BINS = 10
 _SMALLEST = 1e-6  # a score closer to 0 or 1 counts as that close
 _LEAST_SLOPE = 0.05  # a higher score never means a lower probability
 _MOST_STEPS = 100
@@ -70,28 +70,64 @@ def fit_calibration(scores: np.ndarray, right: np.ndarray) -> Calibration:
     return Calibration(max(float(weights[0]), _LEAST_SLOPE), float(weights[1]))
 
 
-def expected_calibration_error(scores: np.ndarray, right: np.ndarray, *, bins: int = BINS) -> float | None:
-    """Mean distance between the scores of detections and the share of them that is right (ECE).
+class Reliability(NamedTuple):
+    """How often detections are right, by score, in bins of equal width.
 
-    Source: Guo et al., *On Calibration of Modern Neural Networks*, ICML 2017, equation 3: bins of equal width, weighted
-    by the number of detections in them.
+    Args:
+        edges: ``(B + 1,)`` of the bins; a score on an edge is in the bin above.
+        counts: ``(B,)`` int64, detections in each bin.
+        right: ``(B,)`` int64, the right ones of them.
+        mean_scores: ``(B,)``, 0 in an empty bin.
+    """
+
+    edges: np.ndarray
+    counts: np.ndarray
+    right: np.ndarray
+    mean_scores: np.ndarray
+
+    @property
+    def precision(self) -> list[float | None]:
+        """``B`` shares of right detections, ``None`` in an empty bin."""
+        return [float(r / n) if n else None for r, n in zip(self.right.tolist(), self.counts.tolist(), strict=True)]
+
+    @property
+    def error(self) -> float | None:
+        """Expected calibration error in [0, 1]: the mean distance between scores and precision, weighted by counts.
+
+        ``None`` without detections, or if a score is no probability. Source: Guo et al., *On Calibration of Modern
+        Neural Networks*, ICML 2017, equation 3.
+        """
+        if not self.counts.any() or self.edges[0] < 0 or self.edges[-1] > 1:
+            return None
+        return float(np.abs(self.counts * self.mean_scores - self.right).sum() / self.counts.sum())
+
+
+def reliability(scores: np.ndarray, right: np.ndarray, *, bins: int = BINS) -> Reliability:
+    """The detections in bins of their scores.
+
+    >>> found = reliability(np.array([0.9, 0.9, 0.1]), np.array([True, False, False]))
+    >>> found.precision[9], round(found.error, 3)
+    (0.5, 0.3)
 
     Args:
         scores: ``(K,)``.
         right: ``(K,)`` bool.
         bins: their number.
-
-    Returns:
-        A number in [0, 1]; ``None`` without detections, or if a score is no probability.
-
-    >>> expected_calibration_error(np.array([0.9, 0.9, 0.1]), np.array([True, False, False])).__round__(3)
-    0.3
     """
-    if not len(scores) or scores.min() < 0 or scores.max() > 1:
-        return None
-    place = np.minimum((scores * bins).astype(np.int64), bins - 1)  # (K,)
-    excess = np.bincount(place, weights=scores - right, minlength=bins)  # (B,)
-    return math.fsum(np.abs(excess)) / len(scores)
+    edges = score_edges(scores, bins)
+    share = (scores - edges[0]) / (edges[-1] - edges[0])
+    place = np.clip((share * bins).astype(np.int64), 0, bins - 1)  # (K,)
+    counts = np.bincount(place, minlength=bins)
+    sums = np.bincount(place, weights=scores, minlength=bins)
+    return Reliability(edges, counts, np.bincount(place[right], minlength=bins), sums / np.maximum(counts, 1))
+
+
+def score_edges(scores: np.ndarray, bins: int) -> np.ndarray:
+    """Edges of bins from 0 to 1 if all scores are in this range, else from the lowest to the highest score."""
+    if not len(scores) or (scores.min() >= 0 and scores.max() <= 1):
+        return np.linspace(0, 1, bins + 1)
+    low, high = float(scores.min()), float(scores.max())
+    return np.linspace(low, high if high > low else low + 1, bins + 1)
 
 
 def _log_odds(scores: np.ndarray) -> np.ndarray:

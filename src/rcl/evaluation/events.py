@@ -14,7 +14,7 @@ import numpy as np
 
 from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
-from rcl.evaluation.calibration import expected_calibration_error
+from rcl.evaluation.calibration import reliability
 from rcl.evaluation.ground_truths import (
     GroundTruths,
     IndexedDetections,
@@ -62,7 +62,7 @@ class Events:
         of_other_labels: detections whose label no ground truth has; wrong in the average over all detections.
         best_single: the score threshold for all classes that gives the best ``micro`` F1, and that F1; ``None``
             without detections.
-        calibration_error: of the scores, see :func:`~rcl.evaluation.calibration.expected_calibration_error`.
+        calibration_error: of the scores, see :class:`~rcl.evaluation.calibration.Reliability`.
     """
 
     tiou: float
@@ -157,7 +157,7 @@ def evaluate_events(
         instances=counts.instances[:-1],
         of_other_labels=int((~known).sum()),
         best_single=None if best is None else (float(counts.thresholds[best]), float(f1[best])),
-        calibration_error=expected_calibration_error(found.scores, hit),
+        calibration_error=reliability(found.scores, hit).error,
     )
 
 

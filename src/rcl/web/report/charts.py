@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rcl.evaluation import Evaluation, chart_data
+from rcl.evaluation.calibration import Reliability
 from rcl.evaluation.chart_data import BLUE, ORANGE, BucketChart, Fill
 from rcl.evaluation.diagnosis import BANDS, Diagnosis
+from rcl.evaluation.events import EVENT_TIOU
 from rcl.system.errors import counted
-from rcl.web.report.summary import CALIBRATION_TIOU, Calibration, Summary
+from rcl.web.report.summary import Summary
 
 _TEXT_ABOVE = {"textposition": "outside", "cliponaxis": False}
 
@@ -35,9 +37,9 @@ class Chart(NamedTuple):
 
 def summary_charts(summary: Summary) -> list[Chart]:
     """The charts of the first section."""
-    if summary.evaluation is None or summary.calibration is None:
+    if summary.evaluation is None or summary.reliability is None:
         return [_histogram(summary)]
-    return [_map(summary.evaluation), _recall(summary.evaluation), _calibration(summary.calibration)]
+    return [_map(summary.evaluation), _recall(summary.evaluation), _reliability(summary.reliability)]
 
 
 def error_charts(diagnosis: Diagnosis) -> list[Chart]:
@@ -86,23 +88,23 @@ def _recall(evaluation: Evaluation) -> Chart:
     return Chart("recall", "Average recall", text, {"data": [line], "layout": layout})
 
 
-def _calibration(calibration: Calibration) -> Chart:
-    edges, counts = calibration.edges, calibration.counts.tolist()
+def _reliability(reliability: Reliability) -> Chart:
+    edges, counts = reliability.edges, reliability.counts.tolist()
     bars = {
-        **_histogram_bars(edges, percent(calibration.precision), 0.92),
-        "customdata": [[*pair] for pair in zip(calibration.right.tolist(), counts, strict=True)],
+        **_histogram_bars(edges, percent(reliability.precision), 0.92),
+        "customdata": [[*pair] for pair in zip(reliability.right.tolist(), counts, strict=True)],
         "text": [f"{count}" if count else "" for count in counts],
         **_TEXT_ABOVE,
         "hovertemplate": "%{customdata[0]} of %{customdata[1]} right: %{y:.1f} %<extra></extra>",
         "showlegend": False,
     }
     data: list[dict[str, Any]] = [bars]
-    text = f"Share of right detections at tIoU {CALIBRATION_TIOU:g}, by score; above each bar, their number."
-    if calibration.error is not None:
+    text = f"Share of right detections at tIoU {EVENT_TIOU:g}, by score; above each bar, their number."
+    if reliability.error is not None:
         line = {"color": ORANGE, "width": 2, "dash": "dash"}
         ideal = {"type": "scatter", "mode": "lines", "x": [0, 1], "y": [0, 100], "line": line, "hoverinfo": "skip"}
         data.append({**ideal, "name": "score = precision", "showlegend": False})
-        off = f"{100 * calibration.error:.1f} %"
+        off = f"{100 * reliability.error:.1f} %"
         text += f" On the dashed line a score is the probability to be right; scores are {off} off on average."
     layout = {
         "xaxis": {"title": {"text": "score"}, "range": [float(edges[0]), float(edges[-1])]},

@@ -4,52 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
-from rcl.evaluation import Evaluation, evaluate, match
+from rcl.evaluation import Evaluation, evaluate
+from rcl.evaluation.calibration import Reliability, reliability, score_edges
 from rcl.evaluation.characteristics import BucketScheme, Fields
 from rcl.evaluation.detad import diagnose
 from rcl.evaluation.diagnosis import Diagnosis
+from rcl.evaluation.events import EVENT_TIOU, right_detections
 from rcl.evaluation.ground_truths import Policy, doubtful_instances, ground_truths, index_detections
 from rcl.evaluation.joining import differences
 from rcl.system.errors import InputError
 
-CALIBRATION_TIOU = 0.5
-_BINS = 10
 _HISTOGRAM_BINS = 40
-
-
-class Calibration(NamedTuple):
-    """How often detections are right, by score, at a tIoU of ``CALIBRATION_TIOU``.
-
-    Args:
-        edges: ``(B + 1,)`` of the bins of scores; a score on an edge is in the bin above.
-        counts: ``(B,)`` int64, detections in each bin.
-        right: ``(B,)`` int64, those of them that match a ground truth.
-        mean_scores: ``(B,)``, 0 in an empty bin.
-    """
-
-    edges: np.ndarray
-    counts: np.ndarray
-    right: np.ndarray
-    mean_scores: np.ndarray
-
-    @property
-    def precision(self) -> list[float | None]:
-        """``B`` shares of right detections, ``None`` in an empty bin."""
-        return [float(r / n) if n else None for r, n in zip(self.right.tolist(), self.counts.tolist(), strict=True)]
-
-    @property
-    def error(self) -> float | None:
-        """Expected calibration error: the mean difference of score and precision; ``None`` for scores beyond [0, 1]."""
-        if not self.counts.any() or self.edges[0] < 0 or self.edges[-1] > 1:
-            return None
-        precision = self.right / np.maximum(self.counts, 1)
-        return float((np.abs(precision - self.mean_scores) * self.counts).sum() / self.counts.sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +30,7 @@ class Summary:
         counts: of videos, detections, ground truths and labels, in the order of the page.
         histogram: edges ``(B + 1,)`` and counts ``(B,)`` of the scores.
         evaluation: ``None`` without annotations, as are the following fields.
-        calibration: of the scores.
+        reliability: of the scores, at a tIoU of ``EVENT_TIOU``.
         diagnosis: ``None`` also if it is impossible.
         notes: one sentence for each thing that is left out or counts as wrong.
     """
@@ -68,7 +38,7 @@ class Summary:
     counts: dict[str, int]
     histogram: tuple[np.ndarray, np.ndarray]
     evaluation: Evaluation | None = None
-    calibration: Calibration | None = None
+    reliability: Reliability | None = None
     diagnosis: Diagnosis | None = None
     notes: tuple[str, ...] = ()
 
@@ -83,7 +53,7 @@ def summarize(
     fields: Fields | None = None,
     policy: Policy = "official",
 ) -> Summary:
-    """Evaluate, calibrate and diagnose detections.
+    """Evaluate and diagnose detections.
 
     Args:
         detections: of any videos and labels.
@@ -97,7 +67,7 @@ def summarize(
     Raises:
         InputError: a threshold is not in (0, 1], or there is no ground truth.
     """
-    histogram = np.histogram(detections.scores, bins=_score_edges(detections.scores, _HISTOGRAM_BINS))[::-1]
+    histogram = np.histogram(detections.scores, bins=score_edges(detections.scores, _HISTOGRAM_BINS))[::-1]
     counts = {"videos": len(detections.videos), "labels": len(detections.labels), "detections": len(detections)}
     if annotations is None:
         return Summary(counts, histogram)
@@ -123,30 +93,6 @@ def summarize(
         "labels": len(truth.labels),
         "detections": len(detections),
     }
-    calibration = calibrate(detections, annotations, policy=policy)
-    return Summary(counts, histogram, evaluation, calibration, diagnosis, tuple(notes))
-
-
-def calibrate(detections: Detections, annotations: Annotations, *, policy: Policy = "official") -> Calibration:
-    """Precision by score, matched as in evaluation.
-
-    Raises:
-        InputError: there is no ground truth.
-    """
-    truth = ground_truths(annotations, policy=policy)
     found = index_detections(detections, truth)
-    (taken,) = match(found.grouped, found.scores, truth.grouped, [CALIBRATION_TIOU])  # (K,)
-    edges = _score_edges(detections.scores, _BINS)
-    bins = np.clip(np.searchsorted(edges, detections.scores, side="right") - 1, 0, _BINS - 1)  # (K,)
-    counts = np.bincount(bins, minlength=_BINS)
-    sums = np.bincount(bins, weights=detections.scores, minlength=_BINS)
-    right = np.bincount(bins[taken >= 0], minlength=_BINS)
-    return Calibration(edges, counts, right, sums / np.maximum(counts, 1))
-
-
-def _score_edges(scores: np.ndarray, bins: int) -> np.ndarray:
-    """Edges of bins from 0 to 1 if all scores are in this range, else from the lowest to the highest score."""
-    if not len(scores) or (scores.min() >= 0 and scores.max() <= 1):
-        return np.linspace(0, 1, bins + 1)
-    low, high = float(scores.min()), float(scores.max())
-    return np.linspace(low, high if high > low else low + 1, bins + 1)
+    scores = reliability(found.scores, right_detections(found, truth, EVENT_TIOU))
+    return Summary(counts, histogram, evaluation, scores, diagnosis, tuple(notes))
