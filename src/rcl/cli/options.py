@@ -179,7 +179,7 @@ class ExtractionOptions:
         str | None,
         typer.Option(
             help="motion (the default), hf:NAME_OR_FOLDER, i3d:CHECKPOINT, onnx:FILE, torchscript:FILE or "
-            "package.module:Class."
+            "package.module:Class; several, joined by +, make as many streams: motion+hf:NAME."
         ),
     ] = None
     rate: Annotated[float | None, typer.Option(help="Frames per second; the backbone's usual rate by default.")] = None
@@ -207,7 +207,7 @@ class ExtractionOptions:
     ] = None
 
     def settings(self) -> dict[str, Any]:
-        """The keyword arguments that ``choose_extraction`` and ``rcl.fit`` share.
+        """The keyword arguments that ``choose_extractors`` and ``rcl.fit`` share.
 
         Raises:
             InputError: a value is out of its range.
@@ -244,7 +244,8 @@ class DetectorFiles:
     """Where the backbone's files are, if no longer where the checkpoint says, and how raw videos are read."""
 
     backbone: Annotated[
-        str | None, typer.Option(help="New place of the files of the checkpoint's backbone, e.g. i3d:FILE.")
+        str | None,
+        typer.Option(help="New place of the files of the checkpoint's backbone, e.g. i3d:FILE; several: joined by +."),
     ] = None
     flow: Annotated[Path | None, typer.Option(help="New place of the checkpoint of the backbone's flow stream.")] = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rcl.system.errors import InputError, located
 from rcl.system.plugins import import_class, is_class_name
@@ -54,19 +54,33 @@ def build_backbone(name: str, options: BackboneOptions, *, device: torch.device 
         InputError: there is no such backbone, its file cannot be used, or it does not take one of the options.
     """
     kind, source = split_name(name)
-    with located("--backbone"):
-        backbone_class = import_class(KINDS.get(kind, kind))
+    backbone_class = _class_of(kind)
     if not any("__call__" in vars(base) for base in backbone_class.__mro__):
         raise _not_a_backbone(name, "__call__")
     accepted = inspect.signature(backbone_class).parameters.keys()
     keywords = {key: value for key, value in options if value is not None}
-    _refuse_unknown(kind, keywords.keys() - accepted, [key for key in BackboneOptions.model_fields if key in accepted])
+    _refuse_unknown(kind, keywords.keys() - accepted, accepted_options(name))
     if "device" in accepted:
         keywords["device"] = device
     backbone = backbone_class(*filter(None, [source]), **keywords)
     if kind not in KINDS:
         _check_interface(backbone, name)
     return backbone
+
+
+def accepted_options(name: str) -> list[str]:
+    """The options that the backbone of a name takes.
+
+    Raises:
+        InputError: there is no such backbone.
+    """
+    parameters = inspect.signature(_class_of(split_name(name)[0])).parameters
+    return [key for key in BackboneOptions.model_fields if key in parameters]
+
+
+def _class_of(kind: str) -> type[Any]:
+    with located("--backbone"):
+        return import_class(KINDS.get(kind, kind))
 
 
 def _refuse_unknown(kind: str, unknown: set[str], accepted: list[str]) -> None:
