@@ -178,7 +178,7 @@ class ExtractionOptions:
     backbone: Annotated[
         str | None,
         typer.Option(
-            help="motion (the default), hf:NAME_OR_FOLDER, i3d:CHECKPOINT, onnx:FILE, torchscript:FILE or "
+            help="motion (the default), lite0, hf:NAME_OR_FOLDER, i3d:CHECKPOINT, onnx:FILE, torchscript:FILE or "
             "package.module:Class."
         ),
     ] = None
@@ -203,7 +203,10 @@ class ExtractionOptions:
     )
     video_fps: VideoFps = None
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; by default one per core for motion, and one for a network.")
+        int | None,
+        typer.Option(
+            min=1, help="Processes; by default one per core for motion and lite0, and one for other networks."
+        ),
     ] = None
 
     def settings(self) -> dict[str, Any]:
@@ -226,11 +229,11 @@ class ExtractionOptions:
 
     @property
     def network(self) -> bool:
-        """Whether the backbone is a network."""
-        return self.backbone not in (None, "motion")
+        """Whether the backbone is a network that uses all cores or the GPU itself."""
+        return self.backbone not in (None, "motion", "lite0")
 
     def processes(self) -> int:
-        """``workers``, or its default: motion runs on one core, networks use all cores or the GPU themselves."""
+        """``workers``, or its default: motion and lite0 run on one core, other networks use all cores or the GPU themselves."""
         from rcl.system.device import usable_cores
 
         return self.workers or (1 if self.network else usable_cores())

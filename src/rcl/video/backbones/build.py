@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
 KINDS = {
     "motion": "rcl.video.backbones.motion:MotionBackbone",
+    "lite0": "rcl.video.backbones.lite0:Lite0Backbone",
     "hf": "rcl.video.backbones.huggingface:HuggingFaceBackbone",
     "i3d": "rcl.video.backbones.i3d:I3DBackbone",
     "onnx": "rcl.video.backbones.exported:ONNXBackbone",
     "torchscript": "rcl.video.backbones.exported:TorchScriptBackbone",
 }
-NAMES = "motion, hf:NAME_OR_FOLDER, i3d:CHECKPOINT, onnx:FILE, torchscript:FILE or package.module:Class"
+WITHOUT_SOURCE = ("motion", "lite0")
+NAMES = "motion, lite0, hf:NAME_OR_FOLDER, i3d:CHECKPOINT, onnx:FILE, torchscript:FILE or package.module:Class"
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -34,7 +36,7 @@ def split_name(name: str) -> tuple[str, str]:
         InputError: the name has another form.
     """
     kind, _, source = name.partition(":")
-    if name == "motion" or (kind in KINDS and kind != "motion" and source):
+    if name in WITHOUT_SOURCE or (kind in KINDS and kind not in WITHOUT_SOURCE and source):
         return kind, source
     if kind not in KINDS and is_class_name(name):
         return name, ""
@@ -45,10 +47,10 @@ def build_backbone(name: str, options: BackboneOptions, *, device: torch.device 
     """Build the backbone of a name.
 
     Args:
-        name: ``motion``, ``hf:NAME_OR_FOLDER``, ``i3d:CHECKPOINT``, ``onnx:FILE``, ``torchscript:FILE``, or
+        name: ``motion``, ``lite0``, ``hf:NAME_OR_FOLDER``, ``i3d:CHECKPOINT``, ``onnx:FILE``, ``torchscript:FILE``, or
             ``package.module:Class`` for a class that follows ``Backbone``.
         options: passed to the backbone as keyword arguments, where they are not ``None``.
-        device: where networks run (ONNX models and the motion descriptor run on the CPU).
+        device: where networks run (ONNX models, ``lite0`` among them, and the motion descriptor run on the CPU).
 
     Raises:
         InputError: there is no such backbone, its file cannot be used, or it does not take one of the options.
@@ -78,7 +80,8 @@ def _refuse_unknown(kind: str, unknown: set[str], accepted: list[str]) -> None:
 def _check_interface(backbone: Backbone, name: str) -> None:
     from rcl.video.backbones.base import Backbone
 
-    missing = next((attribute for attribute in Backbone.__annotations__ if not hasattr(backbone, attribute)), None)
+    needed = ("frame_size", *Backbone.__annotations__)
+    missing = next((attribute for attribute in needed if not hasattr(backbone, attribute)), None)
     if missing:
         raise _not_a_backbone(name, missing)
 
