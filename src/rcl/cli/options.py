@@ -201,6 +201,17 @@ class ExtractionOptions:
     flow: Annotated[Path | None, typer.Option(help="i3d: checkpoint of the flow stream, for two-stream features.")] = (
         None
     )
+    crop: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X,Y,WIDTH,HEIGHT",
+            help="Part of the frame to look at, in pixels, or in shares of the frame if all are at most 1.",
+        ),
+    ] = None
+    tiles: Annotated[
+        int | None,
+        typer.Option(help="Look at N × N tiles of the frame, one by one, for actions that are a small part of it."),
+    ] = None
     video_fps: VideoFps = None
     workers: Annotated[
         int | None,
@@ -219,7 +230,13 @@ class ExtractionOptions:
 
         return {
             "options": parse_options(
-                size=self.size, mean=self.mean, std=self.std, pooling=self.pooling, flow=self.flow
+                size=self.size,
+                mean=self.mean,
+                std=self.std,
+                pooling=self.pooling,
+                flow=self.flow,
+                crop=self.crop,
+                tiles=self.tiles,
             ),
             "rate": checked_rate("--rate", self.rate),
             "window": self.window,
@@ -233,7 +250,7 @@ class ExtractionOptions:
         return self.backbone not in (None, "motion", "lite0")
 
     def processes(self) -> int:
-        """``workers``, or its default: motion and lite0 run on one core, other networks use all cores or the GPU themselves."""
+        """``workers``, or its default: one per core for backbones that run on one core, and one for other networks."""
         from rcl.system.device import usable_cores
 
         return self.workers or (1 if self.network else usable_cores())

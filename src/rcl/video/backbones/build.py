@@ -22,6 +22,7 @@ KINDS = {
     "onnx": "rcl.video.backbones.exported:ONNXBackbone",
     "torchscript": "rcl.video.backbones.exported:TorchScriptBackbone",
 }
+REGIONS = ("crop", "tiles")  # options that are not a backbone's own
 WITHOUT_SOURCE = ("motion", "lite0")
 NAMES = "motion, lite0, hf:NAME_OR_FOLDER, i3d:CHECKPOINT, onnx:FILE, torchscript:FILE or package.module:Class"
 
@@ -49,7 +50,8 @@ def build_backbone(name: str, options: BackboneOptions, *, device: torch.device 
     Args:
         name: ``motion``, ``lite0``, ``hf:NAME_OR_FOLDER``, ``i3d:CHECKPOINT``, ``onnx:FILE``, ``torchscript:FILE``, or
             ``package.module:Class`` for a class that follows ``Backbone``.
-        options: passed to the backbone as keyword arguments, where they are not ``None``.
+        options: passed to the backbone as keyword arguments, where they are not ``None``; ``crop`` and ``tiles`` choose
+            what parts of the frame any backbone sees.
         device: where networks run (ONNX models, ``lite0`` among them, and the motion descriptor run on the CPU).
 
     Raises:
@@ -61,14 +63,22 @@ def build_backbone(name: str, options: BackboneOptions, *, device: torch.device 
     if not any("__call__" in vars(base) for base in backbone_class.__mro__):
         raise _not_a_backbone(name, "__call__")
     accepted = inspect.signature(backbone_class).parameters.keys()
-    keywords = {key: value for key, value in options if value is not None}
+    keywords = {key: value for key, value in options if value is not None and key not in REGIONS}
     _refuse_unknown(kind, keywords.keys() - accepted, [key for key in BackboneOptions.model_fields if key in accepted])
     if "device" in accepted:
         keywords["device"] = device
     backbone = backbone_class(*filter(None, [source]), **keywords)
     if kind not in KINDS:
         _check_interface(backbone, name)
-    return backbone
+    return _with_regions(backbone, options)
+
+
+def _with_regions(backbone: Backbone, options: BackboneOptions) -> Backbone:
+    if options.crop is None and options.tiles is None:
+        return backbone
+    from rcl.video.backbones.regions import RegionsBackbone
+
+    return RegionsBackbone(backbone, crop=options.crop, tiles=options.tiles)
 
 
 def _refuse_unknown(kind: str, unknown: set[str], accepted: list[str]) -> None:

@@ -126,11 +126,9 @@ class _Graph:
         return self._add("Flatten", self._add("GlobalAveragePool", values))
 
     def _block(self, values: str, name: str, *, stride: int) -> str:
-        """An inverted residual block (MobileNetV2): wider, depthwise, narrower, plus its input where the shapes agree."""
-        inside, expand, depthwise, project = (
-            values,
-            *(f"{name}_{part}_conv" for part in ("expand", "depthwise", "project")),
-        )
+        """An inverted residual (MobileNetV2): wider, depthwise, narrower, plus its input where the shapes agree."""
+        expand, depthwise, project = (f"{name}_{part}_conv" for part in ("expand", "depthwise", "project"))
+        inside = values
         channels = len(self.weights[f"{depthwise}.weight"])
         if f"{expand}.weight" in self.weights:
             channels = self.weights[f"{expand}.weight"].shape[1]
