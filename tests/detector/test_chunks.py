@@ -27,7 +27,7 @@ from rcl.models.ensemble import Ensemble
 from rcl.models.predictions import AnchorScores, Predictions
 from rcl.models.sampling import Anchors, Lattice
 from rcl.system.errors import InputError
-from rcl.video.extraction import FeatureExtractor, VideoFeatures
+from rcl.video.extractor import Extractor, VideoFeatures
 from untrained import FACTS, random_model, tiny_config
 
 ENCODERS: dict[str, dict[str, Any]] = {
@@ -388,7 +388,7 @@ def test_progress_of_a_video_file_includes_extraction(tmp_path: Path) -> None:
         return VideoFeatures(mapped, np.zeros((300, 2)), 60.0, 5.0, ())
 
     localizer, reported = in_single_precision(), list[float]()
-    localizer.extractor = cast(FeatureExtractor, extract)
+    localizer.extractor = cast(Extractor, extract)
     features, timeline = localizer.prepare("long.mp4", None, video="long", progress=reported.append)
     assert reported == [0.45, 0.9]
     assert isinstance(features, FeatureSequence)

@@ -24,7 +24,7 @@ from rcl.detector.encoded_video import EncodedVideo
 from rcl.detector.localizer import Localizer
 from rcl.system.errors import InputError
 from rcl.training.data import load_training_data
-from rcl.video.extraction import FeatureExtractor
+from rcl.video.extractor import Extractor
 from untrained import FACTS, content, random_model, save_untrained, tiny_config
 
 SNIPPETS, RATE = 90, 5.0
@@ -277,7 +277,7 @@ def test_a_rate_is_required_if_the_training_features_had_none(features: np.ndarr
 
 def test_a_rate_for_a_video_file_is_refused(checkpoint: Path) -> None:
     localizer = Localizer.load(checkpoint)
-    localizer.extractor = cast(FeatureExtractor, lambda path, progress: pytest.fail("the video was read"))
+    localizer.extractor = cast(Extractor, lambda path, progress: pytest.fail("the video was read"))
     for ask in (localizer.detect, localizer.encode, lambda path, rate: localizer.score(path, [(0.0, 1.0)], rate)):
         with pytest.raises(InputError, match=r"expected feature files, found x\.mp4; leave it out for videos"):
             ask("x.mp4", 99)  # type: ignore[operator]

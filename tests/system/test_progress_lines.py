@@ -82,8 +82,8 @@ def test_the_commands_print_lines_in_a_pipe(tmp_path: Path, capsys: pytest.Captu
         path.write_bytes(b"1234")
     error = InputError("a.mp4", expected="x", found="y", fix="z")
     with ExtractionProgress(videos) as progress:
-        progress.show("a", 3.0)
-        assert progress.lines.line() == "Extracting: 0 of 2 videos (a 3 s), 0 %"
+        progress.show("a", 0.5)
+        assert progress.lines.line() == "Extracting: 0 of 2 videos (a 50 %), 25 %"
         progress.finish(Outcome("a", error=error))
         assert progress.lines.line().startswith("Extracting: 1 of 2 videos, 50 %")
     assert "Extracting" not in capsys.readouterr().err  # it was short

@@ -22,7 +22,7 @@ from rcl.detector.localizer import Localizer
 from rcl.system.errors import InputError
 from rcl.system.ray_cluster import Cluster
 from rcl.video.extract_many import extract_many
-from rcl.video.extraction import choose_extraction
+from rcl.video.extraction import VideoExtractor, choose_extraction
 from rcl.video.finding import find_videos
 from rcl.video.packs import Outcome, PackWriter
 from rendered import render
@@ -59,7 +59,7 @@ def running() -> Iterator[Cluster]:
 
 def writer(folder: Path) -> PackWriter:
     made, settings = choose_extraction("motion")
-    return PackWriter(folder, settings, backbone=made)
+    return PackWriter(folder, settings, extractor=VideoExtractor(settings, built=made))
 
 
 def extracted(outcomes: Iterator[Outcome]) -> dict[str, bool]:

@@ -26,7 +26,7 @@ from rcl.video.backbones.onnx_weights import external_data
 from rcl.video.backbones.options import BackboneOptions
 from rcl.video.extract_many import extract_many
 from rcl.video.extraction import (
-    FeatureExtractor,
+    VideoExtractor,
     choose_extraction,
     extract_features,
     rebuild_backbone,
@@ -116,7 +116,7 @@ def test_features_of_a_long_video_are_on_disk_and_leave_nothing(
     assert not isinstance(expected, np.memmap)
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-    monkeypatch.setattr("rcl.video.extraction.SPOOLED_BYTES", 64)
+    monkeypatch.setattr("rcl.video.feature_buffer.SPOOLED_BYTES", 64)
     found = extract_features(video, NumberBackbone(), settings).features
     assert isinstance(found, np.memmap)
     np.testing.assert_array_equal(found, expected)
@@ -127,7 +127,7 @@ def test_features_of_a_long_video_are_on_disk_and_leave_nothing(
 
 def test_progress_is_the_share_of_the_video_that_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rcl.video.extraction.rebuild_backbone", lambda *_, **__: NumberBackbone())
-    extractor, told = FeatureExtractor(ExtractionSettings(backbone="motion", **SMALL)), list[float]()
+    extractor, told = VideoExtractor(ExtractionSettings(backbone="motion", **SMALL)), list[float]()
     extractor(render(tmp_path / "a.mp4", frames=200, rate=10), progress=told.append)
     assert len(told) > 3
     assert told == sorted(told)
@@ -139,7 +139,7 @@ def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("tempfile.TemporaryFile", full)
-    monkeypatch.setattr("rcl.video.extraction.SPOOLED_BYTES", 64)
+    monkeypatch.setattr("rcl.video.feature_buffer.SPOOLED_BYTES", 64)
     with pytest.raises(InputError, match=r"space for the features of .*a\.mp4.*No space left.*TMPDIR"):
         extract_features(render(tmp_path / "a.mp4"), NumberBackbone(), ExtractionSettings(backbone="motion", **SMALL))
 
@@ -152,11 +152,11 @@ def test_a_moved_backbone_is_the_same_and_a_changed_one_is_not(tmp_path: Path) -
     _, moved = choose_extraction(f"torchscript:{tmp_path / 'moved.pt'}", options, window=2, stride=2)
     assert settings.difference(moved) is None
     video = render(tmp_path / "v.mp4", frames=8)
-    expected = FeatureExtractor(settings)(video).features
+    expected = VideoExtractor(settings)(video).features
     (tmp_path / "a.pt").unlink()
     with pytest.raises(InputError, match=r"a\.pt"):
-        FeatureExtractor(settings)(video)
-    again = FeatureExtractor(settings, backbone=f"torchscript:{tmp_path / 'moved.pt'}")(video).features
+        VideoExtractor(settings)(video)
+    again = VideoExtractor(settings, backbone=f"torchscript:{tmp_path / 'moved.pt'}")(video).features
     np.testing.assert_array_equal(again, expected)
     (tmp_path / "a.pt").write_bytes((tmp_path / "moved.pt").read_bytes() + b"\0")
     with pytest.raises(InputError, match=r"expected the weights that the features were extracted with"):

@@ -10,7 +10,7 @@ import pytest
 
 from rcl.video.decoding import VideoReader
 from rcl.video.extract_many import extract_many
-from rcl.video.extraction import FeatureExtractor, choose_extraction, stated_extent
+from rcl.video.extraction import VideoExtractor, choose_extraction, stated_extent
 from rcl.video.packs import PackWriter
 from rcl.video.settings import read_settings
 from rendered import read_number, render
@@ -82,7 +82,7 @@ def test_a_pack_extracts_raw_videos_anew_at_another_rate(tmp_path: Path) -> None
 
     def extract(video_fps: float | None) -> dict[str, tuple[bool, float]]:
         backbone, settings = choose_extraction("motion", rate=10, window=4, stride=2, video_fps=video_fps)
-        writer = PackWriter(tmp_path / "pack", settings, backbone=backbone)
+        writer = PackWriter(tmp_path / "pack", settings, extractor=VideoExtractor(settings, built=backbone))
         outcomes = list(extract_many(writer, videos))
         assert all(outcome.record for outcome in outcomes)
         return {each.video: (each.new, each.record.duration_seconds) for each in outcomes if each.record}
@@ -94,8 +94,8 @@ def test_a_pack_extracts_raw_videos_anew_at_another_rate(tmp_path: Path) -> None
     assert kept is not None
     assert kept.video_fps == 15
     # A detector that is trained on the pack reads raw videos alike, unless it is told otherwise.
-    assert FeatureExtractor(kept)(videos["raw"]).duration_seconds == pytest.approx(2.0)
-    assert FeatureExtractor(kept, video_fps=30)(videos["raw"]).duration_seconds == pytest.approx(1.0)
+    assert VideoExtractor(kept)(videos["raw"]).duration_seconds == pytest.approx(2.0)
+    assert VideoExtractor(kept, video_fps=30)(videos["raw"]).duration_seconds == pytest.approx(1.0)
     assert kept.rate == 10
 
 

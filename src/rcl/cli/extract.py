@@ -39,7 +39,7 @@ def extract(
     from rcl.cli.progress import ExtractionProgress
     from rcl.system.device import best_device
     from rcl.video.extract_many import extract_many
-    from rcl.video.extraction import choose_extraction
+    from rcl.video.extraction import VideoExtractor, choose_extraction
     from rcl.video.packs import PackWriter
 
     check_no_labels(inputs, labels)
@@ -48,7 +48,8 @@ def extract(
     device = best_device()
     name = extraction.backbone or "motion"
     backbone, chosen = choose_extraction(name, **settings, device=device)
-    writer = PackWriter(output, chosen, backbone=backbone, device=device)
+    extractor = VideoExtractor(chosen, built=backbone, device=device)
+    writer = PackWriter(output, chosen, extractor=extractor, device=device)
     with ExtractionProgress(videos) as progress, stdout_kept_for_results(cluster):
         for outcome in extract_many(
             writer, videos, workers=extraction.processes(), cluster=cluster, progress=progress.show

@@ -73,7 +73,6 @@ class ExtractionProgress:
         self.total = max(sum(self.sizes.values()), 1)
         self.task = self.bar.add_task("", total=self.total, videos=f"0/{len(videos)}")
         self.finished = 0  # of the total
-        self._lengths = dict[str, float]()
         self.lines = ProgressLines("Extracting", note)
         self._show_line("")
         self._closing = ExitStack()
@@ -89,10 +88,11 @@ class ExtractionProgress:
         self.bar.stop()
         self._closing.close()
 
-    def show(self, video: str, seconds: float) -> None:
-        """Show how many seconds of a video are finished."""
-        self._show_line(f" ({video} {seconds:.0f} s)", within=self.sizes[video] * self._share(video, seconds))
-        self.bar.update(self.task, description=f"{video} {seconds:.0f} s")
+    def show(self, video: str, share: float) -> None:
+        """Show the share of a video that is finished, 0 to 1."""
+        described = f"{video} {100 * share:.0f} %"
+        self._show_line(f" ({described})", within=self.sizes[video] * share)
+        self.bar.update(self.task, description=described)
 
     def finish(self, outcome: Outcome) -> None:
         """Count a video and print its problems."""
@@ -116,12 +116,3 @@ class ExtractionProgress:
         what = f"{self.done + self.failed} of {counted(len(self.videos), 'video')}{video}"
         share = min((self.finished + within) / self.total, 1)
         (self.lines.show if new else self.lines.begin)(what, share)
-
-    def _share(self, video: str, seconds: float) -> float:
-        """The share of a video that is done, 0 if its header states no length."""
-        from rcl.video.extraction import stated_seconds
-
-        if video not in self._lengths:
-            self._lengths[video] = stated_seconds(self.videos[video])
-        whole = self._lengths[video]
-        return min(seconds / whole, 1) if whole else 0.0

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from rcl.data.annotations import Annotations
 from rcl.data.array_checks import Head
 from rcl.data.feature_files import EXTENSIONS, read_shape, scan_archive
 from rcl.data.features import StoredFeatures, check_layout, check_shape, propose_transposing
@@ -46,6 +47,23 @@ class FeatureStore:
         else:
             self._scan_archive()
 
+    @property
+    def streams(self) -> tuple[()]:
+        """None: the features are a single stream; see :class:`rcl.data.stream_store.StreamStore`."""
+        return ()
+
+    def timed(self, annotations: Annotations) -> FeatureStore:
+        """This store: the times of its features are those of the annotations."""
+        return self
+
+    def rate(self, video: str) -> float | None:
+        """``None``: the annotations know the rate."""
+        return None
+
+    def doubts(self, videos: Sequence[str]) -> list[str]:
+        """None: a video without features is an error."""
+        return []
+
     def __contains__(self, video: object) -> bool:
         return isinstance(video, str) and self._find(video) is not None
 
@@ -63,6 +81,10 @@ class FeatureStore:
             InputError: there are no features of the video.
         """
         return self._files[self._require([video])[video]]
+
+    def files(self, video: str) -> tuple[Path, ...]:
+        """The file that holds the features of a video, if there is one."""
+        return (self.file(video),) if video in self else ()
 
     def read(self, video: str) -> np.ndarray:
         """The features ``(T, C)`` of a video, as ``read_features`` returns them.

@@ -21,7 +21,7 @@ from rcl.detector.prepare import rate_of_video
 from rcl.detector.progress import Progress
 from rcl.system.errors import InputError
 from rcl.system.paths import exists, is_dir
-from rcl.video.finding import find_videos
+from rcl.video.finding import find_videos, is_video
 
 Prepared = tuple[Features, Timeline]
 
@@ -92,11 +92,12 @@ def _of_videos(paths: Sequence[Path], localizer: Localizer, rate: float | None) 
     for path in paths:
         if not exists(path):
             raise InputError.missing(path, "videos, or a folder of them")
-    videos, _ = find_videos(paths)
+    takes = localizer.extractor.takes if localizer.extractor else is_video
+    videos, _ = find_videos(paths, takes=takes)
     if rate is not None:
         raise rate_of_video("--snippets-per-second", paths[0])
     if localizer.extractor:
-        localizer.extractor.backbone()  # an unavailable backbone fails before the first video
+        localizer.extractor.open()  # an unavailable backbone fails before the first video
     jobs: dict[Path, list[Job]] = {path: [] for path in paths}
     for name, file in videos.items():
         given = next(place for place in (file, *file.parents) if place in jobs)

@@ -27,7 +27,7 @@ from rcl.detector.training_rate import prepared
 from rcl.models.detector import Detector
 from rcl.models.segmentation import PRICE
 from rcl.system.paths import to_path
-from rcl.video.extraction import FeatureExtractor
+from rcl.video.extractor import Extractor, build_extractor
 from rcl.video.settings import parse_settings
 
 
@@ -55,7 +55,7 @@ class Localizer:
         snippets_per_second: float | None = None,
         longest_seconds: float | None = None,
         confidence: Confidence = "regression",
-        extractor: FeatureExtractor | None = None,
+        extractor: Extractor | None = None,
     ) -> None:
         self.search = search
         self.preparation = preparation or Preparation()
@@ -117,7 +117,7 @@ class Localizer:
         if (extraction := checkpoint.facts.extraction) is not None:
             settings = parse_settings(extraction, where=checkpoint.source)
             device = localizer.search.device
-            localizer.extractor = FeatureExtractor(
+            localizer.extractor = build_extractor(
                 settings, backbone=backbone, flow=flow, video_fps=video_fps, device=device
             )
         return localizer

@@ -20,7 +20,7 @@ from rcl.detector.progress import Progress, part_of
 from rcl.system.errors import Defect, InputError, located
 from rcl.system.paths import is_remote, to_path
 from rcl.system.transfer import local
-from rcl.video.extraction import FeatureExtractor, VideoFeatures
+from rcl.video.extractor import Extractor, VideoFeatures
 from rcl.video.stream import with_consequence
 
 log = logging.getLogger("rcl")
@@ -60,7 +60,7 @@ def read_given(
     *,
     video: str,
     layout: str,
-    extractor: FeatureExtractor | None,
+    extractor: Extractor | None,
     progress: Progress | None,
 ) -> GivenFeatures:
     """Open a feature file, extract the features of a video file, or wrap an array ``(T, C)``.
@@ -90,7 +90,7 @@ def rate_of_video(where: str, path: object) -> InputError:
     return InputError(where, expected="feature files", found=str(path), fix="leave it out for videos")
 
 
-def _extract(path: Path | str, extractor: FeatureExtractor | None, progress: Progress | None) -> VideoFeatures:
+def _extract(path: Path | str, extractor: Extractor | None, progress: Progress | None) -> VideoFeatures:
     if extractor is None:
         raise InputError(
             path,

@@ -89,6 +89,7 @@ class EarlierRun:
             InputError: what is given differs from what the features were extracted with.
         """
         settings = self.pack.settings
+        assert isinstance(settings, ExtractionSettings)  # rcl.fit extracts features of videos alone
         if name is None and (options is None or options == BackboneOptions()):
             backbone = rebuild_backbone(settings, device=device)
             wanted = settings.model_copy(update={key: value for key, value in given.items() if value is not None})

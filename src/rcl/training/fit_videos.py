@@ -35,7 +35,7 @@ from rcl.training.plan import (
 from rcl.video.backbones.base import Backbone
 from rcl.video.backbones.options import BackboneOptions
 from rcl.video.extract_many import extract_many
-from rcl.video.extraction import choose_extraction
+from rcl.video.extraction import VideoExtractor, choose_extraction
 from rcl.video.finding import find_videos
 from rcl.video.packs import PackWriter
 from rcl.video.records import names_in_pack
@@ -118,7 +118,8 @@ def _open_pack(
     network, settings, choices = choose_features(
         extraction.backbone, extraction.options, given, labelled.lengths_seconds, device=device, earlier=earlier
     )
-    return PackWriter(root, settings, backbone=network, device=device), choices
+    extractor = VideoExtractor(settings, built=network, device=device)
+    return PackWriter(root, settings, extractor=extractor, device=device), choices
 
 
 def choose_features(

@@ -39,7 +39,7 @@ def extract_many(
         videos: name to file.
         workers: number of processes on this machine.
         cluster: runs the extraction instead of processes on this machine.
-        progress: with a single worker, called with the name of a video and its seconds that are done.
+        progress: with a single worker, called with the name of a video and the share of it that is done, 0 to 1.
     """
     todo = {}
     for (name, path), outcome in zip(videos.items(), writer.known_outcomes(videos), strict=True):

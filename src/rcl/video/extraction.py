@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import tempfile
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import cast
 
 import av
 import numpy as np
@@ -15,34 +13,21 @@ import torch
 from torch import Tensor
 
 from rcl.data.time_units import Extent
-from rcl.system.errors import InputError, describe_error
+from rcl.system.errors import InputError
 from rcl.system.paths import PathLike, is_remote, to_path
 from rcl.video.backbones.base import Backbone
 from rcl.video.backbones.build import build_backbone
 from rcl.video.backbones.options import BackboneOptions
 from rcl.video.backbones.weights import file_digests, own_digest
 from rcl.video.decoding import VideoReader, opened
+from rcl.video.extractor import VideoFeatures
+from rcl.video.feature_buffer import FeatureBuffer
+from rcl.video.finding import is_video
 from rcl.video.settings import ExtractionSettings, parse_settings
 from rcl.video.snippets import snippet_count, snippet_times, snippets
 from rcl.video.stream import native_rate, video_stream
 
 BATCH_BYTES, BATCH_SNIPPETS = 2**24, 16  # limits of a batch: bytes of frames, and snippets
-SPOOLED_BYTES = 2**26  # features of a video that take more go to a temporary file
-
-
-class VideoFeatures(NamedTuple):
-    """Features of one video: ``features (T, C)`` float32, and ``times_seconds (T, 2)``, which the windows cover.
-
-    Snippet ``i`` stands for ``[i, i + 1) / snippets_per_second`` seconds, the middle of its window. ``problems``
-    describe the defects of a file that could still be read. Features of a long video are mapped from a temporary file,
-    which is deleted together with the array.
-    """
-
-    features: np.ndarray
-    times_seconds: np.ndarray
-    duration_seconds: float
-    snippets_per_second: float
-    problems: tuple[str, ...]
 
 
 def choose_extraction(
@@ -74,7 +59,7 @@ def choose_extraction(
         "video_fps": video_fps,
         "weights": file_digests(name, options) | own_digest(name, backbone),
     }
-    return backbone, parse_settings(values, where="extraction")
+    return backbone, cast(ExtractionSettings, parse_settings(values, where="extraction"))
 
 
 def rebuild_backbone(settings: ExtractionSettings, *, device: torch.device | str = "cpu") -> Backbone:
@@ -125,7 +110,7 @@ def extract_features(
         path, rate=settings.rate, transform=backbone.frame_size, threads=threads, raw_rate=settings.video_fps
     )
     frames = _CountedFrames(reader)
-    collected = _FeatureBuffer(path)
+    collected = FeatureBuffer(path)
     for batch in _batches(snippets(frames, settings.window, settings.stride)):
         batch_features = backbone(batch).float().numpy()  # (B, C)
         if not np.isfinite(batch_features).all():  # report it at once, not after hours
@@ -147,7 +132,7 @@ def extract_features(
     )
 
 
-class FeatureExtractor:
+class VideoExtractor:
     """Extracts features of videos with given settings; the backbone is built when it is first needed.
 
     Args:
@@ -156,6 +141,7 @@ class FeatureExtractor:
         flow: checkpoint of its flow stream, likewise.
         video_fps: frames per second of streams without a container; by default as in training.
         device: where networks run.
+        built: the backbone of these settings, if it is built already.
     """
 
     def __init__(
@@ -166,15 +152,30 @@ class FeatureExtractor:
         flow: str | None = None,
         video_fps: float | None = None,
         device: torch.device | str = "cpu",
+        built: Backbone | None = None,
     ) -> None:
         options = settings.options.model_copy(update={"flow": flow or settings.options.flow})
         backbone, video_fps = backbone or settings.backbone, video_fps or settings.video_fps
         update = {"backbone": backbone, "options": options, "video_fps": video_fps}
         self.settings = settings.model_copy(update=update)
         self.device = device
-        self._backbone: Backbone | None = None
+        self._backbone = built
 
-    def __call__(self, path: PathLike, *, progress: Callable[[float], None] | None = None) -> VideoFeatures:
+    def takes(self, path: Path) -> bool:
+        """Whether a file is a video by its ending, or of no known kind."""
+        return is_video(path)
+
+    def open(self) -> None:
+        """Build the backbone.
+
+        Raises:
+            InputError: see ``rebuild_backbone``.
+        """
+        self.backbone()
+
+    def __call__(
+        self, path: PathLike, *, threads: int = 0, progress: Callable[[float], None] | None = None
+    ) -> VideoFeatures:
         """Features of a video file; ``progress`` is called with the share that is done, if the header states a length.
 
         Raises:
@@ -186,7 +187,7 @@ class FeatureExtractor:
             if progress and whole:
                 progress(min(seconds / whole, 1.0))
 
-        return extract_features(path, self.backbone(), self.settings, progress=report)
+        return extract_features(path, self.backbone(), self.settings, threads=threads, progress=report)
 
     def backbone(self) -> Backbone:
         """The backbone, built at the first call.
@@ -218,53 +219,6 @@ def stated_seconds(path: PathLike) -> float:
     """The duration that the header of a video states, 0 if it states none; for progress only."""
     extent = stated_extent(to_path(path))
     return extent.seconds if extent else 0.0
-
-
-class _FeatureBuffer:
-    """Features of a video that grow in one block of memory, and beyond a size in an unnamed temporary file."""
-
-    def __init__(self, path: PathLike) -> None:
-        self.path, self.channels = path, 0
-        self._file: IO[bytes] = io.BytesIO()  # many small blocks would fragment the heap
-
-    def add(self, features: np.ndarray) -> None:
-        """Append ``features (B, C)``.
-
-        Raises:
-            InputError: there is no space left.
-        """
-        self.channels = features.shape[1]
-        try:
-            self._file.write(features.tobytes())
-            if isinstance(self._file, io.BytesIO) and self._file.tell() > SPOOLED_BYTES:
-                in_memory, self._file = self._file, tempfile.TemporaryFile()  # noqa: SIM115  # as long as it is mapped
-                self._file.write(in_memory.getbuffer())
-        except OSError as error:
-            raise self._no_space(error) from None
-
-    def features(self) -> np.ndarray:
-        """All features, ``(T, C)``.
-
-        Raises:
-            InputError: there is no space left.
-        """
-        if isinstance(self._file, io.BytesIO):
-            return np.frombuffer(self._file.getbuffer(), dtype=np.float32).reshape(-1, self.channels)
-        try:
-            self._file.flush()
-            shape = self._file.tell() // (4 * self.channels), self.channels
-            return np.memmap(self._file, dtype=np.float32, mode="r+", shape=shape)
-        except OSError as error:
-            raise self._no_space(error) from None
-
-    def _no_space(self, error: OSError) -> InputError:
-        fix = "free some space there, or set TMPDIR to a folder with more"
-        return InputError(
-            tempfile.gettempdir(),
-            expected=f"space for the features of {self.path}",
-            found=describe_error(error),
-            fix=fix,
-        )
 
 
 class _CountedFrames:

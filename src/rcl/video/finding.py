@@ -5,22 +5,33 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from rcl.data.names import VIDEO_EXTENSIONS
 from rcl.system.errors import InputError, listed
 from rcl.system.paths import PathLike, exists, files_below, is_dir, is_hidden, is_remote, key_of, to_path
+from rcl.video.kinds import VIDEO, has_known_ending, kind_of
 
 
-def find_videos(paths: Sequence[PathLike]) -> tuple[dict[str, Path], list[Path]]:
-    """Find the videos among files and, recursively, in folders.
+def is_video(path: Path) -> bool:
+    """Whether a file is a video by its ending, or of no known kind."""
+    return kind_of(path) == VIDEO
+
+
+def find_videos(
+    paths: Sequence[PathLike], *, takes: Callable[[Path], bool] = is_video
+) -> tuple[dict[str, Path], list[Path]]:
+    """Find the videos, or recordings of another kind, among files and, recursively, in folders.
 
     A video is named after its path in the given folder, without the extension: ``cam1/001``. So its name stays when
     videos are added. Where files of one folder differ only in their extension, such as ``clip.mp4`` and ``clip.avi``,
     the names keep it; where videos of two given folders would have the same name, the names begin with the folders.
     Names are composed Unicode (NFC), whatever the file system writes.
+
+    Args:
+        paths: files, which are all taken for recordings, and folders.
+        takes: whether a file of a folder, one with the ending of a recording, is wanted; see ``Extractor.takes``.
 
     Returns:
         Name to file, sorted by name; and the other files in the folders.
@@ -40,7 +51,7 @@ def find_videos(paths: Sequence[PathLike]) -> tuple[dict[str, Path], list[Path]]
         for file, below in files_below(place):
             if is_hidden(below):
                 continue
-            if file.suffix.lower() in VIDEO_EXTENSIONS and _is_plain(below):
+            if has_known_ending(file) and _is_plain(below) and takes(file):
                 inside = tuple(part for part in below.parts if part != "/")
                 found.setdefault(file.absolute(), _Found(file, folders_of(place), inside))
             else:

@@ -18,11 +18,10 @@ from rcl.system.errors import InputError, describe_error, shown
 from rcl.system.paths import Fingerprint, PathLike, exists, fingerprint, is_file, to_path
 from rcl.system.text_files import write_file, write_json
 from rcl.system.transfer import local, query_pool, remove
-from rcl.video.backbones.base import Backbone
-from rcl.video.extraction import extract_features, rebuild_backbone
+from rcl.video.extractor import Extractor, build_extractor
 from rcl.video.pack_labels import PackLabels
 from rcl.video.records import Record, read_record, read_records, record_path, recorded_names
-from rcl.video.settings import SETTINGS, ExtractionSettings, read_settings, write_settings
+from rcl.video.settings import SETTINGS, ExtractionSettings, Settings, difference, read_settings, write_settings
 from rcl.video.stream import RAW_EXTENSIONS
 
 log = logging.getLogger("rcl")
@@ -45,7 +44,7 @@ class PackWriter:
     Args:
         root: the folder; created if it does not exist.
         settings: the settings of all features in the pack.
-        backbone: the backbone of these settings, if it is built already; else it is built when it is needed.
+        extractor: that of these settings, if it is built already; else it is built when it is needed.
         device: where networks run.
 
     Raises:
@@ -55,34 +54,32 @@ class PackWriter:
     def __init__(
         self,
         root: PathLike,
-        settings: ExtractionSettings,
+        settings: Settings,
         *,
-        backbone: Backbone | None = None,
+        extractor: Extractor | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
         self.root, self.device = to_path(root), device
-        self._backbone = backbone
+        self._extractor = extractor
         kept = read_settings(self.root)
-        if kept and kept.video_fps and not settings.video_fps:
-            settings = settings.model_copy(update={"video_fps": kept.video_fps})
-        self.settings = settings
+        self.settings = settings = _with_video_fps(settings, kept)
         if kept is None:
             self._refuse_foreign()
         if kept is None or not self.names():  # no features exist, so the settings may change
             write_settings(settings, self.root)
-        elif difference := kept.difference(settings):
+        elif found := difference(kept, settings):
             raise InputError(
                 self.root,
                 expected="the settings that its features were extracted with",
-                found=f"other settings ({difference})",
+                found=f"other settings ({found})",
                 fix="choose another folder, or the same settings",
             )
-        elif kept.video_fps != settings.video_fps:
+        elif kept != settings:  # only in what changes no features
             write_settings(settings, self.root)
 
     def __getstate__(self) -> dict[str, Any]:
-        """The state without the backbone, which each process builds for itself."""
-        return {**self.__dict__, "root": self.root.absolute(), "_backbone": None}
+        """The state without the extractor, which each process builds for itself."""
+        return {**self.__dict__, "root": self.root.absolute(), "_extractor": None}
 
     def _refuse_foreign(self) -> None:
         if exists(self.root / "features") or exists(self.root / "annotations.json"):
@@ -114,7 +111,8 @@ class PackWriter:
         return record if is_file(self.root / "features" / f"{name}.npy") else None
 
     def _video_fps(self, path: Path) -> float | None:
-        return self.settings.video_fps if path.suffix.lower() in RAW_EXTENSIONS else None
+        is_raw = path.suffix.lower() in RAW_EXTENSIONS
+        return self.settings.video_fps if isinstance(self.settings, ExtractionSettings) and is_raw else None
 
     def _name_conflict(self, name: str, path: Path) -> InputError | None:
         """The error for a video whose name belongs to the features of another file that still exists."""
@@ -133,7 +131,7 @@ class PackWriter:
         self, name: str, path: Path, *, threads: int = 0, progress: Callable[[str, float], None] | None = None
     ) -> Outcome:
         """Extract one video, even if it is done already. An error is returned as the outcome, not raised."""
-        report = (lambda seconds: progress(name, seconds)) if progress else None
+        report = (lambda share: progress(name, share)) if progress else None
         try:
             if leaves_folder(name):
                 found, fix = f"{name!r}, which leaves the folder", "rename it"
@@ -150,11 +148,11 @@ class PackWriter:
             return Outcome(name, error=InputError(path, expected=expected, found=describe_error(error), fix=fix))
 
     def _extract(self, name: str, path: Path, *, threads: int, progress: Callable[[float], None] | None) -> Record:
-        if self._backbone is None:
-            self._backbone = rebuild_backbone(self.settings, device=self.device)
+        if self._extractor is None:
+            self._extractor = build_extractor(self.settings, device=self.device)
         before = fingerprint(path) or Fingerprint(0, 0, "")
         with local(path) as file:
-            found = extract_features(file, self._backbone, self.settings, threads=threads, progress=progress)
+            found = self._extractor(file, threads=threads, progress=progress)
         write_file(self.root / "features" / f"{name}.npy", lambda file: np.save(file, found.features))
         write_file(self.root / "times" / f"{name}.npy", lambda file: np.save(file, found.times_seconds))
         record = Record(
@@ -181,6 +179,13 @@ class PackWriter:
             annotations: labels and subsets of videos, under their names in the pack.
         """
         return PackLabels(self.root).update(read_records(self.root, self.names()), annotations)
+
+
+def _with_video_fps(settings: Settings, kept: Settings | None) -> Settings:
+    """The settings with the rate of videos without a container that a pack keeps, where they have none."""
+    if isinstance(settings, ExtractionSettings) and isinstance(kept, ExtractionSettings) and not settings.video_fps:
+        return settings.model_copy(update={"video_fps": kept.video_fps})
+    return settings
 
 
 @cache

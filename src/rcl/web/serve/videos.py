@@ -19,7 +19,6 @@ from rcl.data.pack import find_annotations, find_features, is_pack
 from rcl.data.segments import Timeline
 from rcl.detector.localizer import Localizer
 from rcl.system.errors import InputError, counted
-from rcl.video.extraction import extract_features, stated_seconds
 from rcl.video.finding import find_videos
 from rcl.web.serve.job_queue import Report
 
@@ -108,9 +107,9 @@ def _of_folder(root: Path, localizer: Localizer) -> list[Video]:
     if localizer.extractor is None:
         expected = "a pack of features, because this checkpoint does not say how its features were extracted"
         raise InputError(root, expected=expected, found="videos", fix="make a pack with rcl extract and give that")
-    localizer.extractor.backbone()  # fails now and not at the first video
+    localizer.extractor.open()  # fails now and not at the first video
     folder = folder_of(root)
-    found, _ = find_videos([root])
+    found, _ = find_videos([root], takes=localizer.extractor.takes)
     kept = {name: path for name, path in found.items() if _is_inside(path, folder)}
     if len(kept) < len(found):
         log.warning("%s: skipped %s to files outside the folder", root, counted(len(found) - len(kept), "link"))
@@ -142,12 +141,6 @@ def _read(localizer: Localizer, dataset: VideoDataset, index: int, report: Repor
 def _extract(localizer: Localizer, name: str, path: Path, report: Report) -> Prepared:
     report("extracting", None)
     assert localizer.extractor is not None  # checked by _of_folder
-    whole = stated_seconds(path)
-    extracted = extract_features(
-        path,
-        localizer.extractor.backbone(),
-        localizer.extractor.settings,
-        progress=lambda seconds: report("extracting", seconds / whole if whole else None),
-    )
+    extracted = localizer.extractor(path, progress=lambda share: report("extracting", share))
     features, timeline = localizer.prepare(extracted.features, extracted.snippets_per_second, video=name)
     return Prepared(features, timeline._replace(end_seconds=extracted.duration_seconds), extracted.problems)

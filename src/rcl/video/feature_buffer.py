@@ -1,0 +1,61 @@
+"""Features that are collected while a recording is read, however long it is."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from typing import IO
+
+import numpy as np
+
+from rcl.system.errors import InputError, describe_error
+from rcl.system.paths import PathLike
+
+SPOOLED_BYTES = 2**26  # features of a recording that take more go to a temporary file
+
+
+class FeatureBuffer:
+    """Features of a recording that grow in one block of memory, and beyond a size in an unnamed temporary file."""
+
+    def __init__(self, path: PathLike) -> None:
+        self.path, self.channels = path, 0
+        self._file: IO[bytes] = io.BytesIO()  # many small blocks would fragment the heap
+
+    def add(self, features: np.ndarray) -> None:
+        """Append ``features (B, C)``.
+
+        Raises:
+            InputError: there is no space left.
+        """
+        self.channels = features.shape[1]
+        try:
+            self._file.write(features.tobytes())
+            if isinstance(self._file, io.BytesIO) and self._file.tell() > SPOOLED_BYTES:
+                in_memory, self._file = self._file, tempfile.TemporaryFile()  # noqa: SIM115  # as long as it is mapped
+                self._file.write(in_memory.getbuffer())
+        except OSError as error:
+            raise self._no_space(error) from None
+
+    def features(self) -> np.ndarray:
+        """All features, ``(T, C)``.
+
+        Raises:
+            InputError: there is no space left.
+        """
+        if isinstance(self._file, io.BytesIO):
+            return np.frombuffer(self._file.getbuffer(), dtype=np.float32).reshape(-1, self.channels)
+        try:
+            self._file.flush()
+            shape = self._file.tell() // (4 * self.channels), self.channels
+            return np.memmap(self._file, dtype=np.float32, mode="r+", shape=shape)
+        except OSError as error:
+            raise self._no_space(error) from None
+
+    def _no_space(self, error: OSError) -> InputError:
+        fix = "free some space there, or set TMPDIR to a folder with more"
+        return InputError(
+            tempfile.gettempdir(),
+            expected=f"space for the features of {self.path}",
+            found=describe_error(error),
+            fix=fix,
+        )
