@@ -61,7 +61,7 @@ def test_columns_of_other_rates_have_their_own_gaps():
     rate=st.sampled_from([3.0, 10.0, 29.97]),
     gap=st.sampled_from([0.1, 0.4, 2.0]),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_blocks_do_not_matter(seed, cuts, rate, gap):
     random = np.random.default_rng(seed)
     times = np.cumsum(random.exponential(0.1, 120))

@@ -20,7 +20,7 @@ def in_blocks(values, cuts):
     stride=st.integers(1, 12),
     cuts=st.lists(st.integers(0, 40), max_size=5),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_windows_are_those_of_frames(count, window, stride, cuts):
     samples = np.arange(count, dtype=np.float32)[:, None] * [1, 10]
     found = Windows(in_blocks(samples.astype(np.float32), cuts), window, stride)

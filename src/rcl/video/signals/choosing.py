@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rcl.data.signals.opening import open_recording
-from rcl.data.signals.signal import Kind, Recording, RecordingOptions
+from rcl.data.signals.signal import Kind, RecordingOptions
 from rcl.system.errors import InputError, listed
 from rcl.system.transfer import local
+from rcl.video.signals.opening import open_timed
 from rcl.video.signals.settings import SignalSettings
-from rcl.video.signals.tracks import body_parts
+from rcl.video.signals.tracks import Tracks
 
 log = logging.getLogger("rcl")
 
@@ -50,11 +50,12 @@ class SignalChoices(NamedTuple):
 class _Seen(NamedTuple):
     """What the beginning of a recording tells.
 
-    ``intervals (C,)`` are the usual distances of two samples of a column, NaN where it has none.
+    ``tracks`` of sensors are their columns alone. ``intervals (C,)`` are the usual distances of two samples of a
+    column, NaN where it has none.
     """
 
     kind: Kind
-    columns: tuple[str, ...]
+    tracks: Tracks
     individuals: tuple[str, ...]
     rate: float | None
     intervals: np.ndarray
@@ -97,7 +98,7 @@ def choose_signal(
         window=given.window or default_window(stride),
         stride=stride,
         gap_seconds=_gap_seconds([*seen.values()]),
-        reading=given.reading,
+        reading=given.reading.model_copy(update={"rate": given.rate}),
         **tracks,
     )
 
@@ -109,21 +110,21 @@ def default_window(stride: int) -> int:
 
 def _look(path: Path, given: SignalChoices) -> _Seen:
     with local(path) as file:
-        recording = open_recording(file, given.reading.model_copy(update={"columns": given.columns}))
+        recording = open_timed(file, given.reading.model_copy(update={"rate": given.rate, "columns": given.columns}))
         times, values = next(iter(recording.blocks()))
     measured = np.isfinite(values)  # (n, C)
     intervals = [np.median(np.diff(times[own])) if own.sum() > 1 else np.nan for own in measured.T]
-    names = recording.columns if recording.kind == "sensor" else body_parts(recording)
-    return _Seen(recording.kind, names, recording.individuals, recording.rate, np.array(intervals))
+    tracks = Tracks((), recording.columns) if recording.kind == "sensor" else Tracks.of(recording)
+    return _Seen(recording.kind, tracks, recording.individuals, recording.rate, np.array(intervals))
 
 
 def _common(seen: Mapping[str, _Seen]) -> tuple[str, ...]:
     """The columns of all recordings, in the order of the first. Says which others there are."""
-    counts = Counter(column for each in seen.values() for column in each.columns)
+    counts = Counter(column for each in seen.values() for column in each.tracks.parts)
     columns = tuple(name for name, count in counts.items() if count == len(seen))
     if not columns:
         first, second = [*seen][0], next(name for name in seen if name != [*seen][0])
-        found = f"{listed(seen[first].columns)} in {first}, {listed(seen[second].columns)} in {second}"
+        found = f"{listed(seen[first].tracks.parts)} in {first}, {listed(seen[second].tracks.parts)} in {second}"
         raise InputError("recordings", expected="columns that all have", found=found, fix="name columns with --columns")
     if others := [name for name in counts if name not in columns]:
         log.warning("columns that some recordings lack are left out: %s", listed(others))
@@ -159,8 +160,8 @@ def _individuals(
     """The settings that say whose features these are."""
     known = set(labelled)
     named = any(f"{name}/{individual}" in known for name, each in seen.items() for individual in each.individuals)
-    most = max(seen.values(), key=lambda each: len(each.individuals)).individuals
-    others = max(min(len(most) - 1, MOST_OTHERS), 0)
+    most = max((each.tracks.owners for each in seen.values()), key=len)
+    others = min(len(most) - 1, MOST_OTHERS)
     if named if per_individual is None else per_individual:
         return {"per_individual": True, "others": others}
-    return {"individuals": most, "others": others}
+    return {"individuals": most if len(most) > 1 else (), "others": others}

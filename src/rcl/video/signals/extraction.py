@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rcl.data.signals.opening import is_recording, open_recording
+from rcl.data.signals.opening import is_recording
 from rcl.data.signals.signal import Block, Recording
 from rcl.system.errors import InputError, counted, listed, located
 from rcl.system.paths import PathLike
@@ -18,10 +18,11 @@ from rcl.video.feature_buffer import FeatureBuffer
 from rcl.video.kinds import kind_of
 from rcl.video.signals.body import Body
 from rcl.video.signals.grid import on_grid
+from rcl.video.signals.opening import open_timed
 from rcl.video.signals.pose import describe_poses
 from rcl.video.signals.sensors import describe_sensors
 from rcl.video.signals.settings import SignalSettings
-from rcl.video.signals.tracks import track_blocks, typical_sizes
+from rcl.video.signals.tracks import Tracks, track_blocks, typical_sizes
 from rcl.video.signals.windows import Windows
 from rcl.video.snippets import snippet_times
 
@@ -68,7 +69,7 @@ def extract_signal(path: PathLike, settings: SignalSettings, *, individual: str 
         InputError: the file cannot be read, lacks columns, is a recording of another kind, or has no such individual.
     """
     names = settings.columns if settings.source == "sensor" else None
-    recording = open_recording(path, settings.reading.model_copy(update={"columns": names}))
+    recording = open_timed(path, settings.reading.model_copy(update={"columns": names}))
     if recording.kind != settings.source:
         fix = f"use a recording of {settings.source} data, as in training"
         raise InputError(path, expected=f"a {settings.source} recording", found=recording.kind, fix=fix)
@@ -107,7 +108,7 @@ def _sensors(settings: SignalSettings) -> _Source:
 def _poses(recording: Recording, settings: SignalSettings, individual: str | None, path: PathLike) -> _Source:
     names, problems = individuals_in_order(recording, settings, individual, path)
     blocks = partial(
-        track_blocks, parts=settings.columns, individuals=names, min_likelihood=settings.min_likelihood
+        track_blocks, parts=settings.columns, owners=names, min_likelihood=settings.min_likelihood
     )
     body, parts, count = Body.of(settings.columns), len(settings.columns), len(names)
     sizes = typical_sizes(blocks(recording), count)
@@ -130,22 +131,22 @@ def _poses(recording: Recording, settings: SignalSettings, individual: str | Non
 def individuals_in_order(
     recording: Recording, settings: SignalSettings, individual: str | None, path: PathLike
 ) -> tuple[list[str | None], tuple[str, ...]]:
-    """The individuals of a recording in the order of the features, ``None`` for those that it lacks, and what was left
-    out, in words.
+    """The tracks of a recording in the order of the features, ``None`` for those that it lacks, and what was left out,
+    in words.
 
     Raises:
         InputError: the recording has no such individual, or one was not named although there are several.
     """
-    found = recording.individuals
+    found = Tracks.of(recording).owners
     if individual is not None:
-        if individual not in found:
+        if individual not in recording.individuals:
             fix = "correct the name, or give another recording"
-            raise InputError(path, expected=f"an individual {individual!r}", found=listed(found) or "none", fix=fix)
+            raise InputError(path, expected=f"an individual {individual!r}", found=listed(recording.individuals) or "none", fix=fix)
         return [individual, *(name for name in found if name != individual)], ()
     if not settings.individuals:
         if len(found) > 1:
             raise _several(path, found)
-        return [found[0] if found else None], ()
+        return [*found], ()
     wanted = settings.individuals
     if set(wanted) & set(found):
         names = [name if name in found else None for name in wanted]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,74 +14,82 @@ from rcl.video.signals.pose import body_sizes
 _SIZES = np.geomspace(1e-4, 1e6, 4096)  # half a percent apart
 
 
-def body_parts(recording: Recording) -> tuple[str, ...]:
-    """The body parts of a recording, in its order.
+class Tracks(NamedTuple):
+    """Whose points a recording has.
 
-    >>> from types import SimpleNamespace
-    >>> columns = ("a/nose/x", "a/nose/y", "a/nose/likelihood", "b/nose/x", "b/nose/y", "b/nose/likelihood")
-    >>> body_parts(SimpleNamespace(columns=columns, individuals=("a", "b")))
-    ('nose',)
+    Args:
+        owners: one name per track; the only one may be empty. They are individuals if the recording says so.
+        parts: the body parts that all of them have.
     """
-    prefixes = [f"{individual}/" for individual in recording.individuals]
-    names = [column.removesuffix("/x") for column in recording.columns if column.endswith("/x")]
-    for position, name in enumerate(names):
-        names[position] = next((name.removeprefix(prefix) for prefix in prefixes if name.startswith(prefix)), name)
-    return tuple(dict.fromkeys(names))
+
+    owners: tuple[str, ...]
+    parts: tuple[str, ...]
+
+    @classmethod
+    def of(cls, recording: Recording) -> Tracks:
+        """The tracks of a recording, in its order.
+
+        >>> from types import SimpleNamespace
+        >>> columns = ("a/nose/x", "a/nose/y", "a/tail/x", "a/tail/y", "b/nose/x", "b/nose/y", "corner/x", "corner/y")
+        >>> Tracks.of(SimpleNamespace(columns=columns, individuals=("a", "b")))
+        Tracks(owners=('a', 'b'), parts=('nose',))
+        """
+        points = [column.removesuffix("/x") for column in recording.columns if column.endswith("/x")]
+        owners = recording.individuals
+        if not owners and points and all("/" in point for point in points):  # persons without identity
+            owners = tuple(dict.fromkeys(point.partition("/")[0] for point in points))
+        if not owners:
+            return cls(("",), tuple(points))
+        own = [[point[len(owner) + 1 :] for point in points if point.startswith(f"{owner}/")] for owner in owners]
+        return cls(owners, tuple(part for part in own[0] if all(part in parts for parts in own)))
 
 
 def track_blocks(
-    recording: Recording, parts: Sequence[str], individuals: Sequence[str | None], min_likelihood: float
+    recording: Recording, parts: Sequence[str], owners: Sequence[str | None], min_likelihood: float
 ) -> Iterator[Block]:
-    """Yield the blocks of a recording with x, y and likelihood of each part of each individual, ``(n, I · B · 3)``.
+    """Yield the blocks of a recording with x, y and likelihood of each part of each track, ``(n, I · B · 3)``.
 
     All three are NaN where a point was not seen. Points without likelihoods have 1.
 
     Args:
         recording: of pose tracks.
         parts: B body parts.
-        individuals: I names; ``None`` for tracks without identity, or for one that the recording lacks.
+        owners: of I tracks, see :class:`Tracks`; ``None`` for one that the recording lacks.
         min_likelihood: points below are taken as not seen.
 
     Raises:
         Defect: the recording lacks a body part.
     """
     numbers = {name: number for number, name in enumerate(recording.columns)}
-    names = [_name(individual, part, recording) for individual in individuals for part in parts]
-    if lost := [name for name in names if name and f"{name}/x" not in numbers]:
+    points = [None if owner is None else f"{owner}/{part}".lstrip("/") for owner in owners for part in parts]
+    if lost := [point for point in points if point is not None and f"{point}/x" not in numbers]:
         raise Defect(
             expected=f"the body parts {listed(parts)}",
-            found=f"no {listed(lost)} among {listed(body_parts(recording))}",
+            found=f"no {listed(lost)} (it has {listed(Tracks.of(recording).parts)})",
             fix="use recordings with the body parts of the training",
         )
+    places = [[numbers.get(f"{point}/{axis}", -1) for axis in ("x", "y", "likelihood")] for point in points]
     for times, values in recording.blocks():
-        extended = np.concatenate((values, np.full((len(values), 1), np.nan, np.float32)), axis=1)  # the last: unseen
-        axes = [[numbers.get(f"{name}/{axis}", -1) for axis in ("x", "y", "likelihood")] for name in names]
-        points = extended[:, axes]  # (n, I * B, 3)
-        likelihood = np.where(np.isnan(points[..., 2]), 1.0, points[..., 2])
-        seen = np.isfinite(points[..., :2]).all(axis=-1) & (likelihood >= min_likelihood)
-        points[..., 2] = likelihood
-        points[~seen] = np.nan
-        yield Block(times, points.reshape(len(times), -1))
+        with_unseen = np.concatenate((values, np.full((len(values), 1), np.nan, np.float32)), axis=1)
+        found = with_unseen[:, places]  # (n, I * B, 3)
+        found[..., 2] = np.where(np.isnan(found[..., 2]), 1.0, found[..., 2])
+        seen = np.isfinite(found[..., :2]).all(axis=-1) & (found[..., 2] >= min_likelihood)
+        found[~seen] = np.nan
+        yield Block(times, found.reshape(len(times), -1))
 
 
-def _name(individual: str | None, part: str, recording: Recording) -> str:
-    if not recording.individuals:
-        return part
-    return "" if individual is None else f"{individual}/{part}"
-
-
-def typical_sizes(blocks: Iterable[Block], individuals: int) -> np.ndarray:
+def typical_sizes(blocks: Iterable[Block], tracks: int) -> np.ndarray:
     """The median size of each body ``(I,)`` over a recording, to half a percent; 1 where it is never seen.
 
     Args:
         blocks: of :func:`track_blocks`.
-        individuals: I.
+        tracks: I.
     """
-    counts = np.zeros((individuals, len(_SIZES)), np.int64)
+    counts = np.zeros((tracks, len(_SIZES)), np.int64)
     for _, values in blocks:
-        sizes = body_sizes(values.reshape(len(values), individuals, -1, 3))  # (n, I)
+        sizes = body_sizes(values.reshape(len(values), tracks, -1, 3))  # (n, I)
         places = np.searchsorted(_SIZES, sizes).clip(0, len(_SIZES) - 1)
-        for own in range(individuals):
+        for own in range(tracks):
             counts[own] += np.bincount(places[np.isfinite(sizes[:, own]), own], minlength=len(_SIZES))
     half = np.cumsum(counts, axis=1) * 2 >= np.maximum(counts.sum(axis=1, keepdims=True), 1)
     return np.where(counts.any(axis=1), _SIZES[half.argmax(axis=1)], 1.0)
