@@ -246,8 +246,10 @@ class ExtractionOptions:
 
     @property
     def network(self) -> bool:
-        """Whether the backbone is a network that uses all cores or the GPU itself."""
-        return self.backbone not in (None, "motion", "lite0")
+        """Whether a backbone is a network that uses all cores or the GPU itself."""
+        from rcl.video.backbones.names import split_backbones
+
+        return any(name not in ("motion", "lite0") for name in split_backbones(self.backbone or "motion"))
 
     def processes(self) -> int:
         """``workers``, or its default: one per core for backbones that run on one core, and one for other networks."""

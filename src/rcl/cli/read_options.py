@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rcl.data.formats.options import ReadOptions
 
 MAX_FPS = 10**6  # frame numbers at a higher rate do not fit into 64 bits
-_COLUMNS = ("video", "start", "end", "label", "length", "subset", "duration", "fps", "group", "score")
+_COLUMNS = ("video", "start", "end", "label", "length", "subset", "duration", "fps", "group", "score", "individual")
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,9 @@ VIDEO_EXTENSIONS = (
 """Extensions of video files; a name that ends in one of them is the name of a file."""
 AUDIO_EXTENSIONS = (".wav", ".mp3", ".m4a", ".flac", ".ogg", ".aac")
 """Extensions of files of sound, by which tools label videos."""
-_MEDIA_EXTENSIONS = (*VIDEO_EXTENSIONS, *AUDIO_EXTENSIONS)
+SIGNAL_EXTENSIONS = (".csv", ".tsv", ".txt", ".parquet", ".pq", ".h5", ".hdf5", ".json")
+"""Extensions of recordings of sensors and of pose tracks, which other files have as well."""
+_MEDIA_EXTENSIONS = (*VIDEO_EXTENSIONS, *AUDIO_EXTENSIONS, *SIGNAL_EXTENSIONS)
 
 
 def plain_name(name: str) -> str:
@@ -39,7 +41,7 @@ def plain_name(name: str) -> str:
 
 
 def without_extension(name: str) -> str:
-    """A name without the extension of a video or audio file, if it has one.
+    """A name without the extension of a recording, if it has one.
 
     >>> without_extension("cam1/001.MP4"), without_extension("take 1.5")
     ('cam1/001', 'take 1.5')

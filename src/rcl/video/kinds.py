@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from rcl.data.names import VIDEO_EXTENSIONS
+from rcl.data.names import SIGNAL_EXTENSIONS, VIDEO_EXTENSIONS
 
 
 class Kind(NamedTuple):
@@ -26,7 +26,7 @@ VIDEO = "video"
 KINDS = {
     VIDEO: Kind(VIDEO_EXTENSIONS, "rcl.video.settings:ExtractionSettings", "rcl.video.extraction:VideoExtractor"),
     "signal": Kind(
-        (".csv", ".tsv", ".parquet", ".h5", ".hdf5", ".json"),
+        SIGNAL_EXTENSIONS,
         "rcl.video.signals.settings:SignalSettings",
         "rcl.video.signals.extraction:SignalExtractor",
     ),

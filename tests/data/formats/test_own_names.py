@@ -150,3 +150,11 @@ def test_events_get_a_length_inside_their_video(tmp_path: Path, time: float, exp
         options = ReadOptions(point_length=1.0, subset="training")
         found = import_annotations(tmp_path / name, options=options).videos["a"]
         assert found.segments_seconds.tolist() == [pytest.approx(expected)]
+
+
+def test_a_column_may_name_individuals(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("video,start,end,label,animal\ns1.h5,1,2,rear,m1\ns1.h5,3,4,rear,m2\ns2,1,2,rear,\n")
+    assert [*load_annotations(path).videos] == ["s1.h5", "s2"]
+    videos = load_annotations(path, options=ReadOptions(columns={"individual": "animal"})).videos
+    assert [*videos] == ["s1/m1", "s1/m2", "s2"]

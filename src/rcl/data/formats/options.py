@@ -45,7 +45,8 @@ class ReadOptions:
 
     Args:
         columns: of a table: our name of a column (``video``, ``start``, ``end``, ``label``, ``length`` of the instance,
-            ``subset``, ``duration`` of the video, ``fps``, ``group``, ``score``) to its name in the file.
+            ``subset``, ``duration`` of the video, ``fps``, ``group``, ``score``, ``individual``, which makes the name
+            ``video/individual``) to its name in the file.
         times: unit of the times; by default what the file says, else seconds.
         fps: frames per second of times in frames; by default what the file says.
         point_length: seconds that an event without a length is given, centred on its time; by default it has none.

@@ -60,6 +60,7 @@ _BRACKETED_UNITS = _UNITS | {
 }
 UNKNOWN = "unknown"
 LENGTH = "length"  # of an instance: only where the options say so, as it may be that of the video
+INDIVIDUAL = "individual"  # whom a row is about: only where the options say so, as a video may show all of them
 
 
 class Meaning(NamedTuple):
@@ -157,7 +158,7 @@ def find_columns(
     taken = {column.place for column in found.values()}
     free = [(place, name) for place, name in enumerate(header) if place not in taken]
     for role in roles:
-        if role in found or role == LENGTH:
+        if role in found or role in (LENGTH, INDIVIDUAL):
             continue
         named = [Column(name, place) for place, name in free if name.strip().lower() == role]
         column = _only(role, named or _similar(role, free, options), source, same=bool(named))

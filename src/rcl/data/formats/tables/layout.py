@@ -10,6 +10,7 @@ from functools import cached_property
 from rcl.data.formats import unreadable
 from rcl.data.formats.options import WITH_OPTION, ReadOptions
 from rcl.data.formats.tables.columns import (
+    INDIVIDUAL,
     LENGTH,
     UNKNOWN,
     Column,
@@ -21,6 +22,7 @@ from rcl.data.formats.tables.columns import (
 from rcl.data.formats.tables.sheet import Sheet
 from rcl.data.formats.tables.times import Reader, TimeReader, number_reader
 from rcl.data.formats.values import Pair, to_number, to_positive, to_segment
+from rcl.data.names import without_extension
 from rcl.system.errors import Defect, InputError, counted, listed, shown
 
 log = logging.getLogger("rcl")
@@ -108,9 +110,12 @@ class Layout:
         return (start.place, end.place) if end and ours and seconds else None
 
     def video(self, row: Sequence[str]) -> str:
-        """The name of a row's video, as it is in the table."""
+        """The name of a row's video, as it is in the table; ``video/individual`` where a column says whom it is about."""
         column = self.columns.get("video")
-        return row[column.place] if column else self.options.media or ""
+        name = row[column.place] if column else self.options.media or ""
+        if individual := self.cell(row, INDIVIDUAL):
+            return f"{without_extension(name.strip())}/{individual}"
+        return name
 
     def cell(self, row: Sequence[str], role: str) -> str:
         """The text of a column that may be missing, without blanks around it; that of a missing number is empty."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from rcl.data.annotations import Annotations, is_subset, to_subset
 from rcl.data.formats.options import WITH_OPTION, ReadOptions
+from rcl.data.formats.tables.columns import INDIVIDUAL
 from rcl.data.formats.tables.layout import MISSING, Layout
 from rcl.data.formats.tables.sheet import Sheet, parse_sheet
 from rcl.data.formats.values import VideoDraft, to_group, to_label
@@ -114,7 +115,7 @@ def is_plain(text: str, source: str) -> bool:
 
 
 def _layout_of(sheet: Sheet, options: ReadOptions) -> Layout:
-    layout = Layout.of(sheet, options, required=("video", "label"), optional=(*_OPTIONAL, _GROUP))
+    layout = Layout.of(sheet, options, required=("video", "label"), optional=(*_OPTIONAL, _GROUP, INDIVIDUAL))
     ours = {*_OPTIONAL} <= layout.columns.keys()
     if (
         "duration" in layout.columns
