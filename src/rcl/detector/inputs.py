@@ -21,7 +21,8 @@ from rcl.detector.prepare import rate_of_video
 from rcl.detector.progress import Progress
 from rcl.system.errors import InputError
 from rcl.system.paths import exists, is_dir
-from rcl.video.finding import find_videos, is_video
+from rcl.video.composed import find_recordings
+from rcl.video.extractor import takes_recording
 
 Prepared = tuple[Features, Timeline]
 
@@ -75,7 +76,9 @@ def jobs_of_all(
 def _of_stored(
     path: Path, localizer: Localizer, subset: str | None, layout: str, rate: float | None
 ) -> list[Job] | None:
-    """The jobs of a feature file or a pack; ``None`` for videos."""
+    """The jobs of a feature file or a pack; ``None`` for videos and other recordings."""
+    if takes_recording(localizer.extractor, path):
+        return None
     if path.suffix.lower() in (".h5", ".hdf5", ".npz"):
         store = FeatureStore(path, layout=layout)
         names = store.names() if len(store) > 1 else [path.stem]
@@ -92,17 +95,16 @@ def _of_videos(paths: Sequence[Path], localizer: Localizer, rate: float | None) 
     for path in paths:
         if not exists(path):
             raise InputError.missing(path, "videos, or a folder of them")
-    takes = localizer.extractor.takes if localizer.extractor else is_video
-    videos, _ = find_videos(paths, takes=takes)
+    videos = find_recordings(paths, localizer.extractor)
     if rate is not None:
         raise rate_of_video("--snippets-per-second", paths[0])
     if localizer.extractor:
         localizer.extractor.open()  # an unavailable backbone fails before the first video
     jobs: dict[Path, list[Job]] = {path: [] for path in paths}
-    for name, file in videos.items():
-        given = next(place for place in (file, *file.parents) if place in jobs)
-        read = partial(_read_video, file.absolute(), name)
-        jobs[given].append(Job(name, read, (file,), localizer.snippets_per_second))
+    for name, files in videos.items():
+        given = next(place for place in (files[0], *files[0].parents) if place in jobs)
+        read = partial(_read_video, tuple(file.absolute() for file in files), name)
+        jobs[given].append(Job(name, read, files, localizer.snippets_per_second))
     return jobs
 
 
@@ -134,8 +136,10 @@ def _of_pack(path: Path, localizer: Localizer, subset: str | None, layout: str, 
     ]
 
 
-def _read_video(path: Path, video: str, localizer: Localizer, progress: Progress | None = None) -> Prepared:
-    return localizer.prepare(path, None, video=video, progress=progress)
+def _read_video(
+    files: tuple[Path, ...], video: str, localizer: Localizer, progress: Progress | None = None
+) -> Prepared:
+    return localizer.prepare(files, None, video=video, progress=progress)
 
 
 def _read_features(

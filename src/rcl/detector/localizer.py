@@ -19,14 +19,13 @@ from rcl.detector.checkpoint import Checkpoint, Facts, read_checkpoint
 from rcl.detector.config import Config
 from rcl.detector.encoded_video import EncodedVideo
 from rcl.detector.operating_points import OperatingPoints, known_points
-from rcl.detector.prepare import build_preparation, checked_rate_of, is_file_name, read_given
+from rcl.detector.prepare import build_preparation, checked_rate_of, files_in, read_given
 from rcl.detector.progress import Progress, no_progress
 from rcl.detector.scoring import Confidence, SegmentScores, learned_confidence, score_segments
 from rcl.detector.search import Search, in_seconds
 from rcl.detector.training_rate import prepared
 from rcl.models.detector import Detector
 from rcl.models.segmentation import PRICE
-from rcl.system.paths import to_path
 from rcl.video.extractor import Extractor, build_extractor
 from rcl.video.settings import parse_settings
 
@@ -161,7 +160,7 @@ class Localizer:
         """
         points = known_points(self.operating_points) if decide else None
         if video is None:
-            video = to_path(features).stem if is_file_name(features) else "video"
+            video = files[0].stem if (files := files_in(features)) else "video"
         given = self.prepare(features, snippets_per_second, video=video)
         found = self.detect_prepared(*given, video=video, rates=rates)
         return points.decide(found) if points else found

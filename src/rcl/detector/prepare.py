@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +22,8 @@ from rcl.detector.progress import Progress, part_of
 from rcl.system.errors import Defect, InputError, located
 from rcl.system.paths import is_remote, to_path
 from rcl.system.transfer import local
-from rcl.video.extractor import Extractor, VideoFeatures
+from rcl.video.composed import extract_recordings
+from rcl.video.extractor import Extractor, VideoFeatures, takes_recording
 from rcl.video.stream import with_consequence
 
 log = logging.getLogger("rcl")
@@ -49,9 +52,11 @@ def build_preparation(config: DataConfig, channels: ChannelScale | None = None) 
     )
 
 
-def is_file_name(features: object) -> TypeGuard[Path | str]:
-    """Whether features are given as a file and not as an array."""
-    return isinstance(features, (str, Path)) or is_remote(features)
+def files_in(features: object) -> list[Path]:
+    """The files that features are given as: one, or the recordings of one video; none if they are an array."""
+    given = features if isinstance(features, list | tuple) else [features]
+    are_files = all(isinstance(file, str | Path) or is_remote(file) for file in given)
+    return [to_path(file) for file in given] if are_files else []
 
 
 def read_given(
@@ -71,13 +76,14 @@ def read_given(
         InputError: the file cannot be read, or a rate is given for a video file.
     """
     end_seconds = math.inf
-    if is_file_name(features):
-        if to_path(features).suffix.lower() in EXTENSIONS:
-            features = open_features(features, layout=layout, video=video)
+    if files := files_in(features):
+        is_stored = files[0].suffix.lower() in EXTENSIONS and not takes_recording(extractor, files[0])
+        if is_stored and len(files) == 1:
+            features = open_features(files[0], layout=layout, video=video)
         elif snippets_per_second is not None:
-            raise rate_of_video("snippets_per_second", features)
+            raise rate_of_video("snippets_per_second", files[0])
         else:
-            features, _, end_seconds, snippets_per_second, _ = _extract(features, extractor, progress)
+            features, _, end_seconds, snippets_per_second, _ = _extract(files, extractor, progress)
     if isinstance(features, np.memmap):
         features = StoredFeatures(Path(video), (features.shape, features.dtype), array=features)
     if not isinstance(features, StoredFeatures):
@@ -90,18 +96,20 @@ def rate_of_video(where: str, path: object) -> InputError:
     return InputError(where, expected="feature files", found=str(path), fix="leave it out for videos")
 
 
-def _extract(path: Path | str, extractor: Extractor | None, progress: Progress | None) -> VideoFeatures:
+def _extract(files: Sequence[Path], extractor: Extractor | None, progress: Progress | None) -> VideoFeatures:
     if extractor is None:
         raise InputError(
-            path,
+            files[0],
             expected=f"a feature file ({', '.join(EXTENSIONS)}), since the checkpoint has no extraction settings",
             found="another file",
             fix="extract the features of training and of this video with rcl extract",
         )
-    with local(to_path(path)) as file:
-        extracted = extractor(file, progress=part_of(progress, 0.0, EXTRACTION_SHARE) if progress else None)
+    with ExitStack() as stack:
+        copies = [stack.enter_context(local(file)) for file in files]
+        part = part_of(progress, 0.0, EXTRACTION_SHARE) if progress else None
+        extracted = extract_recordings(extractor, copies, progress=part)
     for problem in extracted.problems:
-        log.warning("%s: %s", path, with_consequence(problem, "the readable part is used"))
+        log.warning("%s: %s", files[0], with_consequence(problem, "the readable part is used"))
     return extracted
 
 

@@ -169,6 +169,22 @@ class ComposedExtractor:
         return VideoFeatures(aligned, times, duration, rate, problems)
 
 
+def extract_recordings(
+    extractor: Extractor, files: Sequence[PathLike], *, progress: Callable[[float], None] | None = None
+) -> VideoFeatures:
+    """Features of the recordings of one video, of which an extractor of a single stream takes one.
+
+    Raises:
+        InputError: see ``Extractor``; or there are more recordings than streams.
+    """
+    if isinstance(extractor, ComposedExtractor):
+        return extractor(files, progress=progress)
+    if len(files) > 1:
+        fix = "give one, or use a detector of several streams"
+        raise InputError(files[0], expected="one recording of a video", found=f"{len(files)}", fix=fix)
+    return extractor(files[0], progress=progress)
+
+
 def find_recordings(paths: Sequence[PathLike], extractor: Extractor | None) -> dict[str, tuple[Path, ...]]:
     """The recordings among files and in folders: name to files, several where several streams have their own.
 
