@@ -1,7 +1,7 @@
 """Pose tracks of DeepLabCut, of one or several animals: ``.csv`` and ``.h5``.
 
 The header has the levels scorer, individuals (of several animals), bodyparts and coords; a row is a frame. See Mathis
-et al., *DeepLabCut: markerless pose estimation of user-defined body parts with deep learning*, Nature Neuroscience 2018.
+et al., *DeepLabCut: markerless pose estimation of user-defined body parts with deep learning*, Nat. Neuroscience 2018.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from rcl.data.signals.cells import is_number
 from rcl.data.signals.cleaning import Rows
+from rcl.data.signals.hdf5 import open_hdf5
 from rcl.data.signals.pandas_hdf5 import PandasTable, pandas_table, table_name
 from rcl.data.signals.pose import COORDINATES, pose_recording
 from rcl.data.signals.recording import OpenRecording
@@ -23,7 +24,6 @@ from rcl.data.signals.signal import BLOCK_BYTES, RecordingOptions
 from rcl.data.signals.text_outline import head_of
 from rcl.data.signals.text_table import Dialect, TextTable
 from rcl.system.errors import Defect, InputError, shown
-from rcl.system.transfer import local
 
 _LEVELS = ("scorer", "individuals", "bodyparts", "coords")
 _UNIQUE = "single"  # the individual of body parts that only one thing in the picture has, such as corners of a cage
@@ -81,7 +81,8 @@ def open_deeplabcut_csv(path: Path, options: RecordingOptions) -> OpenRecording:
         fix = "save the tracks again"
         raise InputError(path, expected="as many cells in all rows of the header", found="different ones", fix=fix)
     names = tuple("/".join(column) for column in zip(*header, strict=True))
-    table = TextTable(path, Dialect(encoding, ",", False, above), names, ("",) * len(names), ())
+    dialect = Dialect(encoding, ",", False, above)
+    table = TextTable(path=path, dialect=dialect, names=names, units=("",) * len(names), sample=())
     notes = ("the last line is cut short, and left out",) if table.cut_line() else ()
     found = _header([row[0] for row in header], [*zip(*header, strict=True)][1:], str(path))
     first = next(iter(lines[above:]), "").partition(",")[0]
@@ -124,7 +125,7 @@ def open_deeplabcut_hdf5(path: Path, options: RecordingOptions) -> OpenRecording
     Raises:
         InputError: the columns are not those of DeepLabCut, or the rows are no frames.
     """
-    with local(path) as opened, h5py.File(opened, "r") as file:
+    with open_hdf5(path) as file:
         name = table_name(file) or ""
         table = pandas_table(file[name])
         found = _header(_levels(table) or (), table.columns, str(path))
@@ -134,7 +135,7 @@ def open_deeplabcut_hdf5(path: Path, options: RecordingOptions) -> OpenRecording
     step = max(1, BLOCK_BYTES // (8 * len(table.columns)))
 
     def frames(rate: float) -> Iterator[Rows]:
-        with local(path) as opened, h5py.File(opened, "r") as file:
+        with open_hdf5(path) as file:
             table = pandas_table(file[name])
             for first in range(0, table.rows, step):
                 index, values = table.read(first, min(table.rows, first + step))

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rcl.data.formats.tables.columns import meaning_of
 from rcl.data.formats.tables.sheet import is_header
-from rcl.data.signals.cells import is_numeric, numbers_of
+from rcl.data.signals.cells import is_missing, is_numeric, numbers_of
 from rcl.data.signals.cleaning import Rows
 from rcl.data.signals.clocks import (
     PER_SECOND,
@@ -75,7 +76,7 @@ def layout_of(table: Table, options: RecordingOptions) -> Layout:
             times is not clear, or no column has numbers.
     """
     time = _time_of(table, options)
-    index = next((place for place, name in enumerate(table.names) if is_index_name(name)), None)
+    index = _index_of(table)
     sensor = _sensor_of(table)
     times = {place for place in range(len(table.names)) if _looks_like_time(table, place)}
     form: Form = "s"
@@ -106,21 +107,35 @@ def _time_of(table: Table, options: RecordingOptions) -> int | None:
         return place_of(options.time_column, table.names, table.where)
     if options.rate is not None:
         return None
-    return next((place for place in range(len(table.names)) if _looks_like_time(table, place)), None)
+    found = [place for place in range(len(table.names)) if _looks_like_time(table, place)]
+    return next((place for place in found if _rises(table.sample[place])), found[0] if found else None)
 
 
 def _looks_like_time(table: Table, place: int) -> bool:
-    """Whether a column has the name of times and rises, or holds dates that do."""
-    cells = [cell for cell in table.sample[place] if cell.strip()]
+    """Whether a column has the name of times, or holds dates; one that is only called ``t`` has to rise, too."""
+    name, cells = table.names[place], [cell for cell in table.sample[place] if not is_missing(cell)]
     if is_dates(cells):
-        return len(cells) == 1 or cells[-1] > cells[0]
-    if not is_time_name(_full_name(table, place)) or not cells:
-        return False
+        return True
+    named = is_time_name(_full_name(table, place)) and bool(cells)
+    return named and (":" in cells[0] or is_numeric(cells)) and (len(name.strip()) > 2 or _rises(cells))
+
+
+def _rises(cells: Sequence[str]) -> bool:
+    """Whether most steps of a column go up."""
+    if not is_numeric(cells):
+        return len({*cells}) > 1
     times = numbers_of(cells)
-    if not np.isfinite(times).any():
-        return ":" in cells[0]
     steps = np.diff(times[np.isfinite(times)])
-    return not len(steps) or float((steps >= 0).mean()) >= _RISING
+    return float((steps >= 0).mean()) >= _RISING if len(steps) else True
+
+
+def _index_of(table: Table) -> int | None:
+    """The column that counts the rows: by its name, or without one as pandas writes it."""
+    for place, name in enumerate(table.names):
+        counts = [str(row) for row in range(len(table.sample[place]))]
+        if is_index_name(name) or (not name.strip() and [*table.sample[place]] == counts):
+            return place
+    return None
 
 
 def _sensor_of(table: Table) -> int | None:
@@ -139,23 +154,34 @@ def _check_rate(table: Table, options: RecordingOptions) -> None:
 
 def _values_of(table: Table, options: RecordingOptions, taken: set[int | None]) -> tuple[tuple[int, ...], list[str]]:
     """The columns with values, and what is said about the others."""
-    others = [place for place in range(len(table.names)) if place not in taken]
-    texts = [place for place in others if not is_numeric(table.sample[place])]
-    numeric = [place for place in others if place not in texts and not _is_nameless_and_empty(table, place)]
     if options.columns is not None and _sensor_of(table) is None:
         chosen = [place_of(name, table.names, table.where) for name in options.columns]
         if wrong := [place for place in chosen if not is_numeric(table.sample[place])]:
             where, found = f"{table.where}, column {table.names[wrong[0]]!r}", "text"
             raise InputError(where, expected="numbers", found=found, fix="leave it out of --columns")
         return tuple(chosen), []
-    if not numeric:
+    others = [place for place in range(len(table.names)) if place not in taken]
+    left = [place for place in others if is_label_name(table.names[place]) or not is_numeric(table.sample[place])]
+    values = [place for place in others if place not in left and not _is_nameless_and_empty(table, place)]
+    if not values:
         found = f"the columns {listed([repr(name) for name in table.names], 8)}"
         raise InputError(table.where, expected="a column with values", found=found, fix="give another file")
-    if not texts:
-        return tuple(numeric), []
-    names = listed([repr(table.names[place]) for place in texts], 8)
-    said = f"{counted(len(texts), 'column')} of text not read: {names}"
-    return tuple(numeric), [f"{said}; labels are read from a table of segments (rcl import makes one)"]
+    if not left:
+        return tuple(values), []
+    names = listed([repr(table.names[place]) for place in left], 8)
+    said = f"{counted(len(left), 'column')} of text or labels not read: {names}"
+    return tuple(values), [f"{said}; labels are read from a table of segments (--labels)"]
+
+
+def is_label_name(name: str) -> bool:
+    """Whether a column holds what is to be detected, by its name: such numbers are no measurement.
+
+    >>> is_label_name("activity_id"), is_label_name("Class"), is_label_name("gyro_y")
+    (True, True, False)
+    """
+    words = [word for word in words_of(name) if word not in ("id", "code", "index", "number", "nr", "name")]
+    meaning = meaning_of(" ".join(words))
+    return (meaning is not None and meaning.role == "label") or words in (["target"], ["ground", "truth"], ["gt"])
 
 
 def _is_nameless_and_empty(table: Table, place: int) -> bool:
