@@ -15,13 +15,16 @@ from typing import Annotated
 import typer
 
 from rcl.cli import (
+    agreement,
     calibrate,
+    clips,
     compare,
     convert,
     crossval,
     demo,
     detect,
     diagnose,
+    ethogram,
     evaluate,
     export,
     extract,
@@ -53,6 +56,9 @@ for function in (
     compare.compare,
     diagnose.diagnose,
     report.report,
+    ethogram.ethogram,
+    clips.clips,
+    agreement.agreement,
     crossval.crossval,
     convert.convert,
     export.export,
