@@ -179,17 +179,16 @@ class Job:
         )
 
 
-def jobs_of(segments: Exported, files: Mapping[str, Path], how: ClipOptions) -> list[Job]:
+def jobs_of(segments: Exported, files: Mapping[str, Path], labels: Sequence[str], how: ClipOptions) -> list[Job]:
     """The clips of the segments whose videos have a file, by video and time; or the whole videos.
 
     Args:
         segments: of all videos.
         files: name to file.
+        labels: all that the colours tell apart.
         how: the options.
     """
     from rcl.video.clip_names import ClipKey, clip_names, safe
-
-    labels = segments.labels()
 
     def job(name: str, video: str, instance: Instance | None) -> Job:
         return Job(name, video, files[video], instance, segments.instances[video], labels, how)

@@ -42,10 +42,9 @@ def clips(
     from rcl.data.fonts import fonts_for
 
     cutting.check()
-    loaded = chosen.load(segments)
+    loaded, labels = chosen.load(segments)
     names = [name for name, items in loaded.instances.items() if items]
-    jobs = jobs_of(loaded, files_of(names, videos, what=segments), cutting)
-    labels = loaded.labels()
+    jobs = jobs_of(loaded, files_of(names, videos, what=segments), labels, cutting)
     _check_output(output, jobs, cutting, overwrite=overwrite)
     if cutting.draws and (problem := fonts_for(labels).problem()):
         warn(f"{problem}.")

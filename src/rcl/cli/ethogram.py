@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,10 +44,12 @@ def ethogram(
     from rcl.cli.outcome_tables import budget_table
     from rcl.cli.outputs import check_ethogram
     from rcl.data.annotations import clip
+    from rcl.data.colours import label_colours
     from rcl.evaluation.time_budget import time_budget
 
     check_ethogram(output, overwrite=overwrite)
-    segments = as_annotations(chosen.load(file), file)
+    loaded, labels = chosen.load(file)
+    segments = as_annotations(loaded, file)
     if videos is not None:
         segments = _with_lengths_of(segments, videos, file)
     annotations = clip(_grouped(segments, group))
@@ -54,7 +57,7 @@ def ethogram(
     for sentence in _doubts(budget):
         warn(sentence)
     print_table(budget_table(budget))
-    _write(output, budget, annotations)
+    _write(output, budget, annotations, label_colours(labels))
 
 
 def _grouped(annotations: Annotations, group: str | None) -> Annotations:
@@ -93,7 +96,7 @@ def _doubts(budget: TimeBudget) -> Iterator[str]:
         yield f"{problem}."
 
 
-def _write(output: Path, budget: TimeBudget, annotations: Annotations) -> None:
+def _write(output: Path, budget: TimeBudget, annotations: Annotations, colours: Mapping[str, str]) -> None:
     from rcl.cli.outputs import ETHOGRAM_TABLES
     from rcl.evaluation import ethogram as figures
     from rcl.evaluation import time_budget_tables as tables
@@ -103,14 +106,16 @@ def _write(output: Path, budget: TimeBudget, annotations: Annotations) -> None:
 
     for name, rows in zip(ETHOGRAM_TABLES, (tables.video_rows, tables.group_rows, tables.transition_rows), strict=True):
         write_text(output / name, csv_text(rows(budget), line_end="\r\n"))
-    drawn = {"time_budget": figures.budget_figure(budget), "transitions": figures.transition_figure(budget)}
+    drawn = {"time_budget": figures.budget_figure(budget, colours), "transitions": figures.transition_figure(budget)}
     pages = _pages(annotations)
     for number, page in enumerate(pages, 1):
         name = "ethogram" if len(pages) == 1 else f"ethogram-{number:02d}"
-        drawn[name] = figures.ethogram_figure(page, budget.labels)
-    for name, figure in drawn.items():
-        for extension in ("svg", "png"):
-            save_figure(figure, output / f"{name}.{extension}")
+        drawn[name] = figures.ethogram_figure(page, budget.labels, colours)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # said in one sentence for all of them
+        for name, figure in drawn.items():
+            for extension in ("svg", "png"):
+                save_figure(figure, output / f"{name}.{extension}")
     if len(budget.groups) > figures.MOST_MATRICES:
         shown = f"the first {figures.MOST_MATRICES} of {len(budget.groups)} groups"
         warn(f"the figure of the transitions has {shown}, the table has all.")

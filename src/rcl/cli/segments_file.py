@@ -28,8 +28,11 @@ class SegmentOptions:
     ] = None
     min_score: Annotated[float | None, typer.Option(help="Leave out detections with a lower score.")] = None
 
-    def load(self, source: Path) -> Exported:
+    def load(self, source: Path) -> tuple[Exported, list[str]]:
         """The segments of a file of detections or annotations, of a pack, or of a folder of annotation files.
+
+        Returns:
+            The chosen segments, and all labels of the source, by which labels have their colours.
 
         Raises:
             InputError: it cannot be read, an option does not fit, or no segment is left.
@@ -38,6 +41,7 @@ class SegmentOptions:
         from rcl.data.formats.exported import Exported
 
         content = _read(source)
+        labels = Exported.of(content).labels()
         if isinstance(content, Detections):
             if self.min_score is not None:
                 content = content[content.scores >= self.min_score]
@@ -49,7 +53,7 @@ class SegmentOptions:
             found = "none" if self.min_score is None else f"none with a score of at least {self.min_score:g}"
             fix = "give another file" if self.min_score is None else "lower --min-score"
             raise InputError(source, expected="segments", found=found, fix=fix)
-        return segments
+        return segments, labels
 
     def _with_labels(self, segments: Exported, source: Path) -> Exported:
         if not self.label:

@@ -12,7 +12,6 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
 from rcl.data.annotations import VideoAnnotation
-from rcl.data.colours import label_colours
 from rcl.data.fonts import fonts_for
 from rcl.data.overlap import lanes_of
 from rcl.evaluation.figures import styled
@@ -28,17 +27,17 @@ _NO_GROUP = "(no group)"
 
 
 @styled
-def ethogram_figure(videos: Sequence[VideoAnnotation], labels: Sequence[str]) -> Figure:
+def ethogram_figure(videos: Sequence[VideoAnnotation], labels: Sequence[str], colours: Mapping[str, str]) -> Figure:
     """A row per video with its instances, coloured by label; those that overlap lie below each other in the row.
 
     An event without a length is a vertical line. Behind a row lies its whole video, if its duration is known.
 
     Args:
         videos: in the order of the rows, those of a group one after the other.
-        labels: of all figures that belong together, so that their colours are the same.
+        labels: those of the legend.
+        colours: of the labels, see :func:`rcl.data.colours.label_colours`.
     """
     _use_fonts([*labels, *(text for video in videos for text in (video.name, video.group or ""))])
-    colours = label_colours(labels)
     figure = Figure(figsize=(11, 1.3 + _ROW_INCHES * (len(videos) + len(_legend_rows(labels)))), layout="constrained")
     axes = figure.subplots()
     for row, video in enumerate(videos):
@@ -84,11 +83,10 @@ def _name_groups(axes: Axes, videos: Sequence[VideoAnnotation]) -> None:
 
 
 @styled
-def budget_figure(budget: TimeBudget) -> Figure:
+def budget_figure(budget: TimeBudget, colours: Mapping[str, str]) -> Figure:
     """A bar per group, stacked of the mean share of each label in its videos; of the mean time, where a duration is
     unknown. Actions that overlap may add up to more than the whole video."""
     _use_fonts([*budget.labels, *budget.groups])
-    colours = label_colours(budget.labels)
     known = bool(np.isfinite(budget.durations_seconds).all())
     measure = "share" if known else "total_seconds"
     heights = np.array([budget.of_group(group)[measure].mean for group in range(len(budget.groups))])  # (G, L)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,6 +18,7 @@ from rcl.video.stream import RAW_FORMATS, SEEK_EARLIER_SECONDS, start_of, unusab
 
 _FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
 """By extension: formats of which a copy keeps it, since they hold a comment; copies of others are Matroska."""
+_LATEST_SOUND_SECONDS = 2  # by which sound may be stored after the pictures of its time
 
 
 def copied_extension(source: Path) -> str:
@@ -37,7 +39,7 @@ def copy_packets(
     Args:
         source: the video.
         start: in seconds of the time that players show.
-        end: likewise; pictures that are stored before it are copied.
+        end: likewise; pictures that are stored before it are copied, and those shown before these.
         file: open for writing, at its start.
         comment: from the time of the key frame to what is kept in the file.
 
@@ -54,18 +56,28 @@ def copy_packets(
             output.metadata["comment"] = comment(key)
             tracks = {each.index: output.add_stream_from_template(each) for each in chosen}
             origin = _origin(container, stream)
-            open_ = set(tracks)
-            for packet in packets:
-                time = _time(packet, origin)
-                if time is None or time < key:  # pictures that need those before the key frame
-                    continue
-                stored = time if packet.dts is None else packet.dts * packet.time_base - origin
-                if stored >= end:
-                    open_.discard(packet.stream.index)
-                    if not open_ or stored >= end + 2:
-                        break
-                    continue
-                _write(output, packet, tracks, origin + key)
+            for packet in _until(end, packets, origin, len(chosen)):
+                if (_time(packet, origin) or 0) >= key:  # those before need pictures before the key frame
+                    _write(output, packet, tracks, origin + key)
+
+
+def _until(end: Fraction, packets: Iterable[Any], origin: Fraction, streams: int) -> Iterator[Any]:
+    """The packets that are stored before a time, and those that are stored later but shown before one of these."""
+    latest, finished = dict[int, Fraction](), set[int]()
+    for packet in packets:
+        time, index = _time(packet, origin), packet.stream.index
+        if time is None:
+            continue
+        stored = time if packet.dts is None else packet.dts * packet.time_base - origin
+        if stored < end:
+            latest[index] = max(time, latest.get(index, time))
+            yield packet
+        elif time < latest.get(index, Fraction(0)):
+            yield packet
+        elif stored > latest.get(index, Fraction(0)):
+            finished.add(index)
+            if len(finished) == streams or stored > end + _LATEST_SOUND_SECONDS:
+                return
 
 
 def _write(output: Any, packet: Any, tracks: dict[int, Any], shift: Fraction) -> None:
@@ -89,20 +101,28 @@ def _from_key_frame(
             container.seek(int((target + origin) / stream.time_base), stream=stream)
         except av.FFmpegError:
             break
-        held = list[Any]()
-        for packet in container.demux(chosen):
-            held.append(packet)
-            if packet.stream.index == stream.index and packet.is_keyframe:
-                break
-        time = _time(held[-1], origin) if held else None
-        if time is not None and (time <= start or target == 0):
-            return _resumed(held, container, chosen), time
+        packets = container.demux(chosen)
+        held, key = _last_key_frame(packets, stream.index, start, origin)
+        if key is not None:
+            return chain(held, packets), key
     raise _not_sought(source)
 
 
-def _resumed(held: list[Any], container: InputContainer, chosen: list[Any]) -> Iterator[Any]:
-    yield from held
-    yield from container.demux(chosen)
+def _last_key_frame(
+    packets: Iterator[Any], index: int, start: Fraction, origin: Fraction
+) -> tuple[list[Any], Fraction | None]:
+    """The packets up to ``start``, and the time of the last key frame among them, or of the first one of the file."""
+    held, key = list[Any](), None
+    for packet in packets:
+        held.append(packet)
+        time = _time(packet, origin)
+        if packet.stream.index != index or time is None:
+            continue
+        if packet.is_keyframe and (time <= start or (key is None and start == 0)):
+            key = time
+        if time > start and (packet.is_keyframe or key is None):
+            break
+    return held, key
 
 
 def _origin(container: InputContainer, stream: VideoStream) -> Fraction:
