@@ -15,14 +15,17 @@ from typing import Annotated
 import typer
 
 from rcl.cli import (
+    agreement,
     backbones,
     calibrate,
+    clips,
     compare,
     convert,
     crossval,
     demo,
     detect,
     diagnose,
+    ethogram,
     evaluate,
     export,
     extract,
@@ -55,6 +58,9 @@ for function in (
     compare.compare,
     diagnose.diagnose,
     report.report,
+    ethogram.ethogram,
+    clips.clips,
+    agreement.agreement,
     crossval.crossval,
     convert.convert,
     export.export,

@@ -19,6 +19,7 @@ from rcl.system.errors import InputError
 HOW_TO_CONTINUE = {
     "detect": "; run the same command again to continue",
     "extract": "; run the same command again to continue",
+    "clips": "; run the same command again to continue",
     "crossval": "; run the same command again to continue",
     "train": "; add --resume to the same command to continue from the last epoch",
     "fit": "; run the same command again to continue, with --resume if the training had started",

@@ -66,13 +66,20 @@ REPORT = Kind("a report", _is_report)
 COMPARISON_PAGE = Kind("a page that compares detectors", _is_comparison_page)
 CONFIGURATION = Kind("the configuration of a run", _is_configuration)
 FIT_ANNOTATIONS = Kind("the annotations of a fit", _begins_with(r'\s*\{\s*"version": "RCL",\s*"made_by": "rcl fit",'))
+TIME_BUDGET = Kind("a time budget", _begins_with(r"video,group,label,count,total_seconds"))
+GROUP_BUDGET = Kind("a time budget of groups", _begins_with(r"group,label,videos,videos_with_it"))
+TRANSITIONS = Kind("a table of transitions", _begins_with(r"group,from,to,count,probability"))
+CLIP_INDEX = Kind("an index of clips", _begins_with(r"file,video,start,end,label,score,clip_start,clip_end"))
+PICTURE = Kind("a picture that rcl clips made", lambda head: "made by rcl clips" in head)
+AGREEMENT = Kind("an agreement of annotators", _begins_with(r'\s*\{\s*"agreement_of":'))
 METRICS = Kind("the metrics of a run", _begins_with(r"epoch,step,learning_rate"))
 
 
 def describe(head: str) -> str:
     """What a file with these first lines is, in words for the user."""
     evaluations = (EVALUATION, FRAME_EVALUATION, COMPARISON, DIAGNOSIS, LEADERBOARD)
-    kinds = (DETECTIONS, FRAME_LABELS, *evaluations, REPORT, COMPARISON_PAGE)
+    outcomes = (TIME_BUDGET, GROUP_BUDGET, TRANSITIONS, CLIP_INDEX, AGREEMENT)
+    kinds = (DETECTIONS, FRAME_LABELS, *evaluations, *outcomes, REPORT, COMPARISON_PAGE)
     known = next((kind.name for kind in kinds if kind.recognizes(head)), None)
     if known is not None:
         return known

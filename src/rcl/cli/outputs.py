@@ -15,9 +15,12 @@ from rcl.cli.output_kinds import (
     DIAGNOSIS,
     EVALUATION,
     FIT_ANNOTATIONS,
+    GROUP_BUDGET,
     METRICS,
     NOTHING,
     REPORT,
+    TIME_BUDGET,
+    TRANSITIONS,
     Kind,
     describe,
 )
@@ -97,6 +100,7 @@ FIGURES = ("sensitivity", "false_positives", "false_negatives")
 """The figures of ``rcl diagnose``."""
 CONTRIBUTIONS = "contributions.json"
 """What each stream contributes, by ``rcl diagnose --checkpoint``."""
+_ETHOGRAM_FIGURES = ("time_budget", "transitions", "ethogram")
 
 
 def check_diagnosis(folder: Path, *, overwrite: bool) -> None:
@@ -107,6 +111,20 @@ def check_diagnosis(folder: Path, *, overwrite: bool) -> None:
     if not is_file(table):
         figures = [f"{stem}.{extension}" for stem in FIGURES for extension in ("svg", "png")]
         check_all_replaceable(folder, [*figures, CONTRIBUTIONS], NOTHING, overwrite=overwrite)
+
+
+ETHOGRAM_TABLES = ("time_budget.csv", "group_budget.csv", "transitions.csv")
+"""The tables of ``rcl ethogram``."""
+
+
+def check_ethogram(folder: Path, *, overwrite: bool) -> None:
+    """Check the folder of ``rcl ethogram``; figures are replaced only next to our ``time_budget.csv``."""
+    check_place(folder / ETHOGRAM_TABLES[0])
+    for name, kind in zip(ETHOGRAM_TABLES, (TIME_BUDGET, GROUP_BUDGET, TRANSITIONS), strict=True):
+        check_replaceable(folder / name, kind, overwrite=overwrite, fix=NEW_FOLDER)
+    if not is_file(folder / ETHOGRAM_TABLES[0]):
+        figures = [f"{stem}.{extension}" for stem in _ETHOGRAM_FIGURES for extension in ("svg", "png")]
+        check_all_replaceable(folder, figures, NOTHING, overwrite=overwrite)
 
 
 def check_run(folder: Path, *, resume: bool, overwrite: bool, config: Path | None = None) -> None:

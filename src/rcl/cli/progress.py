@@ -26,20 +26,20 @@ def _unless_terminal(lines: ProgressLines) -> AbstractContextManager[object]:
 
 
 @contextmanager
-def progress_bar(title: str, total: int) -> Iterator[Callable[..., None]]:
-    """A bar of ``total`` videos.
+def progress_bar(title: str, total: int, *, noun: str = "video") -> Iterator[Callable[..., None]]:
+    """A bar of ``total`` videos, or other things.
 
-    Yields a function that takes the number of finished videos, with fractions, or without an argument adds one.
+    Yields a function that takes the number of finished ones, with fractions, or without an argument adds one.
     """
     lines, finished = ProgressLines(title, note), 0.0
-    lines.show(f"0 of {counted(total, 'video')}", 0.0)
+    lines.show(f"0 of {counted(total, noun)}", 0.0)
     with _unless_terminal(lines), Progress(console=stderr, disable=not sys.stderr.isatty(), transient=True) as bar:
         task = bar.add_task(title, total=total)
 
         def show(completed: float | None = None) -> None:
             nonlocal finished
             finished = finished + 1 if completed is None else completed
-            lines.show(f"{int(finished)} of {counted(total, 'video')}", finished / max(total, 1))
+            lines.show(f"{int(finished)} of {counted(total, noun)}", finished / max(total, 1))
             bar.update(task, completed=completed, advance=1 if completed is None else None)
 
         yield show

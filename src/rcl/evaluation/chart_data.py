@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from rcl.data.colours import GREEN, ORANGE, PURPLE, RED, SKY
 from rcl.evaluation.characteristics import CHARACTERISTICS
 from rcl.evaluation.diagnosis import KINDS, Diagnosis, Rates
 
@@ -16,8 +17,6 @@ class Fill(NamedTuple):
     hatch: str = ""
 
 
-# Okabe and Ito's colours, which people with any colour vision can tell apart.
-BLUE, ORANGE, GREEN, PURPLE, SKY, RED = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"
 _FILLS = Fill(GREEN), Fill(SKY, "/"), Fill(PURPLE, "."), Fill(ORANGE, "\\"), Fill(RED, "x"), Fill("#BBBBBB")
 KIND_FILLS = dict(zip(KINDS, _FILLS, strict=True))
 KIND_TITLES = {kind: kind.replace("_", " ") for kind in KINDS}

@@ -14,9 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from rcl.data.colours import BLUE, GREEN, ORANGE, PURPLE, RED, SKY
 from rcl.evaluation import chart_data
 from rcl.evaluation.characteristics import CHARACTERISTICS
-from rcl.evaluation.chart_data import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, BucketChart, Fill
+from rcl.evaluation.chart_data import BucketChart, Fill
 from rcl.evaluation.diagnosis import BANDS, KINDS, Diagnosis
 from rcl.system.paths import PathLike
 from rcl.system.text_files import write_file
@@ -45,7 +46,7 @@ _STYLE: Any = {
 }
 
 
-def _styled(function: Callable[P, Any]) -> Callable[P, Any]:
+def styled(function: Callable[P, Any]) -> Callable[P, Any]:
     """Run a function with the style of these figures, and leave the user's own style as it was."""
 
     @wraps(function)
@@ -58,7 +59,7 @@ def _styled(function: Callable[P, Any]) -> Callable[P, Any]:
     return run
 
 
-@_styled
+@styled
 def save_figure(figure: Figure, path: PathLike) -> None:
     """Write SVG or PNG by extension, without the date or the version of the program.
 
@@ -70,7 +71,7 @@ def save_figure(figure: Figure, path: PathLike) -> None:
     write_file(path, lambda file: figure.savefig(file, format=kind, metadata=metadata))
 
 
-@_styled
+@styled
 def sensitivity_figure(diagnoses: Diagnoses) -> Figure:
     """Average mAP_N by bucket of each characteristic; below, the worst and best bucket relative to all ground truths.
 
@@ -86,7 +87,7 @@ def sensitivity_figure(diagnoses: Diagnoses) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def false_negative_figure(diagnoses: Diagnoses) -> Figure:
     """Share of missed ground truths by bucket of each characteristic; arguments as :func:`sensitivity_figure`."""
     charts = [chart_data.false_negatives(diagnosis) for diagnosis in diagnoses.values()]
@@ -96,7 +97,7 @@ def false_negative_figure(diagnoses: Diagnoses) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def false_positive_figure(diagnoses: Diagnoses) -> Figure:
     """Kinds of detections in each band of ranks, and the cost of errors; arguments as :func:`sensitivity_figure`."""
     figure = Figure(figsize=(4.4 * len(diagnoses) + 5.4, 4.8), layout="constrained")

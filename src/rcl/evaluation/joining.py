@@ -48,6 +48,48 @@ def join_names(detections: Detections, annotations: Annotations, *, where: objec
     return detections
 
 
+def join_annotations(second: Annotations, first: Annotations) -> tuple[Annotations, list[str]]:
+    """A second annotation of the same videos, under the names that the first one uses; and what only one of them has.
+
+    The rules are those of :func:`join_names`.
+
+    Returns:
+        All of ``second``, and a sentence for each kind of video or label that the other does not have.
+
+    Raises:
+        InputError: two names mean one video, no video is in both, or no label.
+    """
+    match = match_names(second.videos, first.videos)
+    joined = second.renamed(match.pairs)  # refuses two names for one video
+    labels = _label_pairs(joined.labels, first.labels)
+    if labels:
+        videos = {
+            name: replace(video, labels=tuple(labels.get(label, label) for label in video.labels))
+            for name, video in joined.videos.items()
+        }
+        joined = replace(joined, videos=videos)
+    if not match.pairs:
+        expected, fix = f"videos of {first.source} ({listed([*first.videos], 3)})", "give two files of the same videos"
+        raise InputError(second.source, expected=expected, found=match.describe_missing(3), fix=fix)
+    if first.labels and joined.labels and not {*first.labels} & {*joined.labels}:
+        expected, found = f"labels of {first.source} ({listed(first.labels)})", listed(joined.labels)
+        raise InputError(second.source, expected=expected, found=found, fix="give two files with the same labels")
+    return joined, _one_sided(first, joined, match.describe_missing(_SHOWN), match.unused)
+
+
+def _one_sided(first: Annotations, second: Annotations, missing: str, unused: Sequence[str]) -> list[str]:
+    sentences = []
+    if missing:
+        sentences.append(f"only {second.source} has the videos {missing}: left out.")
+    if unused:
+        sentences.append(f"only {first.source} has the videos {listed([*map(repr, unused)], _SHOWN)}: left out.")
+    for one, other in ((first, second), (second, first)):
+        if own := [label for label in one.labels if label not in other.labels]:
+            names = listed(_proposed_labels(own, other.labels))
+            sentences.append(f"only {one.source} has the labels {names}.")
+    return sentences
+
+
 def _label_pairs(given: Sequence[str], known: Sequence[str]) -> dict[str, str]:
     """Given label to the known one that it means; without labels that are the same, and without doubtful ones."""
     free = defaultdict[str, list[str]](list)

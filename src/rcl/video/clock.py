@@ -26,6 +26,7 @@ def steady(
     step: Fraction,
     stated_end: Fraction | None,
     on_jump: Callable[[Fraction], None],
+    begin: Fraction = Fraction(0),
 ) -> Iterator[tuple[Fraction, Item]]:
     """Yield frames with times that never go back and never jump.
 
@@ -38,8 +39,9 @@ def steady(
         step: the usual length of a frame in seconds.
         stated_end: of the video, in seconds, if known.
         on_jump: called with the time, in seconds, at which a stamp is far from its neighbours.
+        begin: about the time of the first frame, in seconds.
     """
-    time, shift = -step, Fraction(0)
+    time, shift = begin - step, Fraction(0)
     for (stamp, frame), following in with_next(stamped):
         if stamp is None:
             time += step

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import av
 from av.container import InputContainer
@@ -25,7 +26,11 @@ SHORTEST_STEP = Fraction(1, 1000)  # seconds; a stated length that is not above 
 MISSING_SECONDS = Fraction(1, 2)  # the precision of the end that headers state
 NOT_VIDEO_FORMATS = ("tty", "concat", "hls", "dash")  # texts that FFmpeg would render, and lists of other files
 NO_RATE = "has no frame rate"
+SEEK_EARLIER_SECONDS = (0, 10, 120)
 MAX_PIXELS = 2**26  # 8K is half of it; a damaged header may claim any size
+
+Stamped: TypeAlias = tuple[Fraction | None, VideoFrame]
+"""A frame with its time in seconds, if that is known."""
 
 
 def video_stream(container: InputContainer, path: Path) -> VideoStream:
@@ -101,11 +106,55 @@ class FrameStream:
 
     def spans(self) -> Iterator[tuple[VideoFrame, Fraction]]:
         """Yield frames in the order of presentation, each with the time in seconds at which it leaves the screen."""
-        stamped = ((self._time_of(frame), frame) for frame in self._decoded())
+        for frame, _, end in self._spans(self._stamped(), Fraction(0)):
+            yield frame, end
+
+    def spans_from(self, seconds: Fraction) -> Iterator[tuple[VideoFrame, Fraction, Fraction]]:
+        """Yield the frames that are on the screen at a time or later, each with the times of its first and last moment.
+
+        Decoding begins at a key frame before that time, or at the start of a file that cannot be sought. The first
+        frame is taken to appear at ``seconds``.
+        """
+        stamped, begin = self._stamped_from(seconds)
+        for frame, start, end in self._spans(stamped, begin):
+            if end > seconds:
+                yield frame, max(start, seconds), end
+
+    def _spans(self, stamped: Iterable[Stamped], begin: Fraction) -> Iterator[tuple[VideoFrame, Fraction, Fraction]]:
         on_jump = partial(self._defects.note, "time stamps out of place")
-        timed = steady(stamped, step=self._step, stated_end=self._stated_end, on_jump=on_jump)
+        timed = steady(stamped, step=self._step, stated_end=self._stated_end, on_jump=on_jump, begin=begin)
+        appears = begin
         for (start, frame), following in with_next(timed):
-            yield frame, following[0] if following else start + self._length_of(frame, start)
+            leaves = following[0] if following else start + self._length_of(frame, start)
+            yield frame, appears, leaves
+            appears = leaves
+
+    def _stamped(self) -> Iterator[Stamped]:
+        return ((self._time_of(frame), frame) for frame in self._decoded())
+
+    def _stamped_from(self, seconds: Fraction) -> tuple[Iterator[Stamped], Fraction]:
+        """Frames from a key frame before a time on, or all, and about the time of the first one."""
+        if seconds <= 0 or self._raw or self._stream.start_time is None or self._unit != self._stream.time_base:
+            return self._stamped(), Fraction(0)
+        if self._origin is None:  # the time of the first frame, see _time_of
+            next(self._stamped(), None)
+        for earlier in SEEK_EARLIER_SECONDS:  # an index may be wrong
+            if seconds > earlier and (found := self._sought(seconds, seconds - earlier)):
+                return found
+        self._container.seek(0)
+        return self._stamped(), Fraction(0)
+
+    def _sought(self, seconds: Fraction, target: Fraction) -> tuple[Iterator[Stamped], Fraction] | None:
+        """The same for a place in the file, ``None`` if what is there comes too late."""
+        try:
+            self._container.seek(int((target + (self._origin or 0)) / self._unit), stream=self._stream)
+        except av.FFmpegError:
+            return None
+        stamped = self._stamped()
+        first = next(stamped, None)
+        if first is None or first[0] is None or first[0] > seconds:
+            return None
+        return chain([first], stamped), first[0]
 
     def _length_of(self, frame: VideoFrame, start: Fraction) -> Fraction:
         length = Fraction(0) if self._raw else (frame.duration or 0) * self._unit

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rcl.data.colours import BLUE, ORANGE
 from rcl.evaluation import Evaluation, chart_data
 from rcl.evaluation.calibration import Reliability
-from rcl.evaluation.chart_data import BLUE, ORANGE, BucketChart, Fill
+from rcl.evaluation.chart_data import BucketChart, Fill
 from rcl.evaluation.diagnosis import BANDS, Diagnosis
 from rcl.evaluation.events import EVENT_TIOU
 from rcl.system.errors import counted

@@ -5,8 +5,9 @@ from __future__ import annotations
 from itertools import cycle
 from typing import Any
 
+from rcl.data.colours import BLUE, GREEN, ORANGE, PURPLE, RED, SKY
 from rcl.evaluation.bootstrap import Interval
-from rcl.evaluation.chart_data import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, Fill
+from rcl.evaluation.chart_data import Fill
 from rcl.evaluation.leaderboard import Leaderboard
 from rcl.web.report.charts import Chart, bar_trace, categories, from_zero, percent
 

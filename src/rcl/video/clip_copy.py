@@ -1,0 +1,140 @@
+"""Copying a part of a video without encoding it again: fast and without loss, but only from a key frame on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from rcl.system.errors import InputError
+from rcl.video.decoding import opened
+from rcl.video.stream import RAW_FORMATS, SEEK_EARLIER_SECONDS, start_of, unusable, video_stream
+
+_FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
+"""By extension: formats of which a copy keeps it, since they hold a comment; copies of others are Matroska."""
+_LATEST_SOUND_SECONDS = 2  # by which sound may be stored after the pictures of its time
+
+
+def copied_extension(source: Path) -> str:
+    """The extension of a copy of a video.
+
+    >>> copied_extension(Path("a.M4V")), copied_extension(Path("a.mts"))
+    ('.mp4', '.mkv')
+    """
+    extension = source.suffix.lower()
+    return ".mp4" if extension == ".m4v" else extension if extension in _FORMATS else ".mkv"
+
+
+def copy_packets(
+    source: Path, start: Fraction, end: Fraction, file: BinaryIO, *, comment: Callable[[Fraction], str]
+) -> None:
+    """Copy pictures and sound from the last key frame before a time on.
+
+    Args:
+        source: the video.
+        start: in seconds of the time that players show.
+        end: likewise; pictures that are stored before it are copied, and those shown before these.
+        file: open for writing, at its start.
+        comment: from the time of the key frame to what is kept in the file.
+
+    Raises:
+        InputError: the video cannot be opened or sought.
+    """
+    with opened(source) as container:
+        stream = video_stream(container, source)
+        sound = container.streams.best("audio")
+        chosen = [each for each in (stream, sound) if each is not None]
+        packets, key = _from_key_frame(container, stream, chosen, start, source)
+        kind = _FORMATS[copied_extension(source)]
+        with av.open(file, "w", format=kind) as output:
+            output.metadata["comment"] = comment(key)
+            tracks = {each.index: output.add_stream_from_template(each) for each in chosen}
+            origin = _origin(container, stream)
+            for packet in _until(end, packets, origin, len(chosen)):
+                if (_time(packet, origin) or 0) >= key:  # those before need pictures before the key frame
+                    _write(output, packet, tracks, origin + key)
+
+
+def _until(end: Fraction, packets: Iterable[Any], origin: Fraction, streams: int) -> Iterator[Any]:
+    """The packets that are stored before a time, and those that are stored later but shown before one of these."""
+    latest, finished = dict[int, Fraction](), set[int]()
+    for packet in packets:
+        time, index = _time(packet, origin), packet.stream.index
+        if time is None:
+            continue
+        stored = time if packet.dts is None else packet.dts * packet.time_base - origin
+        if stored < end:
+            latest[index] = max(time, latest.get(index, time))
+            yield packet
+        elif time < latest.get(index, Fraction(0)):
+            yield packet
+        elif stored > latest.get(index, Fraction(0)):
+            finished.add(index)
+            if len(finished) == streams or stored > end + _LATEST_SOUND_SECONDS:
+                return
+
+
+def _write(output: Any, packet: Any, tracks: dict[int, Any], shift: Fraction) -> None:
+    ticks = round(shift / packet.time_base)
+    packet.pts = None if packet.pts is None else packet.pts - ticks
+    packet.dts = None if packet.dts is None else packet.dts - ticks
+    packet.stream = tracks[packet.stream.index]
+    output.mux(packet)
+
+
+def _from_key_frame(
+    container: InputContainer, stream: VideoStream, chosen: list[Any], start: Fraction, source: Path
+) -> tuple[Iterator[Any], Fraction]:
+    """Packets from a place in the file on, and the time of the first key frame there, which is before ``start``."""
+    if container.format.name in RAW_FORMATS or stream.time_base is None:
+        raise _not_sought(source)
+    origin = _origin(container, stream)
+    for earlier in (*SEEK_EARLIER_SECONDS, start):
+        target = max(start - earlier, Fraction(0))
+        try:
+            container.seek(int((target + origin) / stream.time_base), stream=stream)
+        except av.FFmpegError:
+            break
+        packets = container.demux(chosen)
+        held, key = _last_key_frame(packets, stream.index, start, origin)
+        if key is not None:
+            return chain(held, packets), key
+    raise _not_sought(source)
+
+
+def _last_key_frame(
+    packets: Iterator[Any], index: int, start: Fraction, origin: Fraction
+) -> tuple[list[Any], Fraction | None]:
+    """The packets up to ``start``, and the time of the last key frame among them, or of the first one of the file."""
+    held, key = list[Any](), None
+    for packet in packets:
+        held.append(packet)
+        time = _time(packet, origin)
+        if packet.stream.index != index or time is None:
+            continue
+        if packet.is_keyframe and (time <= start or (key is None and start == 0)):
+            key = time
+        if time > start and (packet.is_keyframe or key is None):
+            break
+    return held, key
+
+
+def _origin(container: InputContainer, stream: VideoStream) -> Fraction:
+    return Fraction(0) if container.format.name == "avi" else start_of(container, stream) or Fraction(0)
+
+
+def _time(packet: Any, origin: Fraction) -> Fraction | None:
+    """When a packet is shown, in seconds; for AVI, when it is stored. Empty ones end a stream."""
+    stamp = packet.dts if packet.pts is None else packet.pts
+    return None if stamp is None or not packet.size else stamp * packet.time_base - origin
+
+
+def _not_sought(source: Path) -> InputError:
+    error = unusable(source, found="a file in which no key frame can be found")
+    return InputError(source, expected=error.expected, found=error.found, fix="leave --copy out")
