@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from recordings import PARTS, mice, write_csv, write_deeplabcut, write_sleap
 
+from recordings import PARTS, mice, write_csv, write_deeplabcut, write_sleap
 from rcl.data.signals import signal
 from rcl.system.errors import InputError
 from rcl.video.settings import difference, parse_settings
