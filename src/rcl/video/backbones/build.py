@@ -66,10 +66,10 @@ def build_backbone(name: str, options: BackboneOptions, *, device: torch.device 
         InputError: there is no such backbone, its file cannot be used, or it does not take one of the options.
     """
     kind, source = split_name(name)
-    builder = _builder(name, kind, source)
+    builder = _builder(name)
     accepted = inspect.signature(builder).parameters.keys()
     keywords = {key: value for key, value in options if value is not None and key not in REGIONS}
-    _refuse_unknown(kind, keywords.keys() - accepted, [key for key in BackboneOptions.model_fields if key in accepted])
+    _refuse_unknown(kind, keywords.keys() - accepted, [key for key in accepted_options(name) if key not in REGIONS])
     if "device" in accepted:
         keywords["device"] = device
     backbone = builder(*filter(None, [source]), **keywords)
@@ -78,8 +78,19 @@ def build_backbone(name: str, options: BackboneOptions, *, device: torch.device 
     return _with_regions(backbone, options)
 
 
-def _builder(name: str, kind: str, source: str) -> Callable[..., Backbone]:
+def accepted_options(name: str) -> list[str]:
+    """The options that the backbone of a name takes, with those of regions, which suit any.
+
+    Raises:
+        InputError: there is no such backbone.
+    """
+    parameters = inspect.signature(_builder(name)).parameters
+    return [key for key in BackboneOptions.model_fields if key in parameters or key in REGIONS]
+
+
+def _builder(name: str) -> Callable[..., Backbone]:
     """What builds the backbones of a kind: a class, or a function where the source decides on the class."""
+    kind, source = split_name(name)
     if kind in KINDS:
         is_onnx_image = kind == "image" and source.lower().endswith(".onnx")
         module, _, attribute = (IMAGES_IN_ONNX if is_onnx_image else KINDS[kind]).partition(":")
