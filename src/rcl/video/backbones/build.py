@@ -66,7 +66,7 @@ def build_backbone(name: str, options: BackboneOptions, *, device: torch.device 
         InputError: there is no such backbone, its file cannot be used, or it does not take one of the options.
     """
     kind, source = split_name(name)
-    builder = _builder(name, kind, source)
+    builder = _builder(name)
     accepted = inspect.signature(builder).parameters.keys()
     keywords = {key: value for key, value in options if value is not None and key not in REGIONS}
     _refuse_unknown(kind, keywords.keys() - accepted, [key for key in accepted_options(name) if key not in REGIONS])
@@ -78,8 +78,19 @@ def build_backbone(name: str, options: BackboneOptions, *, device: torch.device 
     return _with_regions(backbone, options)
 
 
-def _builder(name: str, kind: str, source: str) -> Callable[..., Backbone]:
+def accepted_options(name: str) -> list[str]:
+    """The options that the backbone of a name takes, with those of regions, which suit any.
+
+    Raises:
+        InputError: there is no such backbone.
+    """
+    parameters = inspect.signature(_builder(name)).parameters
+    return [key for key in BackboneOptions.model_fields if key in parameters or key in REGIONS]
+
+
+def _builder(name: str) -> Callable[..., Backbone]:
     """What builds the backbones of a kind: a class, or a function where the source decides on the class."""
+    kind, source = split_name(name)
     if kind in KINDS:
         is_onnx_image = kind == "image" and source.lower().endswith(".onnx")
         module, _, attribute = (IMAGES_IN_ONNX if is_onnx_image else KINDS[kind]).partition(":")
@@ -97,16 +108,6 @@ def _with_regions(backbone: Backbone, options: BackboneOptions) -> Backbone:
     from rcl.video.backbones.regions import RegionsBackbone
 
     return RegionsBackbone(backbone, crop=options.crop, tiles=options.tiles)
-
-
-def accepted_options(name: str) -> list[str]:
-    """The options that the backbone of a name takes, with those of regions, which suit any.
-
-    Raises:
-        InputError: there is no such backbone.
-    """
-    parameters = inspect.signature(_builder(name, *split_name(name))).parameters
-    return [key for key in BackboneOptions.model_fields if key in parameters or key in REGIONS]
 
 
 def _refuse_unknown(kind: str, unknown: set[str], accepted: list[str]) -> None:
