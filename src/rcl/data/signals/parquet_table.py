@@ -17,7 +17,7 @@ from rcl.system.transfer import local
 
 MAGIC = b"PAR1"
 _SAMPLED_ROWS = 200
-_READ_BYTES = 2**20  # of each column at a time: a file may be one row group, however long it is
+_READ_BYTES = 2**16  # of each column at a time: a file may be one row group, however long it is
 
 
 class ParquetTable(Table):
