@@ -85,7 +85,8 @@ class _Work:
             made = make(job.cut(), self.output, job.name, overwrite=self.overwrite)
             picture = self.output / job.thumbnail
             if not job.whole and (made.is_new or not picture.exists()):
-                save_picture(picture_at(job.source, job.middle_seconds, width=THUMBNAIL_WIDTH), picture)
+                middle = min(job.middle_seconds, (made.start_seconds + made.end_seconds) / 2)  # the video may end before
+                save_picture(picture_at(job.source, middle, width=THUMBNAIL_WIDTH), picture)
         except InputError as error:
             self.failed += 1
             if str(error) not in self.said:
