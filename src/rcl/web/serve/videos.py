@@ -12,11 +12,11 @@ from typing import NamedTuple, TypeAlias
 
 from rcl.data.annotations import VideoAnnotation
 from rcl.data.datasets import VideoDataset
-from rcl.data.feature_store import FeatureStore
 from rcl.data.features import Features
 from rcl.data.formats.load import load_annotations
-from rcl.data.pack import find_annotations, find_features, is_pack
+from rcl.data.pack import find_annotations, is_pack
 from rcl.data.segments import Timeline
+from rcl.detector.inputs import open_store_for
 from rcl.detector.localizer import Localizer
 from rcl.system.errors import InputError, counted
 from rcl.video.composed import extract_recordings, find_recordings
@@ -127,7 +127,7 @@ def _of_pack(root: Path, localizer: Localizer) -> list[Video]:
     annotations = load_annotations(find_annotations(root), clip=False)
     dataset = VideoDataset(
         annotations,
-        FeatureStore(find_features(root), layout=localizer.preparation.layout, channels=localizer.in_channels),
+        open_store_for(localizer, root, annotations),
         labels=(),
         preparation=localizer.preparation,
     )
