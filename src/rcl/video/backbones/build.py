@@ -18,14 +18,15 @@ KINDS = {
     "motion": "rcl.video.backbones.motion:MotionBackbone",
     "cuts": "rcl.video.backbones.cuts:CutsBackbone",
     "lite0": "rcl.video.backbones.lite0:Lite0Backbone",
+    "lite0-change": "rcl.video.backbones.lite0:Lite0ChangeBackbone",
     "hf": "rcl.video.backbones.huggingface:HuggingFaceBackbone",
     "i3d": "rcl.video.backbones.i3d:I3DBackbone",
     "onnx": "rcl.video.backbones.exported:ONNXBackbone",
     "torchscript": "rcl.video.backbones.exported:TorchScriptBackbone",
 }
 REGIONS = ("crop", "tiles")  # options that are not a backbone's own
-WITHOUT_SOURCE = ("motion", "cuts", "lite0")
-NAMES = "motion, cuts, lite0, hf:NAME_OR_FOLDER, i3d:CHECKPOINT, onnx:FILE, torchscript:FILE or package.module:Class"
+WITHOUT_SOURCE = ("motion", "cuts", "lite0", "lite0-change")
+NAMES = "motion, cuts, lite0, lite0-change, hf:NAME_OR_FOLDER, i3d:CHECKPOINT, onnx:FILE, torchscript:FILE or package.module:Class"
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -49,7 +50,7 @@ def build_backbone(name: str, options: BackboneOptions, *, device: torch.device 
     """Build the backbone of a name.
 
     Args:
-        name: ``motion``, ``cuts``, ``lite0``, ``hf:NAME_OR_FOLDER``, ``i3d:CHECKPOINT``, ``onnx:FILE``, ``torchscript:FILE``, or
+        name: ``motion``, ``cuts``, ``lite0``, ``lite0-change``, ``hf:NAME_OR_FOLDER``, ``i3d:CHECKPOINT``, ``onnx:FILE``, ``torchscript:FILE``, or
             ``package.module:Class`` for a class that follows ``Backbone``.
         options: passed to the backbone as keyword arguments, where they are not ``None``; ``crop`` and ``tiles`` choose
             what parts of the frame any backbone sees.
