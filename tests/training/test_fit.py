@@ -373,6 +373,7 @@ def test_real_videos_with_every_kind_of_backbone(tmp_path: Path, run: Rcl, kind:
 
 
 def test_cuts_are_never_looked_for_at_fewer_places() -> None:
-    extractors, _ = choose_features("motion+cuts", None, dict.fromkeys(("rate", "window", "stride", "video_fps")), np.array([40.0]), device="cpu")
+    given = dict.fromkeys(("rate", "window", "stride", "video_fps"))
+    extractors, _ = choose_features("motion+cuts", None, given, np.array([40.0]), device="cpu")
     strides = {stream: extractor.settings.stride for stream, extractor in extractors.items()}
     assert strides == {"motion": 15, "cuts": CutsBackbone.stride}

@@ -10,7 +10,11 @@ from rcl.video.backbones.cuts import LAGS, REACH, CutsBackbone, distances
 
 WIDTH, HEIGHT, WINDOW = 64, 48, CutsBackbone.window
 PLACES = WINDOW - 2 * REACH + 1
-SHARP, BLENDED, PLACE = 0, len(LAGS) - 1, 2 * len(LAGS)  # channels: novelty with the shortest and longest lag, the place
+SHARP, BLENDED, PLACE = (
+    0,
+    len(LAGS) - 1,
+    2 * len(LAGS),
+)  # channels: novelty with the shortest and longest lag, the place
 
 
 def picture(seed: int) -> Tensor:

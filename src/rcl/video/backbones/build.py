@@ -26,7 +26,10 @@ KINDS = {
 }
 REGIONS = ("crop", "tiles")  # options that are not a backbone's own
 WITHOUT_SOURCE = ("motion", "cuts", "lite0", "lite0-change")
-NAMES = "motion, cuts, lite0, lite0-change, hf:NAME_OR_FOLDER, i3d:CHECKPOINT, onnx:FILE, torchscript:FILE or package.module:Class"
+NAMES = (
+    "motion, cuts, lite0, lite0-change, hf:NAME_OR_FOLDER, i3d:CHECKPOINT, onnx:FILE, torchscript:FILE or "
+    "package.module:Class"
+)
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -50,8 +53,8 @@ def build_backbone(name: str, options: BackboneOptions, *, device: torch.device 
     """Build the backbone of a name.
 
     Args:
-        name: ``motion``, ``cuts``, ``lite0``, ``lite0-change``, ``hf:NAME_OR_FOLDER``, ``i3d:CHECKPOINT``, ``onnx:FILE``, ``torchscript:FILE``, or
-            ``package.module:Class`` for a class that follows ``Backbone``.
+        name: ``motion``, ``cuts``, ``lite0``, ``lite0-change``, ``hf:NAME_OR_FOLDER``, ``i3d:CHECKPOINT``,
+            ``onnx:FILE``, ``torchscript:FILE``, or ``package.module:Class`` for a class that follows ``Backbone``.
         options: passed to the backbone as keyword arguments, where they are not ``None``; ``crop`` and ``tiles`` choose
             what parts of the frame any backbone sees.
         device: where networks run (ONNX models, ``lite0`` among them, and the motion descriptor run on the CPU).

@@ -22,9 +22,9 @@ NOISE = 0.02  # deviation of the luma below which a picture counts as empty
 class CutsBackbone:
     """How much the scene changes within a snippet: 7 numbers, all 0 where the picture stands still.
 
-    A place between two frames is compared over a lag of 1, 2 and 4 frames. Its *change* is the distance of the frames on
-    either side; its *novelty* is the change minus that within either side. Motion changes the picture before, across and
-    after a place, a cut only across: so the novelty of a cut is large and that of motion small, however fast it is. The
+    A place between two frames is compared over a lag of 1, 2 and 4 frames. Its *change* is the distance of the frames
+    on either side; its *novelty* is the change minus that within either side. Motion changes the picture before,
+    across and after a place, a cut only across: so the novelty of a cut is large, and that of motion small. The
     distance is one minus the correlation of luma, which does not depend on brightness and contrast. A snippet has the
     largest novelty and change of its places for each lag, and, as the last number, where in the snippet the largest
     novelty is: from −1 to 1, times that novelty.

@@ -58,7 +58,7 @@ class FrameByFrame:
         self.weights_digest = encoder.weights_digest
 
     def __call__(self, frames: Tensor) -> Tensor:
-        """RGB frames ``(B, 3, L, H, W)`` uint8 → features ``(B, 2 · C)`` float32 on the CPU; ``(B, C)`` without the mean."""
+        """RGB frames ``(B, 3, L, H, W)`` uint8 → features ``(B, 2 · C)``, or ``(B, C)``, float32 on the CPU."""
         batch, _, length = frames.shape[:3]
         features = self.encoder(frames.transpose(1, 2).flatten(0, 1)).unflatten(0, (batch, length))  # (B, L, C)
         change = features.diff(dim=1).abs().sum(dim=1) / max(1, length - 1)  # (B, C)

@@ -49,7 +49,7 @@ class Lite0Backbone(FrameByFrame):
 
 
 class Lite0ChangeBackbone(FrameByFrame):
-    """What changes from frame to frame in the features of EfficientNet-Lite0, without what is to be seen (1280 numbers).
+    """What changes from frame to frame in the features of EfficientNet-Lite0, without their mean (1280 numbers).
 
     A detector that has seen few places learns them by heart from the means, and not what happens there. The changes
     tell what moves: with them it is better on videos of new cameras (docs/notebook/surveillance.md).
