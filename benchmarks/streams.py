@@ -5,8 +5,8 @@
 PACKS is a folder with the packs ``50salads-mid-fold1`` (A, 128 channels), ``50salads-S-fold1`` (S, 30 channels) and
 ``50salads-AS-fold1`` (both side by side, A divided by 2.3). A pack with the streams A and S is made of links to their
 files. For each seed, ``rcl fit PACK --output RUN --seed SEED`` runs on A alone, on S alone, on both side by side, and
-on the two streams; then ``rcl detect`` runs the detector of two streams on packs that lack one of them. All detections are
-scored at tIoU 0.3 to 0.7 as in ``fit.py``. Finished runs are not repeated and interrupted ones continue.
+on the two streams; then ``rcl detect`` runs the detector of two streams on packs that lack one of them. All detections
+are scored at tIoU 0.3 to 0.7 as in ``fit.py``. Finished runs are not repeated and interrupted ones continue.
 """
 
 from __future__ import annotations

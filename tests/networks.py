@@ -24,10 +24,10 @@ def save_graph(path: Path, nodes: Sequence, *, inputs: Sequence, output: object,
     return path
 
 
-def write_onnx(path: Path, shape: Sequence[Side], *, axes: Sequence[int] = (2, 3, 4)) -> Path:
+def write_onnx(path: Path, shape: Sequence[Side], *, axes: Sequence[int] = (2, 3, 4), rank: int = 5) -> Path:
     """A network of one matrix on the mean over some axes: r, g, b become r + g, b, 2 b, g."""
     weight = onnx.numpy_helper.from_array(np.array([[1, 0, 0, 0], [1, 0, 0, 1], [0, 1, 2, 0]], np.float32), "weight")
-    rest = 5 - len(axes)
+    rest = rank - len(axes)
     last, back = [0, *range(2, rest), 1], [0, rest - 1, *range(1, rest - 1)]
     nodes = [
         node("ReduceMean", ["video", "axes"], ["mean"], keepdims=0),

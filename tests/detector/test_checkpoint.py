@@ -82,6 +82,9 @@ def of_format(number: int) -> dict[str, Any]:
     """A checkpoint as earlier versions wrote it."""
     kept = content(tiny_config())
     config, facts = kept[KEY]["config"], dict(kept[KEY]["facts"])
+    del config["data"]["streams"], config["model"]["streams"], facts["streams"]
+    if number == 4:
+        return {**kept, KEY: {"format": number, "config": config, "facts": facts}}
     for section, names in NEW.items():
         for name in names:
             del config[section][name]
@@ -95,7 +98,7 @@ def of_format(number: int) -> dict[str, Any]:
     return {**kept, KEY: {"format": number, "config": config, "facts": facts}}
 
 
-@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_checkpoints_of_earlier_versions_give_the_same_detector(tmp_path: Path, number: int) -> None:
     torch.save(of_format(number), tmp_path / "old.ckpt")
     torch.save(content(tiny_config()), tmp_path / "new.ckpt")
@@ -110,9 +113,9 @@ def test_checkpoints_of_earlier_versions_give_the_same_detector(tmp_path: Path, 
 
 
 def test_a_checkpoint_says_its_format_so_that_earlier_versions_refuse_it(tmp_path: Path) -> None:
-    assert content(tiny_config())[KEY]["format"] == FORMAT == 4
+    assert content(tiny_config())[KEY]["format"] == FORMAT == 5
     newer = content(tiny_config())
     newer[KEY]["format"] = FORMAT + 1
     torch.save(newer, tmp_path / "newer.ckpt")
-    with pytest.raises(InputError, match=r"expected format 4 or older, found format 5; upgrade rcl-tad"):
+    with pytest.raises(InputError, match=r"expected format 5 or older, found format 6; upgrade rcl-tad"):
         read_checkpoint(tmp_path / "newer.ckpt")

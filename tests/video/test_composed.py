@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from rcl.data.streams import Stream
+from rcl.detector.inputs import jobs_of_all
 from rcl.system.errors import InputError
 from rcl.video.backbones.base import FrameSize
 from rcl.video.composed import ComposedExtractor, find_recordings
@@ -217,3 +219,18 @@ def test_a_detector_of_one_kind_finds_that_kind(tmp_path: Path) -> None:
     assert find_recordings([tmp_path], numbers) == {"a": (tmp_path / "a.csv",)}
     for extractor in (None, VideoExtractor(MOTION)):
         assert find_recordings([tmp_path], extractor) == {"a": (tmp_path / "a.mp4",)}
+
+
+def test_jobs_of_a_detector_join_a_video_and_a_file_that_features_could_have(tmp_path: Path) -> None:
+    for name in ("a.mp4", "a.csv", "b.csv"):
+        (tmp_path / name).touch()
+    localizer = SimpleNamespace(extractor=composed(motion=MOTION, imu=NumbersSettings()), snippets_per_second=5.0)
+    paths = [tmp_path / name for name in ("a.csv", "a.mp4", "b.csv")]
+    jobs = jobs_of_all(paths, localizer, None, "TC", None)  # type: ignore[arg-type]
+    assert {job.video: job.files for job in jobs} == {"a": (paths[0], paths[1]), "b": (paths[2],)}
+    localizer.extractor = VideoExtractor(MOTION)
+    alone = jobs_of_all(paths[1:], localizer, None, "TC", None)  # type: ignore[arg-type]
+    assert [(job.video, job.read.func.__name__) for job in alone] == [  # type: ignore[attr-defined]
+        ("a", "_read_video"),
+        ("b", "_read_features"),
+    ]

@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from rcl.cli import (
+    backbones,
     calibrate,
     compare,
     convert,
@@ -44,6 +45,7 @@ app = typer.Typer(
 for function in (
     fit.fit,
     extract.extract,
+    backbones.backbones,
     train.train,
     detect.detect,
     segment.segment,

@@ -24,16 +24,27 @@ if TYPE_CHECKING:
     from rcl.evaluation.diagnosis import Diagnosis
 
 
+Paths = Annotated[
+    list[Location],
+    typer.Argument(
+        metavar="DETECTIONS... ANNOTATIONS",
+        parser=location,
+        help="Results files, .json or .csv, one per detector; then the annotation file, or a pack. With --checkpoint, "
+        "the pack alone.",
+    ),
+]
+Checkpoint = Annotated[
+    Location | None,
+    typer.Option(
+        metavar="RUN",
+        parser=location,
+        help="A detector of several streams, in place of its detections: also shows what each stream contributes.",
+    ),
+]
+
+
 def diagnose(
-    paths: Annotated[
-        list[Location],
-        typer.Argument(
-            metavar="DETECTIONS... ANNOTATIONS",
-            parser=location,
-            help="Results files, .json or .csv, one per detector; then the annotation file, or a pack. With "
-            "--checkpoint the pack alone.",
-        ),
-    ],
+    paths: Paths,
     output: Annotated[Path, typer.Option(help="Folder for detad.json and the figures.")],
     chosen: TruthOptions,
     tiou: Thresholds = DEFAULT_THRESHOLDS,
@@ -44,14 +55,7 @@ def diagnose(
     name: Annotated[
         list[str] | None, typer.Option(help="Name of a detector; once per results file, in the same order.")
     ] = None,
-    checkpoint: Annotated[
-        Location | None,
-        typer.Option(
-            metavar="RUN",
-            parser=location,
-            help="A detector of several streams, in place of its detections: also shows what each stream contributes.",
-        ),
-    ] = None,
+    checkpoint: Checkpoint = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Show which errors the detections make, on which instances, and what the errors cost (DETAD).

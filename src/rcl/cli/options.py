@@ -178,8 +178,9 @@ class ExtractionOptions:
     backbone: Annotated[
         str | None,
         typer.Option(
-            help="motion (the default), cuts, lite0, lite0-change, hf:NAME_OR_FOLDER, i3d:CHECKPOINT, onnx:FILE, "
-            "torchscript:FILE or package.module:Class; several, joined by +, make as many streams: motion+lite0."
+            help="motion (the default), cuts, lite0, lite0-change, hf:NAME_OR_FOLDER, image:NAME_OR_FOLDER, image:FILE.onnx, "
+            "i3d:CHECKPOINT, onnx:FILE, torchscript:FILE or package.module:Class (see rcl backbones); several, joined "
+            "by +, make as many streams: motion+lite0."
         ),
     ] = None
     rate: Annotated[float | None, typer.Option(help="Frames per second; the backbone's usual rate by default.")] = None
@@ -194,10 +195,10 @@ class ExtractionOptions:
         int | None, typer.Option(min=8, max=2048, help="Side of the backbone's input frames, in pixels.")
     ] = None
     mean: Annotated[
-        str | None, typer.Option(help="onnx, torchscript: R,G,B to subtract from pixel values between 0 and 1.")
+        str | None, typer.Option(help="onnx, image, torchscript: R,G,B to subtract from pixel values between 0 and 1.")
     ] = None
-    std: Annotated[str | None, typer.Option(help="onnx, torchscript: R,G,B to divide the result by.")] = None
-    pooling: Annotated[str | None, typer.Option(help="hf: mean (of all tokens) or cls.")] = None
+    std: Annotated[str | None, typer.Option(help="onnx, image, torchscript: R,G,B to divide the result by.")] = None
+    pooling: Annotated[str | None, typer.Option(help="hf, image: mean (of all tokens) or cls.")] = None
     flow: Annotated[Path | None, typer.Option(help="i3d: checkpoint of the flow stream, for two-stream features.")] = (
         None
     )

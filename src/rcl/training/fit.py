@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from rcl.data.segments import Timeline
 from rcl.detector.checkpoint import save_operating_points
 from rcl.detector.localizer import Localizer
 from rcl.evaluation.metrics import evaluate
-from rcl.system.errors import InputError, counted, listed
+from rcl.system.errors import counted
 from rcl.system.paths import PathLike, to_path
 from rcl.system.ray_cluster import Cluster
 from rcl.system.text_files import write_json
@@ -118,10 +119,7 @@ def fit(
     budget = None if budget_seconds is None else Budget(time.monotonic(), budget_seconds)
     run = FitRun(to_path(output), reading, after, seed, resume, overwrite, streams)
     extraction = Extraction(backbone, options, rate, window, stride, video_fps, workers, cluster, device)
-    pack = pack_in(source, labels)
-    if streams is not None and not pack:
-        fix = "leave it out, or give a pack with several streams"
-        raise InputError("rcl fit", expected="no streams for videos", found=listed(streams), fix=fix)
+    pack = pack_in(source, labels, streams)
     plan_source = partial(plan_pack, pack) if pack else partial(plan_videos, source)
     plan = plan_source(labels, run, extraction, observer)
     _announce(plan, observer)
@@ -129,9 +127,12 @@ def fit(
         plan = complete(plan, run.output, ensemble, budget, observer)
     # A single process, because Lightning would start the others with the command line of this one.
     checkpoint = train(plan.config, run.output, resume=plan.resumes, overwrite=overwrite, devices=1, loggers=loggers)
+    return _evaluate(_result(checkpoint, plan), plan, observer)
+
+
+def _result(checkpoint: Path, plan: FitPlan) -> FitResult:
     localizer = Localizer.load(checkpoint)
-    result = FitResult(checkpoint, localizer, plan.choices, plan.labelled, plan.problems, plan.pack, plan.files)
-    return _evaluate(result, plan, observer)
+    return FitResult(checkpoint, localizer, plan.choices, plan.labelled, plan.problems, plan.pack, plan.files)
 
 
 def _announce(plan: FitPlan, observer: FitObserver) -> None:

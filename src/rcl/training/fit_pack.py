@@ -43,13 +43,15 @@ from rcl.video.records import extracted_streams, read_records, recorded_names
 ANNOTATIONS = "annotations.json"
 
 
-def pack_in(source: PathLike | Sequence[PathLike], labels: PathLike | Annotations | None) -> Path | None:
+def pack_in(
+    source: PathLike | Sequence[PathLike], labels: PathLike | Annotations | None, streams: Sequence[str] | None = None
+) -> Path | None:
     """The folder of the pack that a fit is given, or ``None`` for videos.
 
     A folder of features without annotations is one if labels are given, unless there are videos in it.
 
     Raises:
-        InputError: features or videos come without labels, or the pack is in an object store.
+        InputError: features or videos come without labels, videos with ``streams``, or the pack is in an object store.
     """
     paths = source if isinstance(source, list | tuple) else [cast(PathLike, source)]
     folder = to_path(paths[0]) if len(paths) == 1 else None
@@ -62,6 +64,9 @@ def pack_in(source: PathLike | Sequence[PathLike], labels: PathLike | Annotation
         expected = "videos and their labels, or a pack of features"
         fix = "add the file of labels (rcl fit VIDEOS LABELS); a pack has annotations.json (or .csv) and features"
         raise InputError("rcl fit", expected=expected, found=f"only {listed([*map(str, paths)])}", fix=fix)
+    if streams is not None:
+        fix = "leave it out, or give a pack with several streams"
+        raise InputError("rcl fit", expected="no choice of streams for videos", found=listed(streams), fix=fix)
     return None
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from networks import save_graph, write_onnx, write_script
 from rcl.system.errors import InputError
+from rcl.video.backbones.base import FrameSize
 from rcl.video.backbones.exported import ONNXBackbone, TorchScriptBackbone
 
 onnx = pytest.importorskip("onnx")
@@ -54,12 +55,12 @@ def test_onnx_with_any_batch(tmp_path: Path, batch: Side) -> None:
 def test_onnx_takes_what_the_file_fixes(tmp_path: Path) -> None:
     backbone = ONNXBackbone(write_onnx(tmp_path / "fixed.onnx", ["B", 3, 10, 8, 8]))
     assert (backbone.fixed_window, backbone.window, backbone.stride) == (10, 10, 2)
-    assert backbone.frame_size.model_dump() == {"short": 8, "crop": 8}
+    assert backbone.frame_size == FrameSize(short=8, crop=8)
     with pytest.raises(InputError, match=r"--size: expected 8, the size in .*fixed\.onnx, found 9; omit it"):
         ONNXBackbone(tmp_path / "fixed.onnx", size=9)
     free = ONNXBackbone(write_onnx(tmp_path / "free.onnx", ["B", 3, "L", "H", "W"]))
     assert (free.fixed_window, free.window, free.stride, free.rate) == (None, 16, 4, 15)
-    assert free.frame_size.model_dump() == {"short": 224, "crop": 224}
+    assert free.frame_size == FrameSize(short=224, crop=224)
     half = ONNXBackbone(write_onnx(tmp_path / "half.onnx", ["B", 3, 1, "H", 8]))
     assert (half.frame_size.short, half.stride) == (8, 1)
 
@@ -170,7 +171,7 @@ def test_torchscript(tmp_path: Path, axes: int, several: bool) -> None:
     assert torch.allclose(features, expected, atol=1e-5)
     assert torch.allclose(backbone(frames[1:2]), features[1:2], atol=1e-6)
     assert (backbone.rate, backbone.window, backbone.stride, backbone.fixed_window) == (15, 16, 4, None)
-    assert backbone.frame_size.model_dump() == {"short": 8, "crop": 8}
+    assert backbone.frame_size == FrameSize(short=8, crop=8)
     assert TorchScriptBackbone(tmp_path / "x.pt").frame_size.short == 224
 
 

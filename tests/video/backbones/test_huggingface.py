@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from rcl.system.errors import InputError
-from rcl.video.backbones.huggingface import HuggingFaceBackbone
+from rcl.video.backbones.base import FrameSize
+from rcl.video.backbones.huggingface import EXPECTED, HuggingFaceBackbone
 
 transformers = pytest.importorskip("transformers")
 safetensors = pytest.importorskip("safetensors.torch")
@@ -109,7 +110,7 @@ def test_features_are_those_of_the_model(kind: str, models: dict[str, Any], save
     assert torch.allclose(backbone(frames[1:2]), features[1:2], atol=1e-5)
     assert (backbone.rate, backbone.window, backbone.stride) == (15, WINDOW, 1)
     assert backbone.fixed_window == (None if kind == "vjepa2" else WINDOW)
-    assert backbone.frame_size.model_dump() == {"short": SIZE, "crop": SIZE}
+    assert backbone.frame_size == FrameSize(short=SIZE, crop=SIZE)
     if kind in WITH_CLS:
         assert torch.allclose(HuggingFaceBackbone(folder, pooling="cls")(frames), tokens[:, 0], atol=1e-5)
     else:
@@ -138,7 +139,7 @@ def test_vjepa2_takes_other_sizes(models: dict[str, Any], saved: Saved) -> None:
     config.crop_size = 24
     larger = transformers.VJEPA2Model(config).eval()
     larger.load_state_dict(models["vjepa2"].state_dict())
-    assert backbone.frame_size.model_dump() == {"short": 24, "crop": 24}
+    assert backbone.frame_size == FrameSize(short=24, crop=24)
     assert torch.allclose(backbone(frames), tokens_of(larger, frames).mean(1), atol=1e-5)
     assert not torch.allclose(backbone(frames), tokens_of(models["vjepa2"], frames).mean(1), atol=1e-5)
     assert "--size: expected a multiple of 8, found 20" in error_of(folder, size=20)
@@ -323,7 +324,7 @@ def test_other_models_are_refused_before_their_weights_are_read(tmp_path: Path) 
     transformers.BertConfig(vocab_size=9, **small).save_pretrained(tmp_path / "text")
     transformers.ViTConfig(image_size=16, **small).save_pretrained(tmp_path / "image")
     transformers.TimesformerConfig(attention_type="space_only", **small).save_pretrained(tmp_path / "still")
-    expected = "expected a video model (videomae, vjepa2, timesformer, vivit), found"
+    expected = f"expected {EXPECTED}, found"
     assert f"{expected} bert; choose another" in error_of(tmp_path / "text")
     assert f"{expected} vit; choose another" in error_of(tmp_path / "image")
     assert f"{expected} timesformer without attention over time" in error_of(tmp_path / "still")

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from networks import random_stream
 from rcl.system.errors import InputError
+from rcl.video.backbones.base import FrameSize
 from rcl.video.backbones.flow import gray, optical_flow, scaled_flow
 from rcl.video.backbones.i3d import BRANCHES, I3D, I3DBackbone, Inception, SamePool, Unit, load_i3d, same_padding
 
@@ -203,8 +204,8 @@ def test_exchanged_streams_are_refused(checkpoints: tuple[Path, Path]) -> None:
 def test_usual_snippets(checkpoints: tuple[Path, Path]) -> None:
     backbone = I3DBackbone(checkpoints[0])
     assert (backbone.rate, backbone.window, backbone.stride, backbone.fixed_window) == (30, 16, 4, None)
-    assert backbone.frame_size.model_dump() == {"short": 256, "crop": 224}
-    assert I3DBackbone(checkpoints[0], size=64).frame_size.model_dump() == {"short": 64, "crop": 64}
+    assert backbone.frame_size == FrameSize(short=256, crop=224)
+    assert I3DBackbone(checkpoints[0], size=64).frame_size == FrameSize(short=64, crop=64)
 
 
 def test_features_are_the_mean_of_the_last_block(rgb: I3D, checkpoints: tuple[Path, Path]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from pydantic import BaseModel, ConfigDict, PositiveInt
@@ -17,22 +17,28 @@ class FrameSize(BaseModel):
     """Resizes frames to the size that a backbone takes.
 
     Args:
-        short: length of the shorter side after resizing, in pixels; the aspect ratio is kept.
+        short: length of the shorter side after resizing, in pixels.
         crop: side of the square that is then cut from the middle; ``None`` keeps the whole frame.
+        keep_aspect: whether the aspect ratio is kept; if not, the frame is squeezed to a square.
+        interpolation: of pixels.
     """
 
     model_config = ConfigDict(frozen=True)
 
     short: PositiveInt
     crop: PositiveInt | None = None
+    keep_aspect: bool = True
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
 
     def __call__(self, frame: Tensor) -> Tensor:
         """Resize and crop a frame: ``(3, H, W)`` uint8 → ``(3, h, w)`` uint8."""
         height, width = frame.shape[1:]
         scale = self.short / min(height, width)
         size = [min(max(1, round(side * scale)), MAX_ASPECT_RATIO * self.short) for side in (height, width)]
+        if not self.keep_aspect:
+            size = [self.short] * 2
         if size != [height, width]:
-            resized = torch.nn.functional.interpolate(frame[None], size, mode="bilinear", antialias=True)[0]
+            resized = torch.nn.functional.interpolate(frame[None], size, mode=self.interpolation, antialias=True)[0]
         else:
             resized = frame
         if self.crop is None:

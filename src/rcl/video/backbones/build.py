@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from rcl.system.errors import InputError, located
 from rcl.system.plugins import import_class, is_class_name
@@ -19,16 +21,18 @@ KINDS = {
     "cuts": "rcl.video.backbones.cuts:CutsBackbone",
     "lite0": "rcl.video.backbones.lite0:Lite0Backbone",
     "lite0-change": "rcl.video.backbones.lite0:Lite0ChangeBackbone",
-    "hf": "rcl.video.backbones.huggingface:HuggingFaceBackbone",
+    "hf": "rcl.video.backbones.huggingface:huggingface_backbone",
+    "image": "rcl.video.backbones.huggingface_images:huggingface_images",
     "i3d": "rcl.video.backbones.i3d:I3DBackbone",
     "onnx": "rcl.video.backbones.exported:ONNXBackbone",
     "torchscript": "rcl.video.backbones.exported:TorchScriptBackbone",
 }
+IMAGES_IN_ONNX = "rcl.video.backbones.exported:onnx_images"  # image:FILE.onnx
 REGIONS = ("crop", "tiles")  # options that are not a backbone's own
 WITHOUT_SOURCE = ("motion", "cuts", "lite0", "lite0-change")
 NAMES = (
-    "motion, cuts, lite0, lite0-change, hf:NAME_OR_FOLDER, i3d:CHECKPOINT, onnx:FILE, torchscript:FILE or "
-    "package.module:Class"
+    "motion, cuts, lite0, lite0-change, hf:NAME_OR_FOLDER, image:NAME_OR_FOLDER, image:FILE.onnx, i3d:CHECKPOINT, "
+    "onnx:FILE, torchscript:FILE or package.module:Class"
 )
 
 
@@ -53,8 +57,9 @@ def build_backbone(name: str, options: BackboneOptions, *, device: torch.device 
     """Build the backbone of a name.
 
     Args:
-        name: ``motion``, ``cuts``, ``lite0``, ``lite0-change``, ``hf:NAME_OR_FOLDER``, ``i3d:CHECKPOINT``,
-            ``onnx:FILE``, ``torchscript:FILE``, or ``package.module:Class`` for a class that follows ``Backbone``.
+        name: ``motion``, ``cuts``, ``lite0``, ``lite0-change``, ``hf:NAME_OR_FOLDER``, ``image:NAME_OR_FOLDER``,
+            ``image:FILE.onnx``, ``i3d:CHECKPOINT``, ``onnx:FILE``, ``torchscript:FILE``, or ``package.module:Class`` for a class that
+            follows ``Backbone``.
         options: passed to the backbone as keyword arguments, where they are not ``None``; ``crop`` and ``tiles`` choose
             what parts of the frame any backbone sees.
         device: where networks run (ONNX models, ``lite0`` among them, and the motion descriptor run on the CPU).
@@ -63,26 +68,16 @@ def build_backbone(name: str, options: BackboneOptions, *, device: torch.device 
         InputError: there is no such backbone, its file cannot be used, or it does not take one of the options.
     """
     kind, source = split_name(name)
-    backbone_class = _class_of(kind)
-    if not any("__call__" in vars(base) for base in backbone_class.__mro__):
-        raise _not_a_backbone(name, "__call__")
-    accepted = inspect.signature(backbone_class).parameters.keys()
+    builder = _builder(name)
+    accepted = inspect.signature(builder).parameters.keys()
     keywords = {key: value for key, value in options if value is not None and key not in REGIONS}
     _refuse_unknown(kind, keywords.keys() - accepted, [key for key in accepted_options(name) if key not in REGIONS])
     if "device" in accepted:
         keywords["device"] = device
-    backbone = backbone_class(*filter(None, [source]), **keywords)
+    backbone = builder(*filter(None, [source]), **keywords)
     if kind not in KINDS:
         _check_interface(backbone, name)
     return _with_regions(backbone, options)
-
-
-def _with_regions(backbone: Backbone, options: BackboneOptions) -> Backbone:
-    if options.crop is None and options.tiles is None:
-        return backbone
-    from rcl.video.backbones.regions import RegionsBackbone
-
-    return RegionsBackbone(backbone, crop=options.crop, tiles=options.tiles)
 
 
 def accepted_options(name: str) -> list[str]:
@@ -91,13 +86,30 @@ def accepted_options(name: str) -> list[str]:
     Raises:
         InputError: there is no such backbone.
     """
-    parameters = inspect.signature(_class_of(split_name(name)[0])).parameters
+    parameters = inspect.signature(_builder(name)).parameters
     return [key for key in BackboneOptions.model_fields if key in parameters or key in REGIONS]
 
 
-def _class_of(kind: str) -> type[Any]:
+def _builder(name: str) -> Callable[..., Backbone]:
+    """What builds the backbones of a kind: a class, or a function where the source decides on the class."""
+    kind, source = split_name(name)
+    if kind in KINDS:
+        is_onnx_image = kind == "image" and source.lower().endswith(".onnx")
+        module, _, attribute = (IMAGES_IN_ONNX if is_onnx_image else KINDS[kind]).partition(":")
+        return getattr(importlib.import_module(module), attribute)
     with located("--backbone"):
-        return import_class(KINDS.get(kind, kind))
+        backbone_class = import_class(kind)
+    if not any("__call__" in vars(base) for base in backbone_class.__mro__):
+        raise _not_a_backbone(name, "__call__")
+    return backbone_class
+
+
+def _with_regions(backbone: Backbone, options: BackboneOptions) -> Backbone:
+    if options.crop is None and options.tiles is None:
+        return backbone
+    from rcl.video.backbones.regions import RegionsBackbone
+
+    return RegionsBackbone(backbone, crop=options.crop, tiles=options.tiles)
 
 
 def _refuse_unknown(kind: str, unknown: set[str], accepted: list[str]) -> None:

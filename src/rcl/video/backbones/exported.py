@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,11 @@ from torch.nn import functional
 
 from rcl.system.errors import InputError
 from rcl.system.paths import PathLike, check_is_file
+from rcl.system.text_files import file_digest
 from rcl.video.backbones.base import FrameSize
+from rcl.video.backbones.frame_by_frame import FrameByFrame
 from rcl.video.backbones.onnx_session import last_line, open_session
+from rcl.video.backbones.onnx_weights import external_data
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -22,7 +26,8 @@ if TYPE_CHECKING:
 SIZE = 224
 WINDOW = 16
 RATE = 15.0
-INPUT = "one input of float32 (batch, 3, frames, height, width)"
+VIDEO_AXES = ("batch", "3", "frames", "height", "width")
+IMAGE_AXES = ("batch", "3", "height", "width")
 
 
 class ONNXBackbone:
@@ -50,14 +55,9 @@ class ONNXBackbone:
         mean: Sequence[float] = (0, 0, 0),
         std: Sequence[float] = (1, 1, 1),
     ) -> None:
-        self.path = Path(path)
-        self._mean, self._std = _normalization(mean, std, torch.device("cpu"))
-        check_is_file(self.path)
-        self._session = open_session(self.path, where=self.path)
-        self._input, shape = _checked_input(self._session, self.path)
-        self._output = _checked_output(self._session, self.path)
-        self._batch, _, frames, height, width = (side if isinstance(side, int) else None for side in shape)
-        size = _agreed_size(self.path, size, height, width)
+        self._network = ONNXNetwork(path, VIDEO_AXES, mean=mean, std=std)
+        frames, height, width = self._network.sides
+        size = _agreed_size(self._network.path, size, height, width)
         self.frame_size = FrameSize(short=size, crop=size)
         self.fixed_window = frames
         self.window = frames or WINDOW
@@ -66,16 +66,76 @@ class ONNXBackbone:
 
     def __call__(self, frames: Tensor) -> Tensor:
         """RGB frames ``(B, 3, L, H, W)`` uint8 → features ``(B, C)`` float32."""
+        return self._network(frames)
+
+
+def onnx_images(
+    path: PathLike,
+    *,
+    size: int | None = None,
+    mean: Sequence[float] = (0, 0, 0),
+    std: Sequence[float] = (1, 1, 1),
+) -> FrameByFrame:
+    """The backbone of a network of images in an ONNX file, which runs frame by frame, as ``ONNXBackbone`` does.
+
+    Its only input is float32 ``(N, 3, H, W)``, RGB frames as ``(value / 255 - mean) / std``.
+
+    Args:
+        path: the file.
+        size: as for ``ONNXBackbone``.
+        mean: per channel, for values in [0, 1].
+        std: per channel.
+
+    Raises:
+        InputError: as for ``ONNXBackbone``.
+    """
+    network = ONNXNetwork(path, IMAGE_AXES, mean=mean, std=std)
+    size = _agreed_size(network.path, size, *network.sides)
+    return FrameByFrame(network, frame_size=FrameSize(short=size, crop=size))
+
+
+class ONNXNetwork:
+    """A network in an ONNX file: pixels ``(N, 3, ...)`` → features ``(N, C)``.
+
+    Args:
+        path: the file.
+        axes: names of the axes of its input.
+        mean: per channel, for values in [0, 1].
+        std: per channel.
+
+    Attributes:
+        sides: what the file fixes of the axes after the channels, ``None`` where it fixes nothing.
+        weights_digest: SHA-256 of the file and of those that it takes weights from.
+
+    Raises:
+        InputError: the file cannot be read, or has another kind of input.
+    """
+
+    def __init__(self, path: PathLike, axes: Sequence[str], *, mean: Sequence[float], std: Sequence[float]) -> None:
+        self.path, self._axes = Path(path), axes
+        self._mean, self._std = _normalization(mean, std, torch.device("cpu"), axes=len(axes))
+        check_is_file(self.path)
+        self._session = open_session(self.path, where=self.path)
+        self._input, shape = _checked_input(self._session, self.path, axes)
+        self._output = _checked_output(self._session, self.path)
+        self._batch, _, *self.sides = (side if isinstance(side, int) else None for side in shape)
+
+    @cached_property
+    def weights_digest(self) -> str:
+        return file_digest(self.path, *external_data(self.path))
+
+    def __call__(self, frames: Tensor) -> Tensor:
+        """RGB pixels ``(N, 3, ...)`` uint8 → features ``(N, C)`` float32."""
         return torch.cat([self._features(part) for part in frames.split(self._batch or len(frames))])
 
     def _features(self, frames: Tensor) -> Tensor:
         inputs = _normalized(frames, self._mean, self._std)
         if self._batch is not None:
-            inputs = functional.pad(inputs, (0, 0) * 4 + (0, self._batch - len(frames)))
+            inputs = functional.pad(inputs, (0, 0) * (inputs.ndim - 1) + (0, self._batch - len(frames)))
         try:
             (output,) = self._session.run([self._output], {self._input: inputs.numpy()})
         except Exception as error:  # onnxruntime has no common base class
-            raise _failed(self.path, frames, error) from None
+            raise _failed(self.path, frames, self._axes, error) from None
         return _pooled(torch.from_numpy(output), len(inputs), self.path)[: len(frames)]
 
 
@@ -123,19 +183,22 @@ class TorchScriptBackbone:
         try:
             output = self._network(inputs)
         except Exception as error:  # the program in the file may raise anything
-            raise _failed(self.path, frames, error) from None
+            raise _failed(self.path, frames, VIDEO_AXES, error) from None
         if isinstance(output, list | tuple) and output:
             output = output[0]
         return _pooled(output, len(frames), self.path)
 
 
-def _checked_input(session: InferenceSession, path: Path) -> tuple[str, list[int | str | None]]:
+def _checked_input(session: InferenceSession, path: Path, axes: Sequence[str]) -> tuple[str, list[int | str | None]]:
     """The name of a network's input, and its shape with a number for each axis that the file fixes."""
     inputs = session.get_inputs()
     shape = list(inputs[0].shape) if len(inputs) == 1 else []
-    if len(shape) != 5 or inputs[0].type != "tensor(float)" or (isinstance(shape[1], int) and shape[1] != 3):
+    if len(shape) != len(axes) or inputs[0].type != "tensor(float)" or (isinstance(shape[1], int) and shape[1] != 3):
         found = "; ".join(f"{each.name}: {each.type} {each.shape}" for each in inputs) or "none"
-        raise InputError(path, expected=INPUT, found=found, fix="export the network with that input")
+        expected, fix = f"one input of float32 ({', '.join(axes)})", "export the network with that input"
+        if axes == VIDEO_AXES and len(shape) == len(IMAGE_AXES):
+            fix = f"use image:{path}, which runs it frame by frame"
+        raise InputError(path, expected=expected, found=found, fix=fix)
     return inputs[0].name, shape
 
 
@@ -170,15 +233,18 @@ def _agreed_size(path: Path, size: int | None, height: int | None, width: int | 
     return size or fixed or SIZE
 
 
-def _normalization(mean: Sequence[float], std: Sequence[float], device: torch.device) -> tuple[Tensor, Tensor]:
+def _normalization(
+    mean: Sequence[float], std: Sequence[float], device: torch.device, *, axes: int = len(VIDEO_AXES)
+) -> tuple[Tensor, Tensor]:
     if not all(value > 0 for value in std):
         raise InputError("--std", expected="three positive numbers", found=str(tuple(std)), fix="correct them")
     of_channels = [torch.tensor(values, dtype=torch.float32, device=device) for values in (mean, std)]
-    return of_channels[0].view(3, 1, 1, 1), of_channels[1].view(3, 1, 1, 1)
+    shape = 3, *[1] * (axes - 2)
+    return of_channels[0].view(shape), of_channels[1].view(shape)
 
 
 def _normalized(frames: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    return frames.float().div_(255).sub_(mean).div_(std)  # (B, 3, L, H, W)
+    return frames.float().div_(255).sub_(mean).div_(std)  # (B, 3, ...)
 
 
 def _pooled(output: Any, batch: int, path: Path) -> Tensor:
@@ -190,7 +256,8 @@ def _pooled(output: Any, batch: int, path: Path) -> Tensor:
     return output.float().flatten(2).mean(2).cpu() if output.ndim > 2 else output.float().cpu()
 
 
-def _failed(path: Path, frames: Tensor, error: Exception) -> InputError:
-    expected = f"a network that takes snippets {tuple(frames.shape)} (batch, 3, frames, height, width)"
+def _failed(path: Path, frames: Tensor, axes: Sequence[str], error: Exception) -> InputError:
+    what = "snippets" if axes == VIDEO_AXES else "frames"
+    expected = f"a network that takes {what} {tuple(frames.shape)} ({', '.join(axes)})"
     fix = "set --size and --window as in its export, or export it again"
     return InputError(path, expected=expected, found=last_line(error), fix=fix)

@@ -1,39 +1,53 @@
-"""Backbones from Hugging Face: the video transformers VideoMAE, V-JEPA 2, TimeSformer and ViViT."""
+"""Backbones from Hugging Face: the video transformers VideoMAE, V-JEPA 2, TimeSformer and ViViT, and image encoders."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import logging
-import os
-import warnings
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
-from rcl.system.errors import InputError, describe_error, listed
-from rcl.system.extras import how_to_install
-from rcl.system.text_files import read_json
-from rcl.video.backbones.base import FrameSize
+from rcl.system.errors import InputError
+from rcl.video.backbones.base import Backbone, FrameSize
+from rcl.video.backbones.huggingface_files import (
+    digest_of,
+    load_model,
+    normalization,
+    read_config,
+    read_processor,
+)
+from rcl.video.backbones.huggingface_images import IMAGE_MODELS, huggingface_images
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-log = logging.getLogger("rcl")
-
 HAS_CLS = {"videomae": False, "vjepa2": False, "timesformer": True, "vivit": True}
 """The supported model types, and whether their first token (CLS) stands for the whole snippet."""
 
-UNUSED = ("pooler.", "predictor.")
-"""Parts of a model that its last tokens do not depend on."""
+EXPECTED = f"a video model ({', '.join(HAS_CLS)}) or an image model ({', '.join(IMAGE_MODELS)})"
 
-PROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json")
-DEFAULTS = {"do_rescale": True, "rescale_factor": 1 / 255, "offset": False, "do_normalize": True}
-VIVIT_DEFAULTS = {**DEFAULTS, "rescale_factor": 1 / 127.5, "offset": True}  # offset: [-1, 1] before mean and std
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+def huggingface_backbone(
+    source: str,
+    *,
+    size: int | None = None,
+    pooling: Literal["mean", "cls"] | None = None,
+    device: torch.device | str = "cpu",
+) -> Backbone:
+    """The backbone of a model of videos, or of a model of images, which runs frame by frame.
+
+    Args:
+        source: a folder with a model, or else its name on the hub. A folder is used without access to the network.
+        size: side of the square frames; by default that of the model.
+        pooling: see the two kinds of backbones.
+        device: where the model runs.
+
+    Raises:
+        InputError: the model is of neither kind; see the two for more.
+    """
+    if read_config(source, expected=EXPECTED).model_type in IMAGE_MODELS:
+        return huggingface_images(source, size=size, pooling=pooling, device=device)
+    return HuggingFaceBackbone(source, size=size, pooling=pooling or "mean", device=device)
 
 
 class HuggingFaceBackbone:
@@ -65,7 +79,7 @@ class HuggingFaceBackbone:
         device: torch.device | str = "cpu",
     ) -> None:
         self.source, self.pooling, self.device = source, pooling, torch.device(device)
-        config = _read_config(source)
+        config = _video_config(source)
         self._kind = config.model_type
         if pooling == "cls" and not HAS_CLS[self._kind]:
             found, fix = f"{self._kind}, which has no such token", "use --pooling mean"
@@ -77,10 +91,10 @@ class HuggingFaceBackbone:
         self.fixed_window = None if rotary else self.window
         self.stride = max(1, self.window // 4)
         self._tubelet = config.tubelet_size if rotary else 1
-        scale, shift = _read_normalization(source, self._kind)
+        scale, shift = normalization(source, read_processor(source), self._kind)
         self._scale, self._shift = scale.to(self.device), shift.to(self.device)
-        self._model = _load_model(source, config).to(self.device)
-        self.weights_digest = _digest({**self._model.state_dict(), "scale": scale, "shift": shift})
+        self._model = load_model(source, config).to(self.device)
+        self.weightsdigest_of = digest_of({**self._model.state_dict(), "scale": scale, "shift": shift})
 
     @torch.inference_mode()
     def __call__(self, frames: Tensor) -> Tensor:
@@ -102,30 +116,12 @@ class HuggingFaceBackbone:
         return chosen.mean(1).cpu()
 
 
-def _read_config(source: str) -> PretrainedConfig:
-    try:
-        from transformers import AutoConfig
-    except ImportError:
-        fix = how_to_install("video")
-        raise InputError(
-            f"hf:{source}", expected="the package transformers to read it", found="no such package", fix=fix
-        ) from None
-    expected = f"a video model ({', '.join(HAS_CLS)})"
-    local = os.path.isdir(source)
-    try:
-        with _quiet():
-            config = AutoConfig.from_pretrained(source, local_files_only=local, trust_remote_code=False)
-    except Exception as error:  # damaged files make transformers raise anything
-        nothing = "no such model in this folder" if local else "neither a folder nor a model on the hub"
-        fix = "give a folder that save_pretrained wrote" if local else "check the name and the network"
-        raise InputError(
-            f"hf:{source}", expected=expected, found=f"{nothing} ({describe_error(error)})", fix=fix
-        ) from None
+def _video_config(source: str) -> PretrainedConfig:
+    config = read_config(source, expected=EXPECTED)
     space_only = getattr(config, "attention_type", None) == "space_only"
-    config._attn_implementation = None  # the file may name a kernel, a program that would be downloaded
     if config.model_type not in HAS_CLS or space_only:
         found = f"{config.model_type}{' without attention over time' if space_only else ''}"
-        raise InputError(f"hf:{source}", expected=expected, found=found, fix="choose another model")
+        raise InputError(f"hf:{source}", expected=EXPECTED, found=found, fix="choose another model")
     return config
 
 
@@ -145,97 +141,3 @@ def _fitted_size(config: PretrainedConfig, size: int | None) -> int:
         raise InputError("--size", expected=expected, found=str(size), fix="change or omit it")
     config.crop_size = size
     return size
-
-
-def _load_model(source: str, config: PretrainedConfig) -> torch.nn.Module:
-    from transformers import AutoModel
-
-    try:
-        with _quiet():
-            model, info = AutoModel.from_pretrained(
-                source,
-                config=config,
-                dtype=torch.float32,
-                local_files_only=Path(source).is_dir(),
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
-    except Exception as error:  # damaged files make transformers raise anything
-        fix = "download the files again"
-        raise InputError(
-            f"hf:{source}", expected="the weights of a model", found=describe_error(error), fix=fix
-        ) from None
-    missing = sorted(name for name in info["missing_keys"] if not name.startswith(UNUSED))
-    if missing:
-        found, fix = f"no weights for {listed(missing)}", "download the files again or choose another model"
-        raise InputError(f"hf:{source}", expected="weights for the whole model", found=found, fix=fix)
-    return model.eval().requires_grad_(False)
-
-
-def _read_normalization(source: str, kind: str) -> tuple[Tensor, Tensor]:
-    """Scale and shift of pixel values, each ``(3, 1, 1)``, from the model's preprocessor file."""
-    path = next(filter(None, (_fetched(source, name) for name in PROCESSORS)), None)
-    defaults = VIVIT_DEFAULTS if path and kind == "vivit" else DEFAULTS
-    options = {**defaults, **(read_json(path) if path else {})}
-    mean, std = (options.get("image_mean"), options.get("image_std")) if options["do_normalize"] else (0.0, 1.0)
-    if mean is None or std is None:
-        log.warning("hf:%s: no preprocessor file with mean and std; using those of ImageNet", source)
-        mean, std = IMAGENET_MEAN, IMAGENET_STD
-    factor, offset = (options["rescale_factor"], bool(options["offset"])) if options["do_rescale"] else (1.0, False)
-    try:
-        means, stds = (torch.tensor(value, dtype=torch.float64).expand(3).view(3, 1, 1) for value in (mean, std))
-        scale, shift = factor / stds, -(offset + means) / stds
-        if not (scale.isfinite().all() and shift.isfinite().all()):
-            raise ValueError
-    except (TypeError, ValueError, RuntimeError):
-        expected, found = (
-            "image_mean, image_std and rescale_factor as numbers, std not 0",
-            f"{mean}, {std} and {factor}",
-        )
-        raise InputError(path, expected=expected, found=found, fix="correct them") from None
-    return scale.float(), shift.float()
-
-
-def _fetched(source: str, name: str) -> Path | None:
-    from transformers.utils import cached_file
-
-    with _quiet():
-        path = cached_file(
-            source,
-            name,
-            local_files_only=Path(source).is_dir(),
-            _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_connection_errors=False,
-        )
-    return Path(path) if path else None
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Context without progress bars, reports and warnings of the libraries; errors are still raised."""
-    from huggingface_hub.utils import logging as hub_logging
-    from transformers.utils import logging as model_logging
-
-    levels = [(module, module.get_verbosity()) for module in (hub_logging, model_logging)]
-    bars = model_logging.is_progress_bar_enabled()
-    for module, _ in levels:
-        module.set_verbosity_error()
-    model_logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for module, level in levels:
-            module.set_verbosity(level)
-        if bars:
-            model_logging.enable_progress_bar()
-
-
-def _digest(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 of all tensors that the features depend on; it does not depend on where they were read from."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
