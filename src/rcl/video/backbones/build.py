@@ -58,8 +58,8 @@ def build_backbone(name: str, options: BackboneOptions, *, device: torch.device 
 
     Args:
         name: ``motion``, ``cuts``, ``lite0``, ``lite0-change``, ``hf:NAME_OR_FOLDER``, ``image:NAME_OR_FOLDER``,
-            ``image:FILE.onnx``, ``i3d:CHECKPOINT``, ``onnx:FILE``, ``torchscript:FILE``, or ``package.module:Class`` for a class that
-            follows ``Backbone``.
+            ``image:FILE.onnx``, ``i3d:CHECKPOINT``, ``onnx:FILE``, ``torchscript:FILE``, or ``package.module:Class``
+            for a class that follows ``Backbone``.
         options: passed to the backbone as keyword arguments, where they are not ``None``; ``crop`` and ``tiles`` choose
             what parts of the frame any backbone sees.
         device: where networks run (ONNX models, ``lite0`` among them, and the motion descriptor run on the CPU).
