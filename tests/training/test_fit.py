@@ -27,6 +27,8 @@ from rcl.data.formats.results import load_detections
 from rcl.detector.checkpoint import read_checkpoint
 from rcl.system.errors import InputError
 from rcl.training.choices import choose_stride, split_videos
+from rcl.training.fit_videos import choose_features
+from rcl.video.backbones.cuts import CutsBackbone
 from rcl.video.backbones.options import parse_options
 from rcl.video.synthetic.rendering import render_videos
 from rendered import render
@@ -368,3 +370,10 @@ def test_real_videos_with_every_kind_of_backbone(tmp_path: Path, run: Rcl, kind:
         missed = video.duration_seconds - len(features) / video.snippets_per_second
         frame = 1 / json.loads((pack / "extraction.json").read_text())["settings"]["rate"]
         assert -1 / video.snippets_per_second < missed <= frame / 2
+
+
+def test_cuts_are_never_looked_for_at_fewer_places() -> None:
+    given = dict.fromkeys(("rate", "window", "stride", "video_fps"))
+    extractors, _ = choose_features("motion+cuts", None, given, np.array([40.0]), device="cpu")
+    strides = {stream: extractor.settings.stride for stream, extractor in extractors.items()}
+    assert strides == {"motion": 15, "cuts": CutsBackbone.stride}

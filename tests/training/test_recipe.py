@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rcl.data.streams import Stream
 from rcl.detector.load_config import parse_config
 from rcl.training.places import information_of_place
 from rcl.training.recipe import (
@@ -100,3 +101,14 @@ def test_changes_leave_what_they_do_not_name() -> None:
     assert changed["model"]["head"] == {**sections["model"]["head"], "context": 0.5}
     assert changed["model"]["encoder"] == sections["model"]["encoder"]
     assert sections["model"]["head"]["context"] == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("streams", [(), (Stream("a", 60, 5.0), Stream("b", 21, 5.0))])
+def test_wide_features_of_few_instances_get_strong_dropout_and_noise(streams: tuple[Stream, ...]) -> None:
+    narrow = like(10, 100, 5.0, 2.0)._replace(channels=80, streams=streams)  # ten instances
+    part = "streams" if streams else "encoder"
+    for recordings, dropout, noise in ((narrow, 0.1, 0.0), (narrow._replace(channels=81), 0.5, 0.5)):
+        sections, choices = choose_recipe(recordings)
+        config = parse_config(sections, where="test")
+        assert (getattr(config.model, part).input_dropout, config.augmentation.noise) == (dropout, noise)
+        assert any("81 channels for 10 training instances" in choice.reason for choice in choices) == (noise > 0)

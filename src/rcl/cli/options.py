@@ -178,9 +178,9 @@ class ExtractionOptions:
     backbone: Annotated[
         str | None,
         typer.Option(
-            help="motion (the default), lite0, hf:NAME_OR_FOLDER, image:NAME_OR_FOLDER, image:FILE.onnx, "
-            "i3d:CHECKPOINT, onnx:FILE, torchscript:FILE or package.module:Class (see rcl backbones); several, joined "
-            "by +, make as many streams: motion+lite0."
+            help="motion (the default), cuts, lite0, lite0-change, hf:NAME_OR_FOLDER, image:NAME_OR_FOLDER, "
+            "image:FILE.onnx, i3d:CHECKPOINT, onnx:FILE, torchscript:FILE or package.module:Class (see rcl backbones); "
+            "several, joined by +, make as many streams: motion+lite0."
         ),
     ] = None
     rate: Annotated[float | None, typer.Option(help="Frames per second; the backbone's usual rate by default.")] = None
@@ -217,7 +217,7 @@ class ExtractionOptions:
     workers: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Processes; by default one per core for motion and lite0, and one for other networks."
+            min=1, help="Processes; by default one per core for motion, cuts and lite0, and one for other networks."
         ),
     ] = None
 
@@ -248,9 +248,10 @@ class ExtractionOptions:
     @property
     def network(self) -> bool:
         """Whether a backbone is a network that uses all cores or the GPU itself."""
+        from rcl.video.backbones.build import WITHOUT_SOURCE
         from rcl.video.backbones.names import split_backbones
 
-        return any(name not in ("motion", "lite0") for name in split_backbones(self.backbone or "motion"))
+        return any(name not in WITHOUT_SOURCE for name in split_backbones(self.backbone or "motion"))
 
     def processes(self) -> int:
         """``workers``, or its default: one per core for backbones that run on one core, and one for other networks."""

@@ -27,7 +27,8 @@ class StreamEmbedding(nn.Module):
         widths: channels of each stream, in the order of the features.
         channels: width E of the embedding.
         dropout: share of the streams of a video that training drops; one that the video has always stays.
-        input_dropout: share of the channels of each stream that is dropped, one draw for the whole video.
+        input_dropout: share of the channels of each stream that is dropped, one draw for the whole video. Only streams
+            that are wider than the embedding: they can spare channels.
     """
 
     def __init__(
@@ -53,8 +54,9 @@ class StreamEmbedding(nn.Module):
             present = present & self._kept(present.any(dim=2))[..., None]
         weight = present.to(features.dtype)  # (B, S, T)
         weight = weight / weight.sum(dim=1, keepdim=True).clamp(min=1).sqrt()
-        inputs = self.input_dropout(features.nan_to_num(nan=0.0)).split(self.widths, dim=1)
-        parts = [norm(project(x)) for project, norm, x in zip(self.project, self.norm, inputs, strict=True)]
+        inputs = features.nan_to_num(nan=0.0).split(self.widths, dim=1)
+        kept = [self.input_dropout(x) if x.shape[1] > self.channels else x for x in inputs]
+        parts = [norm(project(x)) for project, norm, x in zip(self.project, self.norm, kept, strict=True)]
         return (torch.stack(parts, dim=1) * weight[:, :, None]).sum(dim=1)
 
     def _kept(self, known: Tensor) -> Tensor:

@@ -41,6 +41,9 @@ from rcl.video.packs import PackWriter
 from rcl.video.records import extracted_streams, names_in_pack, records_of_pack
 from rcl.video.settings import ExtractionSettings, read_settings, streams_in
 
+SEEING_ALL = ("cuts", "lite0", "lite0-change")
+"""Backbones whose stride stays: they compare frames, and snippets that stand for more would skip some."""
+
 log = logging.getLogger("rcl")
 
 
@@ -153,6 +156,8 @@ def choose_features(
 
 def _with_stride(settings: ExtractionSettings, lengths_seconds: np.ndarray, *, keep_window: bool) -> ExtractionSettings:
     """The settings with a stride for actions of these lengths."""
+    if settings.backbone in SEEING_ALL:
+        return settings
     stride, window = choose_stride(lengths_seconds, settings.rate), settings.window
     if settings.backbone != "motion":
         stride = max(stride, settings.stride)  # networks are too expensive to run more often than usual

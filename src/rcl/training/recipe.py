@@ -26,6 +26,8 @@ MANY_INSTANCES = 100  # a wider model pays from here on
 LONGEST_CROP = 2048  # snippets: longer videos are cropped in training
 STEPS, PASSES = 500, 5  # optimization steps, at least; passes over the videos, at least
 BATCH, EPOCHS = 2, 10
+WIDE = 8.0  # channels for every training instance: from here on, a network finds a chance reason for every label
+WIDE_DROPOUT, WIDE_NOISE = 0.5, 0.5  # of input channels, then; of standardized features
 STREAM_DROPOUT = 0.3  # with it, a detector does without a stream as one that never had it
 ONE_LENGTH_RATE, OWN_LENGTHS_RATE = 1e-3, 2e-3  # learning rates: measured, and not explained (docs/design.md)
 
@@ -46,6 +48,7 @@ class Recordings(NamedTuple):
         rate: of their features, in snippets per second.
         place_information: of labels, in nats; see :func:`rcl.training.places.information_of_place`.
         streams: of the features; empty for a single one.
+        channels: C, of all streams.
     """
 
     lengths_seconds: np.ndarray
@@ -53,18 +56,20 @@ class Recordings(NamedTuple):
     rate: float
     place_information: float = 0.0
     streams: tuple[Stream, ...] = ()
+    channels: int = 0
 
     @classmethod
     def of(cls, training: Annotations, store: Store, rate: float) -> Recordings:
         """The facts about training videos with at least one instance."""
         videos = list(training.videos.values())
-        snippets = np.array([store.shape(video.name)[0] for video in videos])
+        shapes = np.array([store.shape(video.name) for video in videos])  # (V, 2), T and C
+        snippets = shapes[:, 0]
         seconds = snippets / np.array([store.rate(video.name) or video.snippets_per_second or rate for video in videos])
         owner = np.repeat(np.arange(len(videos)), [len(video.labels) for video in videos])  # (N,)
         centres = np.concatenate([video.segments_seconds.mean(axis=1) for video in videos]) / seconds[owner]
         labels = np.unique([label for video in videos for label in video.labels], return_inverse=True)[1]
         places = information_of_place(owner, centres, labels)
-        return cls(action_lengths(training), snippets, rate, places, store.streams)
+        return cls(action_lengths(training), snippets, rate, places, store.streams, int(shapes[0, 1]))
 
     @property
     def short_seconds(self) -> float:
@@ -75,6 +80,11 @@ class Recordings(NamedTuple):
     def needed_rate(self) -> float:
         """Snippets per second at which a short action spans a few snippets, at most those of the features."""
         return min(self.rate, SNIPPETS_PER_ACTION / max(self.short_seconds, 1e-6))
+
+    @property
+    def are_wide(self) -> bool:
+        """Whether there are many channels for every training instance."""
+        return self.channels > WIDE * len(self.lengths_seconds)
 
     @property
     def are_alike(self) -> bool:
@@ -105,7 +115,19 @@ def choose_recipe(recordings: Recordings) -> tuple[Sections, list[Choice]]:
     }
     cropped = Choice("training on", f"{crop} snippets at random", f"the longest video has {longest:.0f}")
     streams = choose_streams(recordings.streams, sections) if recordings.streams else []
-    return sections, [*streams, time, *network, steps, learning_rate, *([cropped] if crop else []), *_fixed(recordings)]
+    strong = choose_strong(recordings, sections) if recordings.are_wide else []
+    found = [*streams, time, *network, *strong, steps, learning_rate, *([cropped] if crop else [])]
+    return sections, [*found, *_fixed(recordings)]
+
+
+def choose_strong(recordings: Recordings, sections: Sections) -> list[Choice]:
+    """Complete the sections for features that are wide for so few instances: strong dropout and noise of the input."""
+    part = "streams" if recordings.streams else "encoder"
+    sections["model"][part]["input_dropout"] = WIDE_DROPOUT
+    sections["augmentation"]["noise"] = WIDE_NOISE
+    instances = counted(len(recordings.lengths_seconds), "training instance")
+    reason = f"there are {recordings.channels:,} channels for {instances}"
+    return [Choice("dropout of input channels, and noise", f"{WIDE_DROPOUT:g} and {WIDE_NOISE:g}", reason)]
 
 
 def choose_streams(streams: Sequence[Stream], sections: Sections) -> list[Choice]:
@@ -200,7 +222,11 @@ def _fixed(recordings: Recordings) -> list[Choice]:
             "16 points, context 0.25, 2 snippets around the ends",
             "it was best on average on the data of docs/results.md",
         ),
-        Choice("dropout", "0.1, also of input channels", "it was best on average on the data of docs/results.md"),
+        Choice(
+            "dropout",
+            "0.1" if recordings.are_wide else "0.1, also of input channels",
+            "it was best on average on the data of docs/results.md",
+        ),
     ]
 
 

@@ -22,7 +22,7 @@ def test_every_kind_has_an_entry() -> None:
     names = NAMES.replace(" or ", ", ").split(", ")
     assert {entry.name for entry in CATALOGUE} == set(names)
     assert {entry.name.partition(":")[0] for entry in CATALOGUE if entry.name != "package.module:Class"} == {*KINDS}
-    assert [entry.name for entry in CATALOGUE if entry.is_complete] == ["motion", "lite0"]
+    assert [entry.name for entry in CATALOGUE if entry.is_complete] == ["motion", "cuts", "lite0", "lite0-change"]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_the_list(rcl_: Rcl) -> None:
 def test_an_unknown_name_is_refused(rcl_: Rcl) -> None:
     said = rcl_("backbones", "nothing")
     assert said.status == 2
-    assert "--backbone: expected motion, lite0" in said.err
+    assert "--backbone: expected motion, cuts, lite0" in said.err
     with pytest.raises(InputError):
         entry_of("hf:")
 

