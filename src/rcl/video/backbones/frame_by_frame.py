@@ -19,7 +19,8 @@ class FrameEncoder(Protocol):
         weights_digest: a text that changes with the weights.
     """
 
-    weights_digest: str
+    @property
+    def weights_digest(self) -> str: ...
 
     def __call__(self, frames: Tensor) -> Tensor:
         """RGB frames ``(N, 3, H, W)`` uint8 → features ``(N, C)`` float32 on the CPU."""
