@@ -85,7 +85,9 @@ class _Work:
             made = make(job.cut(), self.output, job.name, overwrite=self.overwrite)
             picture = self.output / job.thumbnail
             if not job.whole and (made.is_new or not picture.exists()):
-                middle = min(job.middle_seconds, (made.start_seconds + made.end_seconds) / 2)  # the video may end before
+                middle = min(
+                    job.middle_seconds, (made.start_seconds + made.end_seconds) / 2
+                )  # the video may end before
                 save_picture(picture_at(job.source, middle, width=THUMBNAIL_WIDTH), picture)
         except InputError as error:
             self.failed += 1

@@ -32,8 +32,8 @@ def budget_table(budget: TimeBudget) -> Table:
             measures = ("count", "total_seconds", "share", "mean_seconds", "latency_seconds")
             values = [(float(spreads[name].mean[place]), float(spreads[name].deviation[place])) for name in measures]
             values[2] = (100 * values[2][0], 100 * values[2][1])
-            name = [escape(title) or "(no group)"] if grouped and not place else [""] * grouped
-            cells = [*name, escape(label), str(count[place]), *(_spread(*each) for each in values)]
+            named = [escape(title) or "(no group)"] if grouped and not place else [""] * grouped
+            cells = [*named, escape(label), str(count[place]), *(_spread(*each) for each in values)]
             table.add_row(*cells, end_section=place == len(budget.labels) - 1)
             rows += 1
     if rows < len(budget.groups) * len(budget.labels):

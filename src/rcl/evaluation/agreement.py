@@ -244,8 +244,9 @@ def _measures(
     first, second = (per_video(one.video_index, one.label_index) for one in (a, b))
     f1 = _f1(weights @ matched, weights @ (first + second))  # (1 + D, L)
     of_all = _f1(weights @ matched.sum(axis=1), weights @ (first + second).sum(axis=1))  # (1 + D,)
-    kappas = binary_kappa(*(weights @ column for column in tables.having), weights @ tables.frames)  # (1 + D, L)
-    of_classes = kappa(*(weights @ column for column in (tables.agreed, tables.first, tables.second)))  # (1 + D,)
+    both, in_first, in_second = (weights @ column for column in tables.having)  # each (1 + D, L)
+    kappas = binary_kappa(both, in_first, in_second, weights @ tables.frames)  # (1 + D, L)
+    of_classes = kappa(weights @ tables.agreed, weights @ tables.first, weights @ tables.second)  # (1 + D,)
     total = LabelAgreement(
         len(pairs.tiou),
         len(a),
@@ -257,7 +258,9 @@ def _measures(
     own = a.label_index[pairs.first]
     per_label = tuple(
         LabelAgreement(
-            *(int(counts[:, label].sum()) for counts in (matched, first, second)),
+            int(matched[:, label].sum()),
+            int(first[:, label].sum()),
+            int(second[:, label].sum()),
             interval_of(f1[:, label], videos),
             interval_of(kappas[:, label], videos),
             Differences.of(pairs.take(own == label), a.segments_seconds, b.segments_seconds),

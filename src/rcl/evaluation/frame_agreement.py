@@ -45,10 +45,12 @@ def frame_tables(first: Annotations, second: Annotations, labels: Sequence[str],
         fps: frames per second.
     """
     counted = [_count(video, second.videos[name], labels, fps) for name, video in first.videos.items()]
-    frames, agreed, one, other, having, doubled = zip(*counted, strict=True)
-    both, in_first, in_second = (np.array(column) for column in zip(*having, strict=True))
-    columns = (np.array(column) for column in (frames, agreed, one, other))
-    return FrameTables(*columns, (both, in_first, in_second), int(sum(doubled)))
+    frames, agreed, one, other, rows, doubled = zip(*counted, strict=True)
+    both, in_first, in_second = (np.array(column) for column in zip(*rows, strict=True))
+    having = both, in_first, in_second
+    return FrameTables(
+        np.array(frames), np.array(agreed), np.array(one), np.array(other), having, double_frames=int(sum(doubled))
+    )
 
 
 def _count(one: VideoAnnotation, other: VideoAnnotation, labels: Sequence[str], fps: float) -> tuple:
@@ -73,13 +75,13 @@ class _Track(NamedTuple):
     Args:
         limits: ``(N, 2)`` int64, the first frame of each instance, and the one after its last.
         label_index: ``(N,)`` int64.
-        count: T, the number of frames.
+        frames: T, their number.
         none: L, in the place of a label.
     """
 
     limits: np.ndarray
     label_index: np.ndarray
-    count: int
+    frames: int
     none: int
 
     @classmethod
@@ -94,7 +96,7 @@ class _Track(NamedTuple):
 
     def classes(self) -> np.ndarray:
         """The label of every frame: ``(T,)``."""
-        found = np.full(self.count, self.none)
+        found = np.full(self.frames, self.none)
         for (first, last), label in zip(self.limits[::-1].tolist(), self.label_index[::-1].tolist(), strict=True):
             found[first:last] = label
         return found
@@ -102,7 +104,7 @@ class _Track(NamedTuple):
     def mask(self, label: int) -> np.ndarray:
         """Which frames have a label: ``(T,)`` bool."""
         starts, ends = self.limits[self.label_index == label].T
-        size = self.count + 1
+        size = self.frames + 1
         changes = np.bincount(starts, minlength=size) - np.bincount(ends, minlength=size)
         return changes[:-1].cumsum() > 0
 

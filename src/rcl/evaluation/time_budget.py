@@ -43,14 +43,14 @@ class Transitions(NamedTuple):
         group_index: ``(P,)`` int64, position in the groups of the budget.
         from_index: ``(P,)`` int64, position in its labels.
         to_index: ``(P,)`` int64, likewise.
-        count: ``(P,)`` int64.
-        probability: ``(P,)``, the count as a share of all transitions from that label in the group.
+        number: ``(P,)`` int64.
+        probability: ``(P,)``, the number as a share of all transitions from that label in the group.
     """
 
     group_index: np.ndarray
     from_index: np.ndarray
     to_index: np.ndarray
-    count: np.ndarray
+    number: np.ndarray
     probability: np.ndarray
 
     def matrix(self, group: int, labels: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, NamedTuple
 import av
 from av.codec.context import Flags
 from av.container import OutputContainer
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from rcl.video.sound import SoundFormat
@@ -92,7 +92,7 @@ def _encode(container: OutputContainer, stream: VideoStream, picture: Picture, s
     frame = picture.frame
     frame.pts, frame.time_base = stamp, Fraction(1, CLOCK)
     frame.duration = max(round(picture.end_seconds * CLOCK) - stamp, 1)
-    frame.pict_type = 0  # the encoder chooses, and not the file that the frame comes from
+    frame.pict_type = PictureType.NONE  # the encoder chooses, and not the file that the frame comes from
     container.mux(stream.encode(frame))
 
 

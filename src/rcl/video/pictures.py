@@ -43,8 +43,8 @@ class PictureMaker:
         size = self._size = self._size or (frame.width, frame.height)
         self.lies_on_its_side = quarters_of(frame) % 2 == 1
         if quarters_of(frame) == 0 and self.draw is None:
-            even = [side - side % 2 or 2 for side in size]
-            return self._reformatter.reformat(frame, *even, format=PIXELS, dst_color_range="MPEG", threads=1)
+            width, height = (side - side % 2 or 2 for side in size)
+            return self._reformatter.reformat(frame, width, height, format=PIXELS, dst_color_range="MPEG", threads=1)
         pixels = upright_pixels(frame, self._reformatter, size)
         drawn = self.draw(pixels, seconds) if self.draw else pixels
         height, width = (side - side % 2 or 2 for side in drawn.shape[:2])
