@@ -27,21 +27,15 @@ GAP_INTERVALS = 2.5  # so many times the usual distance of two samples is a gap
 USUAL_RATES = (1, 2, 4, 5, 8, 10, 12.5, 15, 16, 20, 25, 30, 32, 40, 50, 60, 64, 100, 120, 128, 200, 250, 256, 400, 500)
 
 
-class SignalChoices(NamedTuple):
-    """What is given about the features of signals; ``None`` is chosen from the recordings.
+class SignalOptions(NamedTuple):
+    """What is given about signals; ``None`` is found out from the recordings.
 
     Args:
-        rate: samples per second.
-        window: samples in a snippet (L).
-        stride: samples from one snippet to the next (σ).
         columns: of sensors; of pose tracks, body parts.
         per_individual: whether each individual is a sequence of its own.
         reading: what the files do not say about themselves.
     """
 
-    rate: float | None = None
-    window: int | None = None
-    stride: int | None = None
     columns: tuple[str, ...] | None = None
     per_individual: bool | None = None
     reading: RecordingOptions = RecordingOptions()
@@ -62,7 +56,13 @@ class _Seen(NamedTuple):
 
 
 def choose_signal(
-    recordings: Mapping[str, Path], given: SignalChoices | None = None, *, labelled: Collection[str] = ()
+    recordings: Mapping[str, Path],
+    options: SignalOptions | None = None,
+    *,
+    rate: float | None = None,
+    window: int | None = None,
+    stride: int | None = None,
+    labelled: Collection[str] = (),
 ) -> SignalSettings:
     """Choose the settings of features from the beginnings of recordings, of at most 50 of them.
 
@@ -71,34 +71,38 @@ def choose_signal(
 
     Args:
         recordings: name to file, at least one.
-        given: what is not to be chosen.
+        options: what is given about them.
+        rate: samples per second, also those of recordings that have no times.
+        window: samples in a snippet (L).
+        stride: samples from one snippet to the next (σ).
         labelled: the names in the labels.
 
     Raises:
         InputError: a recording cannot be read, or they have no column in common or different kinds.
     """
-    given = given or SignalChoices()
+    options = options or SignalOptions()
+    reading = options.reading.model_copy(update={"rate": rate})
     names = [*recordings][:: max(1, -(-len(recordings) // RECORDINGS_READ))]
-    seen = {name: _look(recordings[name], given) for name in names}
+    seen = {name: _look(recordings[name], options.columns, reading) for name in names}
     first = seen[names[0]]
     for name in names:
         if seen[name].kind != first.kind:
             found, fix = f"{seen[name].kind} data", "give recordings of one kind"
             raise InputError(recordings[name], expected=f"{first.kind} data as in {names[0]}", found=found, fix=fix)
-    columns = _common(seen) if given.columns is None else given.columns
-    rate = given.rate or _usual_rate([*seen.values()])
-    stride = given.stride or max(1, round(STRIDE_SECONDS * rate))
+    columns = _common(seen) if options.columns is None else options.columns
+    rate = rate or _usual_rate([*seen.values()])
+    stride = stride or max(1, round(STRIDE_SECONDS * rate))
     tracks: dict[str, object] = {}
     if first.kind == "pose":
-        tracks = _individuals(seen, given.per_individual, labelled)
+        tracks = _individuals(seen, options.per_individual, labelled)
     return SignalSettings(
         source=first.kind,
         columns=columns,
         rate=rate,
-        window=given.window or default_window(stride),
+        window=window or default_window(stride),
         stride=stride,
         gap_seconds=_gap_seconds([*seen.values()]),
-        reading=given.reading.model_copy(update={"rate": given.rate}),
+        reading=reading,
         **tracks,
     )
 
@@ -108,9 +112,9 @@ def default_window(stride: int) -> int:
     return max(2 * stride, 4)
 
 
-def _look(path: Path, given: SignalChoices) -> _Seen:
+def _look(path: Path, columns: tuple[str, ...] | None, reading: RecordingOptions) -> _Seen:
     with local(path) as file:
-        recording = open_timed(file, given.reading.model_copy(update={"rate": given.rate, "columns": given.columns}))
+        recording = open_timed(file, reading.model_copy(update={"columns": columns}))
         times, values = next(iter(recording.blocks()))
     measured = np.isfinite(values)  # (n, C)
     intervals = [np.median(np.diff(times[own])) if own.sum() > 1 else np.nan for own in measured.T]

@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from rcl.video.snippets import snippet_count
 
-BATCH_BYTES = 2**24  # of the windows that are described together
+BATCH_BYTES = 2**23  # of the windows that are described together
 
 
 class Windows:
