@@ -169,7 +169,7 @@ def made_run(root: Path, videos: Mapping[str, Path], subsets: Mapping[str, str])
             versions={},
         )
         write_json(root / "pack" / "records" / f"{name}.json", record.model_dump())
-    return EarlierRun(root, pack, subsets)
+    return EarlierRun(root, [pack], subsets)
 
 
 def labels_of(**subsets: str) -> Annotations:
@@ -188,7 +188,7 @@ def test_features_go_to_the_same_video_under_its_new_name(tmp_path: Path) -> Non
         file.write_text("film" * (place + 1))
     earlier = made_run(tmp_path / "run", {"001": files["cam1/001"], "b": files["b"]}, {"001": "validation"})
     new = PackWriter(tmp_path / "new", SETTINGS)
-    subsets = earlier.take_over(new, files, labels_of())
+    subsets = earlier.take_over([new], files, labels_of())
     assert subsets == {"cam1/001": "validation"}
     assert (tmp_path / "new" / "features" / "cam1" / "001.npy").is_file()
     assert not (tmp_path / "new" / "features" / "cam2").exists()
@@ -204,7 +204,7 @@ def test_renamed_files_stay_on_their_side_of_the_split(tmp_path: Path, caplog: p
     (tmp_path / "x").mkdir()
     moved = {name: files[old].rename(tmp_path / f"{name}.mp4") for old, name in [("a", "take 1"), ("b", "x/take 2")]}
     new = PackWriter(tmp_path / "new", SETTINGS)
-    kept = earlier.take_over(new, {**moved, "c": files["c"]}, labels_of())
+    kept = earlier.take_over([new], {**moved, "c": files["c"]}, labels_of())
     assert kept == {"take 1": "validation", "x/take 2": "training", "c": "training"}
     assert new.names() == ["c", "take 1", "x/take 2"]
     assert "'take 1' is the file that was 'a'" in caplog.text
@@ -217,7 +217,7 @@ def test_copies_under_new_names_are_not_taken_for_a_renamed_file(tmp_path: Path)
         os.utime(file, ns=(0, 0))
     earlier = made_run(tmp_path / "run", {"a": files[0]}, {"a": "validation"})
     copies = dict(zip("bc", files[1:], strict=True))
-    assert earlier.take_over(PackWriter(tmp_path / "new", SETTINGS), copies, labels_of()) == {}
+    assert earlier.take_over([PackWriter(tmp_path / "new", SETTINGS)], copies, labels_of()) == {}
 
 
 def test_another_video_of_the_same_stem_is_new(tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_another_video_of_the_same_stem_is_new(tmp_path: Path) -> None:
         file.write_text("film" * (place + 1))
     earlier = made_run(tmp_path / "run", {"001": files[0]}, {"001": "validation"})
     new = PackWriter(tmp_path / "new", SETTINGS)
-    assert earlier.take_over(new, {"cam2/001": files[1]}, labels_of()) == {}
+    assert earlier.take_over([new], {"cam2/001": files[1]}, labels_of()) == {}
     assert new.names() == []
 
 
@@ -237,7 +237,7 @@ def test_a_changed_video_keeps_its_subset_without_its_features(tmp_path: Path) -
     earlier = made_run(tmp_path / "run", {"a": file}, {"a": "testing"})
     file.write_text("another film")
     new = PackWriter(tmp_path / "new", SETTINGS)
-    assert earlier.take_over(new, {"a": file}, labels_of(a="training")) == {"a": "testing"}
+    assert earlier.take_over([new], {"a": file}, labels_of(a="training")) == {"a": "testing"}
     assert new.names() == []
 
 
@@ -246,7 +246,7 @@ def test_held_out_videos_without_labels_are_named(tmp_path: Path, caplog: pytest
     for file in files.values():
         file.touch()
     earlier = made_run(tmp_path / "run", files, {"a": "validation", "b": "training", "c": "validation"})
-    earlier.take_over(PackWriter(tmp_path / "new", SETTINGS), {"a": files["a"]}, labels_of(a="training"))
+    earlier.take_over([PackWriter(tmp_path / "new", SETTINGS)], {"a": files["a"]}, labels_of(a="training"))
     assert f"held out in {tmp_path / 'run'}, without labels now: c" in caplog.text
     assert len(caplog.records) == 1
 

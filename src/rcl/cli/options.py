@@ -178,8 +178,8 @@ class ExtractionOptions:
     backbone: Annotated[
         str | None,
         typer.Option(
-            help="motion (the default), hf:NAME_OR_FOLDER, i3d:CHECKPOINT, onnx:FILE, torchscript:FILE or "
-            "package.module:Class."
+            help="motion (the default), lite0, hf:NAME_OR_FOLDER, i3d:CHECKPOINT, onnx:FILE, torchscript:FILE or "
+            "package.module:Class; several, joined by +, make as many streams: motion+lite0."
         ),
     ] = None
     rate: Annotated[float | None, typer.Option(help="Frames per second; the backbone's usual rate by default.")] = None
@@ -201,13 +201,27 @@ class ExtractionOptions:
     flow: Annotated[Path | None, typer.Option(help="i3d: checkpoint of the flow stream, for two-stream features.")] = (
         None
     )
+    crop: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X,Y,WIDTH,HEIGHT",
+            help="Part of the frame to look at, in pixels, or in shares of the frame if all are at most 1.",
+        ),
+    ] = None
+    tiles: Annotated[
+        int | None,
+        typer.Option(help="Look at N × N tiles of the frame, one by one, for actions that are a small part of it."),
+    ] = None
     video_fps: VideoFps = None
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; by default one per core for motion, and one for a network.")
+        int | None,
+        typer.Option(
+            min=1, help="Processes; by default one per core for motion and lite0, and one for other networks."
+        ),
     ] = None
 
     def settings(self) -> dict[str, Any]:
-        """The keyword arguments that ``choose_extraction`` and ``rcl.fit`` share.
+        """The keyword arguments that ``choose_extractors`` and ``rcl.fit`` share.
 
         Raises:
             InputError: a value is out of its range.
@@ -216,7 +230,13 @@ class ExtractionOptions:
 
         return {
             "options": parse_options(
-                size=self.size, mean=self.mean, std=self.std, pooling=self.pooling, flow=self.flow
+                size=self.size,
+                mean=self.mean,
+                std=self.std,
+                pooling=self.pooling,
+                flow=self.flow,
+                crop=self.crop,
+                tiles=self.tiles,
             ),
             "rate": checked_rate("--rate", self.rate),
             "window": self.window,
@@ -226,11 +246,13 @@ class ExtractionOptions:
 
     @property
     def network(self) -> bool:
-        """Whether the backbone is a network."""
-        return self.backbone not in (None, "motion")
+        """Whether a backbone is a network that uses all cores or the GPU itself."""
+        from rcl.video.backbones.names import split_backbones
+
+        return any(name not in ("motion", "lite0") for name in split_backbones(self.backbone or "motion"))
 
     def processes(self) -> int:
-        """``workers``, or its default: motion runs on one core, networks use all cores or the GPU themselves."""
+        """``workers``, or its default: one per core for backbones that run on one core, and one for other networks."""
         from rcl.system.device import usable_cores
 
         return self.workers or (1 if self.network else usable_cores())
@@ -244,7 +266,8 @@ class DetectorFiles:
     """Where the backbone's files are, if no longer where the checkpoint says, and how raw videos are read."""
 
     backbone: Annotated[
-        str | None, typer.Option(help="New place of the files of the checkpoint's backbone, e.g. i3d:FILE.")
+        str | None,
+        typer.Option(help="New place of the files of the checkpoint's backbone, e.g. i3d:FILE; several: joined by +."),
     ] = None
     flow: Annotated[Path | None, typer.Option(help="New place of the checkpoint of the backbone's flow stream.")] = None
 

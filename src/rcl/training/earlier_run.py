@@ -6,12 +6,10 @@ import logging
 import os
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
@@ -23,12 +21,9 @@ from rcl.evaluation.bootstrap import Comparison, compare
 from rcl.system.errors import InputError, listed
 from rcl.system.paths import PathLike, fingerprint, to_path
 from rcl.training.held_out import detect_held_out
-from rcl.video.backbones.base import Backbone
-from rcl.video.backbones.options import BackboneOptions
-from rcl.video.extraction import choose_extraction, rebuild_backbone
-from rcl.video.packs import PackWriter
-from rcl.video.records import read_records
-from rcl.video.settings import ExtractionSettings, read_settings
+from rcl.video.packs import PackWriter, VideoFiles
+from rcl.video.records import records_of_pack
+from rcl.video.settings import Settings, read_settings, streams_in
 
 log = logging.getLogger("rcl")
 
@@ -39,12 +34,12 @@ class EarlierRun:
 
     Args:
         root: its folder.
-        pack: its features.
+        packs: its features, those of every stream.
         subsets: name to subset of the videos that it trained on or held out.
     """
 
     root: Path
-    pack: PackWriter
+    packs: Sequence[PackWriter]
     subsets: Mapping[str, str]
 
     @classmethod
@@ -67,48 +62,24 @@ class EarlierRun:
             raise InputError(root, expected="a finished run of rcl fit", found=found, fix=fix)
         check_other_folder(root, output)
         subsets = subsets_of_run(root, root / "pack" / "annotations.json")
-        return cls(root, PackWriter(root / "pack", settings), subsets)
+        packs = [PackWriter(root / "pack", own, stream=stream) for stream, own in streams_in(settings).items()]
+        return cls(root, packs, subsets)
 
-    def backbone(
-        self,
-        name: str | None,
-        options: BackboneOptions | None,
-        given: Mapping[str, Any],
-        *,
-        device: torch.device | str,
-    ) -> tuple[Backbone, ExtractionSettings]:
-        """The backbone of the features and their settings.
+    @property
+    def streams(self) -> dict[str | None, Settings]:
+        """The settings of the features, by stream."""
+        return {pack.stream: pack.settings for pack in self.packs}
 
-        Args:
-            name: of the backbone, if it is given.
-            options: of it, likewise.
-            given: rate, window and stride, ``None`` where they are not given.
-            device: of the backbone.
-
-        Raises:
-            InputError: what is given differs from what the features were extracted with.
-        """
-        settings = self.pack.settings
-        assert isinstance(settings, ExtractionSettings)  # rcl.fit extracts features of videos alone
-        if name is None and (options is None or options == BackboneOptions()):
-            backbone = rebuild_backbone(settings, device=device)
-            wanted = settings.model_copy(update={key: value for key, value in given.items() if value is not None})
-        else:
-            values = {key: getattr(settings, key) if value is None else value for key, value in given.items()}
-            backbone, wanted = choose_extraction(name or settings.backbone, options, **values, device=device)
-        if difference := settings.difference(wanted):
-            expected, fix = "the settings of its features", "leave these options out, or fit without an earlier run"
-            raise InputError(self.root, expected=expected, found=f"other settings ({difference})", fix=fix)
-        return backbone, settings.model_copy(update={"video_fps": wanted.video_fps})
-
-    def take_over(self, pack: PackWriter, videos: Mapping[str, Path], annotations: Annotations) -> dict[str, str]:
+    def take_over(
+        self, packs: Sequence[PackWriter], videos: Mapping[str, Path], annotations: Annotations
+    ) -> dict[str, str]:
         """Put the features of unchanged videos into another pack, and find the subset of every video that was used.
 
         Warns of videos that keep a subset although the annotations say another one, and of held-out videos that are
         not in the annotations any more.
 
         Args:
-            pack: of the new run, with the same settings.
+            packs: of the new run, with the same streams and settings.
             videos: name to file.
             annotations: their new labels.
 
@@ -116,10 +87,11 @@ class EarlierRun:
             Name to subset of the videos that the earlier run used.
         """
         names = self._earlier_names(videos)
-        done = set(pack.names())
-        for name, earlier in names.items():
-            if name not in done and self.pack.done(earlier, videos[name]):
-                _link(self.pack.root, earlier, pack.root, name)
+        for own, pack in zip(self.packs, packs, strict=True):
+            done = set(pack.names())
+            for name, earlier in names.items():
+                if name not in done and own.done(earlier, videos[name]):
+                    _link(own.files(earlier), pack.files(name))
         subsets = {name: self.subsets[earlier] for name, earlier in names.items() if earlier in self.subsets}
         found = set(names.values())
         lost = [name for name in self.subsets if self.held_out(name) and name not in found]
@@ -132,9 +104,12 @@ class EarlierRun:
         """Whether the run did not train on a video."""
         return self.subsets[name] != "training"
 
+    def _names(self) -> list[str]:
+        return sorted({name for pack in self.packs for name in pack.names()})
+
     def _earlier_names(self, videos: Mapping[str, Path]) -> dict[str, str]:
         """Name of a video to its name in the earlier run. Under another name, it has to be the same file as before."""
-        match = match_names(videos, self.pack.names())
+        match = match_names(videos, self._names())
         names = {
             name: earlier
             for name, earlier in match.pairs.items()
@@ -146,7 +121,8 @@ class EarlierRun:
     def _renamed(self, videos: Mapping[str, Path], taken: Collection[str]) -> dict[str, str]:
         """Name of a video to its name in the earlier run, for files that are the same under a new name: of the size and
         the time of exactly one other. What was trained on under the old name must not be held out under the new one."""
-        left = read_records(self.pack.root, [name for name in self.pack.names() if name not in taken]) if videos else {}
+        records = records_of_pack(self.root / "pack") if videos else {}
+        left = {name: record for name, record in records.items() if name not in taken}
         by_size = defaultdict[int, list[str]](list)
         for earlier, record in left.items():
             by_size[record.bytes].append(earlier)
@@ -164,7 +140,7 @@ class EarlierRun:
 
     def _is_same_file(self, earlier: str, file: Path, *, alone: bool) -> bool:
         """Whether a file is unchanged since its extraction; if others may be copies of it, also in the same place."""
-        record = self.pack.done(earlier, file)
+        record = next((record for pack in self.packs if (record := pack.done(earlier, file))), None)
         return record is not None and (alone or record.source == str(file.absolute()))
 
     def compare(self, detections: Detections, truth: Annotations, pack: Path, thresholds: Any) -> Comparison:
@@ -232,14 +208,13 @@ def compare_with_run(root: Path, detections: Detections, truth: Annotations, pac
     return compare(before, detections, truth, tiou_thresholds=thresholds)
 
 
-def _link(source: Path, earlier: str, target: Path, name: str) -> None:
+def _link(source: VideoFiles, target: VideoFiles) -> None:
     """Give features to another pack, without a second copy where the file system allows that.
 
     Files of packs are replaced and never changed, so neither pack sees what happens to the other. The record comes
     last, as in an extraction: a video with a record is done.
     """
-    for folder, extension in (("features", ".npy"), ("times", ".npy"), ("records", ".json")):
-        old, new = source / folder / f"{earlier}{extension}", target / folder / f"{name}{extension}"
+    for old, new in zip(source, target, strict=True):
         new.parent.mkdir(parents=True, exist_ok=True)
         new.unlink(missing_ok=True)
         try:

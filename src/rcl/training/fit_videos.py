@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from rcl.data.annotations import Annotations
-from rcl.data.feature_store import FeatureStore
 from rcl.data.formats.load import load_annotations
+from rcl.data.stores import open_store
 from rcl.detector.config import Config
 from rcl.detector.load_config import load_config
 from rcl.system.device import best_device
@@ -32,14 +32,14 @@ from rcl.training.plan import (
     choose_held_out,
     configure,
 )
-from rcl.video.backbones.base import Backbone
 from rcl.video.backbones.options import BackboneOptions
+from rcl.video.choosing import choose_again, choose_extractors
 from rcl.video.extract_many import extract_many
-from rcl.video.extraction import VideoExtractor, choose_extraction
+from rcl.video.extraction import VideoExtractor
 from rcl.video.finding import find_videos
 from rcl.video.packs import PackWriter
-from rcl.video.records import names_in_pack
-from rcl.video.settings import ExtractionSettings, read_settings
+from rcl.video.records import extracted_streams, names_in_pack, records_of_pack
+from rcl.video.settings import ExtractionSettings, read_settings, streams_in
 
 log = logging.getLogger("rcl")
 
@@ -60,7 +60,7 @@ class Extraction:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Rate, window, stride and frames per second, as ``choose_extraction`` takes them."""
+        """Rate, window, stride and frames per second, as ``choose_extractors`` takes them."""
         return {name: getattr(self, name) for name in ("rate", "window", "stride", "video_fps")}
 
     def given(self) -> list[str]:
@@ -88,12 +88,12 @@ def plan_videos(
     earlier = EarlierRun.open(run.after, output=output) if run.after is not None else None
     resumes = run.resumes()
     labelled, extents = checked_labels(labels, found, run.reading)
-    writer, choices = _open_pack(output, labelled, extraction, resumes=resumes, earlier=earlier)
+    writers, choices = _open_pack(output, labelled, extraction, resumes=resumes, earlier=earlier)
     observer.matched(labelled)
-    subsets = earlier.take_over(writer, labelled.videos, labelled.annotations) if earlier else {}
-    problems, seconds = _extract(writer, labelled.videos, observer, extraction)
+    subsets = earlier.take_over(writers, labelled.videos, labelled.annotations) if earlier else {}
+    problems, seconds = _extract(writers, labelled.videos, observer, extraction)
     annotations = with_known_durations(labelled.annotations, seconds, extents, run.reading)
-    config, more = _configure(annotations, writer, seed=run.seed, run=output if resumes else None, subsets=subsets)
+    config, more = _configure(annotations, writers[0], seed=run.seed, run=output if resumes else None, subsets=subsets)
     choices = (*choices, *more)
     return FitPlan(config, labelled, choices, resumes, problems, files=labelled.videos, earlier=earlier)
 
@@ -101,25 +101,31 @@ def plan_videos(
 def _find(videos: PathLike | Sequence[PathLike], pack: Path) -> dict[str, Path]:
     """Name to file of the videos, under the names that they have in the pack."""
     found, _ = find_videos(videos if isinstance(videos, list | tuple) else [cast(PathLike, videos)])
-    return names_in_pack(pack, found)
+    return names_in_pack(pack, found, extracted_streams(pack)[0])
 
 
 def _open_pack(
     output: Path, labelled: LabelledVideos, extraction: Extraction, *, resumes: bool, earlier: EarlierRun | None
-) -> tuple[PackWriter, tuple[Choice, ...]]:
-    """The pack of the features. Its settings are given, those of an earlier run, or chosen from the data."""
-    root, given = output / "pack", extraction.settings
-    if resumes:
+) -> tuple[list[PackWriter], tuple[Choice, ...]]:
+    """The pack of the features, stream by stream. Its settings are those of the training to resume or of an earlier
+    run, or given, or chosen from the data."""
+    root, device = output / "pack", extraction.device or best_device()
+    given = extraction.backbone, extraction.options, extraction.settings
+    choices: tuple[Choice, ...] = ()
+    if earlier and not resumes:
+        extractors = choose_again(earlier.streams, *given, where=earlier.root, device=device)
+    elif resumes:
         if not (kept := read_settings(root)):
             fix = "give the pack of features that it began with, or choose another output folder"
             raise InputError(output, expected="a run on videos, with their features", found="none in pack", fix=fix)
-        given = {name: value or getattr(kept, name) for name, value in given.items()}  # like the features before
-    device = extraction.device or best_device()
-    network, settings, choices = choose_features(
-        extraction.backbone, extraction.options, given, labelled.lengths_seconds, device=device, earlier=earlier
-    )
-    extractor = VideoExtractor(settings, built=network, device=device)
-    return PackWriter(root, settings, extractor=extractor, device=device), choices
+        extractors = choose_again(streams_in(kept), *given, where=root, device=device)
+    else:
+        extractors, choices = choose_features(*given, labelled.lengths_seconds, device=device)
+    writers = [
+        PackWriter(root, extractor.settings, stream=stream, extractor=extractor, device=device)
+        for stream, extractor in extractors.items()
+    ]
+    return writers, choices
 
 
 def choose_features(
@@ -129,45 +135,52 @@ def choose_features(
     lengths_seconds: np.ndarray,
     *,
     device: torch.device | str,
-    earlier: EarlierRun | None = None,
-) -> tuple[Backbone, ExtractionSettings, tuple[Choice, ...]]:
-    """The backbone and its settings: those of an earlier run, or else ``motion`` by default, and if no stride is given,
-    one chosen from the lengths of the actions."""
-    if earlier:
-        return *earlier.backbone(name, options, given, device=device), ()
-    name = name or "motion"
-    backbone, settings = choose_extraction(name, options, **given, device=device)
+) -> tuple[dict[str | None, VideoExtractor], tuple[Choice, ...]]:
+    """The backbones, ``motion`` by default, and their settings; if no stride is given, one chosen from the lengths of
+    the actions."""
+    extractors = choose_extractors(name or "motion", options, **given, device=device)
     if given["stride"] is not None:
-        return backbone, settings, ()
-    stride = choose_stride(lengths_seconds, settings.rate)
-    window = settings.window
-    if name != "motion":
-        stride = max(stride, settings.stride)  # networks are too expensive to run more often than usual
-    elif given["window"] is None:
-        window = stride + 1  # up to the first frame of the next snippet
-    settings = settings.model_copy(update={"stride": stride, "window": window})
+        return extractors, ()
     reason = f"one action in ten is shorter than {float(np.quantile(lengths_seconds, 0.1)):.2g} s"
-    return backbone, settings, (Choice("snippets per second", f"{settings.snippets_per_second:.3g}", reason),)
+    choices = list[Choice]()
+    for stream, extractor in extractors.items():
+        settings = _with_stride(extractor.settings, lengths_seconds, keep_window=given["window"] is not None)
+        extractor.settings = settings
+        what = f"snippets per second of {stream}" if stream else "snippets per second"
+        choices.append(Choice(what, f"{settings.snippets_per_second:.3g}", reason))
+    return extractors, (*choices,)
+
+
+def _with_stride(settings: ExtractionSettings, lengths_seconds: np.ndarray, *, keep_window: bool) -> ExtractionSettings:
+    """The settings with a stride for actions of these lengths."""
+    stride, window = choose_stride(lengths_seconds, settings.rate), settings.window
+    if settings.backbone != "motion":
+        stride = max(stride, settings.stride)  # networks are too expensive to run more often than usual
+    elif not keep_window:
+        window = stride + 1  # up to the first frame of the next snippet
+    return settings.model_copy(update={"stride": stride, "window": window})
 
 
 def _extract(
-    writer: PackWriter, videos: Mapping[str, Path], observer: FitObserver, extraction: Extraction
+    writers: Sequence[PackWriter], videos: Mapping[str, Path], observer: FitObserver, extraction: Extraction
 ) -> tuple[dict[str, InputError], dict[str, float]]:
-    """Extract the features that the pack lacks.
+    """Extract the features that the pack lacks, stream after stream.
 
     Returns:
-        The errors of the videos that could not be used, and the lengths in seconds of the others.
+        The errors of the videos that are in no stream, and the lengths in seconds of the others.
     """
     problems, seconds = dict[str, InputError](), dict[str, float]()
     workers, cluster = extraction.workers or 1, extraction.cluster
-    with observer.extraction(videos) as progress:
-        for outcome in extract_many(writer, videos, workers=workers, cluster=cluster, progress=progress):
-            observer.extracted(outcome)
-            if outcome.error:
-                problems[outcome.video] = outcome.error
-            if outcome.record:
-                seconds[outcome.video] = outcome.record.duration_seconds
-    return problems, seconds
+    for writer in writers:
+        with observer.extraction(videos) as progress:
+            for outcome in extract_many(writer, videos, workers=workers, cluster=cluster, progress=progress):
+                observer.extracted(outcome)
+                if outcome.error:
+                    problems[outcome.video] = outcome.error
+                if outcome.record:
+                    length = outcome.record.duration_seconds
+                    seconds[outcome.video] = max(length, seconds.get(outcome.video, length))
+    return {name: error for name, error in problems.items() if name not in seconds}, seconds
 
 
 def _configure(
@@ -177,7 +190,7 @@ def _configure(
 
     Args:
         annotations: of all videos, with their durations as far as they are known; those without features are left out.
-        writer: the pack.
+        writer: of the pack.
         seed: seed of the split and of the training.
         run: folder of a training to resume, which keeps its annotations and configuration.
         subsets: name to subset of videos that keep theirs, as an earlier run used them.
@@ -189,12 +202,13 @@ def _configure(
     if run:
         check_unchanged(annotations, load_annotations(path, clip=False))
         return load_config(run / "config.yaml"), []
-    extracted = {name: annotations.videos[name] for name in writer.names() if name in annotations.videos}
+    records = records_of_pack(writer.root)
+    extracted = {name: annotations.videos[name] for name in records if name in annotations.videos}
     split, choices = choose_held_out(replace(annotations, videos=extracted), seed=seed, kept=subsets)
     writer.annotate(split)
     kept = replace(load_annotations(path), source=annotations.source)
     _warn_of_others(kept.subset("training"), annotations, path)
-    store, rate = FeatureStore(writer.root / "features"), writer.settings.snippets_per_second
+    store, rate = open_store(writer.root, kept), max(record.snippets_per_second for record in records.values())
     config, chosen = configure(kept, store, rate, seed=seed, data={"root": str(writer.root)})
     return config, [*choices, *chosen]
 

@@ -15,7 +15,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from torch import Tensor
 
-from rcl.system.errors import InputError
+from rcl.system.errors import InputError, located
 from rcl.system.paths import PathLike, check_is_file
 from rcl.video.stream import FrameStream, native_rate, unusable, video_stream
 
@@ -36,7 +36,7 @@ class VideoReader:
     Args:
         path: the file, in any format that FFmpeg decodes.
         rate: frames per second; by default the average rate of the file.
-        transform: applied once to each frame ``(3, H, W)`` uint8 RGB that is shown.
+        transform: applied once to each frame ``(3, H, W)`` uint8 RGB that is shown; it may raise a ``Defect``.
         threads: decoding threads; 0 for one per core.
         raw_rate: frames per second of a stream without a container, such as ``.h264``, which may state none.
 
@@ -46,8 +46,8 @@ class VideoReader:
         problems: descriptions of the file's defects, empty for a good file; known after an iteration.
 
     Raises:
-        InputError: the file cannot be opened or has no video, no frame of it can be decoded (in an iteration), or the
-            rate is not positive.
+        InputError: the file cannot be opened or has no video, no frame of it can be decoded or transformed (in an
+            iteration), or the rate is not positive.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class VideoReader:
         with opened(self.path) as container:
             video = video_stream(container, self.path)
             stream = FrameStream(container, video, threads=self.threads, raw_rate=self._raw_rate)
-            to_tensor = _tensor_maker(self.transform)
+            to_tensor = _tensor_maker(self.transform, where=self.path)
             ticks, frame, until = 0, None, Fraction(0)
             for frame, until in stream.spans():
                 count = self._ticks_before(until) - ticks
@@ -94,7 +94,7 @@ class VideoReader:
         return math.ceil(seconds * self._rate - Fraction(1, 2))
 
 
-def _tensor_maker(transform: Transform | None) -> Callable[[VideoFrame], Tensor]:
+def _tensor_maker(transform: Transform | None, *, where: Path) -> Callable[[VideoFrame], Tensor]:
     """A function that turns decoded frames into upright RGB tensors ``(3, h, w)``, all of the size of the first."""
     reformatter, size = VideoReformatter(), None
 
@@ -107,7 +107,8 @@ def _tensor_maker(transform: Transform | None) -> Callable[[VideoFrame], Tensor]
         rgb = reformatter.reformat(frame, width=coded_width, height=coded_height, format="rgb24", threads=1)
         pixels = torch.from_numpy(rgb.to_ndarray()).permute(2, 0, 1)  # (3, H, W)
         upright = torch.rot90(pixels, quarters, (1, 2)) if quarters else pixels
-        return transform(upright) if transform else upright
+        with located(where):
+            return transform(upright) if transform else upright
 
     return to_tensor
 

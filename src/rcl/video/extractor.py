@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
 
+from rcl.data.streams import AlignedFeatures, Stream
 from rcl.system.paths import PathLike
 from rcl.system.plugins import import_class
 from rcl.video.kinds import KINDS
-from rcl.video.settings import Settings
+from rcl.video.settings import Settings, StreamSettings
+
+COMPOSED = "rcl.video.composed:ComposedExtractor"
 
 
 class VideoFeatures(NamedTuple):
     """Features of one recording: ``features (T, C)`` float32, and ``times_seconds (T, 2)``, which the windows cover.
+    Those of several streams are aligned when they are read.
 
     Snippet ``i`` stands for ``[i, i + 1) / snippets_per_second`` seconds, the middle of its window. ``problems``
     describe the defects of a file that could still be read. Features of a long recording are mapped from a temporary
     file, which is deleted together with the array.
     """
 
-    features: np.ndarray
+    features: np.ndarray | AlignedFeatures
     times_seconds: np.ndarray
     duration_seconds: float
     snippets_per_second: float
@@ -69,6 +73,7 @@ class Extractor(Protocol):
 def build_extractor(
     settings: Settings,
     *,
+    streams: Sequence[Stream] = (),
     backbone: str | None = None,
     flow: str | None = None,
     video_fps: float | None = None,
@@ -78,10 +83,13 @@ def build_extractor(
 
     Args:
         settings: those of the training features.
+        streams: of several streams: those of the features, in order; see ``rcl.video.composed.ComposedExtractor``.
         backbone: of videos: name of the same backbone at its new place, if its files have moved.
         flow: of videos: checkpoint of its flow stream, likewise.
         video_fps: frames per second of videos without a container; by default as in training.
         device: where networks run.
     """
-    extractor = import_class(KINDS[settings.kind].extractor)
-    return cast(Extractor, extractor(settings, backbone=backbone, flow=flow, video_fps=video_fps, device=device))
+    keywords: dict[str, Any] = {"backbone": backbone, "flow": flow, "video_fps": video_fps, "device": device}
+    if isinstance(settings, StreamSettings):
+        return cast(Extractor, import_class(COMPOSED)(settings, streams=streams, **keywords))
+    return cast(Extractor, import_class(KINDS[settings.kind].extractor)(settings, **keywords))

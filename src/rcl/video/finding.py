@@ -40,11 +40,22 @@ def find_videos(
         InputError: none of the paths exists, there is no video, or the names of two differ in nothing but their Unicode
             normalization.
     """
-    places = [to_path(path) for path in paths]
-    if not any(exists(place) for place in places):
+    if not any(exists(to_path(path)) for path in paths):
         raise InputError.missing(listed([str(path) for path in paths]), "videos, or a folder of them")
+    videos, others = search(paths, takes)
+    if not videos:
+        raise no_videos(paths, others)
+    return videos, others
+
+
+def search(paths: Sequence[PathLike], takes: Callable[[Path], bool]) -> tuple[dict[str, Path], list[Path]]:
+    """What :func:`find_videos` finds, which may be nothing.
+
+    Raises:
+        InputError: the names of two differ in nothing but their Unicode normalization.
+    """
     found, others = dict[Path, _Found](), list[Path]()
-    for place in places:
+    for place in map(to_path, paths):
         if not is_dir(place):  # it may be missing; then only this video fails
             found.setdefault(place.absolute(), _Found(place, folders_of(place)[:-1], (place.name,)))
             continue
@@ -56,8 +67,6 @@ def find_videos(
                 found.setdefault(file.absolute(), _Found(file, folders_of(place), inside))
             else:
                 others.append(file)
-    if not found:
-        raise _no_videos(paths, others)
     videos = dict(zip(_names([*found.values()]), (video.file for video in found.values()), strict=True))
     return dict(sorted(videos.items())), others
 
@@ -126,7 +135,8 @@ def _is_plain(path: PurePosixPath) -> bool:
     return all(part == "/" or Path(part).name == part for part in path.parts)
 
 
-def _no_videos(paths: Sequence[PathLike], others: Sequence[Path]) -> InputError:
+def no_videos(paths: Sequence[PathLike], others: Sequence[Path]) -> InputError:
+    """The error for paths without a video, but with other files."""
     return InputError(
         listed([str(path) for path in paths]),
         expected="video files",

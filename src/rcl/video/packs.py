@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -20,8 +20,9 @@ from rcl.system.text_files import write_file, write_json
 from rcl.system.transfer import local, query_pool, remove
 from rcl.video.extractor import Extractor, build_extractor
 from rcl.video.pack_labels import PackLabels
-from rcl.video.records import Record, read_record, read_records, record_path, recorded_names
-from rcl.video.settings import SETTINGS, ExtractionSettings, Settings, difference, read_settings, write_settings
+from rcl.video.pack_streams import kept_settings, write_stream_settings
+from rcl.video.records import Record, read_record, record_path, recorded_names, records_of_pack
+from rcl.video.settings import ExtractionSettings, Settings, difference
 from rcl.video.stream import RAW_EXTENSIONS
 
 log = logging.getLogger("rcl")
@@ -38,17 +39,28 @@ class Outcome(NamedTuple):
     new: bool = True
 
 
+class VideoFiles(NamedTuple):
+    """The files of a video in a pack. The record comes last: a video with a record is done."""
+
+    features: Path
+    times: Path
+    record: Path
+
+
 class PackWriter:
-    """Writes features of videos into a pack. Videos that are done and unchanged are not extracted again.
+    """Writes features of videos into a pack, or into one stream of a pack of streams. Videos that are done and
+    unchanged are not extracted again.
 
     Args:
         root: the folder; created if it does not exist.
-        settings: the settings of all features in the pack.
+        settings: the settings of all features in the pack, or in the stream.
+        stream: the name of the stream; ``None`` for a pack of a single, unnamed one.
         extractor: that of these settings, if it is built already; else it is built when it is needed.
         device: where networks run.
 
     Raises:
-        InputError: the folder has features of other or unknown settings, or cannot be written.
+        InputError: the folder has features of other or unknown settings, has streams or none where this has none or
+            one, or cannot be written; or the stream has no possible name.
     """
 
     def __init__(
@@ -56,17 +68,16 @@ class PackWriter:
         root: PathLike,
         settings: Settings,
         *,
+        stream: str | None = None,
         extractor: Extractor | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.root, self.device = to_path(root), device
+        self.root, self.stream, self.device = to_path(root), stream, device
         self._extractor = extractor
-        kept = read_settings(self.root)
+        kept = kept_settings(self.root, stream)
         self.settings = settings = _with_video_fps(settings, kept)
-        if kept is None:
-            self._refuse_foreign()
         if kept is None or not self.names():  # no features exist, so the settings may change
-            write_settings(settings, self.root)
+            write_stream_settings(settings, self.root, stream)
         elif found := difference(kept, settings):
             raise InputError(
                 self.root,
@@ -75,17 +86,11 @@ class PackWriter:
                 fix="choose another folder, or the same settings",
             )
         elif kept != settings:  # only in what changes no features
-            write_settings(settings, self.root)
+            write_stream_settings(settings, self.root, stream)
 
     def __getstate__(self) -> dict[str, Any]:
         """The state without the extractor, which each process builds for itself."""
         return {**self.__dict__, "root": self.root.absolute(), "_extractor": None}
-
-    def _refuse_foreign(self) -> None:
-        if exists(self.root / "features") or exists(self.root / "annotations.json"):
-            fix = "choose another folder"
-            found = f"a pack without {SETTINGS}"
-            raise InputError(self.root, expected="a new folder, or a pack of rcl extract", found=found, fix=fix)
 
     def known_outcomes(self, videos: Mapping[str, Path]) -> Iterator[Outcome | None]:
         """Yield the outcome of each video, or ``None`` if it still has to be extracted; see ``names_in_pack``."""
@@ -104,11 +109,16 @@ class PackWriter:
 
     def done(self, name: str, path: Path) -> Record | None:
         """The record of a video whose features are in the pack and whose file is unchanged; else ``None``."""
-        record = read_record(self.root, name)
+        record = read_record(self.root, name, self.stream)
         now = fingerprint(path) if record else None
         if record is None or now is None or not record.is_of(now) or record.video_fps != self._video_fps(path):
             return None
-        return record if is_file(self.root / "features" / f"{name}.npy") else None
+        return record if is_file(self.files(name).features) else None
+
+    def files(self, name: str) -> VideoFiles:
+        """The files of a video that is done or will be."""
+        features, times = (self.root / part / (self.stream or "") / f"{name}.npy" for part in ("features", "times"))
+        return VideoFiles(features, times, record_path(self.root, name, self.stream))
 
     def _video_fps(self, path: Path) -> float | None:
         is_raw = path.suffix.lower() in RAW_EXTENSIONS
@@ -116,7 +126,7 @@ class PackWriter:
 
     def _name_conflict(self, name: str, path: Path) -> InputError | None:
         """The error for a video whose name belongs to the features of another file that still exists."""
-        record = read_record(self.root, name)
+        record = read_record(self.root, name, self.stream)
         if record is None or record.source == str(path.absolute()):
             return None
         if not record.may_exist(path):
@@ -136,7 +146,7 @@ class PackWriter:
             if leaves_folder(name):
                 found, fix = f"{name!r}, which leaves the folder", "rename it"
                 raise InputError(path, expected="the name of a video", found=found, fix=fix)
-            record = record_path(self.root, name)
+            record = self.files(name).record
             if exists(path) and is_file(record):  # the record of a missing file stays
                 remove(record)
             return Outcome(name, self._extract(name, path, threads=threads, progress=report))
@@ -153,32 +163,34 @@ class PackWriter:
         before = fingerprint(path) or Fingerprint(0, 0, "")
         with local(path) as file:
             found = self._extractor(file, threads=threads, progress=progress)
-        write_file(self.root / "features" / f"{name}.npy", lambda file: np.save(file, found.features))
-        write_file(self.root / "times" / f"{name}.npy", lambda file: np.save(file, found.times_seconds))
+        features, files = cast(np.ndarray, found.features), self.files(name)
+        write_file(files.features, lambda file: np.save(file, features))
+        write_file(files.times, lambda file: np.save(file, found.times_seconds))
         record = Record(
             source=str(path.absolute()),
             **before._asdict(),
             duration_seconds=found.duration_seconds,
-            snippets=len(found.features),
+            snippets=len(features),
             snippets_per_second=found.snippets_per_second,
             video_fps=self._video_fps(path),
             problems=list(found.problems),
             versions=library_versions(),
         )
-        write_json(record_path(self.root, name), record.model_dump(exclude_none=True), indent=1)
+        write_json(files.record, record.model_dump(exclude_none=True), indent=1)
         return record
 
     def names(self) -> list[str]:
         """The names of the videos that are done, sorted."""
-        return recorded_names(self.root)
+        return recorded_names(self.root, self.stream)
 
     def annotate(self, annotations: Annotations | None = None) -> Annotations:
-        """Write ``annotations.json`` for all videos of the pack that are done; see ``PackLabels``. No labels are lost.
+        """Write ``annotations.json`` for all videos of the pack that are done, in any stream; see ``PackLabels``. No
+        labels are lost.
 
         Args:
             annotations: labels and subsets of videos, under their names in the pack.
         """
-        return PackLabels(self.root).update(read_records(self.root, self.names()), annotations)
+        return PackLabels(self.root).update(records_of_pack(self.root), annotations)
 
 
 def _with_video_fps(settings: Settings, kept: Settings | None) -> Settings:

@@ -16,6 +16,7 @@ from rcl.system.paths import Fingerprint, PathLike, StorageError, exists, files_
 from rcl.system.text_files import read_json
 from rcl.system.transfer import query_pool
 from rcl.video.finding import folders_of
+from rcl.video.settings import read_settings, streams_in
 
 
 class Record(BaseModel):
@@ -53,18 +54,19 @@ class Record(BaseModel):
         return exists(to_path(self.source)) if same_store else True
 
 
-def record_path(root: Path, name: str) -> Path:
-    """The file of the record of a video in a pack."""
-    return root / "records" / f"{name}.json"
+def record_path(root: Path, name: str, stream: str | None = None) -> Path:
+    """The file of the record of a video in a pack, or in one of its streams."""
+    return root / "records" / (stream or "") / f"{name}.json"
 
 
-def read_record(root: Path, name: str) -> Record | None:
-    """The record of a video in a pack; ``None`` if there is none. A damaged one counts as missing.
+def read_record(root: Path, name: str, stream: str | None = None) -> Record | None:
+    """The record of a video in a pack, or in one of its streams; ``None`` if there is none. A damaged one counts as
+    missing.
 
     Raises:
         InputError: the object store does not answer.
     """
-    path = record_path(root, name)
+    path = record_path(root, name, stream)
     try:
         return Record.model_validate(read_json(path)) if is_file(path) else None
     except StorageError:
@@ -73,32 +75,63 @@ def read_record(root: Path, name: str) -> Record | None:
         return None
 
 
-def recorded_names(root: Path) -> list[str]:
-    """The names of the videos that have a record, sorted."""
-    records = [below for _, below in files_below(root / "records") if below.suffix == ".json"]
+def recorded_names(root: Path, stream: str | None = None) -> list[str]:
+    """The names of the videos that have a record in a pack, or in one of its streams, sorted."""
+    records = [below for _, below in files_below(root / "records" / (stream or "")) if below.suffix == ".json"]
     return sorted(str(below)[: -len(".json")] for below in records)
 
 
-def read_records(root: Path, names: Sequence[str]) -> dict[str, Record]:
-    """The records of videos of a pack, without damaged ones."""
+def read_records(root: Path, names: Sequence[str], stream: str | None = None) -> dict[str, Record]:
+    """The records of videos of a pack, or of one of its streams, without damaged ones."""
     with query_pool(root) as pool:
-        found = zip(names, pool.map(lambda name: read_record(root, name), names), strict=True)
+        found = zip(names, pool.map(lambda name: read_record(root, name, stream), names), strict=True)
         return {name: record for name, record in found if record}
+
+
+def extracted_streams(root: Path) -> list[str | None]:
+    """The streams of a pack that was extracted; ``[None]`` for a pack of a single stream.
+
+    Raises:
+        InputError: its settings are damaged.
+    """
+    settings = read_settings(root)
+    return [*streams_in(settings)] if settings else [None]
+
+
+def records_of_pack(root: Path) -> dict[str, Record]:
+    """A record of every video of a pack, sorted by name. One of several streams has the latest end and the highest
+    rate, as the aligned streams do.
+
+    Raises:
+        InputError: its settings are damaged.
+    """
+    joined = dict[str, Record]()
+    streams = [read_records(root, recorded_names(root, stream), stream) for stream in extracted_streams(root)]
+    for name, record in (item for own in streams for item in own.items()):
+        other = joined.get(name, record)
+        ends = {
+            "duration_seconds": max(record.duration_seconds, other.duration_seconds),
+            "snippets_per_second": max(record.snippets_per_second, other.snippets_per_second),
+        }
+        joined[name] = other.model_copy(update=ends)
+    return dict(sorted(joined.items()))
 
 
 # -- names in a pack ---------------------------------------------------------------------------------------------
 
 
-def names_in_pack(root: PathLike, videos: Mapping[str, Path]) -> dict[str, Path]:
+def names_in_pack(root: PathLike, videos: Mapping[str, Path], stream: str | None = None) -> dict[str, Path]:
     """Videos under the names that they have in a pack, or will have.
 
     A video that is in the pack keeps its name there, also after it was moved: its name does not depend on which folder
     is given, or on videos that were added next to it. A new video whose name another one has is named with the folders
-    above it, ``cam2/001``.
+    above it, ``cam2/001``. Only recordings of one stream need different names; in several streams, a name stands for
+    what was recorded at the same time, and a file has the name that it has in another stream.
 
     Args:
         root: the pack; it need not exist.
         videos: name to file.
+        stream: of a pack of streams, the one that the videos are for.
 
     Returns:
         Name to file, sorted by name.
@@ -107,10 +140,11 @@ def names_in_pack(root: PathLike, videos: Mapping[str, Path]) -> dict[str, Path]
         InputError: a new video cannot be told apart from another by its path.
     """
     root = to_path(root)
-    done = recorded_names(root)
-    if not done:
+    done = recorded_names(root, stream)
+    others = _sources_of_others(root, stream) if stream else {}
+    if not done and not others:
         return dict(videos)
-    pack = _PackNames(read_records(root, done))
+    pack = _PackNames(read_records(root, done, stream), others)
     with query_pool(root, *videos.values()) as pool:
         known = list(pool.map(pack.find, videos, videos.values()))
     taken = {*done, *(name for name in known if name)}
@@ -122,12 +156,24 @@ def names_in_pack(root: PathLike, videos: Mapping[str, Path]) -> dict[str, Path]
     return dict(sorted(named.items()))
 
 
-class _PackNames:
-    """The names in a pack by the files that were extracted."""
+def _sources_of_others(root: Path, stream: str) -> dict[str, str]:
+    """The files that other streams of a pack were extracted from, with the names that they have there."""
+    others = [other for other in extracted_streams(root) if other and other != stream]
+    records = [read_records(root, recorded_names(root, other), other) for other in others]
+    return {record.source: name for own in records for name, record in own.items()}
 
-    def __init__(self, records: Mapping[str, Record]) -> None:
+
+class _PackNames:
+    """The names in a pack by the files that were extracted.
+
+    Args:
+        records: name to record.
+        others: file to name, in other streams of the pack.
+    """
+
+    def __init__(self, records: Mapping[str, Record], others: Mapping[str, str]) -> None:
         self.records = records
-        self.sources = {record.source: name for name, record in records.items()}
+        self.sources = {**others, **{record.source: name for name, record in records.items()}}
         self.files = defaultdict[str, list[str]](list)  # names by the name of the file
         for name, record in records.items():
             self.files[record.source.replace("\\", "/").rpartition("/")[2]].append(name)

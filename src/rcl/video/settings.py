@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, cast
 
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError
@@ -16,6 +18,7 @@ from rcl.video.kinds import KINDS, VIDEO
 
 SETTINGS = "extraction.json"
 FORMAT = 1
+STREAMS_FORMAT = 2
 
 
 class Settings(Protocol):
@@ -83,6 +86,30 @@ class ExtractionSettings(BaseModel):
         return values
 
 
+@dataclass(frozen=True)
+class StreamSettings:
+    """The settings of each stream of a pack, by name. They are settings themselves, of all streams together."""
+
+    streams: Mapping[str, Settings]
+    kind: ClassVar[str] = "pack of streams"
+
+    @property
+    def snippets_per_second(self) -> float:
+        """The snippet rate of the aligned features: the highest of the streams."""
+        return max(settings.snippets_per_second for settings in self.streams.values())
+
+    def difference(self, other: StreamSettings) -> str | None:
+        """The first difference of a stream that both have."""
+        for name in self.streams.keys() & other.streams.keys():
+            if found := difference(self.streams[name], other.streams[name]):
+                return f"stream {name}: {found}"
+        return None
+
+    def model_dump(self, *, mode: str) -> dict[str, Any]:
+        """The plain values that :func:`parse_settings` reads."""
+        return {"streams": {name: settings.model_dump(mode=mode) for name, settings in self.streams.items()}}
+
+
 def difference(one: Settings, other: Settings) -> str | None:
     """The first difference of settings of any kinds that changes features; ``None`` if there is none."""
     if one.kind != other.kind:
@@ -100,11 +127,11 @@ def read_settings(pack: PathLike) -> Settings | None:
     if not is_file(path):
         return None
     content = read_json(path)
+    if content.get("format") == STREAMS_FORMAT:
+        return parse_settings({"streams": content.get("streams")}, where=path)
     if content.get("format") != FORMAT:
-        found = f"format {content.get('format')!r}"
-        raise InputError(
-            path, expected=f"format {FORMAT}", found=found, fix="upgrade rcl-tad, or extract the features again"
-        )
+        expected, found = f"format {FORMAT} or {STREAMS_FORMAT}", f"format {shown(content.get('format'))}"
+        raise InputError(path, expected=expected, found=found, fix="upgrade rcl-tad, or extract the features again")
     return parse_settings(content.get("settings"), where=path)
 
 
@@ -114,6 +141,8 @@ def parse_settings(values: object, *, where: object) -> Settings:
     Raises:
         InputError: a value is not valid, or the kind is unknown.
     """
+    if isinstance(values, dict) and "streams" in values:
+        return _parse_streams(values["streams"], where=where)
     kind = values.get("kind", VIDEO) if isinstance(values, dict) else VIDEO
     if not isinstance(kind, str) or kind not in KINDS:
         found = f"settings of a {shown(kind)}"
@@ -126,6 +155,25 @@ def parse_settings(values: object, *, where: object) -> Settings:
         raise InputError(where, expected="settings of an extraction", found=found, fix="correct it") from None
 
 
+def streams_in(settings: Settings) -> dict[str | None, Settings]:
+    """The settings of each stream of a pack; those of a single, unnamed one under ``None``."""
+    if isinstance(settings, StreamSettings):
+        return dict[str | None, Settings](settings.streams.items())
+    return {None: settings}
+
+
+def _parse_streams(streams: object, *, where: object) -> StreamSettings:
+    if not isinstance(streams, dict) or not streams:
+        expected = "settings of an extraction for each stream, by name"
+        raise InputError(where, expected=expected, found=shown(streams), fix="correct it")
+    return StreamSettings(
+        {name: parse_settings(values, where=f"{where}, stream {name!r}") for name, values in streams.items()}
+    )
+
+
 def write_settings(settings: Settings, pack: PathLike) -> None:
     """Write the settings into a pack."""
-    write_json(to_path(pack) / SETTINGS, {"format": FORMAT, "settings": settings.model_dump(mode="json")}, indent=1)
+    values = settings.model_dump(mode="json")
+    several = isinstance(settings, StreamSettings)
+    content = {"format": STREAMS_FORMAT, **values} if several else {"format": FORMAT, "settings": values}
+    write_json(to_path(pack) / SETTINGS, content, indent=1)

@@ -81,7 +81,7 @@ def test_the_digest_of_a_foreign_backbone_is_compared(monkeypatch: pytest.Monkey
         ("mean_color:torch", "expected the class torch in mean_color, found no such class"),
         ("pathlib:PurePath", "pathlib:PurePath: expected a class that follows .*, found no __call__"),
         (f"{__name__}:Unfinished", "expected a class that follows .*, found no fixed_window"),
-        ("mean_color:Mean.Color", "--backbone: expected motion, hf:NAME_OR_FOLDER, .* or package.module:Class"),
+        ("mean_color:Mean.Color", "--backbone: expected motion, lite0, hf:NAME_OR_FOLDER, .* or package.module:Class"),
     ],
 )
 def test_names_of_no_backbone(name: str, message: str) -> None:

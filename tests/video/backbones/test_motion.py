@@ -119,3 +119,13 @@ def test_centre_of_motion() -> None:
     torch.testing.assert_close(centre[0], torch.tensor([0.70, -0.41]), atol=0.02, rtol=0)
     torch.testing.assert_close(centre[1], torch.zeros(2), atol=1e-5, rtol=0)  # all is still
     assert spread[0].max() < 0.15 < spread[1].min()
+
+
+def test_features_do_not_depend_on_the_snippets_before() -> None:
+    """OpenCV's DIS changes its settings when it first sees frames of some sizes."""
+    frames = torch.randint(0, 256, (2, 3, 4, 32, 43), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    used = MotionBackbone(size=32)
+    used(frames.transpose(3, 4)[..., :32].contiguous())
+    first = MotionBackbone(size=32)
+    assert torch.equal(first(frames), used(frames))
+    assert torch.equal(first(frames), used(frames))

@@ -8,6 +8,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, PositiveInt
 from torch import Tensor
 
+from rcl.video.decoding import Transform
+
 MAX_ASPECT_RATIO = 8  # of a resized frame; a narrower strip is squeezed, as it would cost too much
 
 
@@ -54,11 +56,13 @@ class Backbone(Protocol):
         fixed_window: the only L that the backbone takes; ``None`` if it takes any.
     """
 
-    frame_size: FrameSize
     rate: float
     window: int
     stride: int
     fixed_window: int | None
+
+    @property
+    def frame_size(self) -> Transform: ...
 
     def __call__(self, frames: Tensor) -> Tensor:
         """RGB frames ``(B, 3, L, H, W)`` uint8 → features ``(B, C)`` float32 on the CPU."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rcl.system.errors import InputError, located
 from rcl.system.plugins import import_class, is_class_name
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
 KINDS = {
     "motion": "rcl.video.backbones.motion:MotionBackbone",
+    "lite0": "rcl.video.backbones.lite0:Lite0Backbone",
     "hf": "rcl.video.backbones.huggingface:HuggingFaceBackbone",
     "i3d": "rcl.video.backbones.i3d:I3DBackbone",
     "onnx": "rcl.video.backbones.exported:ONNXBackbone",
     "torchscript": "rcl.video.backbones.exported:TorchScriptBackbone",
 }
-NAMES = "motion, hf:NAME_OR_FOLDER, i3d:CHECKPOINT, onnx:FILE, torchscript:FILE or package.module:Class"
+REGIONS = ("crop", "tiles")  # options that are not a backbone's own
+WITHOUT_SOURCE = ("motion", "lite0")
+NAMES = "motion, lite0, hf:NAME_OR_FOLDER, i3d:CHECKPOINT, onnx:FILE, torchscript:FILE or package.module:Class"
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -34,7 +37,7 @@ def split_name(name: str) -> tuple[str, str]:
         InputError: the name has another form.
     """
     kind, _, source = name.partition(":")
-    if name == "motion" or (kind in KINDS and kind != "motion" and source):
+    if name in WITHOUT_SOURCE or (kind in KINDS and kind not in WITHOUT_SOURCE and source):
         return kind, source
     if kind not in KINDS and is_class_name(name):
         return name, ""
@@ -45,28 +48,51 @@ def build_backbone(name: str, options: BackboneOptions, *, device: torch.device 
     """Build the backbone of a name.
 
     Args:
-        name: ``motion``, ``hf:NAME_OR_FOLDER``, ``i3d:CHECKPOINT``, ``onnx:FILE``, ``torchscript:FILE``, or
+        name: ``motion``, ``lite0``, ``hf:NAME_OR_FOLDER``, ``i3d:CHECKPOINT``, ``onnx:FILE``, ``torchscript:FILE``, or
             ``package.module:Class`` for a class that follows ``Backbone``.
-        options: passed to the backbone as keyword arguments, where they are not ``None``.
-        device: where networks run (ONNX models and the motion descriptor run on the CPU).
+        options: passed to the backbone as keyword arguments, where they are not ``None``; ``crop`` and ``tiles`` choose
+            what parts of the frame any backbone sees.
+        device: where networks run (ONNX models, ``lite0`` among them, and the motion descriptor run on the CPU).
 
     Raises:
         InputError: there is no such backbone, its file cannot be used, or it does not take one of the options.
     """
     kind, source = split_name(name)
-    with located("--backbone"):
-        backbone_class = import_class(KINDS.get(kind, kind))
+    backbone_class = _class_of(kind)
     if not any("__call__" in vars(base) for base in backbone_class.__mro__):
         raise _not_a_backbone(name, "__call__")
     accepted = inspect.signature(backbone_class).parameters.keys()
-    keywords = {key: value for key, value in options if value is not None}
-    _refuse_unknown(kind, keywords.keys() - accepted, [key for key in BackboneOptions.model_fields if key in accepted])
+    keywords = {key: value for key, value in options if value is not None and key not in REGIONS}
+    _refuse_unknown(kind, keywords.keys() - accepted, [key for key in accepted_options(name) if key not in REGIONS])
     if "device" in accepted:
         keywords["device"] = device
     backbone = backbone_class(*filter(None, [source]), **keywords)
     if kind not in KINDS:
         _check_interface(backbone, name)
-    return backbone
+    return _with_regions(backbone, options)
+
+
+def _with_regions(backbone: Backbone, options: BackboneOptions) -> Backbone:
+    if options.crop is None and options.tiles is None:
+        return backbone
+    from rcl.video.backbones.regions import RegionsBackbone
+
+    return RegionsBackbone(backbone, crop=options.crop, tiles=options.tiles)
+
+
+def accepted_options(name: str) -> list[str]:
+    """The options that the backbone of a name takes, with those of regions, which suit any.
+
+    Raises:
+        InputError: there is no such backbone.
+    """
+    parameters = inspect.signature(_class_of(split_name(name)[0])).parameters
+    return [key for key in BackboneOptions.model_fields if key in parameters or key in REGIONS]
+
+
+def _class_of(kind: str) -> type[Any]:
+    with located("--backbone"):
+        return import_class(KINDS.get(kind, kind))
 
 
 def _refuse_unknown(kind: str, unknown: set[str], accepted: list[str]) -> None:
@@ -78,7 +104,8 @@ def _refuse_unknown(kind: str, unknown: set[str], accepted: list[str]) -> None:
 def _check_interface(backbone: Backbone, name: str) -> None:
     from rcl.video.backbones.base import Backbone
 
-    missing = next((attribute for attribute in Backbone.__annotations__ if not hasattr(backbone, attribute)), None)
+    needed = ("frame_size", *Backbone.__annotations__)
+    missing = next((attribute for attribute in needed if not hasattr(backbone, attribute)), None)
     if missing:
         raise _not_a_backbone(name, missing)
 

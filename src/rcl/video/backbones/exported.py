@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from rcl.system.errors import InputError
-from rcl.system.extras import how_to_install
 from rcl.system.paths import PathLike, check_is_file
 from rcl.video.backbones.base import FrameSize
+from rcl.video.backbones.onnx_session import last_line, open_session
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -52,7 +52,8 @@ class ONNXBackbone:
     ) -> None:
         self.path = Path(path)
         self._mean, self._std = _normalization(mean, std, torch.device("cpu"))
-        self._session = _open_session(self.path)
+        check_is_file(self.path)
+        self._session = open_session(self.path, where=self.path)
         self._input, shape = _checked_input(self._session, self.path)
         self._output = _checked_output(self._session, self.path)
         self._batch, _, frames, height, width = (side if isinstance(side, int) else None for side in shape)
@@ -128,24 +129,6 @@ class TorchScriptBackbone:
         return _pooled(output, len(frames), self.path)
 
 
-def _open_session(path: Path) -> InferenceSession:
-    try:
-        import onnxruntime
-    except ImportError:
-        fix = how_to_install("onnx")
-        raise InputError(path, expected="the package onnxruntime", found="no such package", fix=fix) from None
-    check_is_file(path)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 4  # errors are raised, too
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has no common base class
-        raise InputError(
-            path, expected="an ONNX file", found=_last_line(error), fix="export the network again"
-        ) from None
-
-
 def _checked_input(session: InferenceSession, path: Path) -> tuple[str, list[int | str | None]]:
     """The name of a network's input, and its shape with a number for each axis that the file fixes."""
     inputs = session.get_inputs()
@@ -173,7 +156,7 @@ def _open_script(path: Path, device: torch.device) -> torch.jit.ScriptModule:
             return torch.jit.load(str(path), map_location=device).eval()
     except Exception as error:  # damaged bytes make the parser raise anything
         fix = "save the network with torch.jit.save"
-        raise InputError(path, expected="a TorchScript file", found=_last_line(error), fix=fix) from None
+        raise InputError(path, expected="a TorchScript file", found=last_line(error), fix=fix) from None
 
 
 def _agreed_size(path: Path, size: int | None, height: int | None, width: int | None) -> int:
@@ -210,9 +193,4 @@ def _pooled(output: Any, batch: int, path: Path) -> Tensor:
 def _failed(path: Path, frames: Tensor, error: Exception) -> InputError:
     expected = f"a network that takes snippets {tuple(frames.shape)} (batch, 3, frames, height, width)"
     fix = "set --size and --window as in its export, or export it again"
-    return InputError(path, expected=expected, found=_last_line(error), fix=fix)
-
-
-def _last_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()  # TorchScript puts a traceback before its message
-    return lines[-1][:160] if lines else type(error).__name__
+    return InputError(path, expected=expected, found=last_line(error), fix=fix)

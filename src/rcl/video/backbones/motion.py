@@ -50,7 +50,7 @@ class MotionBackbone:
             fix = "give a larger size, or omit it"
             raise InputError("--size", expected=f"{SMALLEST} pixels or more", found=str(size), fix=fix)
         self.frame_size = FrameSize(short=size or 96)
-        self.flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._flow_of_size: tuple[tuple[int, int], cv2.DISOpticalFlow] | None = None
 
     def __call__(self, frames: Tensor) -> Tensor:
         """RGB frames ``(B, 3, L, H, W)`` uint8 → features ``(B, 376)`` float32."""
@@ -83,11 +83,20 @@ class MotionBackbone:
     def _flow(self, luma: Tensor) -> Tensor:
         """Pixels per frame from each frame to the next: ``(B, L, H, W)`` uint8 → ``(B, L-1, 2, H, W)``; 0 for L = 1."""
         clips = luma.numpy()
-        flows = [[self.flow.calc(before, after, None) for before, after in pairwise(clip)] for clip in clips]  # type: ignore[call-overload]
         batch, length, height, width = clips.shape
         if length == 1:
             return torch.zeros(batch, 1, 2, height, width)
+        search = self._search((height, width))
+        flows = [[search.calc(before, after, None) for before, after in pairwise(clip)] for clip in clips]  # type: ignore[call-overload]
         return torch.from_numpy(np.array(flows)).movedim(-1, 2)
+
+    def _search(self, size: tuple[int, int]) -> cv2.DISOpticalFlow:
+        """DIS for frames of a size. Small ones make it change its settings in its first call, and it keeps them."""
+        if self._flow_of_size is None or self._flow_of_size[0] != size:
+            search, blank = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST), np.zeros(size, np.uint8)
+            search.calc(blank, blank, None)  # type: ignore[call-overload]
+            self._flow_of_size = size, search
+        return self._flow_of_size[1]
 
 
 def direction_maps(flow: Tensor) -> Tensor:
