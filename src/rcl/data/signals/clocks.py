@@ -94,20 +94,24 @@ def form_of(cells: Sequence[str], name: str, unit: TimeUnit | None) -> Form:
     filled = [cell for cell in cells if cell.strip()]
     if is_dates(filled):
         return "date"
-    if filled and all(_CLOCK.fullmatch(cell) for cell in filled):
+    if _are(_CLOCK, filled):
         return "clock"
     times = numbers_of(filled)
     return unit or unit_in(name) or _unit_of_epoch(times) or _unit_of_steps(times, name)
 
 
 def is_dates(cells: Sequence[str]) -> bool:
-    """Whether all cells are dates with a time."""
-    return bool(cells) and all(_DATE.fullmatch(cell) for cell in cells)
+    """Whether most of the cells are dates with a time."""
+    return _are(_DATE, cells)
+
+
+def _are(pattern: re.Pattern[str], cells: Sequence[str]) -> bool:
+    return sum(pattern.fullmatch(cell) is not None for cell in cells) * 2 > len(cells)
 
 
 def _unit_of_epoch(times: np.ndarray) -> TimeUnit | None:
     first = next((time for time in times if np.isfinite(time)), 0.0)
-    return next((u for u in ("s", "ms", "us", "ns") if _EPOCH[0] <= first / PER_SECOND[u] <= _EPOCH[1]), None)  # type: ignore[return-value]
+    return next((u for u in ("s", "ms", "us", "ns") if _EPOCH[0] <= first / PER_SECOND[u] <= _EPOCH[1]), None)
 
 
 def _unit_of_steps(times: np.ndarray, name: str) -> TimeUnit:

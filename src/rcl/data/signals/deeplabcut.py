@@ -1,7 +1,7 @@
 """Pose tracks of DeepLabCut, of one or several animals: ``.csv`` and ``.h5``.
 
 The header has the levels scorer, individuals (of several animals), bodyparts and coords; a row is a frame. See Mathis
-et al., *DeepLabCut: markerless pose estimation of user-defined body parts with deep learning*, Nature Neuroscience 2018.
+et al., *DeepLabCut: markerless pose estimation of user-defined body parts with deep learning*, Nat. Neuroscience 2018.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ def open_deeplabcut_csv(path: Path, options: RecordingOptions) -> OpenRecording:
         fix = "save the tracks again"
         raise InputError(path, expected="as many cells in all rows of the header", found="different ones", fix=fix)
     names = tuple("/".join(column) for column in zip(*header, strict=True))
-    table = TextTable(path, Dialect(encoding, ",", False, above), names, ("",) * len(names), ())
+    dialect = Dialect(encoding, ",", False, above)
+    table = TextTable(path=path, dialect=dialect, names=names, units=("",) * len(names), sample=())
     notes = ("the last line is cut short, and left out",) if table.cut_line() else ()
     found = _header([row[0] for row in header], [*zip(*header, strict=True)][1:], str(path))
     first = next(iter(lines[above:]), "").partition(",")[0]

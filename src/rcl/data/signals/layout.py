@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rcl.data.formats.tables.sheet import is_header
-from rcl.data.signals.cells import is_numeric, numbers_of
+from rcl.data.signals.cells import is_missing, is_numeric, numbers_of
 from rcl.data.signals.cleaning import Rows
 from rcl.data.signals.clocks import (
     PER_SECOND,
@@ -75,7 +75,7 @@ def layout_of(table: Table, options: RecordingOptions) -> Layout:
             times is not clear, or no column has numbers.
     """
     time = _time_of(table, options)
-    index = next((place for place, name in enumerate(table.names) if is_index_name(name)), None)
+    index = _index_of(table)
     sensor = _sensor_of(table)
     times = {place for place in range(len(table.names)) if _looks_like_time(table, place)}
     form: Form = "s"
@@ -106,21 +106,35 @@ def _time_of(table: Table, options: RecordingOptions) -> int | None:
         return place_of(options.time_column, table.names, table.where)
     if options.rate is not None:
         return None
-    return next((place for place in range(len(table.names)) if _looks_like_time(table, place)), None)
+    found = [place for place in range(len(table.names)) if _looks_like_time(table, place)]
+    return next((place for place in found if _rises(table.sample[place])), found[0] if found else None)
 
 
 def _looks_like_time(table: Table, place: int) -> bool:
-    """Whether a column has the name of times and rises, or holds dates that do."""
-    cells = [cell for cell in table.sample[place] if cell.strip()]
+    """Whether a column has the name of times, or holds dates; one that is only called ``t`` has to rise, too."""
+    name, cells = table.names[place], [cell for cell in table.sample[place] if not is_missing(cell)]
     if is_dates(cells):
-        return len(cells) == 1 or cells[-1] > cells[0]
-    if not is_time_name(_full_name(table, place)) or not cells:
-        return False
+        return True
+    named = is_time_name(_full_name(table, place)) and bool(cells)
+    return named and (":" in cells[0] or is_numeric(cells)) and (len(name.strip()) > 2 or _rises(cells))
+
+
+def _rises(cells: Sequence[str]) -> bool:
+    """Whether most steps of a column go up."""
+    if not is_numeric(cells):
+        return len({*cells}) > 1
     times = numbers_of(cells)
-    if not np.isfinite(times).any():
-        return ":" in cells[0]
     steps = np.diff(times[np.isfinite(times)])
-    return not len(steps) or float((steps >= 0).mean()) >= _RISING
+    return float((steps >= 0).mean()) >= _RISING if len(steps) else True
+
+
+def _index_of(table: Table) -> int | None:
+    """The column that counts the rows: by its name, or without one as pandas writes it."""
+    for place, name in enumerate(table.names):
+        counts = [str(row) for row in range(len(table.sample[place]))]
+        if is_index_name(name) or (not name.strip() and [*table.sample[place]] == counts):
+            return place
+    return None
 
 
 def _sensor_of(table: Table) -> int | None:

@@ -104,7 +104,7 @@ def _names(names: Sequence[Any] | str) -> tuple[str, ...]:
     return tuple(part.decode("utf-8", "replace") if isinstance(part, bytes) else str(part) for part in parts)
 
 
-class _PlainUnpickler(pickle._Unpickler):  # type: ignore[name-defined]  # in Python: no memory for promises
+class _PlainUnpickler(pickle._Unpickler):  # in Python: no memory for promises
     """Reads lists, tuples, dictionaries, numbers and texts, and refuses everything that names a class or function."""
 
     def find_class(self, module: str, name: str) -> Any:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rcl.data.signals.signal import BLOCK_BYTES
-from rcl.data.signals.tables import Chunk
+from rcl.data.signals.tables import Chunk, Table
 from rcl.system.errors import InputError, describe_error
 from rcl.system.extras import how_to_install
 from rcl.system.paths import check_is_file
@@ -21,21 +20,8 @@ _SAMPLED_ROWS = 200
 _READ_BYTES = 2**20  # of each column at a time: a file may be one row group, however long it is
 
 
-@dataclass(frozen=True)
-class ParquetTable:
+class ParquetTable(Table):
     """See :class:`rcl.data.signals.tables.Table`."""
-
-    path: Path
-    names: tuple[str, ...]
-    units: tuple[str, ...]
-    sample: Sequence[Sequence[str]]
-    notes: tuple[str, ...] = ()
-    counted_by: str = "row"
-
-    @property
-    def where(self) -> str:
-        """The file, for messages."""
-        return str(self.path)
 
     def chunks(self, numbers: Sequence[int], texts: Sequence[int]) -> Iterator[Chunk]:
         """See :class:`rcl.data.signals.tables.Table`."""
@@ -79,7 +65,8 @@ def open_parquet_table(path: Path) -> ParquetTable:
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         found = f"{repeated[0]!r} twice"
         raise InputError(path, expected="every column once", found=found, fix="rename one")
-    return ParquetTable(path, names, ("",) * len(names), [_texts(column) for column in batch.columns])
+    sample = [_texts(column) for column in batch.columns]
+    return ParquetTable(path=path, names=names, units=("",) * len(names), sample=sample)
 
 
 def _batches(path: Path, rows: int, columns: Sequence[str] | None) -> Iterator[Any]:

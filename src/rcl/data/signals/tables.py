@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -22,16 +25,31 @@ class Chunk(NamedTuple):
     texts: np.ndarray
 
 
-class Table(Protocol):
-    """An open table, of which the first rows were read."""
+@dataclass(frozen=True, kw_only=True)
+class Table(ABC):
+    """An open table, of which the first rows were read.
 
-    where: str
+    Args:
+        path: the file.
+        names: of the columns.
+        units: of the columns, empty where not stated.
+        sample: the first cells of each column, as text.
+        notes: what was left out or believed.
+    """
+
+    path: Path
     names: tuple[str, ...]
-    units: tuple[str, ...]  # of the columns, empty where not stated
-    counted_by: str  # "line" or "row"
-    sample: Sequence[Sequence[str]]  # the first cells of each column, as text
-    notes: tuple[str, ...]
+    units: tuple[str, ...]
+    sample: Sequence[Sequence[str]]
+    notes: tuple[str, ...] = ()
+    counted_by: ClassVar[str] = "row"
 
+    @property
+    def where(self) -> str:
+        """The file, for messages."""
+        return str(self.path)
+
+    @abstractmethod
     def chunks(self, numbers: Sequence[int], texts: Sequence[int]) -> Iterator[Chunk]:
         """All rows, in chunks of bounded size.
 

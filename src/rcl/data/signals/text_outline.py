@@ -63,7 +63,8 @@ def open_text_table(path: Path) -> TextTable:
     names, units, notes = _header(lines, separator, first, width)
     body = [row for row, good in zip(rows[first:], whole[first:], strict=True) if good][:_SAMPLED_LINES]
     dialect = Dialect(encoding, separator, comma, first)
-    table = TextTable(path, dialect, names, units, [*zip(*body, strict=True)], notes)
+    sample = [*zip(*body, strict=True)]
+    table = TextTable(path=path, dialect=dialect, names=names, units=units, sample=sample, notes=notes)
     return replace(table, notes=(*notes, "the last line is cut short, and left out")) if table.cut_line() else table
 
 

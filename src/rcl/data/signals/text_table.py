@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ from rcl.data.signals.cells import (
     with_empty_cells_named,
     with_missing_cells_named,
 )
-from rcl.data.signals.tables import Chunk
+from rcl.data.signals.tables import Chunk, Table
 from rcl.system.errors import InputError, shown
 from rcl.system.transfer import local
 
@@ -35,21 +34,12 @@ class Dialect(NamedTuple):
     above: int  # lines above the first row
 
 
-@dataclass(frozen=True)
-class TextTable:
+@dataclass(frozen=True, kw_only=True)
+class TextTable(Table):
     """See :class:`rcl.data.signals.tables.Table`."""
 
-    path: Path
     dialect: Dialect
-    names: tuple[str, ...]
-    units: tuple[str, ...]
-    sample: Sequence[Sequence[str]]
-    notes: tuple[str, ...] = ()
-    counted_by: str = "line"
-
-    @property
-    def where(self) -> str:
-        return str(self.path)
+    counted_by = "line"
 
     def chunks(self, numbers: Sequence[int], texts: Sequence[int]) -> Iterator[Chunk]:
         """See :class:`rcl.data.signals.tables.Table`."""
