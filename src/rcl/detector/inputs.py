@@ -22,6 +22,9 @@ from rcl.detector.progress import Progress
 from rcl.system.errors import InputError
 from rcl.system.paths import exists, is_dir
 from rcl.video.finding import find_videos, is_video
+from rcl.video.inside import file_of
+from rcl.video.signals.finding import each_individual, takes_signal
+from rcl.video.signals.settings import SignalSettings
 
 Prepared = tuple[Features, Timeline]
 
@@ -75,7 +78,9 @@ def jobs_of_all(
 def _of_stored(
     path: Path, localizer: Localizer, subset: str | None, layout: str, rate: float | None
 ) -> list[Job] | None:
-    """The jobs of a feature file or a pack; ``None`` for videos."""
+    """The jobs of a feature file or a pack; ``None`` for videos and other recordings."""
+    if not is_dir(path) and takes_signal(localizer.extractor, path):
+        return None
     if path.suffix.lower() in (".h5", ".hdf5", ".npz"):
         store = FeatureStore(path, layout=layout)
         names = store.names() if len(store) > 1 else [path.stem]
@@ -98,11 +103,13 @@ def _of_videos(paths: Sequence[Path], localizer: Localizer, rate: float | None) 
         raise rate_of_video("--snippets-per-second", paths[0])
     if localizer.extractor:
         localizer.extractor.open()  # an unavailable backbone fails before the first video
+    if localizer.extractor and isinstance(settings := localizer.extractor.settings, SignalSettings):
+        videos = each_individual(videos, settings)
     jobs: dict[Path, list[Job]] = {path: [] for path in paths}
     for name, file in videos.items():
         given = next(place for place in (file, *file.parents) if place in jobs)
         read = partial(_read_video, file.absolute(), name)
-        jobs[given].append(Job(name, read, (file,), localizer.snippets_per_second))
+        jobs[given].append(Job(name, read, (file_of(file),), localizer.snippets_per_second))
     return jobs
 
 

@@ -19,8 +19,9 @@ from rcl.detector.config import DataConfig
 from rcl.detector.progress import Progress, part_of
 from rcl.system.errors import Defect, InputError, located
 from rcl.system.paths import is_remote, to_path
-from rcl.system.transfer import local
 from rcl.video.extractor import Extractor, VideoFeatures
+from rcl.video.inside import local_recording
+from rcl.video.signals.finding import takes_signal
 from rcl.video.stream import with_consequence
 
 log = logging.getLogger("rcl")
@@ -72,7 +73,7 @@ def read_given(
     """
     end_seconds = math.inf
     if is_file_name(features):
-        if to_path(features).suffix.lower() in EXTENSIONS:
+        if to_path(features).suffix.lower() in EXTENSIONS and not takes_signal(extractor, to_path(features)):
             features = open_features(features, layout=layout, video=video)
         elif snippets_per_second is not None:
             raise rate_of_video("snippets_per_second", features)
@@ -98,7 +99,7 @@ def _extract(path: Path | str, extractor: Extractor | None, progress: Progress |
             found="another file",
             fix="extract the features of training and of this video with rcl extract",
         )
-    with local(to_path(path)) as file:
+    with local_recording(to_path(path)) as file:
         extracted = extractor(file, progress=part_of(progress, 0.0, EXTRACTION_SHARE) if progress else None)
     for problem in extracted.problems:
         log.warning("%s: %s", path, with_consequence(problem, "the readable part is used"))

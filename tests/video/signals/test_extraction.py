@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from recordings import PARTS, mice, write_csv, write_deeplabcut, write_sleap
+
 from rcl.data.signals import signal
 from rcl.system.errors import InputError
 from rcl.video.settings import difference, parse_settings
@@ -149,7 +149,9 @@ def test_rows_without_times_need_a_rate(tmp_path):
         choose_signal({"rows": path})
     settings = choose_signal({"rows": path}, rate=20.0)
     assert extract_signal(path, settings).duration_seconds == 10.0
-    assert extract_signal(write_csv(tmp_path / "t.csv", np.arange(30) / 3, np.ones((30, 2)), ["a", "b"]), settings).duration_seconds == pytest.approx(9.7, abs=0.05)
+    assert extract_signal(
+        write_csv(tmp_path / "t.csv", np.arange(30) / 3, np.ones((30, 2)), ["a", "b"]), settings
+    ).duration_seconds == pytest.approx(9.7, abs=0.05)
 
 
 # -- pose tracks ---------------------------------------------------------------------------------------------------
@@ -170,7 +172,10 @@ def test_tracks_of_two_are_described_together(tmp_path, write):
 
 def test_both_layouts_have_the_same_features(tmp_path):
     tracks = mice(200)
-    paths = write_deeplabcut(tmp_path / "a.csv", tracks, ["m1", "m2"]), write_sleap(tmp_path / "b.h5", tracks, ["m1", "m2"])
+    paths = (
+        write_deeplabcut(tmp_path / "a.csv", tracks, ["m1", "m2"]),
+        write_sleap(tmp_path / "b.h5", tracks, ["m1", "m2"]),
+    )
     first, second = (extract_signal(path, choose_signal({"s": path}, rate=30.0)).features for path in paths)
     np.testing.assert_allclose(first, second, atol=0.02)
 

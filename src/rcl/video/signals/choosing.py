@@ -13,6 +13,7 @@ import numpy as np
 from rcl.data.signals.signal import Kind, RecordingOptions
 from rcl.system.errors import InputError, listed
 from rcl.system.transfer import local
+from rcl.video.settings import Settings
 from rcl.video.signals.opening import open_timed
 from rcl.video.signals.settings import SignalSettings
 from rcl.video.signals.tracks import Tracks
@@ -107,6 +108,36 @@ def choose_signal(
     )
 
 
+def settings_for(
+    recordings: Mapping[str, Path],
+    kept: Settings | None,
+    options: SignalOptions | None = None,
+    *,
+    rate: float | None = None,
+    window: int | None = None,
+    stride: int | None = None,
+    labelled: Collection[str] = (),
+) -> SignalSettings:
+    """The settings of features that exist, with what is given, or else those of :func:`choose_signal`.
+
+    Args:
+        recordings: name to file, at least one.
+        kept: the settings of the features; ``None`` if there are none.
+        options: as in ``choose_signal``, likewise ``rate``, ``window``, ``stride`` and ``labelled``.
+
+    Raises:
+        InputError: see ``choose_signal``.
+    """
+    if not isinstance(kept, SignalSettings):
+        return choose_signal(recordings, options, rate=rate, window=window, stride=stride, labelled=labelled)
+    given: dict[str, object] = {"rate": rate, "window": window, "stride": stride}
+    if options:
+        given |= {"columns": options.columns, "per_individual": options.per_individual}
+        reading = options.reading.model_copy(update={"rate": rate or kept.reading.rate})
+        given["reading"] = None if options.reading == RecordingOptions() else reading
+    return kept.model_copy(update={name: value for name, value in given.items() if value is not None})
+
+
 def default_window(stride: int) -> int:
     """L for a stride: each sample is in two windows, and short windows have at least four samples."""
     return max(2 * stride, 4)
@@ -127,9 +158,10 @@ def _common(seen: Mapping[str, _Seen]) -> tuple[str, ...]:
     counts = Counter(column for each in seen.values() for column in each.tracks.parts)
     columns = tuple(name for name, count in counts.items() if count == len(seen))
     if not columns:
-        first, second = [*seen][0], next(name for name in seen if name != [*seen][0])
-        found = f"{listed(seen[first].tracks.parts)} in {first}, {listed(seen[second].tracks.parts)} in {second}"
-        raise InputError("recordings", expected="columns that all have", found=found, fix="name columns with --columns")
+        first, second = [*seen][:2]
+        found = " and ".join(f"{listed(seen[name].tracks.parts)} in {name}" for name in (first, second))
+        fix = "name some with --signal-columns, or give recordings of one kind"
+        raise InputError("recordings", expected="columns that all have", found=found, fix=fix)
     if others := [name for name in counts if name not in columns]:
         log.warning("columns that some recordings lack are left out: %s", listed(others))
     return columns
