@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from rcl.data.detections import Detections
+    from rcl.detector.contributions import Contributions
     from rcl.evaluation.characteristics import BucketScheme
     from rcl.evaluation.diagnosis import Diagnosis
 
@@ -29,7 +30,8 @@ def diagnose(
         typer.Argument(
             metavar="DETECTIONS... ANNOTATIONS",
             parser=location,
-            help="Results files, .json or .csv, one per detector; then the annotation file, or a pack.",
+            help="Results files, .json or .csv, one per detector; then the annotation file, or a pack. With "
+            "--checkpoint the pack alone.",
         ),
     ],
     output: Annotated[Path, typer.Option(help="Folder for detad.json and the figures.")],
@@ -42,12 +44,26 @@ def diagnose(
     name: Annotated[
         list[str] | None, typer.Option(help="Name of a detector; once per results file, in the same order.")
     ] = None,
+    checkpoint: Annotated[
+        Location | None,
+        typer.Option(
+            metavar="RUN",
+            parser=location,
+            help="A detector of several streams, in place of its detections: also shows what each stream contributes.",
+        ),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Show which errors the detections make, on which instances, and what the errors cost (DETAD)."""
+    """Show which errors the detections make, on which instances, and what the errors cost (DETAD).
+
+    With --checkpoint, also the mAP of a detector of several streams without each of them, and with each alone.
+    """
     from rcl.cli.outputs import check_diagnosis
     from rcl.cli.tables import bucket_table, error_table
 
+    if checkpoint:
+        _diagnose_streams(checkpoint, paths, output, chosen, tiou, buckets, overwrite=overwrite)
+        return
     *files, source = _check_paths(paths)
     names = detector_names(files, name or [])
     _check_buckets(buckets)
@@ -62,6 +78,48 @@ def diagnose(
     print_table(bucket_table(diagnoses))
     print_table(error_table(diagnoses))
     _write(output, diagnoses)
+
+
+def _diagnose_streams(
+    checkpoint: Path, paths: list[Path], output: Path, chosen: TruthOptions, tiou: str, buckets: str, *, overwrite: bool
+) -> None:
+    """Detect in a pack with all streams and without some, and diagnose the detections with all."""
+    from rcl.cli.outputs import CONTRIBUTIONS, check_diagnosis
+    from rcl.cli.tables import bucket_table, contribution_table, error_table
+    from rcl.system.text_files import write_json
+
+    if len(paths) > 1:
+        fix = "leave out the detections: the detector makes them"
+        raise InputError("rcl diagnose", expected="a pack alone with --checkpoint", found=str(paths[0]), fix=fix)
+    _check_buckets(buckets)
+    thresholds = parse_thresholds(tiou)
+    check_diagnosis(output, overwrite=overwrite)
+    truth = GroundTruth.load(paths[0], chosen)
+    contributions = _contributions(checkpoint, paths[0], truth, thresholds)
+    diagnoses = _diagnose_all({checkpoint.name: contributions.detections}, truth, thresholds, _scheme(buckets, truth))
+    _warn_of_exceptions(diagnoses)
+    for table in (bucket_table(diagnoses), error_table(diagnoses), contribution_table(contributions)):
+        print_table(table)
+    _write(output, diagnoses)
+    write_json(output / CONTRIBUTIONS, contributions.to_json(), indent=1)
+    print(f"{output}: {CONTRIBUTIONS}")
+
+
+def _contributions(checkpoint: Path, pack: Path, truth: GroundTruth, thresholds: np.ndarray) -> Contributions:
+    from rcl.cli.progress import progress_bar
+    from rcl.detector.contributions import combinations, measure_contributions
+    from rcl.detector.inputs import open_store_for
+    from rcl.detector.localizer import Localizer
+
+    localizer = Localizer.load(checkpoint)
+    store = open_store_for(localizer, pack, truth.everything)
+    for sentence in store.doubts([*truth.chosen.videos]):
+        warn(sentence)
+    total = len(combinations([stream.name for stream in store.streams])) * len(truth.chosen.videos)
+    with progress_bar("Detecting", total) as progress:
+        return measure_contributions(
+            localizer, store, truth.chosen, tiou_thresholds=thresholds, policy=truth.policy, progress=progress
+        )
 
 
 def _check_paths(paths: list[Path]) -> list[Path]:

@@ -46,6 +46,10 @@ class RunOptions:
             "held out, and both detectors are compared. For a pack, a fit of the same pack.",
         ),
     ] = None
+    streams: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Of a pack with several streams, those to use: motion,imu. By default all."),
+    ] = None
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the split and of the training.")] = 0
     budget: Annotated[
         str | None,
@@ -69,7 +73,8 @@ class RunOptions:
         """
         seconds = None if self.budget is None else parse_duration(self.budget, option="--budget")
         names = ("after", "seed", "ensemble", "resume")
-        return {"budget_seconds": seconds, **{name: getattr(self, name) for name in names}}
+        streams = None if self.streams is None else [name.strip() for name in self.streams.split(",")]
+        return {"budget_seconds": seconds, "streams": streams, **{name: getattr(self, name) for name in names}}
 
 
 def fit(

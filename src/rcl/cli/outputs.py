@@ -95,6 +95,8 @@ def _undated(content: bytes) -> bytes:
 
 FIGURES = ("sensitivity", "false_positives", "false_negatives")
 """The figures of ``rcl diagnose``."""
+CONTRIBUTIONS = "contributions.json"
+"""What each stream contributes, by ``rcl diagnose --checkpoint``."""
 
 
 def check_diagnosis(folder: Path, *, overwrite: bool) -> None:
@@ -104,7 +106,7 @@ def check_diagnosis(folder: Path, *, overwrite: bool) -> None:
     check_replaceable(table, DIAGNOSIS, overwrite=overwrite, fix=NEW_FOLDER)
     if not is_file(table):
         figures = [f"{stem}.{extension}" for stem in FIGURES for extension in ("svg", "png")]
-        check_all_replaceable(folder, figures, NOTHING, overwrite=overwrite)
+        check_all_replaceable(folder, [*figures, CONTRIBUTIONS], NOTHING, overwrite=overwrite)
 
 
 def check_run(folder: Path, *, resume: bool, overwrite: bool, config: Path | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
@@ -14,6 +15,9 @@ from rcl.evaluation.frames import FrameEvaluation
 from rcl.evaluation.leaderboard import Leaderboard
 from rcl.evaluation.metrics import Evaluation
 from rcl.system.errors import counted
+
+if TYPE_CHECKING:
+    from rcl.detector.contributions import Contributions
 
 
 def evaluation_table(evaluation: Evaluation) -> Table:
@@ -37,6 +41,18 @@ def evaluation_table(evaluation: Evaluation) -> Table:
     table.caption = (
         f"AR@{evaluation.recall_at.numbers[-1]:.0f}: {100 * recall[-1]:.1f} %, AUC {100 * evaluation.ar_auc:.1f} %"
     )
+    return table
+
+
+def contribution_table(contributions: Contributions) -> Table:
+    """Average mAP of a detector with all its streams, without each, and with each alone, in percent."""
+    table = Table(title=f"average mAP with all streams: {_percent(contributions.average_map)} %")
+    table.add_column("stream")
+    for title in ("without it %", "its part", "alone %"):
+        table.add_column(title, justify="right")
+    for name, without in contributions.without.items():
+        part = 100 * (contributions.average_map - without)
+        table.add_row(escape(name), _percent(without), f"{part:+.1f}", _percent(contributions.alone[name]))
     return table
 
 

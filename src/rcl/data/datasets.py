@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,10 +12,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from rcl.data.annotations import Annotations, VideoAnnotation
-from rcl.data.feature_store import FeatureStore
-from rcl.data.features import StoredFeatures
+from rcl.data.features import ReadableFeatures
 from rcl.data.preparation import Preparation
 from rcl.data.segments import Timeline
+from rcl.data.stores import Store
 from rcl.data.windows import window_members, window_segments, window_starts, windows_with_instances
 from rcl.system.errors import located
 
@@ -37,7 +38,7 @@ class VideoDataset(Dataset[Sample]):
 
     Args:
         annotations: the subset.
-        store: its features.
+        store: its features. The rates of several streams, where they are not stated, follow from these annotations.
         labels: label names; a sample holds positions in this list.
         preparation: what is done to the features.
     """
@@ -45,12 +46,12 @@ class VideoDataset(Dataset[Sample]):
     def __init__(
         self,
         annotations: Annotations,
-        store: FeatureStore,
+        store: Store,
         labels: Sequence[str],
         preparation: Preparation | None = None,
     ) -> None:
         self.videos = list(annotations.videos.values())
-        self.store = store
+        self.store: Store = store.timed(annotations)
         self.label_index = {label: index for index, label in enumerate(labels)}
         self.preparation = preparation or Preparation()
 
@@ -80,7 +81,7 @@ class VideoDataset(Dataset[Sample]):
         exists = segments[:, 1] > segments[:, 0]  # nothing can be sampled around an instance without length
         return segments[exists], labels[exists]
 
-    def open(self, index: int) -> tuple[StoredFeatures, Timeline]:
+    def open(self, index: int) -> tuple[ReadableFeatures, Timeline]:
         """The stored features of a video, not yet read, and its timeline as in :meth:`read`.
 
         Raises:
@@ -154,6 +155,8 @@ class VideoDataset(Dataset[Sample]):
 
     def _timeline(self, video: VideoAnnotation, shape: tuple[int, int]) -> Timeline:
         rate, duration = video.snippets_per_second, video.duration_seconds
+        if common := self.store.rate(video.name):  # of several streams, which may reach beyond the video
+            return self.preparation.timeline(shape[0], common, end_seconds=duration or math.inf)
         with located(f"video {video.name!r}"):
             return self.preparation.annotated_timeline(
                 shape[0], rate=rate, duration_seconds=duration, channels=shape[1]

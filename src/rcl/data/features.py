@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -218,6 +218,18 @@ def ends_of(part: slice, snippets: int) -> tuple[int, int]:
     return first, last
 
 
+class ReadableFeatures(Protocol):
+    """Features ``(T, C)`` of one video that are read on demand: those of a file, or of several that are aligned."""
+
+    where: str
+    shape: tuple[int, int]
+
+    def __len__(self) -> int: ...
+
+    def read(self, first: int = 0, last: int | None = None) -> np.ndarray:
+        """The snippets ``first`` to before ``last``, ``(last − first, C)`` float32."""
+
+
 class FeatureSequence:
     """Stored features that are indexed like a tensor ``(C, T)``: a slice is read from the file when it is taken.
 
@@ -227,7 +239,7 @@ class FeatureSequence:
         downsample: so many snippets in a row become one, their mean.
     """
 
-    def __init__(self, stored: StoredFeatures, *, prepare: Callable[[Tensor], Tensor], downsample: int = 1) -> None:
+    def __init__(self, stored: ReadableFeatures, *, prepare: Callable[[Tensor], Tensor], downsample: int = 1) -> None:
         self.stored = stored
         self.prepare = prepare
         self.downsample = downsample

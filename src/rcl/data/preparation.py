@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rcl.data.features import Features, FeatureSequence, StoredFeatures, other_layout, propose_transposing
+from rcl.data.features import Features, FeatureSequence, ReadableFeatures, other_layout, propose_transposing
 from rcl.data.resizing import METHODS, downsample
 from rcl.data.segments import Timeline
 from rcl.data.standardization import ChannelScale
@@ -60,7 +60,7 @@ class Preparation:
             return METHODS[self.resize_method](scaled, self.resize)
         return downsample(scaled, self.downsample)
 
-    def read(self, stored: StoredFeatures, first: int = 0, last: int | None = None) -> Tensor:
+    def read(self, stored: ReadableFeatures, first: int = 0, last: int | None = None) -> Tensor:
         """Features ``(C, T)`` of the snippets from ``first`` to before ``last``, contiguous.
 
         Without resizing, only these snippets are read.
@@ -73,7 +73,7 @@ class Preparation:
         last = None if last is None else last * self.downsample
         return self.apply(torch.from_numpy(stored.read(first * self.downsample, last))).contiguous()
 
-    def open(self, stored: StoredFeatures, *, at_once: int) -> Features:
+    def open(self, stored: ReadableFeatures, *, at_once: int) -> Features:
         """Features ``(C, T)``, read now if a video has at most ``at_once`` snippets or is resized, else slice by slice.
 
         Raises:

@@ -1,4 +1,8 @@
-"""Resize feature sequences: linearly, by exact means, or in the way of the public ActivityNet features."""
+"""Resize feature sequences: linearly, by exact means, or in the way of the public ActivityNet features.
+
+A channel that is NaN is not there (see :mod:`rcl.data.streams`). A new snippet is then computed from what is there, and
+is itself there if that is at least half of what it depends on.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+LEAST_SHARE = 0.5 - 1e-4  # of a new snippet that has to be there: a half, whatever rounding says
 
 
 def resize(features: Tensor, snippets: int) -> Tensor:
@@ -23,7 +29,11 @@ def resize(features: Tensor, snippets: int) -> Tensor:
     Returns:
         ``(C, snippets)``; beyond the first and the last centre the values stay constant.
     """
-    return torch.nn.functional.interpolate(features[None], size=snippets, mode="linear", align_corners=False)[0]
+
+    def between(values: Tensor) -> Tensor:
+        return torch.nn.functional.interpolate(values[None], size=snippets, mode="linear", align_corners=False)[0]
+
+    return _of_present(between, features)
 
 
 def resize_mean3(features: Tensor, snippets: int) -> Tensor:
@@ -57,11 +67,14 @@ def resize_mean3(features: Tensor, snippets: int) -> Tensor:
     place = torch.lerp(inner[:-1, None], inner[1:, None], share) - 0.5  # (snippets, 3), 0 at the first centre
     lower = place.floor().long().clamp(max=given - 2)
     weight = (place - lower).to(features.dtype)
-    pooled = torch.lerp(features[:, lower], features[:, lower + 1], weight).mean(dim=-1)  # (C, snippets)
+
+    def pool(values: Tensor) -> Tensor:
+        return torch.lerp(values[:, lower], values[:, lower + 1], weight).mean(dim=-1)  # (C, snippets)
+
     part = torch.arange(snippets, device=features.device)
     # In integers, so that an edge on a centre does not depend on rounding.
     outside = (2 * given * (part + 1) < snippets) | (2 * given * part > (2 * given - 1) * snippets)
-    return pooled.masked_fill(outside, 0.0)
+    return _of_present(pool, features).masked_fill(outside, 0.0)
 
 
 def downsample(features: Tensor, factor: int) -> Tensor:
@@ -79,7 +92,11 @@ def downsample(features: Tensor, factor: int) -> Tensor:
     """
     if factor == 1 or not features.shape[1]:
         return features
-    return torch.nn.functional.avg_pool1d(features[None], factor, ceil_mode=True)[0]
+
+    def means(values: Tensor) -> Tensor:
+        return torch.nn.functional.avg_pool1d(values[None], factor, ceil_mode=True)[0]
+
+    return _of_present(means, features)
 
 
 def resample(features: Tensor, snippets: int) -> Tensor:
@@ -117,11 +134,8 @@ class Resampling:
         if self.snippets == self.given:
             return features
         offset, _ = self.source(first, last)
-        return (
-            self._means(features, first, last, offset)
-            if self.snippets < self.given
-            else self._between(features, first, last, offset)
-        )
+        method = self._means if self.snippets < self.given else self._between
+        return _of_present(lambda values: method(values, first, last, offset), features)
 
     def _means(self, features: Tensor, first: int, last: int, offset: int) -> Tensor:
         edges = torch.arange(first, last + 1, dtype=torch.float64) * self.given / self.snippets - offset
@@ -136,6 +150,16 @@ class Resampling:
         lower = place.floor().long()
         upper = (lower + 1).clamp(max=features.shape[1] - 1)
         return torch.lerp(features[:, lower], features[:, upper], (place - lower).to(features))
+
+
+def _of_present(method: Callable[[Tensor], Tensor], features: Tensor) -> Tensor:
+    """A method of weighted means ``(C, T) → (C, T')``, applied to what is not NaN."""
+    absent = features.isnan()
+    if not absent.any():
+        return method(features)
+    share = method((~absent).to(features))  # of the weights, per new snippet
+    present = method(features.masked_fill(absent, 0.0)) / share.clamp(min=LEAST_SHARE)
+    return present.masked_fill(share < LEAST_SHARE, torch.nan)
 
 
 METHODS: dict[str, Callable[[Tensor, int], Tensor]] = {"linear": resize, "mean": resample, "mean3": resize_mean3}

@@ -49,16 +49,20 @@ class ChannelScale:
 def measure_channels(videos: Iterable[np.ndarray]) -> ChannelScale:
     """The scale of the channels over all snippets of ``videos``, each ``(T, C)``; at least one snippet.
 
-    Sums are those of deviations from the first video's mean, in double precision, so that a large offset does not
-    swallow a small deviation.
+    What is NaN is not there and does not count; a channel that is nowhere gets the mean 0. Sums are those of deviations
+    from the mean of the first video that has the channel, in double precision, so that a large offset does not swallow
+    a small deviation.
     """
-    count, origin, total, squares = 0, np.zeros(0), np.zeros(0), np.zeros(0)
+    count, origin, total, squares = (np.zeros(1) for _ in range(4))
     for video in videos:
         wide = np.asarray(video, dtype=np.float64)  # (T, C)
-        if not count:
-            origin, total, squares = wide.mean(axis=0), np.zeros(wide.shape[1]), np.zeros(wide.shape[1])
-        moved = wide - origin
-        count, total, squares = count + len(wide), total + moved.sum(axis=0), squares + np.square(moved).sum(axis=0)
+        present = ~np.isnan(wide)
+        own = present.sum(axis=0)
+        first = np.where(present, wide, 0.0).sum(axis=0) / np.maximum(own, 1)
+        origin = np.where(count == 0, first, origin)
+        moved = np.where(present, wide - origin, 0.0)
+        count, total, squares = count + own, total + moved.sum(axis=0), squares + np.square(moved).sum(axis=0)
+    count = np.maximum(count, 1)
     mean = origin + total / count
     deviation = np.sqrt(np.maximum(squares / count - np.square(total / count), 0.0))
     varies = deviation > SAME * np.abs(mean)

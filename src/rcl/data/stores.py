@@ -46,7 +46,9 @@ def open_store(
     root = find_features(to_path(pack)) if features is None else to_path(features)
     timing = read_streams(pack) if features is None else None
     if timing is None and is_dir(root):
-        timing = dict.fromkeys(stream_folders(root, annotations.videos), StreamTiming())
+        wanted = [str(getattr(stream, "name", stream)) for stream in streams or ()]
+        folders = stream_folders(root, annotations.videos) or [name for name in wanted if is_dir(root / name)]
+        timing = dict.fromkeys(folders, StreamTiming())
     if timing and streams is not None and not streams:
         one = root / next(iter(timing))
         fix = f"use a detector that was trained on streams, or give the features of one of them, such as {one}"

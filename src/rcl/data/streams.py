@@ -7,7 +7,8 @@ alone; files of features hold finite numbers.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
@@ -149,6 +150,12 @@ class AlignedFeatures:
                 result[rows, column : column + stream.channels] = values
             column += stream.channels
         return result
+
+    def only(self, names: Collection[str]) -> AlignedFeatures:
+        """The same timeline with these streams alone; the others are NaN."""
+        other = copy(self)
+        other.parts = {name: part for name, part in self.parts.items() if name in names}
+        return other
 
     def _snippets(self) -> int:
         """T: the snippets whose centres lie before the end of the last stream."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import partial
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from rcl.data.batches import Augmentation
+from rcl.data.streams import Stream
 from rcl.detector.checkpoint import Checkpoint, Facts
 from rcl.detector.config import AugmentationConfig, Config, InferenceConfig, LossConfig, SamplingConfig
 from rcl.detector.heads import AnchorGenerator
@@ -20,22 +22,29 @@ from rcl.models.ensemble import Ensemble
 from rcl.models.losses import Criterion
 from rcl.models.sampling import Lattice, TrainingSegments, grid, pairs
 from rcl.models.set_losses import SetCriterion
+from rcl.models.streams import StreamedEncoder
 from rcl.system.errors import InputError
 
 
-def build_model(config: ModelConfig, *, in_channels: int, num_labels: int) -> Detector:
+def build_model(config: ModelConfig, *, in_channels: int, num_labels: int, streams: Sequence[Stream] = ()) -> Detector:
     """The network of a configuration, with new weights.
 
     Args:
         config: section ``model``.
         in_channels: width of the snippet features.
         num_labels: L; unused where ``config.labels`` is ``none``.
+        streams: what the features consist of, side by side; none for a single stream.
 
     Raises:
         InputError: the encoder refuses its options, such as groups that do not divide its channels.
     """
-    encoder = config.encoder.build(in_channels)
+    encoder = _streamed_encoder(config, streams) if streams else config.encoder.build(in_channels)
     return config.head.build(encoder, num_labels if config.labels == "joint" else 0)
+
+
+def _streamed_encoder(config: ModelConfig, streams: Sequence[Stream]) -> StreamedEncoder:
+    embedding = config.streams.build([stream.channels for stream in streams])
+    return StreamedEncoder(embedding, config.encoder.build(embedding.channels))
 
 
 def load_model(checkpoint: Checkpoint) -> Detector:
@@ -50,11 +59,10 @@ def load_model(checkpoint: Checkpoint) -> Detector:
 
 def _load_network(checkpoint: Checkpoint, weights: dict[str, Tensor]) -> Detector:
     config, facts = checkpoint.config, checkpoint.facts
-    sizes = {"in_channels": facts.in_channels, "num_labels": len(facts.labels)}
     try:
         with torch.device("meta"):  # takes no memory until the sizes are known to fit the weights
-            build_model(config.model, **sizes).load_state_dict(weights, assign=True)
-        model = build_model(config.model, **sizes)
+            build_model(config.model, **facts.sizes()).load_state_dict(weights, assign=True)
+        model = build_model(config.model, **facts.sizes())
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise InputError(

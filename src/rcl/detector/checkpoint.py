@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from rcl.data.standardization import ChannelScale
+from rcl.data.streams import Stream
 from rcl.detector.config import Config
 from rcl.detector.load_config import parse_config
 from rcl.detector.operating_points import OperatingPoints
@@ -25,8 +26,8 @@ KEY = "rcl"
 MEMBERS = "rcl_members"
 POINTS = "rcl_operating_points"
 # 1 did not know how features are extracted, in 2 the options of the head stood in section model, and 3 did not know
-# of several networks, standardized or downsampled features.
-FORMAT = 4
+# of several networks, standardized or downsampled features, and 4 not of streams.
+FORMAT = 5
 HEAD_FORMAT = 3  # from here on, a head has its own options alone
 _WHOLE = "use a whole file that rcl train wrote"
 _TRAINING = {"epoch", "global_step", "loops", "callbacks", "optimizer_states", "lr_schedulers"}  # Lightning's keys
@@ -42,9 +43,11 @@ class Facts:
         longest: length of the longest training action, in snippets.
         snippets_per_second: rate of the training features, ``None`` if the videos differ.
         extraction: plain values of ``rcl.video.settings.ExtractionSettings``, by which features like those in
-            training are made from a video; ``None`` if they came from elsewhere.
+            training are made from a video; of several streams ``{"streams": {name: values}}``; ``None`` if they came
+            from elsewhere.
         channels: mean and deviation of every feature channel, where features are standardized.
         longest_seconds: length of the longest training video, ``None`` in checkpoints of earlier versions.
+        streams: what the features consist of, side by side; empty for a single stream.
     """
 
     labels: tuple[str, ...]
@@ -54,6 +57,11 @@ class Facts:
     extraction: dict[str, Any] | None = None
     channels: ChannelScale | None = None
     longest_seconds: float | None = None
+    streams: tuple[Stream, ...] = ()
+
+    def sizes(self) -> dict[str, Any]:
+        """What :func:`rcl.detector.build.build_model` has to know besides the configuration."""
+        return {"in_channels": self.in_channels, "num_labels": len(self.labels), "streams": self.streams}
 
 
 @dataclass(frozen=True)
@@ -178,7 +186,8 @@ def _facts_of(kept: dict[str, Any]) -> Facts:
     """The facts of a checkpoint, checked, since a file may hold anything."""
     channels = kept.get("channels")
     scale = ChannelScale(**{name: tuple(values) for name, values in channels.items()}) if channels else None
-    facts = Facts(**{**kept, "labels": tuple(kept["labels"]), "channels": scale})
+    streams = tuple(Stream(**stream) for stream in kept.get("streams", ()))
+    facts = Facts(**{**kept, "labels": tuple(kept["labels"]), "channels": scale, "streams": streams})
     rate = facts.snippets_per_second
     length = facts.longest_seconds
     known = [
@@ -190,6 +199,11 @@ def _facts_of(kept: dict[str, Any]) -> Facts:
         ),
         isinstance(facts.extraction, dict | None),
         scale is None or scale.fits(facts.in_channels),
+        not streams or sum(stream.channels for stream in streams) == facts.in_channels,
+        all(
+            isinstance(stream.name, str) and type(stream.channels) is int and stream.channels > 0 for stream in streams
+        ),
+        all(0 < (stream.snippets_per_second or 1) < math.inf for stream in streams),
     ]
     if not all(known):
         raise ValueError("facts of the wrong type")

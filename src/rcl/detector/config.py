@@ -27,6 +27,11 @@ def _digits_as_text(value: Any) -> Any:
     return str(value) if type(value) is int else value
 
 
+def _names(value: Any) -> Any:
+    """``motion,imu`` is short for ``[motion, imu]``."""
+    return tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else value
+
+
 def _here(value: object) -> object:
     """Refuse the address of an object store: training reads the features again in every epoch."""
     path = to_path(value) if isinstance(value, str) and value.startswith("file://") else value
@@ -49,6 +54,8 @@ class DataConfig(Section):
     """Folder or file of features, where it is not in the pack."""
     layout: Literal["TC", "CT"] = "TC"
     """How feature files are stored: (snippets, channels), or (channels, snippets)."""
+    streams: Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_names)] | None = None
+    """Of a pack with several streams, those to use: ``motion,imu``; null for all."""
     training_subset: str = "training"
     """The subset to learn from."""
     validation_subset: str | None = "validation"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,21 +11,25 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rcl.data import feature_files
+from rcl.data.annotations import Annotations
 from rcl.data.datasets import VideoDataset
 from rcl.data.feature_store import FeatureStore
 from rcl.data.features import Features, open_features
 from rcl.data.formats.load import load_annotations
-from rcl.data.pack import find_annotations, find_features, is_pack
+from rcl.data.pack import find_annotations, is_pack
 from rcl.data.segments import Timeline
+from rcl.data.stores import Store, open_store
+from rcl.data.streams import STREAMS
 from rcl.detector.localizer import Localizer
 from rcl.detector.prepare import rate_of_video
 from rcl.detector.progress import Progress
 from rcl.system.errors import InputError
-from rcl.system.paths import exists, is_dir
-from rcl.video.finding import find_videos, is_video
+from rcl.system.paths import PathLike, exists, is_dir, is_file
+from rcl.video.composed import find_recordings
+from rcl.video.extractor import takes_recording
 from rcl.video.inside import file_of
-from rcl.video.signals.finding import each_individual, takes_signal
-from rcl.video.signals.settings import SignalSettings
+
+log = logging.getLogger("rcl")
 
 Prepared = tuple[Features, Timeline]
 
@@ -41,6 +46,36 @@ class Job(NamedTuple):
     read: Callable[..., Prepared]
     files: tuple[Path, ...]
     fps: float | None = None
+
+
+def open_store_for(
+    localizer: Localizer,
+    pack: PathLike,
+    annotations: Annotations,
+    *,
+    features: PathLike | None = None,
+    layout: str | None = None,
+) -> Store:
+    """The features of a pack as a detector takes them: its streams, as far as the pack has them.
+
+    Args:
+        localizer: the detector.
+        pack: its folder.
+        annotations: of its videos.
+        features: the folder or file of the features, if it is not in the pack.
+        layout: of feature files, by default that of the training features.
+
+    Raises:
+        InputError: see :func:`rcl.data.stores.open_store`.
+    """
+    return open_store(
+        pack,
+        annotations,
+        features=features,
+        streams=localizer.streams,
+        channels=localizer.in_channels,
+        layout=layout or localizer.preparation.layout,
+    )
 
 
 def jobs_of(path: Path, localizer: Localizer, subset: str | None, layout: str, rate: float | None) -> list[Job]:
@@ -79,7 +114,7 @@ def _of_stored(
     path: Path, localizer: Localizer, subset: str | None, layout: str, rate: float | None
 ) -> list[Job] | None:
     """The jobs of a feature file or a pack; ``None`` for videos and other recordings."""
-    if not is_dir(path) and takes_signal(localizer.extractor, path):
+    if takes_recording(localizer.extractor, path):
         return None
     if path.suffix.lower() in (".h5", ".hdf5", ".npz"):
         store = FeatureStore(path, layout=layout)
@@ -97,19 +132,16 @@ def _of_videos(paths: Sequence[Path], localizer: Localizer, rate: float | None) 
     for path in paths:
         if not exists(path):
             raise InputError.missing(path, "videos, or a folder of them")
-    takes = localizer.extractor.takes if localizer.extractor else is_video
-    videos, _ = find_videos(paths, takes=takes)
+    videos = find_recordings(paths, localizer.extractor)
     if rate is not None:
         raise rate_of_video("--snippets-per-second", paths[0])
     if localizer.extractor:
         localizer.extractor.open()  # an unavailable backbone fails before the first video
-    if localizer.extractor and isinstance(settings := localizer.extractor.settings, SignalSettings):
-        videos = each_individual(videos, settings)
     jobs: dict[Path, list[Job]] = {path: [] for path in paths}
-    for name, file in videos.items():
-        given = next(place for place in (file, *file.parents) if place in jobs)
-        read = partial(_read_video, file.absolute(), name)
-        jobs[given].append(Job(name, read, (file_of(file),), localizer.snippets_per_second))
+    for name, files in videos.items():
+        given = next(place for place in (files[0], *files[0].parents) if place in jobs)
+        read = partial(_read_video, tuple(file.absolute() for file in files), name)
+        jobs[given].append(Job(name, read, (*map(file_of, files),), localizer.snippets_per_second))
     return jobs
 
 
@@ -121,7 +153,10 @@ def _of_features(name: str, path: Path, layout: str, rate: float | None, localiz
 def _of_pack(path: Path, localizer: Localizer, subset: str | None, layout: str, rate: float | None) -> list[Job]:
     path = path.absolute()
     annotations = load_annotations(find_annotations(path))
-    store = FeatureStore(find_features(path), layout=layout, channels=localizer.in_channels)
+    store = open_store_for(localizer, path, annotations, layout=layout)
+    if store.streams and rate is not None:
+        fix = "leave it out: the pack states the rate of each stream"
+        raise InputError("--snippets-per-second", expected="a pack of a single stream", found=str(path), fix=fix)
     rate = rate or localizer.preparation.snippets_per_second
     dataset = VideoDataset(
         annotations.subset(subset) if subset else annotations,
@@ -129,20 +164,25 @@ def _of_pack(path: Path, localizer: Localizer, subset: str | None, layout: str, 
         labels=(),
         preparation=replace(localizer.preparation, snippets_per_second=rate),
     )
+    for sentence in store.doubts([video.name for video in dataset.videos]):
+        log.warning("%s", sentence)
+    shared = [find_annotations(path), *([path / STREAMS] if is_file(path / STREAMS) else [])]
     return [
+        # A video without features fails in its turn, not here.
         Job(
             video.name,
             partial(_read_packed, dataset, index),
-            # A video without features fails in its turn, not here.
-            (find_annotations(path), *([store.file(video.name)] if video.name in store else [])),
+            (*shared, *store.files(video.name)),
             rate or video.snippets_per_second,
         )
         for index, video in enumerate(dataset.videos)
     ]
 
 
-def _read_video(path: Path, video: str, localizer: Localizer, progress: Progress | None = None) -> Prepared:
-    return localizer.prepare(path, None, video=video, progress=progress)
+def _read_video(
+    files: tuple[Path, ...], video: str, localizer: Localizer, progress: Progress | None = None
+) -> Prepared:
+    return localizer.prepare(files, None, video=video, progress=progress)
 
 
 def _read_features(

@@ -11,24 +11,23 @@ import torch
 from torch import Tensor
 
 from rcl.data.detections import Detections
-from rcl.data.features import Features, StoredFeatures
+from rcl.data.features import Features, ReadableFeatures
 from rcl.data.preparation import Preparation
 from rcl.data.segments import Timeline
+from rcl.data.streams import Stream
 from rcl.detector.build import build_search, load_model
 from rcl.detector.checkpoint import Checkpoint, Facts, read_checkpoint
 from rcl.detector.config import Config
 from rcl.detector.encoded_video import EncodedVideo
 from rcl.detector.operating_points import OperatingPoints, known_points
-from rcl.detector.prepare import build_preparation, checked_rate_of, is_file_name, read_given
+from rcl.detector.prepare import GivenInput, MovedFiles, build_preparation, extractor_of, files_in, read_given
 from rcl.detector.progress import Progress, no_progress
 from rcl.detector.scoring import Confidence, SegmentScores, learned_confidence, score_segments
 from rcl.detector.search import Search, in_seconds
 from rcl.detector.training_rate import prepared
 from rcl.models.detector import Detector
 from rcl.models.segmentation import PRICE
-from rcl.system.paths import to_path
-from rcl.video.extractor import Extractor, build_extractor
-from rcl.video.settings import parse_settings
+from rcl.video.extractor import Extractor
 
 
 class Localizer:
@@ -41,6 +40,7 @@ class Localizer:
         in_channels: width of the features.
         snippets_per_second: rate of the training features, for features that are given without a rate.
         longest_seconds: length of the longest training video, if it is known.
+        streams: what the features consist of, side by side; empty for a single stream.
         confidence: the score that measures how well a segment fits.
         extractor: extracts features of video files as for training; ``None`` if that is unknown.
     """
@@ -54,6 +54,7 @@ class Localizer:
         in_channels: int,
         snippets_per_second: float | None = None,
         longest_seconds: float | None = None,
+        streams: Sequence[Stream] = (),
         confidence: Confidence = "regression",
         extractor: Extractor | None = None,
     ) -> None:
@@ -63,6 +64,7 @@ class Localizer:
         self.in_channels = in_channels
         self.snippets_per_second = snippets_per_second
         self.longest_seconds = longest_seconds
+        self.streams = tuple(streams)
         self.confidence = confidence
         self.extractor = extractor
         self.operating_points: OperatingPoints | None = None
@@ -114,12 +116,8 @@ class Localizer:
         """
         localizer = cls.from_model(load_model(checkpoint), checkpoint.config, checkpoint.facts, device=device)
         localizer.operating_points = checkpoint.operating_points
-        if (extraction := checkpoint.facts.extraction) is not None:
-            settings = parse_settings(extraction, where=checkpoint.source)
-            device = localizer.search.device
-            localizer.extractor = build_extractor(
-                settings, backbone=backbone, flow=flow, video_fps=video_fps, device=device
-            )
+        moved = MovedFiles(backbone, flow, video_fps)
+        localizer.extractor = extractor_of(checkpoint, moved, device=localizer.search.device)
         return localizer
 
     @classmethod
@@ -134,12 +132,13 @@ class Localizer:
             in_channels=facts.in_channels,
             snippets_per_second=facts.snippets_per_second,
             longest_seconds=facts.longest_seconds,
+            streams=facts.streams,
             confidence=learned_confidence(config.loss),
         )
 
     def detect(
         self,
-        features: np.ndarray | Tensor | Path | str,
+        features: GivenInput,
         snippets_per_second: float | None = None,
         *,
         video: str | None = None,
@@ -149,7 +148,10 @@ class Localizer:
         """Detect the actions in one video: detections in seconds, best first.
 
         Args:
-            features: ``(T, C)``, a feature file in the layout of the training features, or a video file.
+            features: ``(T, C)``, a feature file in the layout of the training features, or a video file. Of a detector
+                of several streams also several files of one video, such as those of a camera and of a sensor; or a
+                mapping from the names of streams to ``TimedFeatures``, in which some may be missing; in an array, what
+                is missing is NaN.
             snippets_per_second: rate of the features, by default that of the training features. Not for video files.
             video: name of the video in the result; by default that of the file, without its ending.
             rates: see :meth:`detect_prepared`.
@@ -161,7 +163,7 @@ class Localizer:
         """
         points = known_points(self.operating_points) if decide else None
         if video is None:
-            video = to_path(features).stem if is_file_name(features) else "video"
+            video = files[0].stem if (files := files_in(features)) else "video"
         given = self.prepare(features, snippets_per_second, video=video)
         found = self.detect_prepared(*given, video=video, rates=rates)
         return points.decide(found) if points else found
@@ -194,7 +196,7 @@ class Localizer:
 
     def segment(
         self,
-        features: np.ndarray | Tensor | Path | str,
+        features: GivenInput,
         snippets_per_second: float | None = None,
         *,
         video: str | None = None,
@@ -212,7 +214,7 @@ class Localizer:
 
     def score(
         self,
-        features: np.ndarray | Tensor | Path | str,
+        features: GivenInput,
         segments_seconds: Sequence[tuple[float, float]] | np.ndarray,
         snippets_per_second: float | None = None,
     ) -> SegmentScores:
@@ -233,7 +235,7 @@ class Localizer:
 
     def encode(
         self,
-        features: np.ndarray | Tensor | Path | str,
+        features: GivenInput,
         snippets_per_second: float | None = None,
         *,
         video: str = "video",
@@ -265,7 +267,7 @@ class Localizer:
 
     def prepare(
         self,
-        features: np.ndarray | Tensor | StoredFeatures | Path | str,
+        features: GivenInput | ReadableFeatures,
         snippets_per_second: float | None = None,
         *,
         video: str = "video",
@@ -282,15 +284,10 @@ class Localizer:
         Raises:
             InputError: see :meth:`detect`.
         """
-        layout = self.preparation.layout
-        given = read_given(
-            features, snippets_per_second, video=video, layout=layout, extractor=self.extractor, progress=progress
-        )
-        rate = checked_rate_of(given, channels=self.in_channels, usual_rate=self.snippets_per_second, video=video)
-        timeline = self.preparation.timeline(len(given.features), rate, end_seconds=given.end_seconds)
-        return self.open(given.features, timeline)
+        opened, rate, end_seconds = read_given(features, snippets_per_second, self, video=video, progress=progress)
+        return self.open(opened, self.preparation.timeline(len(opened), rate, end_seconds=end_seconds))
 
-    def open(self, features: Tensor | StoredFeatures, timeline: Timeline) -> tuple[Features, Timeline]:
+    def open(self, features: Tensor | ReadableFeatures, timeline: Timeline) -> tuple[Features, Timeline]:
         """Prepare ``features (T, C)`` at the rate of training; ``timeline`` is that of their own rate, prepared.
 
         Raises:

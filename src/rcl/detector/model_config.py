@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, create_model
+from pydantic import BeforeValidator, Field, PositiveInt, SerializeAsAny, create_model
 from pydantic_core import PydanticCustomError
 
 from rcl.detector.heads import ContinuousHeadConfig, HeadConfig
 from rcl.models import bmn, gtad, temporal  # noqa: F401, each registers its encoder
 from rcl.models.encoders import Encoder, find_encoder
+from rcl.models.streams import StreamEmbedding
 from rcl.system.errors import Defect
-from rcl.system.options import Section
+from rcl.system.options import Section, Share
 
 
 class EncoderConfig(Section):
@@ -59,6 +61,21 @@ def _parse_encoder(value: Any) -> Any:
     return section.model_validate(value)
 
 
+class StreamsConfig(Section):
+    """How several streams of features become the input of the encoder. Of a single stream, this has no effect."""
+
+    channels: PositiveInt = 128
+    """Width of the embedding of each stream, and of their sum."""
+    dropout: Share = 0.3
+    """Share of the streams that training leaves out of a video, though never all: the detector learns to do without."""
+    input_dropout: Share = 0.1
+    """Share of the channels of each stream that is dropped, one draw for the whole video."""
+
+    def build(self, widths: Sequence[int]) -> StreamEmbedding:
+        """The embedding of streams of these widths, with new weights."""
+        return StreamEmbedding(widths, **self.model_dump())
+
+
 def _name_alone(value: Any) -> Any:
     """``head: grid`` is short for ``head: {name: grid}``, and a head without a name is the default one."""
     if isinstance(value, str):
@@ -73,6 +90,8 @@ class ModelConfig(Section):
         default_factory=lambda: encoder_config("temporal")()  # type: ignore[call-arg]
     )
     """``temporal``, ``bmn``, ``gtad``, or ``package.module:Class``."""
+    streams: StreamsConfig = StreamsConfig()
+    """The embedding of several streams, in front of the encoder."""
     head: Annotated[
         Annotated[HeadConfig, Field(discriminator="name")],
         BeforeValidator(_name_alone),

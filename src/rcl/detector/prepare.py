@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rcl.data.feature_files import EXTENSIONS
-from rcl.data.features import StoredFeatures, open_features
+from rcl.data.features import ReadableFeatures, StoredFeatures, open_features
 from rcl.data.preparation import Preparation
 from rcl.data.standardization import ChannelScale
+from rcl.data.streams import AlignedFeatures, Stream, TimedFeatures
+from rcl.detector.checkpoint import Checkpoint
 from rcl.detector.config import DataConfig
 from rcl.detector.progress import Progress, part_of
-from rcl.system.errors import Defect, InputError, located
-from rcl.system.paths import is_remote, to_path
-from rcl.video.extractor import Extractor, VideoFeatures
+from rcl.system.errors import Defect, InputError, listed, located
+from rcl.system.paths import PathLike, is_remote, to_path
+from rcl.video.composed import extract_recordings
+from rcl.video.extractor import Extractor, VideoFeatures, build_extractor, takes_recording
 from rcl.video.inside import local_recording
-from rcl.video.signals.finding import takes_signal
+from rcl.video.settings import parse_settings
 from rcl.video.stream import with_consequence
 
 log = logging.getLogger("rcl")
@@ -29,11 +34,26 @@ log = logging.getLogger("rcl")
 EXTRACTION_SHARE = 0.9  # rough share of the time for a video file that feature extraction takes
 
 
-class GivenFeatures(NamedTuple):
-    """Features ``(T, C)`` before preparation, their rate if it is known, and the end of the video."""
+GivenInput: TypeAlias = np.ndarray | Tensor | Path | str | Sequence[Path | str] | Mapping[str, TimedFeatures]
+"""Features ``(T, C)``, a feature file, a video file, recordings of several streams, or streams by name."""
 
-    features: Tensor | StoredFeatures
+
+class Taker(Protocol):
+    """What a detector knows about the features that it takes; see ``Localizer``."""
+
+    preparation: Preparation
+    in_channels: int
     snippets_per_second: float | None
+    streams: tuple[Stream, ...]
+    extractor: Extractor | None
+
+
+class GivenFeatures(NamedTuple):
+    """Features ``(T, C)`` before preparation, their rate, and the end of the video. What is NaN in features of several
+    streams is not there."""
+
+    features: Tensor | ReadableFeatures
+    snippets_per_second: float
     end_seconds: float
 
 
@@ -50,40 +70,98 @@ def build_preparation(config: DataConfig, channels: ChannelScale | None = None) 
     )
 
 
-def is_file_name(features: object) -> TypeGuard[Path | str]:
-    """Whether features are given as a file and not as an array."""
-    return isinstance(features, (str, Path)) or is_remote(features)
+class MovedFiles(NamedTuple):
+    """Files of backbones that are no longer where they were in training; see ``build_extractor``."""
+
+    backbone: str | None = None
+    flow: str | None = None
+    video_fps: float | None = None
+
+
+def extractor_of(checkpoint: Checkpoint, moved: MovedFiles, *, device: torch.device) -> Extractor | None:
+    """The extractor of features like those of training; ``None`` if the checkpoint does not know how.
+
+    Raises:
+        InputError: the settings are damaged.
+    """
+    facts = checkpoint.facts
+    if facts.extraction is None:
+        return None
+    settings = parse_settings(facts.extraction, where=checkpoint.source)
+    return build_extractor(settings, streams=facts.streams, **moved._asdict(), device=device)
+
+
+def files_in(features: object) -> list[Path]:
+    """The files that features are given as: one, or the recordings of one video; none if they are an array."""
+    given = features if isinstance(features, list | tuple) else [features]
+    are_files = all(isinstance(file, str | Path) or is_remote(file) for file in given)
+    return [to_path(cast(PathLike, file)) for file in given] if are_files else []
 
 
 def read_given(
-    features: np.ndarray | Tensor | StoredFeatures | Path | str,
+    features: GivenInput | ReadableFeatures,
     snippets_per_second: float | None,
+    taker: Taker,
     *,
     video: str,
-    layout: str,
-    extractor: Extractor | None,
     progress: Progress | None,
 ) -> GivenFeatures:
-    """Open a feature file, extract the features of a video file, or wrap an array ``(T, C)``.
+    """Open a feature file, extract the features of a video file, align streams, or wrap an array ``(T, C)``.
 
-    Extraction reports its progress up to ``EXTRACTION_SHARE``.
+    Args:
+        features: the file, the array, or the streams.
+        snippets_per_second: of features; without one, they have the usual rate.
+        taker: the detector that takes them.
+        video: for messages.
+        progress: of the extraction, up to ``EXTRACTION_SHARE``.
 
     Raises:
-        InputError: the file cannot be read, or a rate is given for a video file.
+        InputError: the features cannot be read, do not fit the detector, or their rate is unknown or not possible; or a
+            rate is given for a video file or for streams.
     """
+    opened, rate, end_seconds = _opened(features, snippets_per_second, taker, video, progress)
+    with located(f"video {video!r}"):
+        check_features(opened, taker.in_channels, taker.streams)
+        return GivenFeatures(opened, checked_rate(taker.snippets_per_second if rate is None else rate), end_seconds)
+
+
+def _opened(
+    features: GivenInput | ReadableFeatures,
+    snippets_per_second: float | None,
+    taker: Taker,
+    video: str,
+    progress: Progress | None,
+) -> tuple[Tensor | ReadableFeatures, float | None, float]:
     end_seconds = math.inf
-    if is_file_name(features):
-        if to_path(features).suffix.lower() in EXTENSIONS and not takes_signal(extractor, to_path(features)):
-            features = open_features(features, layout=layout, video=video)
+    if isinstance(features, Mapping):
+        aligned = _aligned(features, snippets_per_second, video=video, streams=taker.streams)
+        return aligned, aligned.snippets_per_second, end_seconds
+    if files := files_in(features):
+        is_stored = files[0].suffix.lower() in EXTENSIONS and not takes_recording(taker.extractor, files[0])
+        if is_stored and len(files) == 1:
+            features = open_features(files[0], layout=taker.preparation.layout, video=video)
         elif snippets_per_second is not None:
-            raise rate_of_video("snippets_per_second", features)
+            raise rate_of_video("snippets_per_second", files[0])
         else:
-            features, _, end_seconds, snippets_per_second, _ = _extract(features, extractor, progress)
-    if isinstance(features, np.memmap):
+            features, _, end_seconds, snippets_per_second, _ = _extract(files, taker.extractor, progress)
+    if isinstance(features, np.memmap) and not taker.streams:  # which may be NaN
         features = StoredFeatures(Path(video), (features.shape, features.dtype), array=features)
-    if not isinstance(features, StoredFeatures):
+    if not isinstance(features, StoredFeatures | AlignedFeatures):
         features = torch.as_tensor(features).float()
-    return GivenFeatures(features, snippets_per_second, end_seconds)
+    return features, snippets_per_second, end_seconds
+
+
+def _aligned(
+    features: Mapping[str, TimedFeatures], snippets_per_second: float | None, *, video: str, streams: Sequence[Stream]
+) -> AlignedFeatures:
+    with located(f"video {video!r}"):
+        if not streams:
+            fix = "give an array or a file"
+            raise Defect(expected="the features of a single stream", found=f"streams {listed([*features])}", fix=fix)
+        if snippets_per_second is not None:
+            found, fix = f"{snippets_per_second:g} for all", "leave it out"
+            raise Defect(expected="rates in the streams alone", found=found, fix=fix)
+        return AlignedFeatures(features, streams, where=f"video {video!r}")
 
 
 def rate_of_video(where: str, path: object) -> InputError:
@@ -91,23 +169,26 @@ def rate_of_video(where: str, path: object) -> InputError:
     return InputError(where, expected="feature files", found=str(path), fix="leave it out for videos")
 
 
-def _extract(path: Path | str, extractor: Extractor | None, progress: Progress | None) -> VideoFeatures:
+def _extract(files: Sequence[Path], extractor: Extractor | None, progress: Progress | None) -> VideoFeatures:
     if extractor is None:
         raise InputError(
-            path,
+            files[0],
             expected=f"a feature file ({', '.join(EXTENSIONS)}), since the checkpoint has no extraction settings",
             found="another file",
             fix="extract the features of training and of this video with rcl extract",
         )
-    with local_recording(to_path(path)) as file:
-        extracted = extractor(file, progress=part_of(progress, 0.0, EXTRACTION_SHARE) if progress else None)
+    with ExitStack() as stack:
+        copies = [stack.enter_context(local_recording(file)) for file in files]
+        part = part_of(progress, 0.0, EXTRACTION_SHARE) if progress else None
+        extracted = extract_recordings(extractor, copies, progress=part)
     for problem in extracted.problems:
-        log.warning("%s: %s", path, with_consequence(problem, "the readable part is used"))
+        log.warning("%s: %s", files[0], with_consequence(problem, "the readable part is used"))
     return extracted
 
 
-def check_features(features: Tensor | StoredFeatures, channels: int) -> None:
-    """Check the shape ``(T, channels)`` of features, and that those in memory are finite.
+def check_features(features: Tensor | ReadableFeatures, channels: int, streams: Sequence[Stream] = ()) -> None:
+    """Check the shape ``(T, channels)`` of features, and that those in memory are finite. A snippet of a stream may be
+    NaN as a whole.
 
     Raises:
         Defect: the features do not fit the detector, or are damaged.
@@ -120,23 +201,19 @@ def check_features(features: Tensor | StoredFeatures, channels: int) -> None:
             if len(features.shape) == 2 and features.shape[0] == channels
             else "use the features that the checkpoint was trained on",
         )
-    if isinstance(features, StoredFeatures):  # it checks the values that it reads
+    if not isinstance(features, Tensor):  # it checks the values that it reads
         return
-    wrong = ~torch.isfinite(features).all(dim=1)  # (T,)
+    parts = features.split([stream.channels for stream in streams] or [channels], dim=1)
+    wrong = torch.stack([~_is_whole(part, may_be_missing=bool(streams)) for part in parts]).any(dim=0)  # (T,)
     if wrong.any():
         found = f"NaN or infinite values, the first in snippet {int(wrong.nonzero()[0])}"
         raise Defect(expected="finite numbers", found=found, fix="extract the features of this video again")
 
 
-def checked_rate_of(given: GivenFeatures, *, channels: int, usual_rate: float | None, video: str) -> float:
-    """The rate of features that fit a detector of ``channels``; without one of their own, they have the usual rate.
-
-    Raises:
-        InputError: the features do not fit, or their rate is not known or not possible; it names the ``video``.
-    """
-    with located(f"video {video!r}"):
-        check_features(given.features, channels)
-        return checked_rate(usual_rate if given.snippets_per_second is None else given.snippets_per_second)
+def _is_whole(features: Tensor, *, may_be_missing: bool) -> Tensor:
+    """Which snippets of a stream ``(T, c)`` are all finite or, if it may be missing, all NaN: ``(T,)``."""
+    finite = torch.isfinite(features).all(dim=1)
+    return finite | features.isnan().all(dim=1) if may_be_missing else finite
 
 
 def checked_rate(rate: float | None) -> float:

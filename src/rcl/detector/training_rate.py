@@ -6,10 +6,9 @@ import math
 from dataclasses import replace
 from typing import cast
 
-import torch
 from torch import Tensor
 
-from rcl.data.features import Features, StoredFeatures
+from rcl.data.features import Features, ReadableFeatures
 from rcl.data.preparation import Preparation
 from rcl.data.resampled import ResampledFeatures
 from rcl.data.segments import Timeline
@@ -21,7 +20,7 @@ LONGER = 2.0  # a video so many times as long as any in training is not squeezed
 
 
 def prepared(
-    features: Tensor | StoredFeatures,
+    features: Tensor | ReadableFeatures,
     timeline: Timeline,
     preparation: Preparation,
     training_rate: float | None,
@@ -64,7 +63,7 @@ def prepared(
 
 
 def _resized(
-    features: Tensor | StoredFeatures,
+    features: Tensor | ReadableFeatures,
     timeline: Timeline,
     preparation: Preparation,
     snippets: int,
@@ -79,7 +78,7 @@ def _resized(
     return _open(features, replace(preparation, resize=more), at_once), timeline
 
 
-def _open(features: Tensor | StoredFeatures, preparation: Preparation, at_once: int) -> Features:
-    if isinstance(features, StoredFeatures):
-        return preparation.open(features, at_once=at_once)
-    return preparation.apply(torch.as_tensor(features))
+def _open(features: Tensor | ReadableFeatures, preparation: Preparation, at_once: int) -> Features:
+    if isinstance(features, Tensor):
+        return preparation.apply(features)
+    return preparation.open(features, at_once=at_once)

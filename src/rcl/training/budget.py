@@ -14,9 +14,8 @@ import torch
 
 from rcl.data.annotations import Annotations
 from rcl.data.batches import EpochBatches, collate
-from rcl.data.feature_store import FeatureStore
 from rcl.data.formats.load import load_annotations
-from rcl.data.pack import find_features
+from rcl.data.stores import open_store
 from rcl.detector.build import build_criterion, build_model
 from rcl.detector.config import Config
 from rcl.detector.load_config import parse_config
@@ -96,7 +95,8 @@ def spend(
         return _changed(config, {"training": {"epoch_steps": fewer}}), [choice]
     deadline = time.monotonic() + SHARE_OF_TRIALS * (budget.left - once)
     trials = Trials(config, training, folder / "trials", deadline, expected_seconds=TRIAL_STEPS * once)
-    store = FeatureStore(config.data.features or find_features(config.data.root), layout=config.data.layout)
+    data = config.data
+    store = open_store(data.root, training, features=data.features, streams=data.streams, layout=data.layout)
     snippets = np.array([store.shape(name)[0] for name in training.videos])
     best = trials.best(alternatives(config.data, snippets), observer.tried)
     choices = list[Choice]()
@@ -128,8 +128,7 @@ def seconds_per_step(config: Config) -> float:
     config, device = without_validation(config), best_device()
     data = load_training_data(config)
     dataset = training_dataset(config, data)
-    sizes = {"in_channels": data.facts.in_channels, "num_labels": len(data.facts.labels)}
-    model = build_model(config.model, **sizes).to(device).train()
+    model = build_model(config.model, **data.facts.sizes()).to(device).train()
     criterion = build_criterion(config.loss)
     optimizer = torch.optim.AdamW(model.parameters())
     batches = EpochBatches(

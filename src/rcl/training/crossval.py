@@ -11,12 +11,11 @@ import numpy as np
 
 from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
-from rcl.data.feature_store import FeatureStore
 from rcl.data.formats.load import load_annotations, save_annotations
 from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.results import load_detections, save_detections
 from rcl.data.pack import find_annotations, find_features
-from rcl.detector.config import Config
+from rcl.detector.config import Config, DataConfig
 from rcl.evaluation.out_of_fold import CrossValidation, cross_validation
 from rcl.system.errors import InputError, counted, describe_error, listed
 from rcl.system.paths import PathLike, exists, to_path
@@ -26,7 +25,7 @@ from rcl.training.crossval_folder import ANNOTATIONS, claim
 from rcl.training.fit import TIOU_THRESHOLDS
 from rcl.training.fold_run import FitRecipe, FoldRun, ProcessKilled, train_folds
 from rcl.training.folds import held_out_in_turn, labels_of_one_fold, with_groups
-from rcl.training.labels_of_pack import other_labels, own_labels
+from rcl.training.labels_of_pack import open_pack, other_labels, own_labels
 from rcl.training.plan import LabelledVideos
 
 log = logging.getLogger("rcl")
@@ -174,9 +173,9 @@ def _labelled_videos(
 ) -> LabelledVideos:
     """The labelled videos with features."""
     data = config.data if config else None
-    features = data.features if data and data.features else find_features(root)
-    store = FeatureStore(features, layout=data.layout if data else "TC")
     labels = labels if labels is not None else data.annotations if data else None
+    own = data or DataConfig()
+    store = open_pack(root, labels, reading, features=own.features, streams=own.streams, layout=own.layout)
     if not (data and data.snippets_per_second):
         return own_labels(root, store, reading) if labels is None else other_labels(root, labels, store, reading)
     if not isinstance(labels, Annotations):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,20 +13,21 @@ import numpy as np
 
 from rcl.data.annotations import Annotations, check_labels
 from rcl.data.datasets import VideoDataset, WindowDataset
-from rcl.data.feature_store import FeatureStore
 from rcl.data.features import propose_transposing
 from rcl.data.formats.load import load_both
 from rcl.data.formats.thumos14 import AMBIGUOUS
 from rcl.data.names import similar_labels
-from rcl.data.pack import find_annotations, find_features
+from rcl.data.pack import find_annotations
 from rcl.data.standardization import ChannelScale, measure_channels
+from rcl.data.stores import Store, open_store
+from rcl.data.streams import Stream
 from rcl.data.time_units import Extent, TimeCheck
 from rcl.detector.checkpoint import Facts
 from rcl.detector.config import Config, DataConfig
 from rcl.detector.prepare import build_preparation
 from rcl.system.errors import InputError, counted, listed
 from rcl.system.paths import exists
-from rcl.video.settings import read_settings
+from rcl.video.settings import StreamSettings, read_settings
 
 log = logging.getLogger("rcl")
 
@@ -60,14 +62,15 @@ def load_training_data(config: Config) -> TrainingData:
     _check_pack(data, path)
     everything, written = load_both(path)
     subsets = _subsets(everything, config)
-    store = FeatureStore(data.features or find_features(data.root), layout=data.layout)
+    store = open_store(data.root, everything, features=data.features, streams=data.streams, layout=data.layout)
     channels = store.check([name for subset in subsets for name in subset.videos])
+    _check_one_rate(store, data)
     labels = _labels(subsets, config)
     scale = _channel_scale(subsets[0], store) if data.standardize else None
     datasets = [VideoDataset(subset, store, labels, build_preparation(data, scale)) for subset in subsets]
     _check_units(written.subset(data.training_subset), datasets[0])
     _check_labelled(subsets, data, path)
-    facts = replace(_facts(datasets[0], config, labels, channels), channels=scale)
+    facts = replace(_facts(datasets[0], config, labels, channels), channels=scale, streams=store.streams)
     _check_times(datasets[0], str(path))
     _warn_of_ambiguous(subsets[0])
     training = _windows(datasets[0], data, str(path)) if data.window else datasets[0]
@@ -128,7 +131,7 @@ def _proposed(label: str, labels: Sequence[str]) -> str:
     return f"{label!r} (did you mean {other!r}?)" if other else repr(label)
 
 
-def _channel_scale(training: Annotations, store: FeatureStore) -> ChannelScale:
+def _channel_scale(training: Annotations, store: Store) -> ChannelScale:
     """The scale of the channels in the training videos, or in some of them, taken evenly, where they are many."""
     names = list(training.videos)
     every = -(-len(names) // SCALE_VIDEOS)
@@ -155,22 +158,43 @@ def _facts(videos: VideoDataset, config: Config, labels: tuple[str, ...], channe
     longest = float(videos.longest().max(initial=0.0))
     rates = np.array([videos.timeline(index).snippets_per_second for index in range(len(videos))])  # (V,)
     known = len(set(rates.tolist())) == 1 and not data.resize
+    streams = videos.store.streams
     return Facts(
         labels=labels,
         in_channels=channels,
         longest=min(longest, data.window) if data.window else longest,
         # The rate of the files. Resized features have none in common.
-        snippets_per_second=float(rates[0]) * data.downsample if known else None,
-        extraction=_extraction(config),
+        snippets_per_second=_usual_rate(streams, data)
+        if streams
+        else float(rates[0]) * data.downsample
+        if known
+        else None,
+        extraction=_extraction(config, [stream.name for stream in streams]),
         longest_seconds=float((videos.lengths() / rates).max()),
     )
 
 
-def _extraction(config: Config) -> dict[str, Any] | None:
+def _check_one_rate(store: Store, data: DataConfig) -> None:
+    if store.streams and data.snippets_per_second:
+        found, fix = f"{data.snippets_per_second:g}, for several streams", "leave it out: streams.json states the rates"
+        raise InputError("data.snippets_per_second", expected="none", found=found, fix=fix)
+
+
+def _usual_rate(streams: Sequence[Stream], data: DataConfig) -> float | None:
+    """The rate of the timeline of all streams, ``None`` if it differs from video to video."""
+    rates = [stream.snippets_per_second or math.nan for stream in streams]
+    return None if data.resize or math.isnan(sum(rates)) else max(rates)
+
+
+def _extraction(config: Config, streams: Sequence[str]) -> dict[str, Any] | None:
     """How the features of the pack were extracted, so that the detector can extract them from videos itself."""
     if config.data.features is not None:  # not those of the pack
         return None
     settings = read_settings(config.data.root)
+    if streams:  # those that the pack knows the settings of
+        kept = settings.streams if isinstance(settings, StreamSettings) else {}
+        known = {name: kept[name] for name in streams if name in kept}
+        settings = StreamSettings(known) if known else None
     return settings.model_dump(mode="json") if settings else None
 
 

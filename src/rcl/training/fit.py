@@ -21,7 +21,7 @@ from rcl.data.segments import Timeline
 from rcl.detector.checkpoint import save_operating_points
 from rcl.detector.localizer import Localizer
 from rcl.evaluation.metrics import evaluate
-from rcl.system.errors import counted
+from rcl.system.errors import InputError, counted, listed
 from rcl.system.paths import PathLike, to_path
 from rcl.system.ray_cluster import Cluster
 from rcl.system.text_files import write_json
@@ -54,6 +54,7 @@ def fit(
     window: int | None = None,
     stride: int | None = None,
     video_fps: float | None = None,
+    streams: Sequence[str] | None = None,
     seed: int = 0,
     budget_seconds: float | None = None,
     ensemble: int | None = None,
@@ -96,6 +97,7 @@ def fit(
         window: frames or samples in a snippet (L); by default the backbone's usual number, or two strides.
         stride: frames or samples from one snippet to the next (σ); by default chosen from the lengths of the actions.
         video_fps: frames per second of videos without a container, such as ``.h264``; by default what they state.
+        streams: those to use, of a pack with several; by default all.
         seed: seed of the split and of the training.
         budget_seconds: time for all of this. What one training leaves of it is spent on trials of other settings, on
             folds of the training videos, and on further networks, whose answers are averaged. By default there are
@@ -120,9 +122,12 @@ def fit(
     observer = observer or FitObserver()
     check_loggers(loggers)
     budget = None if budget_seconds is None else Budget(time.monotonic(), budget_seconds)
-    run = FitRun(to_path(output), reading, after, seed, resume, overwrite)
+    run = FitRun(to_path(output), reading, after, seed, resume, overwrite, streams)
     extraction = Extraction(backbone, options, rate, window, stride, video_fps, workers, cluster, device, signals)
     pack = pack_in(source, labels)
+    if streams is not None and not pack:
+        fix = "leave it out, or give a pack with several streams"
+        raise InputError("rcl fit", expected="no streams for videos", found=listed(streams), fix=fix)
     plan_source = partial(plan_pack, pack) if pack else partial(plan_videos, source)
     plan = plan_source(labels, run, extraction, observer)
     _announce(plan, observer)

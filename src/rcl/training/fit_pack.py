@@ -12,12 +12,12 @@ import numpy as np
 from rcl.data.annotations import Annotations, VideoAnnotation, clip
 from rcl.data.datasets import VideoDataset
 from rcl.data.feature_files import EXTENSIONS
-from rcl.data.feature_store import FeatureStore
 from rcl.data.formats.activitynet import entry_of
 from rcl.data.formats.load import load_annotations
 from rcl.data.formats.options import ReadOptions
 from rcl.data.names import VIDEO_EXTENSIONS
 from rcl.data.pack import find_annotations, find_features, is_pack
+from rcl.data.stores import Store
 from rcl.detector.config import Config
 from rcl.detector.load_config import load_config
 from rcl.system.errors import InputError, counted, listed
@@ -27,7 +27,7 @@ from rcl.training.choices import Choice, with_subsets
 from rcl.training.earlier_pack_run import EarlierPackRun
 from rcl.training.extraction import Extraction
 from rcl.training.fit_result import FitObserver
-from rcl.training.labels_of_pack import other_labels, own_labels
+from rcl.training.labels_of_pack import open_pack, other_labels, own_labels
 from rcl.training.plan import (
     FitPlan,
     FitRun,
@@ -37,7 +37,8 @@ from rcl.training.plan import (
     configure,
     held_out_subset,
 )
-from rcl.video.records import read_records, recorded_names
+from rcl.video.finding import is_video
+from rcl.video.records import extracted_streams, read_records, recorded_names
 
 ANNOTATIONS = "annotations.json"
 
@@ -103,7 +104,7 @@ def plan_pack(
     _check_arguments(pack, output, extraction)
     earlier = EarlierPackRun.open(run.after, pack=pack, output=output) if run.after is not None else None
     resumes = run.resumes()
-    store = FeatureStore(find_features(pack))
+    store = open_pack(pack, labels, reading, streams=run.streams)
     labelled = own_labels(pack, store, reading) if labels is None else other_labels(pack, labels, store, reading)
     observer.matched(labelled)
     files = _files_of(pack, labelled)
@@ -114,7 +115,7 @@ def plan_pack(
     data = {"root": str(pack)}
     if labels is not None or not _is_as_in_pack(annotations, pack, labelled, reading):
         data["annotations"] = str(_write(annotations, output / ANNOTATIONS))
-    inside = clip(annotations)
+    inside, store = clip(annotations), store.timed(annotations)
     config, more = configure(inside, store, _rate_of(inside.subset("training"), store), seed=seed, data=data)
     return FitPlan(config, labelled, (*choices, *more), resumes, files=files, earlier=earlier)
 
@@ -131,9 +132,15 @@ def _check_arguments(pack: Path, output: Path, extraction: Extraction) -> None:
 
 def _files_of(pack: Path, labelled: LabelledVideos) -> dict[str, Path]:
     """The videos that the features were extracted from, as far as the pack knows and they are still there."""
-    known = {*recorded_names(pack)}
-    records = read_records(pack, [name for name in labelled.videos if name in known])
-    return {name: Path(record.source) for name, record in records.items() if is_file(Path(record.source))}
+    found = dict[str, Path]()
+    for stream in extracted_streams(pack):
+        known = {*recorded_names(pack, stream)}
+        records = read_records(pack, [name for name in labelled.videos if name in known], stream)
+        for name, record in records.items():
+            source = Path(record.source)
+            if name not in found and is_video(source) and is_file(source):
+                found[name] = source
+    return found
 
 
 def _resumed(labelled: LabelledVideos, pack: Path, output: Path) -> Config:
@@ -210,7 +217,7 @@ def _write(annotations: Annotations, path: Path) -> Path:
     return path
 
 
-def _rate_of(training: Annotations, store: FeatureStore) -> float:
+def _rate_of(training: Annotations, store: Store) -> float:
     """Snippets per second of the features of the training videos; their median, where videos differ."""
     videos = VideoDataset(training, store, labels=())
     return float(np.median([videos.timeline(index).snippets_per_second for index in range(len(videos))]))

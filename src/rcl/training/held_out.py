@@ -8,10 +8,9 @@ from typing import NamedTuple
 from rcl.data.annotations import Annotations
 from rcl.data.datasets import VideoDataset
 from rcl.data.detections import Detections
-from rcl.data.feature_store import FeatureStore
-from rcl.data.pack import find_features
+from rcl.detector.inputs import open_store_for
 from rcl.detector.localizer import Localizer
-from rcl.system.paths import PathLike, to_path
+from rcl.system.paths import PathLike
 
 
 class HeldOut(NamedTuple):
@@ -31,8 +30,7 @@ def detect_held_out(
 ) -> HeldOut:
     """Detect in the videos of ``truth``, whose features are in the pack or in ``features``; ``progress`` is called
     after each."""
-    path = to_path(features) if features is not None else find_features(to_path(pack))
-    store = FeatureStore(path, layout=localizer.preparation.layout)
+    store = open_store_for(localizer, pack, truth, features=features)
     videos = VideoDataset(truth, store, (), localizer.preparation)
     found = list[Detections]()
     for index, video in enumerate(videos.videos):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from rcl.data.formats.options import ReadOptions
 from rcl.data.matching import match_annotations, no_video_has_labels
 from rcl.data.names import NameMatch, match_names
 from rcl.data.pack import find_annotations
+from rcl.data.stores import Store, open_store
 from rcl.data.time_units import Extent
 from rcl.system.errors import InputError
 from rcl.system.paths import PathLike, exists
@@ -22,7 +23,29 @@ from rcl.video.label_times import check_times
 from rcl.video.settings import read_settings
 
 
-def own_labels(pack: Path, store: FeatureStore, reading: ReadOptions | None) -> LabelledVideos:
+def open_pack(
+    pack: Path,
+    labels: PathLike | Annotations | None,
+    reading: ReadOptions | None,
+    *,
+    features: PathLike | None = None,
+    streams: Sequence[str] | None = None,
+    layout: str = "TC",
+) -> Store:
+    """The features of a pack that is fitted to its own labels or to others, which name its videos if it does not.
+
+    Raises:
+        InputError: the annotations cannot be read; or see :func:`rcl.data.stores.open_store`.
+    """
+    path = find_annotations(pack)
+    if exists(path) or labels is None:
+        known = load_annotations(path, clip=False, options=reading if labels is None else None)
+    else:
+        known = labels if isinstance(labels, Annotations) else load_annotations(labels, clip=False, options=reading)
+    return open_store(pack, known, features=features, streams=streams, layout=layout)
+
+
+def own_labels(pack: Path, store: Store, reading: ReadOptions | None) -> LabelledVideos:
     """The videos that the annotations of a pack name, under their names there, as far as they have features.
 
     Raises:
@@ -33,7 +56,7 @@ def own_labels(pack: Path, store: FeatureStore, reading: ReadOptions | None) -> 
 
 
 def other_labels(
-    pack: Path, labels: PathLike | Annotations, store: FeatureStore, reading: ReadOptions | None
+    pack: Path, labels: PathLike | Annotations, store: Store, reading: ReadOptions | None
 ) -> LabelledVideos:
     """Labels in place of those of a pack, under the names of the features.
 
@@ -54,7 +77,7 @@ def other_labels(
     return leave_out_points(labelled)
 
 
-def _labelled(pack: Path, annotations: Annotations, match: NameMatch, store: FeatureStore) -> LabelledVideos:
+def _labelled(pack: Path, annotations: Annotations, match: NameMatch, store: Store) -> LabelledVideos:
     found = {name: video for name, video in annotations.videos.items() if name in store}
     if not any(video.labels for video in found.values()):
         error = no_video_has_labels(annotations, match)
@@ -62,12 +85,14 @@ def _labelled(pack: Path, annotations: Annotations, match: NameMatch, store: Fea
         raise InputError(error.where, expected=error.expected, found=error.found, fix=fix)
     used = {name for name, video in annotations.videos.items() if video.labels or video.subset != "testing"}
     match = replace(match, missing=tuple(name for name in match.missing if name in used))
-    settings = read_settings(pack)
-    annotations = _with_rates(replace(annotations, videos=found), settings.snippets_per_second if settings else None)
+    annotations = replace(annotations, videos=found)
+    if isinstance(store, FeatureStore):  # several streams have rates of their own
+        settings = read_settings(pack)
+        annotations = _with_rates(annotations, settings.snippets_per_second if settings else None)
     return LabelledVideos({name: store.file(name) for name in found}, annotations, match)
 
 
-def _under_names_of(store: FeatureStore, annotations: Annotations) -> dict[str, VideoAnnotation]:
+def _under_names_of(store: Store, annotations: Annotations) -> dict[str, VideoAnnotation]:
     pairs = match_names(annotations.videos, store.names()).pairs
     return {name: annotations.videos[own] for own, name in pairs.items()}
 
@@ -117,11 +142,13 @@ def _with_rates(annotations: Annotations, rate: float | None) -> Annotations:
     return replace(annotations, videos=videos)
 
 
-def _extents(annotations: Annotations, store: FeatureStore) -> dict[str, Extent]:
+def _extents(annotations: Annotations, store: Store) -> dict[str, Extent]:
     """The lengths of labelled videos, as stated or by their features."""
-    extents = dict[str, Extent]()
+    extents, store = dict[str, Extent](), store.timed(annotations)
     for name, video in annotations.videos.items():
         if video.labels:
-            seconds = video.duration_seconds or store.shape(name)[0] / (video.snippets_per_second or 1.0)
+            seconds = video.duration_seconds or store.shape(name)[0] / (
+                store.rate(name) or video.snippets_per_second or 1.0
+            )
             extents[name] = Extent(seconds)
     return extents

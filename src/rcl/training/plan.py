@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +12,12 @@ import numpy as np
 
 from rcl.data.annotations import Annotations, inside_videos
 from rcl.data.detections import Detections
-from rcl.data.feature_store import FeatureStore
 from rcl.data.formats.load import load_annotations
 from rcl.data.formats.options import ReadOptions
 from rcl.data.matching import describe_match, describe_similar_labels, match_annotations, no_video_has_labels
 from rcl.data.names import NameMatch
 from rcl.data.pack import find_annotations
+from rcl.data.stores import Store
 from rcl.detector.config import Config
 from rcl.detector.load_config import parse_config
 from rcl.evaluation.bootstrap import Comparison
@@ -107,6 +107,7 @@ class FitRun(NamedTuple):
     seed: int = 0
     resume: bool = False
     overwrite: bool = False
+    streams: Sequence[str] | None = None
 
     def resumes(self) -> bool:
         """Whether to continue a training, with the settings in its ``config.yaml``.
@@ -158,7 +159,7 @@ class FitPlan:
 
 
 def configure(
-    annotations: Annotations, store: FeatureStore, rate: float, *, seed: int, data: Mapping[str, Any]
+    annotations: Annotations, store: Store, rate: float, *, seed: int, data: Mapping[str, Any]
 ) -> tuple[Config, list[Choice]]:
     """Choose the configuration of the training.
 

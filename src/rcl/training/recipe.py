@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rcl.data.annotations import Annotations
-from rcl.data.feature_store import FeatureStore
+from rcl.data.stores import Store
+from rcl.data.streams import Stream
 from rcl.detector.config import DataConfig
-from rcl.system.errors import counted
+from rcl.system.errors import counted, listed
 from rcl.training.choices import SNIPPETS_PER_ACTION, Choice, action_lengths
 from rcl.training.places import information_of_place
 
@@ -25,6 +26,7 @@ MANY_INSTANCES = 100  # a wider model pays from here on
 LONGEST_CROP = 2048  # snippets: longer videos are cropped in training
 STEPS, PASSES = 500, 5  # optimization steps, at least; passes over the videos, at least
 BATCH, EPOCHS = 2, 10
+STREAM_DROPOUT = 0.3  # with it, a detector does without a stream as one that never had it
 ONE_LENGTH_RATE, OWN_LENGTHS_RATE = 1e-3, 2e-3  # learning rates: measured, and not explained (docs/design.md)
 
 
@@ -43,23 +45,26 @@ class Recordings(NamedTuple):
         snippets: of all training videos: ``(V,)``.
         rate: of their features, in snippets per second.
         place_information: of labels, in nats; see :func:`rcl.training.places.information_of_place`.
+        streams: of the features; empty for a single one.
     """
 
     lengths_seconds: np.ndarray
     snippets: np.ndarray
     rate: float
     place_information: float = 0.0
+    streams: tuple[Stream, ...] = ()
 
     @classmethod
-    def of(cls, training: Annotations, store: FeatureStore, rate: float) -> Recordings:
+    def of(cls, training: Annotations, store: Store, rate: float) -> Recordings:
         """The facts about training videos with at least one instance."""
         videos = list(training.videos.values())
         snippets = np.array([store.shape(video.name)[0] for video in videos])
-        seconds = snippets / np.array([video.snippets_per_second or rate for video in videos])
+        seconds = snippets / np.array([store.rate(video.name) or video.snippets_per_second or rate for video in videos])
         owner = np.repeat(np.arange(len(videos)), [len(video.labels) for video in videos])  # (N,)
         centres = np.concatenate([video.segments_seconds.mean(axis=1) for video in videos]) / seconds[owner]
         labels = np.unique([label for video in videos for label in video.labels], return_inverse=True)[1]
-        return cls(action_lengths(training), snippets, rate, information_of_place(owner, centres, labels))
+        places = information_of_place(owner, centres, labels)
+        return cls(action_lengths(training), snippets, rate, places, store.streams)
 
     @property
     def short_seconds(self) -> float:
@@ -99,7 +104,27 @@ def choose_recipe(recordings: Recordings) -> tuple[Sections, list[Choice]]:
         "inference": {"shortest": shortest_anchor(recordings, share), "candidates": 4000},
     }
     cropped = Choice("training on", f"{crop} snippets at random", f"the longest video has {longest:.0f}")
-    return sections, [time, *network, steps, learning_rate, *([cropped] if crop else []), *_fixed(recordings)]
+    streams = choose_streams(recordings.streams, sections) if recordings.streams else []
+    return sections, [*streams, time, *network, steps, learning_rate, *([cropped] if crop else []), *_fixed(recordings)]
+
+
+def choose_streams(streams: Sequence[Stream], sections: Sections) -> list[Choice]:
+    """Complete the sections for several streams: dropout acts on the channels of each, before they are added."""
+    encoder = sections["model"]["encoder"]
+    sections["data"]["streams"] = [stream.name for stream in streams]
+    sections["model"]["streams"] = {"channels": encoder["channels"], "dropout": STREAM_DROPOUT}
+    encoder["input_dropout"] = 0.0
+    value = listed([_described(stream) for stream in streams], 10)
+    found = Choice("streams", value, "the pack has them")
+    if len(streams) == 1:
+        return [found]
+    reason = "the detector then does without a stream that is missing"
+    return [found, Choice("dropout of streams", f"{STREAM_DROPOUT:g}", reason)]
+
+
+def _described(stream: Stream) -> str:
+    rate = f"{stream.snippets_per_second:.4g} per second" if stream.snippets_per_second else "at various rates"
+    return f"{stream.name} ({counted(stream.channels, 'channel')}, {rate})"
 
 
 def choose_time(recordings: Recordings) -> tuple[dict[str, Any], Choice]:
@@ -195,7 +220,8 @@ def alternatives(data: DataConfig, snippets: np.ndarray) -> list[Alternative]:
         one = {"resize": max(round(typical / data.downsample), 16), "resize_method": "mean", "downsample": 1}
         found.append(Alternative("all videos at one length", {"data": one}))
     found.append(Alternative("a wider look-up", {"model": {"head": {"context": 0.5, "points": 24}}}))
-    found.append(Alternative("more dropout of input channels", {"model": {"encoder": {"input_dropout": 0.4}}}))
+    part = "streams" if data.streams else "encoder"
+    found.append(Alternative("more dropout of input channels", {"model": {part: {"input_dropout": 0.4}}}))
     return found
 
 

@@ -118,7 +118,7 @@ def _train_one(
         data = load_training_data(config)
         lightning.seed_everything(config.training.seed, verbose=False)
         module = DetectorTraining(
-            build_model(config.model, in_channels=data.facts.in_channels, num_labels=len(data.facts.labels)),
+            build_model(config.model, **data.facts.sizes()),
             build_criterion(config.loss, head=config.model.head.name),
             config.training,
             detector=lambda model, device: Localizer.from_model(model, config, data.facts, device=device),

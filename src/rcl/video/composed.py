@@ -20,6 +20,8 @@ from rcl.video.backbones.names import backbone_of_each
 from rcl.video.extractor import Extractor, VideoFeatures, build_extractor
 from rcl.video.finding import find_videos, is_video, no_videos, search
 from rcl.video.settings import ExtractionSettings, StreamSettings, difference
+from rcl.video.signals.finding import each_individual
+from rcl.video.signals.settings import SignalSettings
 
 log = logging.getLogger("rcl")
 
@@ -169,6 +171,22 @@ class ComposedExtractor:
         return VideoFeatures(aligned, times, duration, rate, problems)
 
 
+def extract_recordings(
+    extractor: Extractor, files: Sequence[PathLike], *, progress: Callable[[float], None] | None = None
+) -> VideoFeatures:
+    """Features of the recordings of one video, of which an extractor of a single stream takes one.
+
+    Raises:
+        InputError: see ``Extractor``; or there are more recordings than streams.
+    """
+    if isinstance(extractor, ComposedExtractor):
+        return extractor(files, progress=progress)
+    if len(files) > 1:
+        fix = "give one, or use a detector of several streams"
+        raise InputError(files[0], expected="one recording of a video", found=f"{len(files)}", fix=fix)
+    return extractor(files[0], progress=progress)
+
+
 def find_recordings(paths: Sequence[PathLike], extractor: Extractor | None) -> dict[str, tuple[Path, ...]]:
     """The recordings among files and in folders: name to files, several where several streams have their own.
 
@@ -182,6 +200,8 @@ def find_recordings(paths: Sequence[PathLike], extractor: Extractor | None) -> d
     """
     if not isinstance(extractor, ComposedExtractor):
         videos, _ = find_videos(paths, takes=extractor.takes if extractor else is_video)
+        if extractor and isinstance(extractor.settings, SignalSettings):
+            videos = each_individual(videos, extractor.settings)
         return {name: (file,) for name, file in videos.items()}
     joined, others = defaultdict[str, dict[Path, None]](dict), list[Path]()
     for path in paths:

@@ -12,7 +12,7 @@ import torch
 from rcl.data.streams import AlignedFeatures, Stream
 from rcl.system.paths import PathLike
 from rcl.system.plugins import import_class
-from rcl.video.kinds import KINDS
+from rcl.video.kinds import KINDS, has_known_ending
 from rcl.video.settings import Settings, StreamSettings
 
 COMPOSED = "rcl.video.composed:ComposedExtractor"
@@ -68,6 +68,11 @@ class Extractor(Protocol):
         Raises:
             InputError: the file cannot be read, or see :meth:`open`.
         """
+
+
+def takes_recording(extractor: Extractor | None, path: Path) -> bool:
+    """Whether an extractor takes a file that is a recording by its ending. Files of features may have the same."""
+    return extractor is not None and has_known_ending(path) and extractor.takes(path)
 
 
 def build_extractor(

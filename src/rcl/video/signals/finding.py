@@ -10,7 +10,6 @@ from rcl.data.signals.opening import is_recording, open_recording
 from rcl.data.signals.signal import RecordingOptions
 from rcl.system.paths import PathLike, is_dir, is_file
 from rcl.system.transfer import local
-from rcl.video.extractor import Extractor
 from rcl.video.finding import find_videos, search
 from rcl.video.kinds import VIDEO, kind_of
 from rcl.video.signals.settings import SignalSettings
@@ -71,8 +70,3 @@ def each_individual(recordings: Mapping[str, Path], settings: SignalSettings) ->
             individuals = open_recording(file, settings.reading).individuals
         divided |= {f"{name}/{individual}": path / individual for individual in individuals} or {name: path}
     return divided
-
-
-def takes_signal(extractor: Extractor | None, path: Path) -> bool:
-    """Whether a file is a recording of signals for an extractor, and not features: both may end in ``.csv``."""
-    return extractor is not None and kind_of(path) != VIDEO and extractor.takes(path)

@@ -12,14 +12,15 @@ from typing import NamedTuple, TypeAlias
 
 from rcl.data.annotations import VideoAnnotation
 from rcl.data.datasets import VideoDataset
-from rcl.data.feature_store import FeatureStore
 from rcl.data.features import Features
 from rcl.data.formats.load import load_annotations
-from rcl.data.pack import find_annotations, find_features, is_pack
+from rcl.data.pack import find_annotations, is_pack
 from rcl.data.segments import Timeline
+from rcl.detector.inputs import open_store_for
 from rcl.detector.localizer import Localizer
 from rcl.system.errors import InputError, counted
-from rcl.video.finding import find_videos
+from rcl.video.composed import extract_recordings, find_recordings
+from rcl.video.finding import is_video
 from rcl.web.serve.job_queue import Report
 
 log = logging.getLogger("rcl")
@@ -109,21 +110,24 @@ def _of_folder(root: Path, localizer: Localizer) -> list[Video]:
         raise InputError(root, expected=expected, found="videos", fix="make a pack with rcl extract and give that")
     localizer.extractor.open()  # fails now and not at the first video
     folder = folder_of(root)
-    found, _ = find_videos([root], takes=localizer.extractor.takes)
-    kept = {name: path for name, path in found.items() if _is_inside(path, folder)}
+    found = find_recordings([root], localizer.extractor)
+    kept = {name: files for name, files in found.items() if all(_is_inside(file, folder) for file in files)}
     if len(kept) < len(found):
         log.warning("%s: skipped %s to files outside the folder", root, counted(len(found) - len(kept), "link"))
     if not kept:
         links = "only links to files outside it"
         raise InputError(root, expected="videos in the folder", found=links, fix="copy the videos into it")
-    return [Video(key_of(name), name, path, partial(_extract, localizer, name, path)) for name, path in kept.items()]
+    return [
+        Video(key_of(name), name, next(filter(is_video, files), None), partial(_extract, localizer, name, files))
+        for name, files in kept.items()
+    ]
 
 
 def _of_pack(root: Path, localizer: Localizer) -> list[Video]:
     annotations = load_annotations(find_annotations(root), clip=False)
     dataset = VideoDataset(
         annotations,
-        FeatureStore(find_features(root), layout=localizer.preparation.layout, channels=localizer.in_channels),
+        open_store_for(localizer, root, annotations),
         labels=(),
         preparation=localizer.preparation,
     )
@@ -138,9 +142,9 @@ def _read(localizer: Localizer, dataset: VideoDataset, index: int, report: Repor
     return Prepared(*localizer.open(*dataset.open(index)))
 
 
-def _extract(localizer: Localizer, name: str, path: Path, report: Report) -> Prepared:
+def _extract(localizer: Localizer, name: str, files: tuple[Path, ...], report: Report) -> Prepared:
     report("extracting", None)
     assert localizer.extractor is not None  # checked by _of_folder
-    extracted = localizer.extractor(path, progress=lambda share: report("extracting", share))
+    extracted = extract_recordings(localizer.extractor, files, progress=lambda share: report("extracting", share))
     features, timeline = localizer.prepare(extracted.features, extracted.snippets_per_second, video=name)
     return Prepared(features, timeline._replace(end_seconds=extracted.duration_seconds), extracted.problems)
