@@ -6,6 +6,7 @@ that DeepLabCut gives two animals.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import pickle
@@ -322,3 +323,36 @@ def test_other_json_is_no_recording(tmp_path):
     (tmp_path / "a.json").write_text('[{"pose_landmarks": [')
     with pytest.raises(InputError, match="complete JSON"):
         open_recording(tmp_path / "a.json")
+
+
+# -- damage ------------------------------------------------------------------------------------------------------
+
+
+def damaged(content, random):
+    """A file that was cut short, or some of whose bytes have changed."""
+    if random.random() < 0.5:
+        return content[: random.integers(len(content))]
+    changed = bytearray(content)
+    for place in random.integers(len(content), size=random.integers(1, 6)):
+        changed[place] = random.integers(256)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    "name", ["deeplabcut.csv", "deeplabcut_table.h5", "deeplabcut_fixed.h5", "sleap.h5", "coco.json"]
+)
+def test_damage_is_an_error_of_the_input(tmp_path, name):
+    """Whatever happened to a file, it is read or refused; nothing else is raised."""
+    if name == "sleap.h5":
+        written_sleap(tmp_path / name, AXES)
+    elif name == "coco.json":
+        written(tmp_path / name, [{"image_id": i, "keypoints": flat(i), "score": 0.5} for i in range(3)])
+    else:
+        (tmp_path / name).write_bytes((FILES / name).read_bytes())
+    content, random = (tmp_path / name).read_bytes(), np.random.default_rng(1)
+    for _ in range(15):
+        (tmp_path / name).write_bytes(damaged(content, random))
+        is_recording(tmp_path / name)
+        with contextlib.suppress(InputError):
+            for _block in open_recording(tmp_path / name, RecordingOptions(rate=10)).blocks():
+                pass

@@ -204,7 +204,7 @@ def test_columns_are_chosen(tmp_path):
     _, _, columns, problems = read(path)
     assert columns == ("acc_x", "acc_y")
     assert problems == [
-        "1 column of text not read: 'activity'; labels are read from a table of segments (rcl import makes one)"
+        "1 column of text or labels not read: 'activity'; labels are read from a table of segments (--labels)"
     ]
     _, values, columns, problems = read(path, columns=("acc_y", "ACC_X"))
     assert (columns, problems, values.tolist()) == (("acc_y", "acc_x"), [], [[2, 1], [4, 3]])
@@ -228,6 +228,19 @@ def test_memory_does_not_grow_with_the_length(tmp_path, monkeypatch):
     assert sum(sizes) == 30_000
     assert max(sizes) <= 5_600
     assert peak < 800_000  # the text takes 600,000 bytes as a whole, its lines and numbers 4,000,000 more
+
+
+def test_labels_among_the_values_are_not_measurements(tmp_path):
+    path = written(tmp_path, "time,ax,label,activity_id\n0,1,2,5\n0.1,3,2,5\n")
+    _, _, columns, problems = read(path)
+    assert columns == ("ax",)
+    assert "2 columns of text or labels not read: 'label', 'activity_id'" in problems[0]
+
+
+def test_a_clock_that_starts_elsewhere_is_said(tmp_path):
+    times, _, _, problems = read(written(tmp_path, "time,ax\n12.5,1\n12.75,3\n"))
+    assert times.tolist() == [0, 0.25]
+    assert problems == ["second 0 is the first sample, whose time in the file is 12.5 s"]
 
 
 def test_same_names_are_numbered(tmp_path):
@@ -256,6 +269,11 @@ def test_a_row_per_sample_of_a_sensor(tmp_path, order):
     assert values.shape == (4, 1)
 
 
+def test_a_single_sensor_gives_its_columns_no_name(tmp_path):
+    _, values, columns, _ = read(written(tmp_path, "time,device,ax\n0,phone,1\n0.1,phone,2\n"))
+    assert (columns, values.tolist()) == (("ax",), [[1], [2]])
+
+
 def test_an_unpivoted_table_of_any_length(tmp_path):
     """All samples of one sensor before those of the next, longer than any row may be late."""
     rows = [f"{sensor},{t / 10},{t + offset}" for sensor, offset in (("a", 0), ("b", 1000)) for t in range(200)]
@@ -275,7 +293,10 @@ def test_a_folder_is_one_recording(tmp_path):
     assert columns == ("acc/x", "gyro/x")
     np.testing.assert_allclose(times, [0, 0.05, 0.15, 0.2, 0.25], atol=1e-9)
     np.testing.assert_array_equal(values, np.float32([[nan, 7], [1, nan], [2, nan], [nan, 8], [3, 10]]))
-    assert problems == ["gyro.csv: 1 row has the time of an earlier one, whose values are kept"]
+    assert problems == [
+        "second 0 is the first sample, whose time in the file is 99.95 s",
+        "gyro.csv: 1 row has the time of an earlier one, whose values are kept",
+    ]
     _, values, columns, _ = read(folder, columns=("gyro/x",))
     assert (columns, values.shape) == (("gyro/x",), (5, 1))
     with pytest.raises(InputError, match="the folder of one recording"):

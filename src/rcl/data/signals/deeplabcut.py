@@ -16,6 +16,7 @@ import numpy as np
 
 from rcl.data.signals.cells import is_number
 from rcl.data.signals.cleaning import Rows
+from rcl.data.signals.hdf5 import open_hdf5
 from rcl.data.signals.pandas_hdf5 import PandasTable, pandas_table, table_name
 from rcl.data.signals.pose import COORDINATES, pose_recording
 from rcl.data.signals.recording import OpenRecording
@@ -23,7 +24,6 @@ from rcl.data.signals.signal import BLOCK_BYTES, RecordingOptions
 from rcl.data.signals.text_outline import head_of
 from rcl.data.signals.text_table import Dialect, TextTable
 from rcl.system.errors import Defect, InputError, shown
-from rcl.system.transfer import local
 
 _LEVELS = ("scorer", "individuals", "bodyparts", "coords")
 _UNIQUE = "single"  # the individual of body parts that only one thing in the picture has, such as corners of a cage
@@ -125,7 +125,7 @@ def open_deeplabcut_hdf5(path: Path, options: RecordingOptions) -> OpenRecording
     Raises:
         InputError: the columns are not those of DeepLabCut, or the rows are no frames.
     """
-    with local(path) as opened, h5py.File(opened, "r") as file:
+    with open_hdf5(path) as file:
         name = table_name(file) or ""
         table = pandas_table(file[name])
         found = _header(_levels(table) or (), table.columns, str(path))
@@ -135,7 +135,7 @@ def open_deeplabcut_hdf5(path: Path, options: RecordingOptions) -> OpenRecording
     step = max(1, BLOCK_BYTES // (8 * len(table.columns)))
 
     def frames(rate: float) -> Iterator[Rows]:
-        with local(path) as opened, h5py.File(opened, "r") as file:
+        with open_hdf5(path) as file:
             table = pandas_table(file[name])
             for first in range(0, table.rows, step):
                 index, values = table.read(first, min(table.rows, first + step))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rcl.data.formats.tables.columns import meaning_of
 from rcl.data.formats.tables.sheet import is_header
 from rcl.data.signals.cells import is_missing, is_numeric, numbers_of
 from rcl.data.signals.cleaning import Rows
@@ -153,23 +154,34 @@ def _check_rate(table: Table, options: RecordingOptions) -> None:
 
 def _values_of(table: Table, options: RecordingOptions, taken: set[int | None]) -> tuple[tuple[int, ...], list[str]]:
     """The columns with values, and what is said about the others."""
-    others = [place for place in range(len(table.names)) if place not in taken]
-    texts = [place for place in others if not is_numeric(table.sample[place])]
-    numeric = [place for place in others if place not in texts and not _is_nameless_and_empty(table, place)]
     if options.columns is not None and _sensor_of(table) is None:
         chosen = [place_of(name, table.names, table.where) for name in options.columns]
         if wrong := [place for place in chosen if not is_numeric(table.sample[place])]:
             where, found = f"{table.where}, column {table.names[wrong[0]]!r}", "text"
             raise InputError(where, expected="numbers", found=found, fix="leave it out of --columns")
         return tuple(chosen), []
-    if not numeric:
+    others = [place for place in range(len(table.names)) if place not in taken]
+    left = [place for place in others if is_label_name(table.names[place]) or not is_numeric(table.sample[place])]
+    values = [place for place in others if place not in left and not _is_nameless_and_empty(table, place)]
+    if not values:
         found = f"the columns {listed([repr(name) for name in table.names], 8)}"
         raise InputError(table.where, expected="a column with values", found=found, fix="give another file")
-    if not texts:
-        return tuple(numeric), []
-    names = listed([repr(table.names[place]) for place in texts], 8)
-    said = f"{counted(len(texts), 'column')} of text not read: {names}"
-    return tuple(numeric), [f"{said}; labels are read from a table of segments (rcl import makes one)"]
+    if not left:
+        return tuple(values), []
+    names = listed([repr(table.names[place]) for place in left], 8)
+    said = f"{counted(len(left), 'column')} of text or labels not read: {names}"
+    return tuple(values), [f"{said}; labels are read from a table of segments (--labels)"]
+
+
+def is_label_name(name: str) -> bool:
+    """Whether a column holds what is to be detected, by its name: such numbers are no measurement.
+
+    >>> is_label_name("activity_id"), is_label_name("Class"), is_label_name("gyro_y")
+    (True, True, False)
+    """
+    words = [word for word in words_of(name) if word not in ("id", "code", "index", "number", "nr", "name")]
+    meaning = meaning_of(" ".join(words))
+    return (meaning is not None and meaning.role == "label") or words in (["target"], ["ground", "truth"], ["gt"])
 
 
 def _is_nameless_and_empty(table: Table, place: int) -> bool:

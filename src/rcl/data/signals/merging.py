@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -37,11 +37,3 @@ def merge(series: Sequence[Iterator[Block]], widths: Sequence[int]) -> Iterator[
             rows = np.searchsorted(times, block.times_seconds)
             values[rows, places[number] : places[number + 1]] = block.values
         yield Block(times, values)
-
-
-def from_zero(blocks: Iterable[Block]) -> Iterator[Block]:
-    """Blocks whose first sample is at second 0."""
-    origin = None
-    for times, values in blocks:
-        origin = times[0] if origin is None else origin
-        yield Block(times - origin, values)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from rcl.data.signals.cleaning import Repairs
 from rcl.data.signals.deeplabcut import is_deeplabcut_csv, open_deeplabcut_csv
 from rcl.data.signals.files import combined
 from rcl.data.signals.json_poses import JSON_FRAMES, is_json_poses, open_json_frames, open_json_poses
 from rcl.data.signals.layout import is_table_of_samples
-from rcl.data.signals.merging import from_zero
 from rcl.data.signals.parquet_table import open_parquet_table
 from rcl.data.signals.pose_hdf5 import is_pose_hdf5, open_pose_hdf5
 from rcl.data.signals.recording import OpenRecording
 from rcl.data.signals.sensors import sensor_recording
-from rcl.data.signals.signal import Recording, RecordingOptions
+from rcl.data.signals.signal import Block, Recording, RecordingOptions
 from rcl.data.signals.tables import Table
 from rcl.data.signals.text_outline import head_of, open_text_table
 from rcl.system.errors import InputError
@@ -25,6 +27,7 @@ PARQUETS = (".parquet", ".pq")
 HDF5S = (".h5", ".hdf5")
 EXTENSIONS = (*TEXTS, *PARQUETS, *HDF5S, ".json")
 """Of files that may be recordings."""
+_DATES = 9e8  # seconds since 1970: later ones are dates, whose beginning says nothing
 
 
 def is_recording(path: PathLike, options: RecordingOptions | None = None) -> bool:
@@ -110,5 +113,15 @@ def _table(path: Path) -> Table:
 
 
 def _from_zero(recording: OpenRecording) -> OpenRecording:
-    read = recording.read
-    return replace(recording, read=lambda repairs: from_zero(read(repairs)))
+    """A recording whose first sample is at second 0, which is said if its clock starts elsewhere."""
+
+    def read(repairs: Repairs) -> Iterator[Block]:
+        blocks = recording.read(repairs)
+        first = next(blocks)
+        start = first.times_seconds[0]
+        if 1 < abs(start) < _DATES:
+            repairs.others.append(f"second 0 is the first sample, whose time in the file is {start:,.6g} s")
+        for times, values in itertools.chain([first], blocks):
+            yield Block(times - start, values)
+
+    return replace(recording, read=read)

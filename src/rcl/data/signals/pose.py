@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from rcl.data.signals.cleaning import Repairs, Rows, clean
 from rcl.data.signals.recording import OpenRecording
 from rcl.data.signals.signal import Block, RecordingOptions
-from rcl.system.errors import InputError, describe_error
+from rcl.system.errors import InputError
 
 COORDINATES = ("x", "y", "likelihood")
 """What is read of a body part: its place in the picture, and how sure that is."""
@@ -53,11 +53,7 @@ def pose_recording(
         if options.rate is None and not timed:
             expected, fix = "the frames per second of the video", "give them with --rate"
             raise InputError(where, expected=expected, found="pose tracks, which do not say them", fix=fix)
-        try:
-            yield from clean(frames(options.rate or 1.0), where, repairs, counted_by="frame")
-        except OSError as error:  # of the library that reads it
-            found, fix = f"one that cannot be read ({describe_error(error)})", "get the file again"
-            raise InputError(where, expected="a complete file", found=found, fix=fix) from None
+        return clean(frames(options.rate or 1.0), where, repairs, counted_by="frame")
 
     rate = None if timed else options.rate
     opened = OpenRecording(where, columns, read, "pose", rate, individuals, notes)

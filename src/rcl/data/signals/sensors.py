@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,14 +27,15 @@ def sensor_recording(table: Table, options: RecordingOptions) -> OpenRecording:
     layout = layout_of(table, options)
     notes = (*table.notes, *layout.notes)
     names = tuple(table.names[place] or f"column{place + 1}" for place in layout.values)
-    if layout.sensor is None:
+    sensors, in_turn = _sensors_of(table, layout) if layout.sensor is not None else ((), False)
+    if len(sensors) < 2:
 
         def read(repairs: Repairs) -> Iterator[Block]:
-            rows = (rows for rows, _ in rows_of(table, layout))
+            rows = (rows for rows, _ in rows_of(table, replace(layout, sensor=None)))
             return clean(rows, table.where, repairs, counted_by=table.counted_by)
 
-        return OpenRecording(table.where, names, read, rate=layout.rate, notes=notes)
-    sensors, in_turn = _sensors_of(table, layout)
+        opened = OpenRecording(table.where, names, read, rate=layout.rate, notes=notes)
+        return opened if layout.sensor is None else opened.selected(options.columns)
     columns = tuple(sensor if len(names) == 1 else f"{sensor}/{name}" for sensor in sensors for name in names)
     reader = _OneByOne(table, layout, sensors) if in_turn else _Mixed(table, layout, sensors)
     return OpenRecording(table.where, columns, reader, rate=layout.rate, notes=notes).selected(options.columns)

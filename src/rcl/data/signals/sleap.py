@@ -16,11 +16,11 @@ import h5py
 import numpy as np
 
 from rcl.data.signals.cleaning import Rows
+from rcl.data.signals.hdf5 import open_hdf5
 from rcl.data.signals.pose import COORDINATES, pose_columns, pose_recording
 from rcl.data.signals.recording import OpenRecording
 from rcl.data.signals.signal import BLOCK_BYTES, RecordingOptions
 from rcl.system.errors import InputError
-from rcl.system.transfer import local
 
 _AXES = ("frame", "track", "node", "xy")
 _USUAL = (("track", "xy", "node", "frame"), ("frame", "track", "node", "xy"), ("frame", "node", "xy", "track"))
@@ -37,7 +37,7 @@ def open_sleap(path: Path, options: RecordingOptions) -> OpenRecording:
     Raises:
         InputError: its arrays do not fit to each other.
     """
-    with local(path) as opened, h5py.File(opened, "r") as file:
+    with open_hdf5(path) as file:
         nodes, tracks = _names(file, "node_names"), _names(file, "track_names")
         axes = _axes(file["tracks"], len(tracks), len(nodes), str(path))
         scored = _score_axes(file, axes, str(path)) is not None
@@ -47,7 +47,7 @@ def open_sleap(path: Path, options: RecordingOptions) -> OpenRecording:
     step = max(1, BLOCK_BYTES // (4 * len(columns)))
 
     def frames(rate: float) -> Iterator[Rows]:
-        with local(path) as opened, h5py.File(opened, "r") as file:
+        with open_hdf5(path) as file:
             places, scores = file["tracks"], file["point_scores"] if scored else None
             score_axes = _score_axes(file, axes, str(path)) or ()
             count = places.shape[axes.index("frame")]
