@@ -101,22 +101,19 @@ def fit(
     from rcl.cli.outputs import check_fit
     from rcl.training import fit as training
     from rcl.training.fit_pack import pack_in
-    from rcl.video.signals.finding import are_signals
 
     check_videos_first(source, labels)
     pack = pack_in(source, labels)
     check_fit(output, resume=run.resume, overwrite=overwrite, annotations=pack is not None)
     quiet_lightning()
     cluster = engine.cluster(workers=extraction.workers, network=extraction.network)
-    of_signals = not pack and are_signals([source], signals.reading(extraction.rate))
-    settings = extraction.of_signals() if of_signals else extraction.settings()
     result = training.fit(
         source,
         labels,
         output,
         reading=reading.read_options(tools),
         backbone=extraction.backbone,
-        **settings,
+        **_settings(None if pack else source, extraction, signals),
         **run.arguments(),
         overwrite=overwrite,
         workers=extraction.workers if pack else extraction.processes(),
@@ -127,3 +124,11 @@ def fit(
     )
     print_fit(result)
     exit_if_unused(result)
+
+
+def _settings(recordings: Path | None, extraction: ExtractionOptions, signals: SignalFileOptions) -> dict[str, Any]:
+    """What is given about the features of recordings, as ``rcl.fit`` takes it."""
+    from rcl.video.signals.finding import are_signals
+
+    of_signals = recordings is not None and are_signals([recordings], signals.reading(extraction.rate))
+    return extraction.of_signals() if of_signals else extraction.settings()

@@ -124,12 +124,7 @@ def fit(
     budget = None if budget_seconds is None else Budget(time.monotonic(), budget_seconds)
     run = FitRun(to_path(output), reading, after, seed, resume, overwrite, streams)
     extraction = Extraction(backbone, options, rate, window, stride, video_fps, workers, cluster, device, signals)
-    pack = pack_in(source, labels)
-    if streams is not None and not pack:
-        fix = "leave it out, or give a pack with several streams"
-        raise InputError("rcl fit", expected="no streams for videos", found=listed(streams), fix=fix)
-    plan_source = partial(plan_pack, pack) if pack else partial(plan_videos, source)
-    plan = plan_source(labels, run, extraction, observer)
+    plan = _plan(source, labels, run, extraction, observer)
     _announce(plan, observer)
     if not plan.resumes:
         plan = complete(plan, run.output, ensemble, budget, observer)
@@ -138,6 +133,21 @@ def fit(
     localizer = Localizer.load(checkpoint)
     result = FitResult(checkpoint, localizer, plan.choices, plan.labelled, plan.problems, plan.pack, plan.files)
     return _evaluate(result, plan, observer)
+
+
+def _plan(
+    source: PathLike | Sequence[PathLike],
+    labels: PathLike | Annotations | None,
+    run: FitRun,
+    extraction: Extraction,
+    observer: FitObserver,
+) -> FitPlan:
+    pack = pack_in(source, labels)
+    if run.streams is not None and not pack:
+        fix = "leave it out, or give a pack with several streams"
+        raise InputError("rcl fit", expected="no streams for videos", found=listed(run.streams), fix=fix)
+    plan_source = partial(plan_pack, pack) if pack else partial(plan_videos, source)
+    return plan_source(labels, run, extraction, observer)
 
 
 def _announce(plan: FitPlan, observer: FitObserver) -> None:
