@@ -103,8 +103,7 @@ def fit(
     from rcl.training.fit_pack import pack_in
 
     check_videos_first(source, labels)
-    pack = pack_in(source, labels)
-    check_fit(output, resume=run.resume, overwrite=overwrite, annotations=pack is not None)
+    check_fit(output, resume=run.resume, overwrite=overwrite, annotations=pack_in(source, labels) is not None)
     quiet_lightning()
     cluster = engine.cluster(workers=extraction.workers, network=extraction.network)
     result = training.fit(
@@ -113,10 +112,9 @@ def fit(
         output,
         reading=reading.read_options(tools),
         backbone=extraction.backbone,
-        **_settings(None if pack else source, extraction, signals),
+        **_settings(source, labels, extraction, signals),
         **run.arguments(),
         overwrite=overwrite,
-        workers=extraction.workers if pack else extraction.processes(),
         cluster=cluster,
         signals=signals.options(),
         loggers=logger or (),
@@ -126,9 +124,15 @@ def fit(
     exit_if_unused(result)
 
 
-def _settings(recordings: Path | None, extraction: ExtractionOptions, signals: SignalFileOptions) -> dict[str, Any]:
-    """What is given about the features of recordings, as ``rcl.fit`` takes it."""
+def _settings(
+    source: Path, labels: Path | None, extraction: ExtractionOptions, signals: SignalFileOptions
+) -> dict[str, Any]:
+    """What is given about the features of recordings, as ``rcl.fit`` takes it; of a pack, what it refuses."""
+    from rcl.training.fit_pack import pack_in
     from rcl.video.signals.finding import are_signals
 
-    of_signals = recordings is not None and are_signals([recordings], signals.reading(extraction.rate))
-    return extraction.of_signals() if of_signals else extraction.settings()
+    if pack_in(source, labels):
+        return {**extraction.settings(), "workers": extraction.workers}
+    of_signals = are_signals([source], signals.reading(extraction.rate))
+    settings = extraction.of_signals() if of_signals else extraction.settings()
+    return {**settings, "workers": extraction.processes()}
