@@ -22,9 +22,9 @@ from rcl.detector.config import Config
 from rcl.detector.load_config import load_config
 from rcl.training.budget import AVERAGE, MOST_MEMBERS, OVERHEAD, Budget, complete, seconds_per_step, spend
 from rcl.training.choices import Choice
+from rcl.training.extraction import Extraction
 from rcl.training.fit_pack import plan_pack
 from rcl.training.fit_result import FitObserver
-from rcl.training.fit_videos import Extraction
 from rcl.training.plan import FitPlan, FitRun
 from rcl.training.recipe import Alternative
 from rcl.training.trials import TRIAL_STEPS, Trials

@@ -23,9 +23,9 @@ from rcl.data.formats.load import load_annotations, save_annotations
 from rcl.detector.config import Config
 from rcl.training.budget import Budget, spend
 from rcl.training.choices import Choice
+from rcl.training.extraction import Extraction
 from rcl.training.fit_pack import plan_pack
 from rcl.training.fit_result import FitObserver
-from rcl.training.fit_videos import Extraction
 from rcl.training.plan import FitRun
 from rcl.training.recipe import Alternative
 from rcl.training.trials import MARGIN, Trials, mean_gain, usable_folds

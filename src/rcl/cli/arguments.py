@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -73,14 +73,16 @@ def check_videos_first(videos: Path, labels: Path | None) -> None:
         raise InputError("rcl fit", expected=expected, found=found, fix="swap the two")
 
 
-def check_no_labels(inputs: Sequence[Path], labels: Path | None) -> None:
-    """Check that no file of labels is among the videos of ``rcl extract``.
+def check_no_labels(
+    inputs: Sequence[Path], labels: Path | None, is_recording: Callable[[Path], bool] = lambda path: False
+) -> None:
+    """Check that no file of labels is among the recordings of ``rcl extract``; some of these end like one.
 
     Raises:
         InputError: one is.
     """
     for path in inputs:
-        if _is_label_file(path):
+        if _is_label_file(path) and not is_recording(path):
             fix = "give it with --labels" if labels is None else f"swap it with {labels}, which --labels names"
             if labels is not None and _is_label_file(labels):
                 fix = "leave it out"

@@ -13,7 +13,8 @@ import typer
 from rcl.cli.arguments import check_checkpoint_first
 from rcl.cli.console import exit_if_failed, note, warn
 from rcl.cli.detect_options import SUBTITLES, InputOptions, LabelOptions, OutputOptions, SearchOptions
-from rcl.cli.options import DetectorFiles, EngineOptions, Location, Threads, location, stdout_kept_for_results
+from rcl.cli.extraction_options import DetectorFiles
+from rcl.cli.options import EngineOptions, Location, Threads, location, stdout_kept_for_results
 from rcl.system.errors import InputError, counted
 
 if TYPE_CHECKING:

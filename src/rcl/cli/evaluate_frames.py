@@ -10,8 +10,8 @@ import typer
 
 from rcl.cli.arguments import detections_first
 from rcl.cli.console import print_table, warn
+from rcl.cli.extraction_options import checked_rate
 from rcl.cli.ground_truth import GroundTruth, TruthOptions
-from rcl.cli.options import checked_rate
 from rcl.system.errors import InputError
 from rcl.system.paths import is_dir
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
 
 import typer
 
 from rcl.cli.arguments import check_no_labels
 from rcl.cli.console import exit_if_failed, warn
-from rcl.cli.options import EngineOptions, ExtractionOptions, Location, location, stdout_kept_for_results
+from rcl.cli.extraction_options import ExtractionOptions
+from rcl.cli.options import EngineOptions, Location, location, stdout_kept_for_results
 from rcl.cli.read_options import LabelFileOptions, ToolFileOptions
-from rcl.system.errors import counted, listed
+from rcl.cli.signal_options import SignalFileOptions
+from rcl.system.errors import InputError, counted, listed
 
 if TYPE_CHECKING:
     from rcl.data.annotations import Annotations
@@ -34,7 +36,12 @@ StreamName = Annotated[
 
 def extract(
     inputs: Annotated[
-        list[Location], typer.Argument(metavar="VIDEO...", help="Video files, or folders of them.", parser=location)
+        list[Location],
+        typer.Argument(
+            metavar="RECORDING...",
+            help="Videos, or recordings of sensors or pose tracks; files, or folders of them.",
+            parser=location,
+        ),
     ],
     output: Annotated[
         Location, typer.Option(help="The pack: features, their times, annotations.json.", parser=location)
@@ -43,30 +50,99 @@ def extract(
     engine: EngineOptions,
     reading: LabelFileOptions,
     tools: ToolFileOptions,
+    signals: SignalFileOptions,
     labels: Annotated[
         Location | None,
         typer.Option(help="Table or JSON of labelled segments to put into the pack.", parser=location),
     ] = None,
     stream: StreamName = None,
 ) -> None:
-    """Turn videos into a pack of snippet features. Unchanged videos that are already in the pack are skipped."""
+    """Turn videos, or recordings of signals, into a pack of snippet features.
+
+    Unchanged recordings that are already in the pack are skipped.
+    """
+    from rcl.data.signals.opening import is_recording
+    from rcl.video.signals.finding import are_signals
+
+    how = signals.reading(extraction.rate)
+    check_no_labels(inputs, labels, lambda path: is_recording(path, how))
+    cluster = engine.cluster(workers=extraction.workers, network=extraction.network)
+    given = _Given(inputs, output, stream, labels, reading.read_options(tools))
+    if are_signals(inputs, how):
+        writers, recordings, annotations = _of_signals(given, extraction, signals)
+    else:
+        writers, recordings, annotations = _of_videos(given, extraction, signals)
+    failed = sum(_extract(writer, recordings, extraction.processes(), cluster) for writer in writers)
+    if annotations:
+        _check_lengths(annotations, given)
+    writers[0].annotate(annotations)
+    exit_if_failed(failed, len(recordings) * len(writers))
+
+
+class _Given(NamedTuple):
+    """What is given: recordings, the pack and its stream, labels and how they are read."""
+
+    inputs: Sequence[Path]
+    output: Path
+    stream: str | None
+    labels: Path | None
+    options: ReadOptions
+
+
+_Extraction: TypeAlias = "tuple[list[PackWriter], dict[str, Path], Annotations | None]"
+
+
+def _of_videos(given: _Given, extraction: ExtractionOptions, signals: SignalFileOptions) -> _Extraction:
+    """What writes each stream of the pack, the videos by their names in it, and their labels."""
     from rcl.system.device import best_device
     from rcl.video.choosing import choose_extractors, stream_names
+    from rcl.video.finding import find_videos
     from rcl.video.packs import PackWriter
+    from rcl.video.records import names_in_pack
 
-    check_no_labels(inputs, labels)
-    settings, cluster = extraction.settings(), engine.cluster(workers=extraction.workers, network=extraction.network)
+    if names := signals.given():
+        raise InputError(listed(names), expected="recordings of signals", found="videos", fix="leave it out")
+    settings = extraction.settings()
     backbone, device = extraction.backbone or "motion", best_device()
-    first = stream_names(backbone, stream)[0]
-    videos, annotations = _find(inputs, output, first, labels, reading.read_options(tools))
-    extractors = choose_extractors(backbone, **settings, stream=stream, device=device)
+    first = stream_names(backbone, given.stream)[0]
+    videos, others = find_videos(given.inputs)
+    if others:
+        warn(f"not videos by their names: {listed([path.name for path in others])}.")
+    videos = names_in_pack(given.output, videos, first)
+    annotations = _matched(_loaded(given), videos, given.options)
+    extractors = choose_extractors(backbone, **settings, stream=given.stream, device=device)
     writers = [
-        PackWriter(output, extractor.settings, stream=name, extractor=extractor, device=device)
+        PackWriter(given.output, extractor.settings, stream=name, extractor=extractor, device=device)
         for name, extractor in extractors.items()
     ]
-    failed = sum(_extract(writer, videos, extraction.processes(), cluster) for writer in writers)
-    writers[0].annotate(annotations)
-    exit_if_failed(failed, len(videos) * len(writers))
+    return writers, videos, annotations
+
+
+def _of_signals(given: _Given, extraction: ExtractionOptions, signals: SignalFileOptions) -> _Extraction:
+    """What writes the pack, the recordings by their names in it, and their labels."""
+    from rcl.video.pack_streams import kept_settings
+    from rcl.video.packs import PackWriter
+    from rcl.video.records import names_in_pack
+    from rcl.video.signals.choosing import settings_for
+    from rcl.video.signals.finding import each_individual, find_signals
+
+    values = extraction.of_signals()
+    recordings, others = find_signals(given.inputs, signals.reading(extraction.rate))
+    if others and (names := [path.name for path in others if path != given.labels]):
+        warn(f"not recordings of signals by their content: {listed(names)}.")
+    annotations = _loaded(given)
+    kept = kept_settings(given.output, given.stream)
+    labelled = annotations.videos if annotations else ()
+    settings = settings_for(recordings, kept, signals.options(), **values, labelled=labelled)
+    recordings = names_in_pack(given.output, each_individual(recordings, settings), given.stream)
+    annotations = _matched(annotations, recordings, given.options)
+    return [PackWriter(given.output, settings, stream=given.stream)], recordings, annotations
+
+
+def _loaded(given: _Given) -> Annotations | None:
+    from rcl.data.formats.load import load_annotations
+
+    return None if given.labels is None else load_annotations(given.labels, clip=False, options=given.options)
 
 
 def _extract(writer: PackWriter, videos: Mapping[str, Path], processes: int, cluster: Cluster | None) -> int:
@@ -96,31 +172,38 @@ def _described(writer: PackWriter) -> str:
     return f"{settings.snippets_per_second:g} snippets per second{backbone}{stream}"
 
 
-def _find(
-    inputs: Sequence[Path], output: Path, stream: str | None, labels: Path | None, options: ReadOptions
-) -> tuple[dict[str, Path], Annotations | None]:
-    """Videos by their names in the pack, and their labels, with a warning of everything that is left out.
+def _matched(
+    annotations: Annotations | None, recordings: Mapping[str, Path], options: ReadOptions
+) -> Annotations | None:
+    """The labels under the names of the recordings, with a warning of everything that is left out.
 
     Raises:
-        InputError: the labels are of other videos.
+        InputError: the labels are of other recordings.
     """
-    from rcl.data.formats.load import load_annotations
     from rcl.data.matching import describe_match, describe_similar_labels, match_annotations, no_video_has_labels
-    from rcl.video.finding import find_videos
     from rcl.video.label_times import check_times, stated_extents
-    from rcl.video.records import names_in_pack
 
-    videos, others = find_videos(inputs)
-    if others:
-        warn(f"not videos by their names: {listed([path.name for path in others])}.")
-    videos = names_in_pack(output, videos, stream)
-    if labels is None:
-        return videos, None
-    annotations, match = match_annotations(load_annotations(labels, clip=False, options=options), videos)
+    if annotations is None:
+        return None
+    annotations, match = match_annotations(annotations, recordings)
     if not match.pairs:
         raise no_video_has_labels(annotations, match)
-    check_times(annotations, stated_extents(annotations, videos), options)
+    check_times(annotations, stated_extents(annotations, recordings), options)
     for sentence in (*describe_match(match), describe_similar_labels(annotations)):
         if sentence:
             warn(f"{sentence}.")
-    return videos, annotations
+    return annotations
+
+
+def _check_lengths(annotations: Annotations, given: _Given) -> None:
+    """Check the times of labels by the lengths that the extraction has found.
+
+    Raises:
+        InputError: they cannot be seconds.
+    """
+    from rcl.data.time_units import Extent
+    from rcl.video.label_times import check_times
+    from rcl.video.records import records_of_pack
+
+    records = records_of_pack(given.output)
+    check_times(annotations, {name: Extent(each.duration_seconds) for name, each in records.items()}, given.options)

@@ -11,12 +11,18 @@ import typer
 from rcl.cli.arguments import check_videos_first
 from rcl.cli.console import quiet_lightning
 from rcl.cli.durations import parse_duration
-from rcl.cli.options import EngineOptions, ExtractionOptions, Location, Loggers, Overwrite, Threads, location
+from rcl.cli.extraction_options import ExtractionOptions
+from rcl.cli.options import EngineOptions, Location, Loggers, Overwrite, Threads, location
 from rcl.cli.read_options import LabelFileOptions, ToolFileOptions
+from rcl.cli.signal_options import SignalFileOptions
 
 Source = Annotated[
     Location,
-    typer.Argument(metavar="VIDEOS|PACK", help="Folder of videos, or of annotations and features.", parser=location),
+    typer.Argument(
+        metavar="RECORDINGS|PACK",
+        help="Folder of videos, of tables of sensors or of pose tracks; or of annotations and features.",
+        parser=location,
+    ),
 ]
 Labels = Annotated[
     Location | None,
@@ -79,12 +85,15 @@ def fit(
     reading: LabelFileOptions,
     tools: ToolFileOptions,
     run: RunOptions,
+    signals: SignalFileOptions,
     labels: Labels = None,
     threads: Threads = None,
     logger: Loggers = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Train and evaluate a detector from a folder of videos and a table of labels, or from a pack of features.
+    """Train and evaluate a detector from recordings and a table of labels, or from a pack of features.
+
+    Recordings are a folder of videos, or of tables of sensors or pose tracks.
 
     With --engine ray the features are extracted by Ray; the training runs on this machine.
     """
@@ -94,23 +103,36 @@ def fit(
     from rcl.training.fit_pack import pack_in
 
     check_videos_first(source, labels)
-    pack = pack_in(source, labels)
-    check_fit(output, resume=run.resume, overwrite=overwrite, annotations=pack is not None)
+    check_fit(output, resume=run.resume, overwrite=overwrite, annotations=pack_in(source, labels) is not None)
     quiet_lightning()
-    settings, cluster = extraction.settings(), engine.cluster(workers=extraction.workers, network=extraction.network)
+    cluster = engine.cluster(workers=extraction.workers, network=extraction.network)
     result = training.fit(
         source,
         labels,
         output,
         reading=reading.read_options(tools),
         backbone=extraction.backbone,
-        **settings,
+        **_settings(source, labels, extraction, signals),
         **run.arguments(),
         overwrite=overwrite,
-        workers=extraction.workers if pack else extraction.processes(),
         cluster=cluster,
+        signals=signals.options(),
         loggers=logger or (),
         observer=FitPrinter(cluster),
     )
     print_fit(result)
     exit_if_unused(result)
+
+
+def _settings(
+    source: Path, labels: Path | None, extraction: ExtractionOptions, signals: SignalFileOptions
+) -> dict[str, Any]:
+    """What is given about the features of recordings, as ``rcl.fit`` takes it; of a pack, what it refuses."""
+    from rcl.training.fit_pack import pack_in
+    from rcl.video.signals.finding import are_signals
+
+    if pack_in(source, labels):
+        return {**extraction.settings(), "workers": extraction.workers}
+    of_signals = are_signals([source], signals.reading(extraction.rate))
+    settings = extraction.of_signals() if of_signals else extraction.settings()
+    return {**settings, "workers": extraction.processes()}

@@ -13,16 +13,8 @@ from rcl.cli.arguments import check_checkpoint_first
 from rcl.cli.console import warn
 from rcl.cli.detect import CheckpointFile, Inputs, Results, outcomes, partial_results, search_of
 from rcl.cli.detect_options import InputOptions, OutputOptions, SearchOptions
-from rcl.cli.options import (
-    DetectorFiles,
-    EngineOptions,
-    Location,
-    Overwrite,
-    Threads,
-    checked_rate,
-    location,
-    stdout_kept_for_results,
-)
+from rcl.cli.extraction_options import DetectorFiles, checked_rate
+from rcl.cli.options import EngineOptions, Location, Overwrite, Threads, location, stdout_kept_for_results
 from rcl.system.errors import InputError, counted
 
 if TYPE_CHECKING:

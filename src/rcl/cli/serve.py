@@ -12,7 +12,7 @@ import typer
 
 from rcl.cli.arguments import check_checkpoint_first, check_served
 from rcl.cli.console import note, warn
-from rcl.cli.options import DetectorFiles
+from rcl.cli.extraction_options import DetectorFiles
 from rcl.system.errors import InputError, counted, listed
 from rcl.system.extras import how_to_install
 

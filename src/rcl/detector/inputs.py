@@ -27,6 +27,7 @@ from rcl.system.errors import InputError
 from rcl.system.paths import PathLike, exists, is_dir, is_file
 from rcl.video.composed import find_recordings
 from rcl.video.extractor import takes_recording
+from rcl.video.inside import file_of
 
 log = logging.getLogger("rcl")
 
@@ -140,7 +141,7 @@ def _of_videos(paths: Sequence[Path], localizer: Localizer, rate: float | None) 
     for name, files in videos.items():
         given = next(place for place in (files[0], *files[0].parents) if place in jobs)
         read = partial(_read_video, tuple(file.absolute() for file in files), name)
-        jobs[given].append(Job(name, read, files, localizer.snippets_per_second))
+        jobs[given].append(Job(name, read, (*map(file_of, files),), localizer.snippets_per_second))
     return jobs
 
 

@@ -23,9 +23,9 @@ from rcl.detector.config import DataConfig
 from rcl.detector.progress import Progress, part_of
 from rcl.system.errors import Defect, InputError, listed, located
 from rcl.system.paths import PathLike, is_remote, to_path
-from rcl.system.transfer import local
 from rcl.video.composed import extract_recordings
 from rcl.video.extractor import Extractor, VideoFeatures, build_extractor, takes_recording
+from rcl.video.inside import local_recording
 from rcl.video.settings import parse_settings
 from rcl.video.stream import with_consequence
 
@@ -178,7 +178,7 @@ def _extract(files: Sequence[Path], extractor: Extractor | None, progress: Progr
             fix="extract the features of training and of this video with rcl extract",
         )
     with ExitStack() as stack:
-        copies = [stack.enter_context(local(file)) for file in files]
+        copies = [stack.enter_context(local_recording(file)) for file in files]
         part = part_of(progress, 0.0, EXTRACTION_SHARE) if progress else None
         extracted = extract_recordings(extractor, copies, progress=part)
     for problem in extracted.problems:

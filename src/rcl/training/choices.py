@@ -32,18 +32,19 @@ def action_lengths(annotations: Annotations) -> np.ndarray:
     return np.sort(np.concatenate([*lengths, np.zeros(0)]))
 
 
-def choose_stride(lengths_seconds: np.ndarray, rate: float) -> int:
-    """Frames per snippet (σ): a short action (the tenth percentile) spans four snippets, a snippet at most a second.
+def choose_stride(lengths_seconds: np.ndarray, rate: float, *, snippets: int = SNIPPETS_PER_ACTION) -> int:
+    """Frames per snippet (σ): a short action (the tenth percentile) spans some snippets, a snippet at most a second.
 
     Args:
         lengths_seconds: ``(N,)``, at least one.
         rate: frames per second.
+        snippets: of a short action.
 
     >>> choose_stride(np.array([0.8, 0.8, 60.0]), rate=15)
     3
     """
     short = float(np.quantile(lengths_seconds, 0.1))
-    return int(np.clip(round(rate * short / SNIPPETS_PER_ACTION), 1, max(1, round(rate))))
+    return int(np.clip(round(rate * short / snippets), 1, max(1, round(rate))))
 
 
 def has_groups(annotations: Annotations) -> bool:

@@ -28,14 +28,16 @@ from rcl.system.ray_cluster import Cluster
 from rcl.system.text_files import write_json
 from rcl.training.budget import Budget, complete
 from rcl.training.calibrate import Calibrated, choose
+from rcl.training.extraction import Extraction
 from rcl.training.fit_pack import pack_in, plan_pack
 from rcl.training.fit_result import FitObserver, FitResult
-from rcl.training.fit_videos import Extraction, plan_videos
+from rcl.training.fit_videos import plan_videos
 from rcl.training.held_out import detect_held_out
 from rcl.training.loggers import check_loggers
 from rcl.training.plan import FitPlan, FitRun
 from rcl.training.run import train
 from rcl.video.backbones.options import BackboneOptions
+from rcl.video.signals.choosing import SignalOptions
 
 TIOU_THRESHOLDS = np.linspace(0.3, 0.7, 5)
 
@@ -62,10 +64,12 @@ def fit(
     workers: int | None = None,
     cluster: Cluster | None = None,
     device: torch.device | str | None = None,
+    signals: SignalOptions | None = None,
     loggers: Sequence[str] = (),
     observer: FitObserver | None = None,
 ) -> FitResult:
-    """Choose settings, train a detector on videos or on a pack of features, and evaluate it on held-out videos.
+    """Choose settings, train a detector on videos, recordings of signals or a pack of features, and evaluate it on what
+    is held out.
 
     >>> import rcl
     >>> result = rcl.fit("videos", "labels.csv", "run")  # doctest: +SKIP
@@ -74,8 +78,8 @@ def fit(
     >>> result = rcl.fit("pack", output="run-on-features")  # doctest: +SKIP
 
     Args:
-        source: folder of videos, or several files and folders; or a pack: a folder of annotations and features. The
-            pack stays as it is.
+        source: folder of videos or of recordings of signals (sensors, pose tracks), or several files and folders; or a
+            pack: a folder of annotations and features. The pack stays as it is.
         labels: table ``video,start,end,label[,subset][,group]`` in seconds, another file that ``load_annotations``
             reads, or annotations; for a pack, in place of its own. Without subsets, a fifth of the videos is held out
             for the evaluation, or of the groups, if there are at least three.
@@ -89,9 +93,10 @@ def fit(
         backbone: ``motion`` (the default), ``hf:NAME_OR_FOLDER``, ``i3d:CHECKPOINT``, ``onnx:FILE`` or
             ``torchscript:FILE``. This and all that concerns the extraction of features is for videos only.
         options: options of the backbone.
-        rate: frames per second; by default the backbone's usual rate.
-        window: frames in a snippet (L); by default the backbone's usual number.
-        stride: frames from one snippet to the next (σ); by default chosen from the lengths of the actions.
+        rate: frames per second; by default the backbone's usual rate. Of signals, samples per second, also of
+            recordings without times.
+        window: frames or samples in a snippet (L); by default the backbone's usual number, or two strides.
+        stride: frames or samples from one snippet to the next (σ); by default chosen from the lengths of the actions.
         video_fps: frames per second of videos without a container, such as ``.h264``; by default what they state.
         streams: those to use, of a pack with several; by default all.
         seed: seed of the split and of the training.
@@ -105,6 +110,7 @@ def fit(
             ``if __name__ == "__main__":``.
         cluster: extracts the features with Ray instead.
         device: device of the backbone; by default the GPU, if there is one.
+        signals: how recordings of sensors and pose tracks are read.
         loggers: of the training, ``tensorboard`` or ``wandb``, in addition to ``metrics.csv``.
         observer: follows the fit; by default warnings are logged.
 
@@ -118,10 +124,8 @@ def fit(
     check_loggers(loggers)
     budget = None if budget_seconds is None else Budget(time.monotonic(), budget_seconds)
     run = FitRun(to_path(output), reading, after, seed, resume, overwrite, streams)
-    extraction = Extraction(backbone, options, rate, window, stride, video_fps, workers, cluster, device)
-    pack = pack_in(source, labels, streams)
-    plan_source = partial(plan_pack, pack) if pack else partial(plan_videos, source)
-    plan = plan_source(labels, run, extraction, observer)
+    extraction = Extraction(backbone, options, rate, window, stride, video_fps, workers, cluster, device, signals)
+    plan = _plan(source, labels, run, extraction, observer)
     _announce(plan, observer)
     if not plan.resumes:
         plan = complete(plan, run.output, ensemble, budget, observer)
@@ -133,6 +137,18 @@ def fit(
 def _result(checkpoint: Path, plan: FitPlan) -> FitResult:
     localizer = Localizer.load(checkpoint)
     return FitResult(checkpoint, localizer, plan.choices, plan.labelled, plan.problems, plan.pack, plan.files)
+
+
+def _plan(
+    source: PathLike | Sequence[PathLike],
+    labels: PathLike | Annotations | None,
+    run: FitRun,
+    extraction: Extraction,
+    observer: FitObserver,
+) -> FitPlan:
+    pack = pack_in(source, labels, run.streams)
+    plan_source = partial(plan_pack, pack) if pack else partial(plan_videos, source)
+    return plan_source(labels, run, extraction, observer)
 
 
 def _announce(plan: FitPlan, observer: FitObserver) -> None:

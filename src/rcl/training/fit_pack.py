@@ -25,8 +25,8 @@ from rcl.system.paths import PathLike, exists, files_below, is_dir, is_file, is_
 from rcl.system.text_files import write_json
 from rcl.training.choices import Choice, with_subsets
 from rcl.training.earlier_pack_run import EarlierPackRun
+from rcl.training.extraction import Extraction
 from rcl.training.fit_result import FitObserver
-from rcl.training.fit_videos import Extraction
 from rcl.training.labels_of_pack import open_pack, other_labels, own_labels
 from rcl.training.plan import (
     FitPlan,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,10 +19,11 @@ from rcl.detector.load_config import load_config
 from rcl.system.device import best_device
 from rcl.system.errors import InputError, listed
 from rcl.system.paths import PathLike
-from rcl.system.ray_cluster import Cluster
 from rcl.training.choices import Choice, choose_stride
 from rcl.training.earlier_run import EarlierRun
+from rcl.training.extraction import Extraction
 from rcl.training.fit_result import FitObserver
+from rcl.training.fit_signals import find_labelled, open_signal_pack, reading_of
 from rcl.training.labels import checked_labels, with_known_durations
 from rcl.training.plan import (
     FitPlan,
@@ -40,38 +41,12 @@ from rcl.video.finding import find_videos
 from rcl.video.packs import PackWriter
 from rcl.video.records import extracted_streams, names_in_pack, records_of_pack
 from rcl.video.settings import ExtractionSettings, read_settings, streams_in
+from rcl.video.signals.finding import are_signals
 
 SEEING_ALL = ("cuts", "lite0", "lite0-change")
 """Backbones whose stride stays: they compare frames, and snippets that stand for more would skip some."""
 
 log = logging.getLogger("rcl")
-
-
-@dataclass(frozen=True)
-class Extraction:
-    """How the features of videos are extracted, as in :func:`rcl.training.fit.fit`; ``None`` is not given."""
-
-    backbone: str | None = None
-    options: BackboneOptions | None = None
-    rate: float | None = None
-    window: int | None = None
-    stride: int | None = None
-    video_fps: float | None = None
-    workers: int | None = None
-    cluster: Cluster | None = None
-    device: torch.device | str | None = None
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Rate, window, stride and frames per second, as ``choose_extractors`` takes them."""
-        return {name: getattr(self, name) for name in ("rate", "window", "stride", "video_fps")}
-
-    def given(self) -> list[str]:
-        """What is given, as the command line names it."""
-        options = (self.options or BackboneOptions()).model_dump()
-        values = {"backbone": self.backbone, **options, **self.settings, "workers": self.workers}
-        values |= {"engine": self.cluster, "device": self.device}
-        return [f"--{name.replace('_', '-')}" for name, value in values.items() if value is not None]
 
 
 def plan_videos(
@@ -86,12 +61,20 @@ def plan_videos(
     Raises:
         InputError: see :func:`rcl.training.fit.fit`.
     """
-    output = run.output
-    found = _find(videos, output / "pack")
+    output, signals = run.output, None
+    places = [*videos] if isinstance(videos, list | tuple) else [cast(PathLike, videos)]
+    if are_signals(places, reading_of(extraction)):
+        signals = find_labelled(places, labels, run, extraction)
+        found, labels = signals.recordings, signals.annotations
+    else:
+        found = _find(places, output / "pack")
     earlier = EarlierRun.open(run.after, output=output) if run.after is not None else None
     resumes = run.resumes()
     labelled, extents = checked_labels(labels, found, run.reading)
-    writers, choices = _open_pack(output, labelled, extraction, resumes=resumes, earlier=earlier)
+    if signals:
+        writers, choices = open_signal_pack(output, labelled, signals, extraction, earlier=earlier)
+    else:
+        writers, choices = _open_pack(output, labelled, extraction, resumes=resumes, earlier=earlier)
     observer.matched(labelled)
     subsets = earlier.take_over(writers, labelled.videos, labelled.annotations) if earlier else {}
     problems, seconds = _extract(writers, labelled.videos, observer, extraction)
@@ -101,9 +84,9 @@ def plan_videos(
     return FitPlan(config, labelled, choices, resumes, problems, files=labelled.videos, earlier=earlier)
 
 
-def _find(videos: PathLike | Sequence[PathLike], pack: Path) -> dict[str, Path]:
+def _find(videos: Sequence[PathLike], pack: Path) -> dict[str, Path]:
     """Name to file of the videos, under the names that they have in the pack."""
-    found, _ = find_videos(videos if isinstance(videos, list | tuple) else [cast(PathLike, videos)])
+    found, _ = find_videos(videos)
     return names_in_pack(pack, found, extracted_streams(pack)[0])
 
 

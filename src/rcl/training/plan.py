@@ -33,6 +33,7 @@ from rcl.training.choices import (
 )
 from rcl.training.folds import groups_of
 from rcl.training.recipe import Recordings, choose_recipe
+from rcl.video.settings import read_settings, streams_in
 
 
 @dataclass(frozen=True)
@@ -178,10 +179,16 @@ def configure(
         expected = "segments inside the training videos, in seconds"
         fix = "correct the times (--times says that they are frames, minutes or milliseconds)"
         raise InputError(annotations.source, expected=expected, found="none", fix=fix)
-    sections, choices = choose_recipe(Recordings.of(training, store, rate))
+    sections, choices = choose_recipe(Recordings.of(training, store, rate, own_lengths=_are_signals(data["root"])))
     sections["training"]["seed"] = seed
     sections["data"] |= {**data, "validation_subset": held_out_subset(annotations), "unseen_labels": "missed"}
     return parse_config(sections, where="rcl fit"), choices
+
+
+def _are_signals(pack: str) -> bool:
+    """Whether the features of a pack describe signals, whose course has a speed that must stay."""
+    settings = read_settings(pack)
+    return settings is not None and all(own.kind == "signal" for own in streams_in(settings).values())
 
 
 def held_out_subset(annotations: Annotations) -> str | None:

@@ -49,6 +49,7 @@ class Recordings(NamedTuple):
         place_information: of labels, in nats; see :func:`rcl.training.places.information_of_place`.
         streams: of the features; empty for a single one.
         channels: C, of all streams.
+        own_lengths: whether they must keep their lengths, since the speed of what happens means something.
     """
 
     lengths_seconds: np.ndarray
@@ -57,9 +58,10 @@ class Recordings(NamedTuple):
     place_information: float = 0.0
     streams: tuple[Stream, ...] = ()
     channels: int = 0
+    own_lengths: bool = False
 
     @classmethod
-    def of(cls, training: Annotations, store: Store, rate: float) -> Recordings:
+    def of(cls, training: Annotations, store: Store, rate: float, *, own_lengths: bool = False) -> Recordings:
         """The facts about training videos with at least one instance."""
         videos = list(training.videos.values())
         shapes = np.array([store.shape(video.name) for video in videos])  # (V, 2), T and C
@@ -69,7 +71,8 @@ class Recordings(NamedTuple):
         centres = np.concatenate([video.segments_seconds.mean(axis=1) for video in videos]) / seconds[owner]
         labels = np.unique([label for video in videos for label in video.labels], return_inverse=True)[1]
         places = information_of_place(owner, centres, labels)
-        return cls(action_lengths(training), snippets, rate, places, store.streams, int(shapes[0, 1]))
+        channels = int(shapes[0, 1])
+        return cls(action_lengths(training), snippets, rate, places, store.streams, channels, own_lengths)
 
     @property
     def short_seconds(self) -> float:
@@ -89,7 +92,7 @@ class Recordings(NamedTuple):
     @property
     def are_alike(self) -> bool:
         """Whether the videos are many, of similar lengths, and take a similar course."""
-        many = len(self.snippets) >= MANY_VIDEOS
+        many = len(self.snippets) >= MANY_VIDEOS and not self.own_lengths
         return many and have_similar_lengths(self.snippets) and self.place_information > SIMILAR_COURSE
 
 

@@ -20,6 +20,8 @@ from rcl.video.backbones.names import backbone_of_each
 from rcl.video.extractor import Extractor, VideoFeatures, build_extractor
 from rcl.video.finding import find_videos, is_video, no_videos, search
 from rcl.video.settings import ExtractionSettings, StreamSettings, difference
+from rcl.video.signals.finding import each_individual
+from rcl.video.signals.settings import SignalSettings
 
 log = logging.getLogger("rcl")
 
@@ -198,6 +200,8 @@ def find_recordings(paths: Sequence[PathLike], extractor: Extractor | None) -> d
     """
     if not isinstance(extractor, ComposedExtractor):
         videos, _ = find_videos(paths, takes=extractor.takes if extractor else is_video)
+        if extractor and isinstance(extractor.settings, SignalSettings):
+            videos = each_individual(videos, extractor.settings)
         return {name: (file,) for name, file in videos.items()}
     joined, others = defaultdict[str, dict[Path, None]](dict), list[Path]()
     for path in paths:

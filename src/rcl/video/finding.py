@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -12,6 +13,8 @@ from typing import NamedTuple
 from rcl.system.errors import InputError, listed
 from rcl.system.paths import PathLike, exists, files_below, is_dir, is_hidden, is_remote, key_of, to_path
 from rcl.video.kinds import VIDEO, has_known_ending, kind_of
+
+_TRACKS = re.compile(r"DLC_.*|\.analysis")  # of DeepLabCut and of SLEAP
 
 
 def is_video(path: Path) -> bool:
@@ -88,7 +91,17 @@ class _Found(NamedTuple):
         """The name with or without the extension, and with the last folders of those above."""
         folders = self.above[len(self.above) - above :] if above < len(self.above) else self.above
         path = PurePosixPath(*folders, *self.inside)
-        return unicodedata.normalize("NFC", str(path if extension else path.with_suffix("")))
+        return unicodedata.normalize("NFC", str(path if extension else path.with_name(_stem(path))))
+
+
+def _stem(path: PurePosixPath) -> str:
+    """The name of a file without its extension, and without what programs add to the name of a video for its tracks.
+
+    >>> _stem(PurePosixPath("cam1/s1DLC_resnet50_mice_shuffle1_50000.h5")), _stem(PurePosixPath("take 1.5.csv"))
+    ('s1', 'take 1.5')
+    """
+    stem = path.stem
+    return (_TRACKS.sub("", stem) or stem) if kind_of(Path(path)) != VIDEO else stem
 
 
 def _names(videos: Sequence[_Found]) -> list[str]:

@@ -11,6 +11,8 @@ from rcl.data.formats.options import ReadOptions
 from rcl.data.time_units import Extent, TimeCheck
 from rcl.system.errors import InputError
 from rcl.video.extraction import stated_extent
+from rcl.video.finding import is_video
+from rcl.video.inside import file_of
 
 log = logging.getLogger("rcl")
 
@@ -24,9 +26,10 @@ def stated_extents(annotations: Annotations, videos: Mapping[str, Path]) -> dict
         annotations: under the names of the videos.
         videos: name to file.
     """
-    labelled = [name for name, video in annotations.videos.items() if video.labels and name in videos]
+    files = {name: file for name, file in videos.items() if is_video(file_of(file))}  # others have no header
+    labelled = [name for name, video in annotations.videos.items() if video.labels and name in files]
     step = max(1, -(-len(labelled) // VIDEOS_READ))
-    extents = {name: stated_extent(videos[name]) for name in labelled[::step]}
+    extents = {name: stated_extent(files[name]) for name in labelled[::step]}
     return {name: extent for name, extent in extents.items() if extent}
 
 

@@ -17,8 +17,9 @@ from rcl.data.feature_store import leaves_folder
 from rcl.system.errors import InputError, describe_error, shown
 from rcl.system.paths import Fingerprint, PathLike, exists, fingerprint, is_file, to_path
 from rcl.system.text_files import write_file, write_json
-from rcl.system.transfer import local, query_pool, remove
+from rcl.system.transfer import query_pool, remove
 from rcl.video.extractor import Extractor, build_extractor
+from rcl.video.inside import file_of, local_recording
 from rcl.video.pack_labels import PackLabels
 from rcl.video.pack_streams import kept_settings, write_stream_settings
 from rcl.video.records import Record, read_record, record_path, recorded_names, records_of_pack
@@ -110,7 +111,7 @@ class PackWriter:
     def done(self, name: str, path: Path) -> Record | None:
         """The record of a video whose features are in the pack and whose file is unchanged; else ``None``."""
         record = read_record(self.root, name, self.stream)
-        now = fingerprint(path) if record else None
+        now = fingerprint(file_of(path)) if record else None
         if record is None or now is None or not record.is_of(now) or record.video_fps != self._video_fps(path):
             return None
         return record if is_file(self.files(name).features) else None
@@ -147,7 +148,7 @@ class PackWriter:
                 found, fix = f"{name!r}, which leaves the folder", "rename it"
                 raise InputError(path, expected="the name of a video", found=found, fix=fix)
             record = self.files(name).record
-            if exists(path) and is_file(record):  # the record of a missing file stays
+            if exists(file_of(path)) and is_file(record):  # the record of a missing file stays
                 remove(record)
             return Outcome(name, self._extract(name, path, threads=threads, progress=report))
         except InputError as error:
@@ -160,8 +161,8 @@ class PackWriter:
     def _extract(self, name: str, path: Path, *, threads: int, progress: Callable[[float], None] | None) -> Record:
         if self._extractor is None:
             self._extractor = build_extractor(self.settings, device=self.device)
-        before = fingerprint(path) or Fingerprint(0, 0, "")
-        with local(path) as file:
+        before = fingerprint(file_of(path)) or Fingerprint(0, 0, "")
+        with local_recording(path) as file:
             found = self._extractor(file, threads=threads, progress=progress)
         features, files = cast(np.ndarray, found.features), self.files(name)
         write_file(files.features, lambda file: np.save(file, features))

@@ -16,6 +16,7 @@ from rcl.system.paths import Fingerprint, PathLike, StorageError, exists, files_
 from rcl.system.text_files import read_json
 from rcl.system.transfer import query_pool
 from rcl.video.finding import folders_of
+from rcl.video.inside import file_of
 from rcl.video.settings import read_settings, streams_in
 
 
@@ -49,9 +50,9 @@ class Record(BaseModel):
         """Whether the source may still exist. Only the store of ``video`` is queried: a record may name any other
         store, where the file may exist."""
         if "://" not in self.source:
-            return os.path.exists(self.source)
+            return os.path.exists(file_of(Path(self.source)))
         same_store = self.source.split("/")[:3] == str(video).split("/")[:3]
-        return exists(to_path(self.source)) if same_store else True
+        return exists(file_of(to_path(self.source))) if same_store else True
 
 
 def record_path(root: Path, name: str, stream: str | None = None) -> Path:

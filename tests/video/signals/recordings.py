@@ -28,7 +28,7 @@ def mice(frames: int, *, seed: int = 0, turns: Sequence[tuple[int, int]] = ()) -
     for first, end in turns:
         angle[first:end, 0] += np.linspace(0, 12 * (end - first) / 30, end - first)
     heading = np.stack((np.cos(angle), np.sin(angle)), axis=-1)  # (T, 2, 2)
-    centre = np.cumsum(heading, axis=0) + [[0, 0], [80, 30]]
+    centre = np.cumsum(heading, axis=0) + np.array([[0, 0], [80, 30]])
     shape = np.array([[15.0, 0], [10, 4], [10, -4], [-15, 0]])
     side = np.stack((-heading[..., 1], heading[..., 0]), axis=-1)
     points = centre[:, :, None] + shape[:, :1] * heading[:, :, None] + shape[:, 1:] * side[:, :, None]
@@ -45,7 +45,9 @@ def write_deeplabcut(path: Path, tracks: np.ndarray, individuals: Sequence[str])
     if len(individuals) == 1:
         del levels["individuals"]
     rows = [[name, *cells] for name, cells in levels.items()]
-    rows += [[str(frame), *(f"{value:.4f}" for value in row)] for frame, row in enumerate(tracks.reshape(len(tracks), -1))]
+    rows += [
+        [str(frame), *(f"{value:.4f}" for value in row)] for frame, row in enumerate(tracks.reshape(len(tracks), -1))
+    ]
     path.write_text("\n".join(",".join(row) for row in rows) + "\n")
     return path
 

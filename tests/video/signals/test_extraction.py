@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from recordings import PARTS, mice, write_csv, write_deeplabcut, write_sleap
+
 from rcl.data.signals import signal
 from rcl.system.errors import InputError
 from rcl.video.settings import difference, parse_settings
-from rcl.video.signals.choosing import SignalChoices, choose_signal
+from rcl.video.signals.choosing import SignalOptions, choose_signal
 from rcl.video.signals.extraction import SignalExtractor, extract_signal
 from rcl.video.signals.settings import SignalSettings
 
@@ -61,8 +61,8 @@ def test_columns_that_some_lack_are_left_out(tmp_path, caplog):
 
 
 def test_given_settings_stay(recording):
-    given = SignalChoices(rate=20.0, window=40, stride=10, columns=("acc_z", "acc_x"))
-    settings = choose_signal({"r1": recording}, given)
+    options = SignalOptions(columns=("acc_z", "acc_x"))
+    settings = choose_signal({"r1": recording}, options, rate=20.0, window=40, stride=10)
     assert (settings.rate, settings.window, settings.stride, settings.columns) == (20, 40, 10, ("acc_z", "acc_x"))
 
 
@@ -147,20 +147,20 @@ def test_rows_without_times_need_a_rate(tmp_path):
     path.write_text("a,b\n" + "".join(f"{number % 7},{number % 5}\n" for number in range(200)))
     with pytest.raises(InputError, match="--rate"):
         choose_signal({"rows": path})
-    settings = choose_signal({"rows": path}, SignalChoices(rate=20.0))
+    settings = choose_signal({"rows": path}, rate=20.0)
     assert extract_signal(path, settings).duration_seconds == 10.0
-    assert extract_signal(write_csv(tmp_path / "t.csv", np.arange(30) / 3, np.ones((30, 2)), ["a", "b"]), settings).duration_seconds == pytest.approx(9.7, abs=0.05)
+    assert extract_signal(
+        write_csv(tmp_path / "t.csv", np.arange(30) / 3, np.ones((30, 2)), ["a", "b"]), settings
+    ).duration_seconds == pytest.approx(9.7, abs=0.05)
 
 
 # -- pose tracks ---------------------------------------------------------------------------------------------------
-
-GIVEN = SignalChoices(rate=30.0)
 
 
 @pytest.mark.parametrize("write", [write_deeplabcut, write_sleap])
 def test_tracks_of_two_are_described_together(tmp_path, write):
     path = write(tmp_path / f"s1{'.csv' if write is write_deeplabcut else '.h5'}", mice(300), ["m1", "m2"])
-    settings = choose_signal({"s1": path}, GIVEN)
+    settings = choose_signal({"s1": path}, rate=30.0)
     assert (settings.source, settings.columns) == ("pose", PARTS)
     assert (settings.individuals, settings.others, settings.per_individual) == (("m1", "m2"), 1, False)
     found = extract_signal(path, settings)
@@ -172,15 +172,18 @@ def test_tracks_of_two_are_described_together(tmp_path, write):
 
 def test_both_layouts_have_the_same_features(tmp_path):
     tracks = mice(200)
-    paths = write_deeplabcut(tmp_path / "a.csv", tracks, ["m1", "m2"]), write_sleap(tmp_path / "b.h5", tracks, ["m1", "m2"])
-    first, second = (extract_signal(path, choose_signal({"s": path}, GIVEN)).features for path in paths)
+    paths = (
+        write_deeplabcut(tmp_path / "a.csv", tracks, ["m1", "m2"]),
+        write_sleap(tmp_path / "b.h5", tracks, ["m1", "m2"]),
+    )
+    first, second = (extract_signal(path, choose_signal({"s": path}, rate=30.0)).features for path in paths)
     np.testing.assert_allclose(first, second, atol=0.02)
 
 
 def test_individuals_are_sequences_of_their_own_if_labels_name_them(tmp_path):
     tracks = mice(200)
     path = write_sleap(tmp_path / "s1.h5", tracks, ["m1", "m2"])
-    settings = choose_signal({"s1": path}, GIVEN, labelled=["s1/m1", "s1/m2"])
+    settings = choose_signal({"s1": path}, rate=30.0, labelled=["s1/m1", "s1/m2"])
     assert settings.per_individual
     own = extract_signal(path, settings, individual="m2").features
     swapped = write_sleap(tmp_path / "s2.h5", tracks[:, ::-1], ["other", "names"])
@@ -190,7 +193,7 @@ def test_individuals_are_sequences_of_their_own_if_labels_name_them(tmp_path):
 
 
 def test_individuals_of_other_recordings(tmp_path):
-    settings = choose_signal({"s": write_sleap(tmp_path / "s.h5", mice(90), ["m1", "m2"])}, GIVEN)
+    settings = choose_signal({"s": write_sleap(tmp_path / "s.h5", mice(90), ["m1", "m2"])}, rate=30.0)
     tracks = mice(90, seed=1)
     swapped = extract_signal(write_sleap(tmp_path / "a.h5", tracks[:, ::-1], ["m2", "m1"]), settings)
     same = extract_signal(write_sleap(tmp_path / "b.h5", tracks, ["m1", "m2"]), settings)
@@ -204,7 +207,7 @@ def test_individuals_of_other_recordings(tmp_path):
 
 
 def test_a_body_part_that_is_missing(tmp_path):
-    settings = choose_signal({"s": write_sleap(tmp_path / "s.h5", mice(90), ["m1", "m2"])}, GIVEN)
+    settings = choose_signal({"s": write_sleap(tmp_path / "s.h5", mice(90), ["m1", "m2"])}, rate=30.0)
     settings = settings.model_copy(update={"columns": ("nose", "left_paw")})
     with pytest.raises(InputError, match=r"s\.h5.*no m1/left_paw"):
         extract_signal(tmp_path / "s.h5", settings)
@@ -213,7 +216,7 @@ def test_a_body_part_that_is_missing(tmp_path):
 def test_kinds_are_not_mixed(tmp_path, recording):
     pose = write_sleap(tmp_path / "s.h5", mice(90), ["m1", "m2"])
     with pytest.raises(InputError, match="sensor data as in a"):
-        choose_signal({"a": recording, "b": pose}, GIVEN)
+        choose_signal({"a": recording, "b": pose}, rate=30.0)
     with pytest.raises(InputError, match="expected a column 'acc_x'"):
         extract_signal(pose, choose_signal({"a": recording}))
 
@@ -222,7 +225,7 @@ def test_unlikely_points_are_not_seen(tmp_path):
     tracks = mice(300)
     tracks[100:200, 0, :, 2] = 0.1
     path = write_sleap(tmp_path / "s.h5", tracks, ["m1", "m2"])
-    found = extract_signal(path, choose_signal({"s": path}, GIVEN))
+    found = extract_signal(path, choose_signal({"s": path}, rate=30.0))
     seen = found.features[:, 0]
     assert seen[:6].min() > 0.7
     assert not seen[8:12].any()

@@ -1,5 +1,7 @@
 """Samples at equal distances, from any times."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,7 +16,7 @@ from rcl.video.signals.grid import on_grid
 def sampled(times, values, *, rate=10.0, gap=0.5, cuts=()):
     times, values = np.asarray(times, float), np.asarray(values, np.float32).reshape(len(times), -1)
     edges = [0, *sorted({min(cut, len(times)) for cut in cuts}), len(times)]
-    blocks = [Block(times[a:b], values[a:b]) for a, b in zip(edges, edges[1:], strict=False) if b > a]
+    blocks = [Block(times[a:b], values[a:b]) for a, b in pairwise(edges) if b > a]
     return np.concatenate([*on_grid(blocks, rate=rate, gap_seconds=gap)])
 
 

@@ -24,9 +24,7 @@ def tracks(seed=0, *, individuals=2, count=3, samples=12, parts=5):
 
 def described(windows, *, body=BODY, selves=1, others=1, descriptors=POSE_DESCRIPTORS):
     sizes = np.nanmedian(body_sizes(windows.reshape(-1, *windows.shape[2:])), axis=0)
-    return describe_poses(
-        windows, body, sizes, rate=30.0, selves=selves, others=others, descriptors=descriptors
-    )
+    return describe_poses(windows, body, sizes, rate=30.0, selves=selves, others=others, descriptors=descriptors)
 
 
 def moved(windows, *, angle=0.0, scale=1.0, shift=(0.0, 0.0)):
@@ -38,7 +36,12 @@ def moved(windows, *, angle=0.0, scale=1.0, shift=(0.0, 0.0)):
 def test_place_size_and_direction_in_the_picture_do_not_matter():
     windows = tracks()
     expected = described(windows)
-    for change in ({"shift": (500, -90)}, {"scale": 7.0}, {"angle": 2.0}, {"angle": -0.7, "scale": 0.2, "shift": (3, 3)}):
+    for change in (
+        {"shift": (500, -90)},
+        {"scale": 7.0},
+        {"angle": 2.0},
+        {"angle": -0.7, "scale": 0.2, "shift": (3, 3)},
+    ):
         np.testing.assert_allclose(described(moved(windows, **change)), expected, atol=2e-3)
 
 

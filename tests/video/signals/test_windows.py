@@ -39,4 +39,4 @@ def test_no_samples_have_no_windows():
 def test_batches_are_bounded(window):
     samples = [np.zeros((2000, 40), np.float32)] * 20
     sizes = [batch.nbytes for batch in Windows(samples, window, 1)]
-    assert max(sizes) <= 2**24
+    assert max(sizes) <= 2**23

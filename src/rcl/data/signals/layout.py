@@ -158,7 +158,7 @@ def _values_of(table: Table, options: RecordingOptions, taken: set[int | None]) 
         chosen = [place_of(name, table.names, table.where) for name in options.columns]
         if wrong := [place for place in chosen if not is_numeric(table.sample[place])]:
             where, found = f"{table.where}, column {table.names[wrong[0]]!r}", "text"
-            raise InputError(where, expected="numbers", found=found, fix="leave it out of --columns")
+            raise InputError(where, expected="numbers", found=found, fix="leave it out of --signal-columns")
         return tuple(chosen), []
     others = [place for place in range(len(table.names)) if place not in taken]
     left = [place for place in others if is_label_name(table.names[place]) or not is_numeric(table.sample[place])]

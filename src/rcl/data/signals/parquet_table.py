@@ -45,7 +45,10 @@ class ParquetTable(Table):
         try:
             numbers = pyarrow.compute.cast(column, pyarrow.float64(), safe=False)
         except pyarrow.ArrowInvalid as error:
-            where, fix = f"{self.where}, row {first} or later", "correct it, or leave the column out with --columns"
+            where, fix = (
+                f"{self.where}, row {first} or later",
+                "correct it, or leave the column out with --signal-columns",
+            )
             expected = f"numbers in the column {self.names[place]!r}"
             raise InputError(where, expected=expected, found=describe_error(error), fix=fix) from None
         return numbers.to_numpy(zero_copy_only=False)

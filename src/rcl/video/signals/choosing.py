@@ -13,6 +13,7 @@ import numpy as np
 from rcl.data.signals.signal import Kind, RecordingOptions
 from rcl.system.errors import InputError, listed
 from rcl.system.transfer import local
+from rcl.video.settings import Settings
 from rcl.video.signals.opening import open_timed
 from rcl.video.signals.settings import SignalSettings
 from rcl.video.signals.tracks import Tracks
@@ -27,21 +28,15 @@ GAP_INTERVALS = 2.5  # so many times the usual distance of two samples is a gap
 USUAL_RATES = (1, 2, 4, 5, 8, 10, 12.5, 15, 16, 20, 25, 30, 32, 40, 50, 60, 64, 100, 120, 128, 200, 250, 256, 400, 500)
 
 
-class SignalChoices(NamedTuple):
-    """What is given about the features of signals; ``None`` is chosen from the recordings.
+class SignalOptions(NamedTuple):
+    """What is given about signals; ``None`` is found out from the recordings.
 
     Args:
-        rate: samples per second.
-        window: samples in a snippet (L).
-        stride: samples from one snippet to the next (σ).
         columns: of sensors; of pose tracks, body parts.
         per_individual: whether each individual is a sequence of its own.
         reading: what the files do not say about themselves.
     """
 
-    rate: float | None = None
-    window: int | None = None
-    stride: int | None = None
     columns: tuple[str, ...] | None = None
     per_individual: bool | None = None
     reading: RecordingOptions = RecordingOptions()
@@ -62,7 +57,13 @@ class _Seen(NamedTuple):
 
 
 def choose_signal(
-    recordings: Mapping[str, Path], given: SignalChoices | None = None, *, labelled: Collection[str] = ()
+    recordings: Mapping[str, Path],
+    options: SignalOptions | None = None,
+    *,
+    rate: float | None = None,
+    window: int | None = None,
+    stride: int | None = None,
+    labelled: Collection[str] = (),
 ) -> SignalSettings:
     """Choose the settings of features from the beginnings of recordings, of at most 50 of them.
 
@@ -71,36 +72,70 @@ def choose_signal(
 
     Args:
         recordings: name to file, at least one.
-        given: what is not to be chosen.
+        options: what is given about them.
+        rate: samples per second, also those of recordings that have no times.
+        window: samples in a snippet (L).
+        stride: samples from one snippet to the next (σ).
         labelled: the names in the labels.
 
     Raises:
         InputError: a recording cannot be read, or they have no column in common or different kinds.
     """
-    given = given or SignalChoices()
+    options = options or SignalOptions()
+    reading = options.reading.model_copy(update={"rate": rate})
     names = [*recordings][:: max(1, -(-len(recordings) // RECORDINGS_READ))]
-    seen = {name: _look(recordings[name], given) for name in names}
+    seen = {name: _look(recordings[name], options.columns, reading) for name in names}
     first = seen[names[0]]
     for name in names:
         if seen[name].kind != first.kind:
             found, fix = f"{seen[name].kind} data", "give recordings of one kind"
             raise InputError(recordings[name], expected=f"{first.kind} data as in {names[0]}", found=found, fix=fix)
-    columns = _common(seen) if given.columns is None else given.columns
-    rate = given.rate or _usual_rate([*seen.values()])
-    stride = given.stride or max(1, round(STRIDE_SECONDS * rate))
+    columns = _common(seen) if options.columns is None else options.columns
+    rate = rate or _usual_rate([*seen.values()])
+    stride = stride or max(1, round(STRIDE_SECONDS * rate))
     tracks: dict[str, object] = {}
     if first.kind == "pose":
-        tracks = _individuals(seen, given.per_individual, labelled)
+        tracks = _individuals(seen, options.per_individual, labelled)
     return SignalSettings(
         source=first.kind,
         columns=columns,
         rate=rate,
-        window=given.window or default_window(stride),
+        window=window or default_window(stride),
         stride=stride,
         gap_seconds=_gap_seconds([*seen.values()]),
-        reading=given.reading.model_copy(update={"rate": given.rate}),
+        reading=reading,
         **tracks,
     )
+
+
+def settings_for(
+    recordings: Mapping[str, Path],
+    kept: Settings | None,
+    options: SignalOptions | None = None,
+    *,
+    rate: float | None = None,
+    window: int | None = None,
+    stride: int | None = None,
+    labelled: Collection[str] = (),
+) -> SignalSettings:
+    """The settings of features that exist, with what is given, or else those of :func:`choose_signal`.
+
+    Args:
+        recordings: name to file, at least one.
+        kept: the settings of the features; ``None`` if there are none.
+        options: as in ``choose_signal``, likewise ``rate``, ``window``, ``stride`` and ``labelled``.
+
+    Raises:
+        InputError: see ``choose_signal``.
+    """
+    if not isinstance(kept, SignalSettings):
+        return choose_signal(recordings, options, rate=rate, window=window, stride=stride, labelled=labelled)
+    given: dict[str, object] = {"rate": rate, "window": window, "stride": stride}
+    if options:
+        given |= {"columns": options.columns, "per_individual": options.per_individual}
+        reading = options.reading.model_copy(update={"rate": rate or kept.reading.rate})
+        given["reading"] = None if options.reading == RecordingOptions() else reading
+    return kept.model_copy(update={name: value for name, value in given.items() if value is not None})
 
 
 def default_window(stride: int) -> int:
@@ -108,9 +143,9 @@ def default_window(stride: int) -> int:
     return max(2 * stride, 4)
 
 
-def _look(path: Path, given: SignalChoices) -> _Seen:
+def _look(path: Path, columns: tuple[str, ...] | None, reading: RecordingOptions) -> _Seen:
     with local(path) as file:
-        recording = open_timed(file, given.reading.model_copy(update={"rate": given.rate, "columns": given.columns}))
+        recording = open_timed(file, reading.model_copy(update={"columns": columns}))
         times, values = next(iter(recording.blocks()))
     measured = np.isfinite(values)  # (n, C)
     intervals = [np.median(np.diff(times[own])) if own.sum() > 1 else np.nan for own in measured.T]
@@ -123,9 +158,10 @@ def _common(seen: Mapping[str, _Seen]) -> tuple[str, ...]:
     counts = Counter(column for each in seen.values() for column in each.tracks.parts)
     columns = tuple(name for name, count in counts.items() if count == len(seen))
     if not columns:
-        first, second = [*seen][0], next(name for name in seen if name != [*seen][0])
-        found = f"{listed(seen[first].tracks.parts)} in {first}, {listed(seen[second].tracks.parts)} in {second}"
-        raise InputError("recordings", expected="columns that all have", found=found, fix="name columns with --columns")
+        first, second = [*seen][:2]
+        found = " and ".join(f"{listed(seen[name].tracks.parts)} in {name}" for name in (first, second))
+        fix = "name some with --signal-columns, or give recordings of one kind"
+        raise InputError("recordings", expected="columns that all have", found=found, fix=fix)
     if others := [name for name in counts if name not in columns]:
         log.warning("columns that some recordings lack are left out: %s", listed(others))
     return columns

@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rcl.data.signals.opening import is_recording
 from rcl.data.signals.signal import Block, Recording
 from rcl.system.errors import InputError, counted, listed, located
-from rcl.system.paths import PathLike
+from rcl.system.paths import PathLike, to_path
 from rcl.video.extractor import VideoFeatures
 from rcl.video.feature_buffer import FeatureBuffer
-from rcl.video.kinds import kind_of
+from rcl.video.inside import file_of
 from rcl.video.signals.body import Body
+from rcl.video.signals.finding import is_signal
 from rcl.video.signals.grid import on_grid
 from rcl.video.signals.opening import open_timed
 from rcl.video.signals.pose import describe_poses
@@ -40,7 +40,7 @@ class SignalExtractor:
 
     def takes(self, path: Path) -> bool:
         """Whether a file is a recording, by its ending and its beginning."""
-        return kind_of(path) == self.settings.kind and is_recording(path)
+        return is_signal(file_of(path), self.settings.reading)
 
     def open(self) -> None:
         """Nothing: descriptors need no network."""
@@ -54,7 +54,8 @@ class SignalExtractor:
         Raises:
             InputError: see :func:`extract_signal`.
         """
-        return extract_signal(path, self.settings)
+        file = file_of(to_path(path))
+        return extract_signal(file, self.settings, individual=None if file == to_path(path) else to_path(path).name)
 
 
 def extract_signal(path: PathLike, settings: SignalSettings, *, individual: str | None = None) -> VideoFeatures:
@@ -107,9 +108,7 @@ def _sensors(settings: SignalSettings) -> _Source:
 
 def _poses(recording: Recording, settings: SignalSettings, individual: str | None, path: PathLike) -> _Source:
     names, problems = individuals_in_order(recording, settings, individual, path)
-    blocks = partial(
-        track_blocks, parts=settings.columns, owners=names, min_likelihood=settings.min_likelihood
-    )
+    blocks = partial(track_blocks, parts=settings.columns, owners=names, min_likelihood=settings.min_likelihood)
     body, parts, count = Body.of(settings.columns), len(settings.columns), len(names)
     sizes = typical_sizes(blocks(recording), count)
     selves = max(len(settings.individuals), 1) if individual is None else 1
@@ -141,7 +140,9 @@ def individuals_in_order(
     if individual is not None:
         if individual not in recording.individuals:
             fix = "correct the name, or give another recording"
-            raise InputError(path, expected=f"an individual {individual!r}", found=listed(recording.individuals) or "none", fix=fix)
+            raise InputError(
+                path, expected=f"an individual {individual!r}", found=listed(recording.individuals) or "none", fix=fix
+            )
         return [individual, *(name for name in found if name != individual)], ()
     if not settings.individuals:
         if len(found) > 1:
@@ -155,7 +156,9 @@ def individuals_in_order(
     missing, more = names.count(None), [name for name in found if name not in names]
     problems = []
     if missing:
-        problems.append(f"{len(wanted) - missing} of {counted(len(wanted), 'individual')}; the rest of the features is 0")
+        problems.append(
+            f"{len(wanted) - missing} of {counted(len(wanted), 'individual')}; the rest of the features is 0"
+        )
     if more:
         problems.append(f"left out {listed(more)}: the features are of {counted(len(wanted), 'individual')}")
     return names, tuple(problems)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
+from scipy.fft import rfft
 
 SensorDescriptor = Literal["points", "mean", "spread", "change", "bands"]
 SENSOR_DESCRIPTORS: tuple[SensorDescriptor, ...] = get_args(SensorDescriptor)
@@ -102,7 +103,7 @@ def _bands(windows: np.ndarray) -> np.ndarray:
     if samples < 2:
         return np.zeros_like(windows[:, 0])
     taper = np.hanning(samples + 1)[:-1].astype(np.float32)[:, None]
-    spectrum = np.fft.rfft((windows - windows.mean(axis=1, keepdims=True)) * taper, axis=1)  # (n, K, C)
+    spectrum = rfft((windows - windows.mean(axis=1, keepdims=True)) * taper, axis=1)  # (n, K, C)
     power = np.square(np.abs(spectrum)) * 2 / (samples * np.square(taper).sum())
     power[:, samples // 2 :] /= 1 if samples % 2 else 2  # half the sampling rate has no mirror image
     octaves = 2 ** np.arange(int(np.log2(samples // 2)) + 1)  # the first frequency of each: 1, 2, 4, ...

@@ -9,13 +9,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from rcl.video.snippets import snippet_count
 
-BATCH_BYTES = 2**24  # of the windows that are described together
+BATCH_BYTES = 2**23  # of the windows that are described together
 
 
 class Windows:
     """The windows of a recording. ``samples`` is the number N of the samples that were read.
 
-    Window i has L samples from ``iσ − floor((L − σ) / 2)``. Beyond the ends, the first and the last sample are repeated.
+    Window i has L samples from ``iσ − floor((L − σ) / 2)``; beyond the ends, the first and the last one are repeated.
     Only a block of samples, a window and a batch of windows are in memory.
 
     Args:

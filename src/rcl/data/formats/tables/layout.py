@@ -110,7 +110,7 @@ class Layout:
         return (start.place, end.place) if end and ours and seconds else None
 
     def video(self, row: Sequence[str]) -> str:
-        """The name of a row's video, as it is in the table; ``video/individual`` where a column says whom it is about."""
+        """The name of a row's video, as it is in the table; ``video/individual`` where a column names individuals."""
         column = self.columns.get("video")
         name = row[column.place] if column else self.options.media or ""
         if individual := self.cell(row, INDIVIDUAL):
