@@ -28,7 +28,7 @@ def clip_names(keys: Sequence[ClipKey]) -> list[str]:
     name of a clip hardly depends on the others.
 
     >>> clip_names([ClipKey("cam1/001", 12.34, 15.6, "pick up"), ClipKey("cam1/001", 12.341, 15.6, "pick up")])
-    ['cam1-001_0012.34-0015.60_pick-up_0c80', 'cam1-001_0012.34-0015.60_pick-up_8bc4']
+    ['cam1-001_0012.34-0015.60_pick-up_a40b', 'cam1-001_0012.34-0015.60_pick-up_9d53']
 
     Args:
         keys: of the clips; equal ones get one name.
