@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rcl.cli.console import note, print_table, warn
-from rcl.cli.options import Location, Overwrite, checked_rate, location
+from rcl.cli.extraction_options import checked_rate
+from rcl.cli.options import Location, Overwrite, location
 from rcl.cli.segments_file import read_labels
 from rcl.system.errors import InputError, located
 
