@@ -120,7 +120,14 @@ class Criterion:
     points: bool = False
 
     def __call__(
-        self, predictions: Predictions, segments: Tensor, labels: Tensor, *, mask: Tensor, anchor_mask: Tensor
+        self,
+        predictions: Predictions,
+        segments: Tensor,
+        labels: Tensor,
+        *,
+        mask: Tensor,
+        anchor_mask: Tensor,
+        reviewed: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Weighted losses by name; their sum is the objective.
 
@@ -130,6 +137,7 @@ class Criterion:
             labels: ``(B, N)`` int64, −1 where padded.
             mask: ``(B, T)`` bool, the snippets that exist.
             anchor_mask: ``(B, K)`` bool, the anchors that count.
+            reviewed: ``(B, T)`` bool, the snippets that somebody looked at; by default all.
         """
         count = len(predictions.steps)
         exponents = range(1, count + 1) if self.order == "first" else range(count, 0, -1)
@@ -138,7 +146,8 @@ class Criterion:
             for name, value in self.step(scores, segments, labels, anchor_mask).items():
                 losses[name] = losses.get(name, torch.zeros_like(value)) + self.alpha**exponent * value
         if self.boundaries and predictions.boundaries is not None:
-            losses["boundaries"] = self.boundaries * boundary_loss(predictions.boundaries, segments, labels, mask)
+            value = boundary_loss(predictions.boundaries, segments, labels, mask, reviewed)
+            losses["boundaries"] = self.boundaries * value
         return losses
 
     def step(self, scores: AnchorScores, segments: Tensor, labels: Tensor, mask: Tensor) -> dict[str, Tensor]:
@@ -179,10 +188,19 @@ class Criterion:
         }
 
 
-def boundary_loss(boundaries: Tensor, segments: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
-    """Balanced cross-entropy of starts and ends, ``boundaries (B, 2, T)`` logits (``L_boundary`` of eq. 7)."""
+def boundary_loss(
+    boundaries: Tensor, segments: Tensor, labels: Tensor, mask: Tensor, reviewed: Tensor | None = None
+) -> Tensor:
+    """Balanced cross-entropy of starts and ends, ``boundaries (B, 2, T)`` logits (``L_boundary`` of eq. 7).
+
+    Of the snippets that are not ``reviewed (B, T)``, only those next to the start or end of an instance count.
+    """
     # BMN's tolerance of 1.5 snippets on either side.
     targets = boundary_targets(segments, labels, boundaries.shape[-1], tolerance=1.5)  # (B, 2, T)
+    counts = mask[:, None].expand_as(targets)  # (B, 2, T)
+    if reviewed is not None:
+        counts = counts & (reviewed[:, None] | targets)
     return sum(
-        (balanced_bce(boundaries[:, side], targets[:, side], mask) for side in (0, 1)), start=boundaries.new_zeros(())
+        (balanced_bce(boundaries[:, side], targets[:, side], counts[:, side]) for side in (0, 1)),
+        start=boundaries.new_zeros(()),
     )

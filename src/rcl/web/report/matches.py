@@ -13,7 +13,7 @@ from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
 from rcl.data.formats.subtitles import MIN_SCORE
 from rcl.evaluation.detad import error_kinds
-from rcl.evaluation.ground_truths import GroundTruths, Policy, ground_truths, index_detections
+from rcl.evaluation.ground_truths import GroundTruths, Policy, ground_truths, index_detections, reviewed_detections
 from rcl.evaluation.matching import GroupedSegments, match
 
 _UNKNOWN_COUNT = 10  # detections per video that the page shows at first, without annotations
@@ -90,6 +90,8 @@ def match_videos(
         InputError: the annotations have no instance.
     """
     thresholds = np.asarray(tiou_thresholds, dtype=np.float64)
+    if annotations is not None:
+        detections = reviewed_detections(detections, annotations)
     durations: dict[str, float | None] = {}
     truth = None
     taken = np.full((len(thresholds), len(detections)), -1)
