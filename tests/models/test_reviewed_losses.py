@@ -90,6 +90,32 @@ def test_a_reviewed_whole_changes_no_loss(criterion):
     }
 
 
+@pytest.mark.parametrize("points", [False, True])
+def test_an_anchor_that_moved_where_nobody_looked_counts_no_more(points):
+    found = scores()
+    found = found._replace(regression=found.regression.requires_grad_(), labels=found.labels.requires_grad_())
+    late = torch.tensor([[[4.0, 9.0], found.anchors[0, 3].tolist()]])
+    exists = torch.ones(1, 12, dtype=torch.bool)
+    criterion = Criterion(points=points)
+    losses = criterion(
+        Predictions((found,), found.segments, None),
+        late,
+        torch.tensor([[1, 2]]),
+        mask=MASK,
+        anchor_mask=exists,
+        reviewed=REVIEWED,
+    )
+    losses["labels"].backward()
+    outside = unreviewed_share(found.anchors, ~REVIEWED)[0] > MOST_UNREVIEWED  # (K,)
+    centre = found.anchors[0].mean(dim=-1)
+    own = (tiou(found.anchors[0], late[0]) > OWN_TIOU).any(dim=1)
+    if points:
+        own = ((late[0, :, 0] <= centre[:, None]) & (centre[:, None] <= late[0, :, 1])).any(dim=1)
+    assert own[3]
+    assert outside.any()
+    assert (found.labels.grad[0] != 0).any(dim=-1).tolist() == (own | ~outside).tolist()
+
+
 def test_a_query_that_finds_something_where_nobody_looked_is_neither_right_nor_wrong():
     found = scores()
     found = found._replace(classification=found.classification.requires_grad_(), labels=found.labels.requires_grad_())

@@ -80,6 +80,8 @@ def match_videos(
 ) -> Matches:
     """Match detections as :func:`rcl.evaluation.evaluate` does, and sort them by video and score.
 
+    Detections where nobody looked are left out.
+
     Args:
         detections: of any videos and labels.
         annotations: ground truth, not clipped, if there is any.
@@ -90,12 +92,10 @@ def match_videos(
         InputError: the annotations have no instance.
     """
     thresholds = np.asarray(tiou_thresholds, dtype=np.float64)
-    if annotations is not None:
-        detections = reviewed_detections(detections, annotations)
+    detections = detections if annotations is None else reviewed_detections(detections, annotations)
     durations: dict[str, float | None] = {}
     truth = None
-    taken = np.full((len(thresholds), len(detections)), -1)
-    kinds = np.empty((0, len(detections)), dtype=np.int64)
+    taken, kinds = np.full((len(thresholds), len(detections)), -1), np.empty((0, len(detections)), dtype=np.int64)
     if annotations is not None:
         durations = {name: video.duration_seconds for name, video in annotations.videos.items()}
         truth = ground_truths(annotations, policy=policy)
