@@ -374,7 +374,7 @@ def test_no_augmentation_changes_nothing():
 # -- training samples --------------------------------------------------------------------------------------------
 
 
-def random_anchors(snippets, targets, generator):
+def random_anchors(snippets, targets, generator, reviewed=None):
     assert targets.shape[1] == 2
     return torch.rand(4, 2, generator=generator).sort(-1).values * snippets
 
@@ -410,7 +410,7 @@ def test_seeds_differ(tmp_path):
 def test_anchors_are_drawn_on_the_changed_sample(tmp_path):
     seen = []
 
-    def anchors(snippets, targets, generator):
+    def anchors(snippets, targets, generator, reviewed):
         seen.append((snippets, targets))
         return torch.zeros(1, 2)
 
@@ -455,7 +455,7 @@ def test_collate_pads():
 def test_collate_without_ground_truth_and_of_one():
     sample = Sample("b", torch.ones(2, 1), torch.zeros(0, 2), torch.zeros(0, dtype=torch.long), Timeline(1.0))
     batch = collate([(sample, torch.tensor([[0.0, 1.0]]))])
-    assert [tuple(part.shape) for part in batch] == [(1, 2, 1), (1, 1), (1, 0, 2), (1, 0), (1, 1, 2), (1, 1)]
+    assert [tuple(part.shape) for part in batch] == [(1, 2, 1), (1, 1), (1, 0, 2), (1, 0), (1, 1, 2), (1, 1), (1, 1)]
     assert batch.mask.all()
     assert batch.anchor_mask.all()
 

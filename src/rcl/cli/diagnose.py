@@ -76,6 +76,7 @@ def diagnose(
     with detections_first("diagnose", files[0], source):
         truth = GroundTruth.load(source, chosen)
         detections = _load(dict(zip(names, files, strict=True)), truth)
+    truth.print_reviewed()
     scheme = _scheme(buckets, truth)
     diagnoses = _diagnose_all(detections, truth, thresholds, scheme)
     _warn_of_exceptions(diagnoses)

@@ -80,6 +80,7 @@ def _joined(
         found = truth.join(load_detections(detections), where=detections)
     for sentence in (*differences(found, truth.chosen), *truth.doubtful_instances()):
         warn(sentence)
+    truth.print_reviewed()
     if found.labels != ("",):
         return found, truth.chosen, truth.policy
     warn("the detections have no labels, so the labels of the annotations are ignored.")

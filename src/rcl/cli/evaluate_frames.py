@@ -64,7 +64,7 @@ class FrameMeasureOptions:
         from rcl.cli.outputs import check_replaceable
         from rcl.cli.tables import frame_table
         from rcl.evaluation.frames import evaluate_frames
-        from rcl.evaluation.framing import overlapping_instances, true_frames
+        from rcl.evaluation.framing import overlapping_instances, reviewed_parts, true_frames
         from rcl.system.text_files import write_json
 
         fps = checked_rate("--fps", self.fps)
@@ -77,7 +77,9 @@ class FrameMeasureOptions:
         if sentence := overlapping_instances(ground.chosen):
             warn(sentence)
         labels = {video: own.labels for video, own in truth.items()}
+        found, labels = (reviewed_parts(videos, ground.chosen, truth) for videos in (found, labels))
         evaluation = evaluate_frames(found, labels, background=(self.background,))
+        ground.print_reviewed()
         print_table(frame_table(evaluation))
         if output:
             write_json(output, evaluation.to_json(), indent=1)

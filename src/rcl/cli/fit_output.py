@@ -13,6 +13,7 @@ from rcl.cli.progress import ExtractionProgress, progress_bar
 from rcl.cli.tables import comparison_table, evaluation_table
 from rcl.data.annotations import Annotations
 from rcl.data.matching import LabelCount, count_labels
+from rcl.data.reviewed_time import describe_reviewed
 from rcl.evaluation.bootstrap import FEW_INSTANCES
 from rcl.system.errors import counted
 from rcl.system.ray_cluster import Cluster
@@ -53,6 +54,8 @@ class FitPrinter(FitObserver):
         """Print the classes with their numbers of instances and videos."""
         for line in class_lines(annotations, held_out):
             note(line)
+        if line := describe_reviewed(annotations):
+            note(f"{line}; what was not looked at counts for nothing.")
 
     @contextmanager
     def evaluation(self, videos: int) -> Iterator[Callable[[], None]]:

@@ -118,6 +118,13 @@ class GroundTruth:
             warn(f"ignored the detections in {counted(len(ignored), 'video')} outside the {self.subset} subset.")
         return chosen
 
+    def print_reviewed(self) -> None:
+        """Say how much of the videos was reviewed, if it is not all."""
+        from rcl.data.reviewed_time import describe_reviewed
+
+        if line := describe_reviewed(self.chosen):
+            print(f"{line}; what was found elsewhere is not counted")
+
     def doubtful_instances(self, *, lengthless: bool = True) -> list[str]:
         """A sentence for each kind of instance that counts and that other toolboxes leave out."""
         from rcl.evaluation.ground_truths import doubtful_instances

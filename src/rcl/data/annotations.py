@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
+from rcl.data import reviewed
 from rcl.data.names import plain_name, without_extension
 from rcl.system.errors import Defect, InputError, counted, listed, located, shown
 
@@ -40,6 +41,8 @@ class VideoAnnotation:
         labels: ``N`` label names.
         group: what videos have in common that new ones will not, such as the person or the camera; ``None`` if not in
             the file.
+        reviewed_seconds: ``(R, 2)`` float64, what was looked at, sorted and disjoint: outside, nothing is known. What
+            an instance covers is part of it. ``None``: the whole video was looked at.
     """
 
     name: str
@@ -49,6 +52,12 @@ class VideoAnnotation:
     segments_seconds: np.ndarray
     labels: tuple[str, ...]
     group: str | None = None
+    reviewed_seconds: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.reviewed_seconds is not None:
+            intervals = reviewed.joined(self.reviewed_seconds, self.segments_seconds)
+            object.__setattr__(self, "reviewed_seconds", intervals)
 
 
 @dataclass(frozen=True, eq=False)

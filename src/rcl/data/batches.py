@@ -13,6 +13,7 @@ from torch.utils.data import Dataset, Sampler
 
 from rcl.data.datasets import Sample, VideoDataset, WindowDataset
 from rcl.data.resizing import resize
+from rcl.data.reviewed import clipped, covered
 from rcl.data.segments import length
 
 
@@ -20,7 +21,8 @@ class Batch(NamedTuple):
     """Training samples, padded.
 
     ``features (B, C, T)``, ``mask (B, T)`` true where a snippet exists, ``segments (B, N, 2)``, ``labels (B, N)``
-    with −1 where padded, ``anchors (B, K, 2)`` and ``anchor_mask (B, K)``.
+    with −1 where padded, ``anchors (B, K, 2)`` and ``anchor_mask (B, K)``. ``reviewed (B, T)`` is false where somebody
+    has yet to look.
     """
 
     features: Tensor
@@ -29,6 +31,7 @@ class Batch(NamedTuple):
     labels: Tensor
     anchors: Tensor
     anchor_mask: Tensor
+    reviewed: Tensor
 
 
 @dataclass(frozen=True)
@@ -48,29 +51,51 @@ class Augmentation:
     def __call__(self, sample: Sample, generator: Generator) -> Sample:
         """A changed copy of ``sample``."""
         sample = cropped(sample, self.crop, generator) if self.crop else sample
-        features, segments = sample.features, sample.segments
+        features, segments, reviewed = sample.features, sample.segments, sample.reviewed
         if self.speed:
             factor = 1 + self.speed * (2 * torch.rand((), generator=generator).item() - 1)
             snippets = max(1, round(features.shape[1] * factor))
             segments = segments * (snippets / features.shape[1])
+            reviewed = None if reviewed is None else reviewed * (snippets / features.shape[1])
             features = resize(features, snippets)
         if self.noise:
             features = features + self.noise * torch.randn(features.shape, generator=generator)
-        return sample._replace(features=features, segments=segments)
+        return sample._replace(features=features, segments=segments, reviewed=reviewed)
 
 
 def cropped(sample: Sample, snippets: int, generator: Generator) -> Sample:
-    """A random part of ``snippets`` of a longer sample, with the instances that lie in it by more than half."""
+    """A random part of ``snippets`` of a longer sample, with the instances that lie in it by more than half.
+
+    Where only some of the sample was reviewed, the part has some of that.
+    """
     room = sample.features.shape[1] - snippets
     if room <= 0:
         return sample
-    start = int(torch.randint(room + 1, (), generator=generator))
+    reviewed = sample.reviewed
+    first, last = (0, room) if reviewed is None else _starts_around(_moment_in(reviewed, generator), snippets, room)
+    start = first + int(torch.randint(last - first + 1, (), generator=generator))
     inside = (sample.segments - start).clamp(0, snippets)
     kept = length(inside) > length(sample.segments) / 2
     features = sample.features[:, start : start + snippets]
     seconds = sample.timeline.start_seconds + start / sample.timeline.snippets_per_second
     timeline = sample.timeline._replace(start_seconds=seconds)
-    return Sample(sample.video, features, inside[kept], sample.labels[kept], timeline)
+    if reviewed is not None:
+        reviewed = torch.from_numpy(clipped(reviewed.numpy(), start, start + snippets) - start)
+    return Sample(sample.video, features, inside[kept], sample.labels[kept], timeline, reviewed)
+
+
+def _moment_in(intervals: Tensor, generator: Generator) -> float:
+    """A random time in intervals ``(R, 2)``."""
+    lengths = length(intervals)
+    passed = float(torch.rand((), generator=generator) * lengths.sum())
+    index = int((lengths.cumsum(0) <= passed).sum().clamp(max=len(intervals) - 1))
+    return float(intervals[index, 0]) + passed - float(lengths[:index].sum())
+
+
+def _starts_around(moment: float, snippets: int, room: int) -> tuple[int, int]:
+    """The first and the last start, up to ``room``, of a part of so many snippets that holds the one of a moment."""
+    own = int(moment)
+    return min(max(own - snippets + 1, 0), room), min(own, room)
 
 
 class TrainingDataset(Dataset[tuple[Sample, Tensor]]):
@@ -81,7 +106,7 @@ class TrainingDataset(Dataset[tuple[Sample, Tensor]]):
     Args:
         videos: the samples.
         augmentation: changes a sample.
-        sample_anchors: ``(T, ground truth (N, 2), generator) → (K, 2)``.
+        sample_anchors: ``(T, ground truth (N, 2), generator, reviewed (R, 2) or None) → (K, 2)``.
         seed: of all random draws.
     """
 
@@ -89,7 +114,7 @@ class TrainingDataset(Dataset[tuple[Sample, Tensor]]):
         self,
         videos: VideoDataset | WindowDataset,
         augmentation: Augmentation,
-        sample_anchors: Callable[[int, Tensor, Generator], Tensor],
+        sample_anchors: Callable[[int, Tensor, Generator, Tensor | None], Tensor],
         *,
         seed: int,
     ) -> None:
@@ -105,7 +130,7 @@ class TrainingDataset(Dataset[tuple[Sample, Tensor]]):
         """The sample and its ``(K, 2)`` anchors."""
         generator = seeded(self.seed, ticket)
         sample = self.augmentation(self.videos[ticket % len(self.videos)], generator)
-        return sample, self.sample_anchors(sample.features.shape[1], sample.segments, generator)
+        return sample, self.sample_anchors(sample.features.shape[1], sample.segments, generator, sample.reviewed)
 
 
 class EpochBatches(Sampler[list[int]]):
@@ -220,14 +245,27 @@ def seeded(seed: int, number: int) -> Generator:
 def collate(items: Sequence[tuple[Sample, Tensor]]) -> Batch:
     """Pad samples and their anchors to a :class:`Batch`."""
     samples, anchors = zip(*items, strict=True)
+    features, mask = pad_features([sample.features for sample in samples])
     return Batch(
-        *pad_features([sample.features for sample in samples]),
+        features,
+        mask,
         pad([sample.segments for sample in samples], 0.0),
         pad([sample.labels for sample in samples], -1),
         # Padded anchors are masked, but need a length: they are the first snippet.
         pad(list(anchors), 0.0) + padding(list(anchors))[..., None] * torch.tensor([0.0, 1.0]),
         ~padding(list(anchors)),
+        pad([reviewed_snippets(sample) for sample in samples], True),
     )
+
+
+def reviewed_snippets(sample: Sample) -> Tensor:
+    """The snippets of a sample of which at least half was reviewed: ``(T,)`` bool."""
+    count = sample.features.shape[1]
+    if sample.reviewed is None:
+        return torch.ones(count, dtype=torch.bool)
+    edges = np.arange(count + 1, dtype=np.float64)
+    cells = np.stack((edges[:-1], edges[1:]), axis=1)  # (T, 2)
+    return torch.from_numpy(covered(cells, sample.reviewed.numpy()) >= 0.5)
 
 
 def pad_features(features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch.utils.data import Dataset
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.features import ReadableFeatures
 from rcl.data.preparation import Preparation
+from rcl.data.reviewed import clipped
 from rcl.data.segments import Timeline
 from rcl.data.stores import Store
 from rcl.data.windows import window_members, window_segments, window_starts, windows_with_instances
@@ -23,7 +25,8 @@ from rcl.system.errors import located
 class Sample(NamedTuple):
     """A video or a window of one.
 
-    ``features (C, T)``, ground truth ``segments (N, 2)`` in snippet time and ``labels (N,)`` int64.
+    ``features (C, T)``, ground truth ``segments (N, 2)`` in snippet time and ``labels (N,)`` int64. ``reviewed (R, 2)``
+    float64 is what was looked at, in snippet time, sorted and disjoint; ``None`` for all of it.
     """
 
     video: str
@@ -31,6 +34,7 @@ class Sample(NamedTuple):
     segments: Tensor
     labels: Tensor
     timeline: Timeline
+    reviewed: Tensor | None = None
 
 
 class VideoDataset(Dataset[Sample]):
@@ -65,7 +69,7 @@ class VideoDataset(Dataset[Sample]):
             InputError: see :meth:`read`.
         """
         features, timeline = self.read(index)
-        return Sample(self.videos[index].name, features, *self.truth(index), timeline)
+        return Sample(self.videos[index].name, features, *self.truth(index), timeline, self.reviewed(index))
 
     def truth(self, index: int) -> tuple[Tensor, Tensor]:
         """Ground truth of a video: segments ``(N, 2)`` in snippet time and labels ``(N,)``.
@@ -80,6 +84,26 @@ class VideoDataset(Dataset[Sample]):
         labels = torch.tensor([self.label_index[label] for label in video.labels], dtype=torch.long)
         exists = segments[:, 1] > segments[:, 0]  # nothing can be sampled around an instance without length
         return segments[exists], labels[exists]
+
+    def reviewed(self, index: int) -> Tensor | None:
+        """What was looked at in a video, in snippet time ``(R, 2)``; ``None`` for all of it.
+
+        Raises:
+            InputError: see :meth:`timeline`.
+        """
+        intervals = self.videos[index].reviewed_seconds
+        if intervals is None:
+            return None
+        inside = self.timeline(index).to_snippets(torch.from_numpy(intervals)).numpy()
+        return torch.from_numpy(clipped(inside, 0.0, self.snippets(index)))
+
+    def where_reviewed(self) -> VideoDataset:
+        """The same videos without those of which nothing was looked at."""
+        chosen = copy(self)
+        chosen.videos = [
+            video for index, video in enumerate(self.videos) if (own := self.reviewed(index)) is None or len(own)
+        ]
+        return chosen
 
     def open(self, index: int) -> tuple[ReadableFeatures, Timeline]:
         """The stored features of a video, not yet read, and its timeline as in :meth:`read`.
@@ -212,6 +236,9 @@ class WindowDataset(Dataset[Sample]):
         features, timeline = self.videos.read(video, start, start + self.window)
         segments, labels = self.videos.truth(video)
         at = torch.tensor([start])
+        reviewed = self.videos.reviewed(video)
+        if reviewed is not None:
+            reviewed = torch.from_numpy(clipped(reviewed.numpy(), start, start + self.window) - start)
         (members,) = window_members(segments, at, self.window, minimum_share=self.minimum_share)  # (N,)
         return Sample(
             self.videos.videos[video].name,
@@ -219,4 +246,5 @@ class WindowDataset(Dataset[Sample]):
             window_segments(segments, at, self.window)[0, members],
             labels[members],
             timeline._replace(start_seconds=start / timeline.snippets_per_second),
+            reviewed,
         )

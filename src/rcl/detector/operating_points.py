@@ -17,7 +17,13 @@ from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
 from rcl.evaluation.calibration import Calibration, fit_calibration
 from rcl.evaluation.events import EVENT_TIOU, CutCounts, Measures, cut_counts, right_detections
-from rcl.evaluation.ground_truths import Policy, checked_thresholds, ground_truths, index_detections
+from rcl.evaluation.ground_truths import (
+    Policy,
+    checked_thresholds,
+    ground_truths,
+    index_detections,
+    reviewed_detections,
+)
 from rcl.models.soft_nms import soft_nms
 from rcl.system.errors import InputError, listed
 
@@ -156,7 +162,7 @@ def choose_operating_points(
     if precision is not None and not 0 < precision <= 1:
         raise InputError("precision", expected="a number above 0 and at most 1", found=str(precision), fix="correct it")
     truth = ground_truths(annotations, policy=policy)
-    found = without_duplicates(detections)
+    found = reviewed_detections(without_duplicates(detections), annotations)
     if not len(found):
         fix = "use a detector that finds some, or other videos"
         raise InputError("operating points", expected="detections", found="none", fix=fix)

@@ -22,6 +22,7 @@ from rcl.evaluation.ground_truths import (
     checked_thresholds,
     ground_truths,
     index_detections,
+    reviewed_detections,
 )
 from rcl.evaluation.matching import match
 
@@ -107,7 +108,8 @@ def compare(
     truth = ground_truths(annotations, policy=policy)
     videos = len(truth.videos)
     weights = draw_videos(videos, draws=draws, seed=seed)
-    before, after = (average_map(found, truth, thresholds, weights) for found in (earlier, later))  # each (1 + D,)
+    both = (reviewed_detections(found, annotations) for found in (earlier, later))
+    before, after = (average_map(found, truth, thresholds, weights) for found in both)  # each (1 + D,)
     return Comparison(
         earlier=interval_of(centred(before), videos),
         later=interval_of(centred(after), videos),
@@ -272,5 +274,6 @@ def mean_of_trainings(
     thresholds = checked_thresholds(tiou_thresholds)
     truth = ground_truths(annotations)
     weights = draw_videos(len(truth.videos), draws=draws, seed=seed)  # (1 + D, V)
-    values = np.array([average_map(found, truth, thresholds, weights) for found in trainings])  # (S, 1 + D)
+    judged = [reviewed_detections(found, annotations) for found in trainings]
+    values = np.array([average_map(found, truth, thresholds, weights) for found in judged])  # (S, 1 + D)
     return Repeated(tuple(values[:, 0].tolist()), interval_of(centred(values.mean(axis=0)), len(truth.videos)))

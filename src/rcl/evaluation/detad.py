@@ -22,6 +22,7 @@ from rcl.evaluation.ground_truths import (
     ground_truths,
     index_detections,
     kept_instances,
+    reviewed_detections,
 )
 from rcl.evaluation.matching import GroupedSegments, candidate_pairs
 from rcl.evaluation.normalized import Ranking, normalized_ap, normalized_precision, rank
@@ -64,6 +65,7 @@ def diagnose(
     everything = ground_truths(annotations, policy=policy)
     values = measure(everything, annotations, fields or {}, kept_instances(annotations, policy=policy))
     truth, characteristics = _in_buckets(everything, values, buckets, annotations.source)
+    detections = reviewed_detections(detections, annotations)
     found = index_detections(detections, truth)
     ranking = rank(found, truth, thresholds)
     ap = normalized_ap(ranking)  # (T, L)

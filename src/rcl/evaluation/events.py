@@ -22,6 +22,7 @@ from rcl.evaluation.ground_truths import (
     checked_thresholds,
     ground_truths,
     index_detections,
+    reviewed_detections,
 )
 from rcl.evaluation.matching import match
 
@@ -141,7 +142,7 @@ def evaluate_events(
     """
     thresholds = checked_thresholds([tiou])
     truth = ground_truths(annotations, policy=policy)
-    found = index_detections(detections, truth)
+    found = index_detections(reviewed_detections(detections, annotations), truth)
     hit = right_detections(found, truth, float(thresholds[0]))  # (K,)
     counts = cut_counts(found.scores, found.label_index, hit, truth)
     right, number = (column.sum(axis=1) for column in (counts.right, counts.found))  # (C,)

@@ -71,6 +71,28 @@ def overlapping_instances(annotations: Annotations) -> str | None:
     return f"{number} overlapping an earlier one: a frame has a single label, that of the one that starts first."
 
 
+def reviewed_parts(
+    videos: Mapping[str, np.ndarray], annotations: Annotations, truth: Mapping[str, FrameTruth]
+) -> dict[str, np.ndarray]:
+    """Frame labels of the reviewed parts of videos, each like a video of its own; frames outside do not count.
+
+    Args:
+        videos: ``(T,)`` labels of each video of the truth.
+        annotations: say what was reviewed; a video that was reviewed as a whole stays as it is.
+        truth: gives every video the rate of its frames.
+    """
+    parts = dict[str, np.ndarray]()
+    for name, (_, fps) in truth.items():
+        labels, intervals = videos[name], annotations.videos[name].reviewed_seconds
+        if intervals is None:
+            parts[name] = labels
+            continue
+        limits = np.clip(np.ceil(intervals * fps - 0.5), 0, len(labels)).astype(np.int64)  # (R, 2)
+        for first, last in limits[limits[:, 1] > limits[:, 0]].tolist():
+            parts[f"{name}, frames {first} to {last - 1}"] = labels[first:last]
+    return parts
+
+
 def frames_of_detections(
     detections: Detections, truth: Mapping[str, FrameTruth], *, background: str = BACKGROUND
 ) -> dict[str, np.ndarray]:

@@ -11,12 +11,15 @@ import numpy as np
 from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
 from rcl.data.formats.thumos14 import AMBIGUOUS
+from rcl.data.reviewed import unreviewed_share
 from rcl.evaluation.matching import GroupedSegments
 from rcl.system.errors import InputError, counted
 
 Policy = Literal["official", "deduplicated"]
 
 _DUPLICATE_SECONDS = 1e-3
+MOST_UNREVIEWED = 0.5
+"""The share of a detection that nobody looked at, up to which it is right or wrong."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +166,35 @@ def doubtful_instances(annotations: Annotations, *, policy: Policy = "official",
         number = counted(labels.count(label), "instance")
         sentences.append(f"{number} labelled {label!r}: counted as an action. --leave-out {label} leaves them out.")
     return sentences
+
+
+def reviewed_detections(detections: Detections, annotations: Annotations) -> Detections:
+    """The detections that can be judged: all but those of which more than half lies where nobody looked.
+
+    Those are neither right nor wrong. Every measure begins with this; where all videos were reviewed as a whole, it
+    changes nothing. What lies outside the video counts as reviewed.
+
+    Args:
+        detections: of any videos and labels, under the names of the annotations.
+        annotations: say what was reviewed.
+    """
+    partly = {
+        index: annotations.videos[name]
+        for index, name in enumerate(detections.videos)
+        if name in annotations.videos and annotations.videos[name].reviewed_seconds is not None
+    }
+    if not partly:
+        return detections
+    order = np.argsort(detections.video_index, kind="stable")  # (K,)
+    edges = np.searchsorted(detections.video_index[order], np.arange(len(detections.videos) + 1))
+    kept = np.ones(len(detections), dtype=bool)
+    for index, video in partly.items():
+        rows = order[edges[index] : edges[index + 1]]
+        assert video.reviewed_seconds is not None  # as chosen above
+        end = np.inf if video.duration_seconds is None else video.duration_seconds
+        share = unreviewed_share(detections.segments_seconds[rows], video.reviewed_seconds, end)
+        kept[rows] = share <= MOST_UNREVIEWED
+    return detections[kept]
 
 
 def index_detections(detections: Detections, truth: GroundTruths) -> IndexedDetections:

@@ -14,7 +14,7 @@ import numpy as np
 from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
 from rcl.evaluation.bootstrap import Interval, centred, class_precisions, draw_videos, interval_of, mean_over_classes
-from rcl.evaluation.ground_truths import Policy, ground_truths
+from rcl.evaluation.ground_truths import Policy, ground_truths, reviewed_detections
 from rcl.evaluation.joining import check_common_videos, labelled_alike
 from rcl.evaluation.metrics import Evaluation, evaluate
 from rcl.system.errors import InputError, counted, listed
@@ -210,7 +210,8 @@ def leaderboard(
     truth = ground_truths(annotations, policy=policy)
     videos = len(truth.videos)
     weights = draw_videos(videos, draws=draws, seed=seed)
-    precisions = {name: class_precisions(found, truth, thresholds, weights) for name, found in detectors.items()}
+    judged = {name: reviewed_detections(found, annotations) for name, found in detectors.items()}
+    precisions = {name: class_precisions(found, truth, thresholds, weights) for name, found in judged.items()}
     averages = {name: mean_over_classes(values) for name, values in precisions.items()}
     entries = {
         name: Entry(

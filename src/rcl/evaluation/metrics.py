@@ -22,6 +22,7 @@ from rcl.evaluation.ground_truths import (
     checked_thresholds,
     ground_truths,
     index_detections,
+    reviewed_detections,
 )
 from rcl.evaluation.matching import best_tiou, match
 from rcl.evaluation.recall import RECALL_TIOU_THRESHOLDS, RecallCurve, average_recall, recall_curve
@@ -116,7 +117,8 @@ def evaluate(
     As in the official program, the classes are those of the ground truth, a detection in a video without ground truth
     counts as wrong even if ``annotations`` does not name the video, and every detection counts as a proposal of the
     class-agnostic recall. A detection whose label no ground truth has is left out of every AP, as in G-TAD and OpenTAD;
-    the official program stops there. Equal scores keep the input order.
+    the official program stops there. Equal scores keep the input order. A detection where nobody looked is ignored, see
+    :func:`~rcl.evaluation.ground_truths.reviewed_detections`.
 
     For short instances, ground truths longer than ``short_seconds`` are ignored: they are not missed, and a detection
     that finds no free short instance but reaches the threshold with an ignored one is neither right nor wrong. This is
@@ -154,7 +156,7 @@ def evaluate(
             fix="set it to e.g. 2.0",
         )
     truth = ground_truths(annotations, policy=policy)
-    found = index_detections(detections, truth)
+    found = index_detections(reviewed_detections(detections, annotations), truth)
     short = None if short_seconds is None else truth.lengths <= short_seconds  # (N,)
     return Evaluation(
         tiou_thresholds=thresholds,
@@ -171,6 +173,7 @@ def evaluate(
             "detections": len(found.scores),
             "in_other_videos": int((found.video_index < 0).sum()),
             "of_other_labels": int((found.label_index < 0).sum()),
+            **({"not_reviewed": ignored} if (ignored := len(detections) - len(found.scores)) else {}),
         },
     )
 

@@ -19,6 +19,7 @@ from rcl.evaluation.ground_truths import (
     checked_thresholds,
     ground_truths,
     index_detections,
+    reviewed_detections,
 )
 from rcl.evaluation.matching import GroupedSegments, candidate_pairs
 from rcl.system.errors import InputError
@@ -89,7 +90,8 @@ def average_recall(
     """
     thresholds = checked_thresholds(tiou_thresholds)
     truth = ground_truths(annotations, policy=policy)
-    return recall_curve(index_detections(detections, truth), truth, average_numbers, thresholds)
+    found = index_detections(reviewed_detections(detections, annotations), truth)
+    return recall_curve(found, truth, average_numbers, thresholds)
 
 
 def recall_curve(

@@ -17,7 +17,15 @@ from torch.nn import functional as F
 
 from rcl.data.segments import length
 from rcl.models.predictions import AnchorScores, Predictions
-from rcl.models.targets import Targets, assign, assign_points, boundary_targets, scale_invariant_weights
+from rcl.models.sampling import MOST_UNREVIEWED, OWN_TIOU
+from rcl.models.targets import (
+    Targets,
+    assign,
+    assign_points,
+    boundary_targets,
+    scale_invariant_weights,
+    unreviewed_share,
+)
 from rcl.system.distributed import over_processes, processes
 
 
@@ -120,7 +128,14 @@ class Criterion:
     points: bool = False
 
     def __call__(
-        self, predictions: Predictions, segments: Tensor, labels: Tensor, *, mask: Tensor, anchor_mask: Tensor
+        self,
+        predictions: Predictions,
+        segments: Tensor,
+        labels: Tensor,
+        *,
+        mask: Tensor,
+        anchor_mask: Tensor,
+        reviewed: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Weighted losses by name; their sum is the objective.
 
@@ -130,28 +145,44 @@ class Criterion:
             labels: ``(B, N)`` int64, −1 where padded.
             mask: ``(B, T)`` bool, the snippets that exist.
             anchor_mask: ``(B, K)`` bool, the anchors that count.
+            reviewed: ``(B, T)`` bool, the snippets that somebody looked at; by default all. An anchor that moved out
+                of them no longer counts, unless it overlaps a ground truth by more than ``OWN_TIOU``.
         """
         count = len(predictions.steps)
         exponents = range(1, count + 1) if self.order == "first" else range(count, 0, -1)
         losses: dict[str, Tensor] = {}
+        unreviewed = None if reviewed is None else mask & ~reviewed
         for exponent, scores in zip(exponents, predictions.steps, strict=True):
-            for name, value in self.step(scores, segments, labels, anchor_mask).items():
+            for name, value in self.step(scores, segments, labels, anchor_mask, unreviewed).items():
                 losses[name] = losses.get(name, torch.zeros_like(value)) + self.alpha**exponent * value
         if self.boundaries and predictions.boundaries is not None:
-            losses["boundaries"] = self.boundaries * boundary_loss(predictions.boundaries, segments, labels, mask)
+            value = boundary_loss(predictions.boundaries, segments, labels, mask, reviewed)
+            losses["boundaries"] = self.boundaries * value
         return losses
 
-    def step(self, scores: AnchorScores, segments: Tensor, labels: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """``L_reg`` of one step (eq. 5 and 6) and its label loss, by name."""
+    def step(
+        self,
+        scores: AnchorScores,
+        segments: Tensor,
+        labels: Tensor,
+        mask: Tensor,
+        unreviewed: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """``L_reg`` of one step (eq. 5 and 6) and its label loss, by name; ``unreviewed (B, T)`` snippets."""
         if self.points:
             targets = assign_points(scores, segments, labels)
-            near = mask & (targets.truth >= 0)
+            own = targets.truth >= 0
+            near = mask & own
             # Offsets are in lengths of the action, because a point has no length.
             unit = length(scores.anchors) / length(targets.segments).clamp(min=1e-3)  # (B, K)
         else:
             targets = assign(scores.anchors, segments, labels, scores.labels.shape[-1])
+            own = targets.tiou > OWN_TIOU
             near = mask & (targets.tiou > self.offset_foreground)
             unit = torch.ones_like(targets.tiou)
+        if unreviewed is not None:
+            mask = mask & (own | (unreviewed_share(scores.anchors, unreviewed) <= MOST_UNREVIEWED))  # (B, K)
+            near = near & mask
         weight = mask.to(targets.tiou.dtype)
         if self.scale_invariant:
             weight = weight * scale_invariant_weights(targets, near, segments.shape[1])
@@ -179,10 +210,19 @@ class Criterion:
         }
 
 
-def boundary_loss(boundaries: Tensor, segments: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
-    """Balanced cross-entropy of starts and ends, ``boundaries (B, 2, T)`` logits (``L_boundary`` of eq. 7)."""
+def boundary_loss(
+    boundaries: Tensor, segments: Tensor, labels: Tensor, mask: Tensor, reviewed: Tensor | None = None
+) -> Tensor:
+    """Balanced cross-entropy of starts and ends, ``boundaries (B, 2, T)`` logits (``L_boundary`` of eq. 7).
+
+    Of the snippets that are not ``reviewed (B, T)``, only those next to the start or end of an instance count.
+    """
     # BMN's tolerance of 1.5 snippets on either side.
     targets = boundary_targets(segments, labels, boundaries.shape[-1], tolerance=1.5)  # (B, 2, T)
+    counts = mask[:, None].expand_as(targets)  # (B, 2, T)
+    if reviewed is not None:
+        counts = counts & (reviewed[:, None] | targets)
     return sum(
-        (balanced_bce(boundaries[:, side], targets[:, side], mask) for side in (0, 1)), start=boundaries.new_zeros(())
+        (balanced_bce(boundaries[:, side], targets[:, side], counts[:, side]) for side in (0, 1)),
+        start=boundaries.new_zeros(()),
     )

@@ -11,7 +11,13 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from rcl.data.segments import clip, length
+from rcl.data.reviewed import unreviewed_share
+from rcl.data.segments import clip, length, tiou
+
+MOST_UNREVIEWED = 0.1
+"""The share of a segment that nobody looked at, and in which nothing is labelled, up to which it counts in training."""
+OWN_TIOU = 0.5
+"""Segments that overlap an instance more than this belong to it, and count wherever they reach."""
 
 
 class Anchors(NamedTuple):
@@ -194,18 +200,23 @@ class TrainingSegments:
     spread: float
     anchors: Callable[[int], Anchors]
 
-    def __call__(self, snippets: int, targets: Tensor, generator: Generator) -> Tensor:
-        """Draw the segments of one video.
+    def __call__(self, snippets: int, targets: Tensor, generator: Generator, reviewed: Tensor | None = None) -> Tensor:
+        """Draw the segments of one video, all of which count in the losses.
 
         Args:
             snippets: T.
             targets: ``(N, 2)``, ground truth in snippet time.
             generator: source of randomness.
+            reviewed: ``(R, 2)``, what somebody looked at, in snippet time: only segments that lie there, or belong to
+                an instance, are drawn. ``None`` for the whole video.
 
         Returns:
             ``(K, 2)``, at least one; inside ``[0, T]`` unless the regular ones reach beyond it.
         """
         anchors = self.anchors(snippets)
+        if reviewed is not None:
+            kept = looked_at(anchors.segments, reviewed, snippets)
+            anchors = Anchors(anchors.segments[kept], anchors.spacing[kept])
         regular = _choose(anchors, self.regular, generator)
         around = _choose(anchors, self.jittered, generator)
         drawn = torch.cat(
@@ -215,8 +226,29 @@ class TrainingSegments:
                 scale_invariant(targets, self.scale_invariant, self.spread, snippets, generator),
             )
         )
+        if reviewed is not None:
+            near = (tiou(drawn, targets) > OWN_TIOU).any(dim=1)  # (K,)
+            drawn = drawn[near | looked_at(drawn, reviewed, snippets)]
         # A video without ground truth has no scale-invariant segments, but every video needs a segment.
-        return drawn if len(drawn) else _choose(anchors, 1, generator).segments
+        drawn = drawn if len(drawn) else _choose(anchors, 1, generator).segments
+        return drawn if reviewed is None or len(drawn) else _longest(reviewed)
+
+
+def looked_at(segments: Tensor, reviewed: Tensor, snippets: int) -> Tensor:
+    """The segments that lie where somebody looked, but for :data:`MOST_UNREVIEWED`: ``(K,)`` bool.
+
+    Args:
+        segments: ``(K, 2)``.
+        reviewed: ``(R, 2)``, sorted and disjoint.
+        snippets: T.
+    """
+    share = unreviewed_share(segments.double().numpy(), reviewed.double().numpy(), snippets)
+    return torch.from_numpy(share <= MOST_UNREVIEWED)
+
+
+def _longest(intervals: Tensor) -> Tensor:
+    """The longest of intervals ``(R, 2)``, as the only segment ``(1, 2)``."""
+    return intervals[length(intervals).argmax()][None].float()
 
 
 def _choose(anchors: Anchors, count: int, generator: Generator) -> Anchors:

@@ -17,7 +17,8 @@ from torch.nn import functional as F
 from rcl.data.segments import length
 from rcl.models.losses import balanced_mse, boundary_loss, quality_focal_loss
 from rcl.models.predictions import AnchorScores, Predictions
-from rcl.models.targets import assign
+from rcl.models.sampling import MOST_UNREVIEWED
+from rcl.models.targets import assign, unreviewed_share
 from rcl.system.distributed import over_processes, processes
 
 CLASS, DISTANCE, OVERLAP = 2.0, 5.0, 2.0
@@ -102,6 +103,7 @@ class SetCriterion:
         *,
         mask: Tensor,
         anchor_mask: Tensor | None = None,
+        reviewed: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Weighted losses by name; their sum is the objective.
 
@@ -111,20 +113,41 @@ class SetCriterion:
             labels: ``(B, N)`` int64, −1 where padded.
             mask: ``(B, T)`` bool, the snippets that exist.
             anchor_mask: not used, since every query counts.
+            reviewed: ``(B, T)`` bool, the snippets that somebody looked at; by default all. A query without a ground
+                truth does not count where it answers with a segment that reaches outside them.
         """
         losses: dict[str, Tensor] = {}
         snippets = mask.sum(dim=1)[:, None, None]  # (B, 1, 1)
+        unreviewed = None if reviewed is None else mask & ~reviewed
         for scores in predictions.steps:
-            for name, value in self.layer(scores, segments, labels, snippets).items():
+            for name, value in self.layer(scores, segments, labels, snippets, unreviewed).items():
                 losses[name] = losses.get(name, torch.zeros_like(value)) + value
         if self.boundaries and predictions.boundaries is not None:
-            losses["boundaries"] = self.boundaries * boundary_loss(predictions.boundaries, segments, labels, mask)
+            value = boundary_loss(predictions.boundaries, segments, labels, mask, reviewed)
+            losses["boundaries"] = self.boundaries * value
         return losses
 
-    def layer(self, scores: AnchorScores, segments: Tensor, labels: Tensor, snippets: Tensor) -> dict[str, Tensor]:
-        """The losses of one layer by name; ``snippets (B, 1, 1)`` are the lengths of the videos."""
+    def layer(
+        self,
+        scores: AnchorScores,
+        segments: Tensor,
+        labels: Tensor,
+        snippets: Tensor,
+        unreviewed: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """The losses of one layer by name.
+
+        Args:
+            scores: of all queries.
+            segments, labels: the ground truth, as in the objective.
+            snippets: ``(B, 1, 1)``, the lengths of the videos.
+            unreviewed: ``(B, T)`` bool, the snippets that nobody looked at.
+        """
         matched = self.match(scores, segments, labels, snippets)
         positive, every = matched.labels >= 0, torch.ones_like(scores.regression)  # (B, Q)
+        if unreviewed is not None:
+            share = unreviewed_share(scores.segments.detach(), unreviewed)  # (B, Q)
+            every = (positive | (share <= MOST_UNREVIEWED)).to(every.dtype)
         losses = {}
         if self.classification:
             loss = quality_focal_loss(scores.classification[..., None], positive[..., None].float(), every)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from rcl.data.segments import coverage, length, tiou, tiou_pairs
 from rcl.models.predictions import AnchorScores
@@ -73,6 +74,19 @@ def assign_points(scores: AnchorScores, segments: Tensor, labels: Tensor) -> Tar
     by_label = own[..., None] == torch.arange(scores.labels.shape[-1], device=labels.device)  # (B, K, L)
     found_label = (by_label & found[..., None]).to(nothing.labels.dtype)  # (B, K, L)
     return Targets(overlap, closest, found_label, index.where(found, -1))
+
+
+def unreviewed_share(segments: Tensor, unreviewed: Tensor) -> Tensor:
+    """The share of each of ``segments (B, K, 2)`` that covers snippets of ``unreviewed (B, T)``: ``(B, K)``.
+
+    :func:`rcl.data.reviewed.unreviewed_share` for predicted segments, by whole snippets.
+    """
+    before = F.pad(unreviewed.to(segments.dtype).cumsum(dim=1), (1, 0))  # (B, T + 1), so many snippets before a time
+    places = segments.clamp(0, unreviewed.shape[1]).flatten(1)  # (B, 2 · K)
+    low = places.floor().clamp(max=unreviewed.shape[1] - 1).long()
+    start, end = before.gather(1, low), before.gather(1, low + 1)
+    passed = (start + (places - low) * (end - start)).unflatten(1, (-1, 2))  # (B, K, 2)
+    return (passed[..., 1] - passed[..., 0]) / length(segments).clamp(min=1e-6)
 
 
 def scale_invariant_weights(targets: Targets, near: Tensor, count: int) -> Tensor:

@@ -142,7 +142,12 @@ def seconds_per_step(config: Config) -> float:
             batch = type(batch)(*(field.to(device) for field in batch))
             predictions = model(batch.features, batch.mask, batch.anchors)
             losses = criterion(
-                predictions, batch.segments, batch.labels, mask=batch.mask, anchor_mask=batch.anchor_mask
+                predictions,
+                batch.segments,
+                batch.labels,
+                mask=batch.mask,
+                anchor_mask=batch.anchor_mask,
+                reviewed=batch.reviewed,
             )
             optimizer.zero_grad()
             torch.stack(tuple(losses.values())).sum().backward()

@@ -27,6 +27,7 @@ from rcl.detector.config import Config, DataConfig
 from rcl.detector.prepare import build_preparation
 from rcl.system.errors import InputError, counted, listed
 from rcl.system.paths import exists
+from rcl.training.reviewed import where_reviewed
 from rcl.video.settings import StreamSettings, read_settings
 
 log = logging.getLogger("rcl")
@@ -73,7 +74,8 @@ def load_training_data(config: Config) -> TrainingData:
     facts = replace(_facts(datasets[0], config, labels, channels), channels=scale, streams=store.streams)
     _check_times(datasets[0], str(path))
     _warn_of_ambiguous(subsets[0])
-    training = _windows(datasets[0], data, str(path)) if data.window else datasets[0]
+    videos = where_reviewed(datasets[0], str(path))
+    training = _windows(videos, data, str(path)) if data.window else videos
     if len(datasets) == 1:
         return TrainingData(training, None, None, facts)
     truth = written.subset(str(data.validation_subset))

@@ -15,6 +15,7 @@ from rcl.data.feature_files import EXTENSIONS
 from rcl.data.formats.activitynet import entry_of
 from rcl.data.formats.load import load_annotations
 from rcl.data.formats.options import ReadOptions
+from rcl.data.formats.values import reviewed_pairs
 from rcl.data.names import VIDEO_EXTENSIONS
 from rcl.data.pack import find_annotations, find_features, is_pack
 from rcl.data.stores import Store
@@ -212,7 +213,8 @@ def _is_as_in_pack(annotations: Annotations, pack: Path, labelled: LabelledVideo
 
 
 def _facts(video: VideoAnnotation) -> tuple[object, ...]:
-    return video.subset, video.duration_seconds, video.snippets_per_second, video.group
+    reviewed = reviewed_pairs(video)
+    return video.subset, video.duration_seconds, video.snippets_per_second, video.group, reviewed
 
 
 def _write(annotations: Annotations, path: Path) -> Path:

@@ -70,7 +70,12 @@ class DetectorTraining(lightning.LightningModule):
         """The loss of one batch (eq. 8)."""
         predictions = self.model(batch.features, batch.mask, batch.anchors)
         losses = self.criterion(
-            predictions, batch.segments, batch.labels, mask=batch.mask, anchor_mask=batch.anchor_mask
+            predictions,
+            batch.segments,
+            batch.labels,
+            mask=batch.mask,
+            anchor_mask=batch.anchor_mask,
+            reviewed=batch.reviewed,
         )
         size = len(batch.features)
         total = torch.stack(tuple(losses.values())).sum()

@@ -14,6 +14,7 @@ from rcl.data.annotations import Annotations, inside_videos
 from rcl.data.detections import Detections
 from rcl.data.formats.load import load_annotations
 from rcl.data.formats.options import ReadOptions
+from rcl.data.formats.values import reviewed_pairs
 from rcl.data.matching import describe_match, describe_similar_labels, match_annotations, no_video_has_labels
 from rcl.data.names import NameMatch
 from rcl.data.pack import find_annotations
@@ -205,7 +206,11 @@ def check_unchanged(annotations: Annotations, before: Annotations) -> None:
     """
     for name, video in before.videos.items():
         now = annotations.videos.get(name)
-        if now and (now.labels != video.labels or not np.array_equal(now.segments_seconds, video.segments_seconds)):
+        if now and (
+            now.labels != video.labels
+            or not np.array_equal(now.segments_seconds, video.segments_seconds)
+            or reviewed_pairs(now) != reviewed_pairs(video)
+        ):
             raise InputError(
                 f"{annotations.source}, video {name!r}",
                 expected="the labels that the training began with",

@@ -93,7 +93,7 @@ def _load(path: Path) -> dict[str, VideoAnnotation]:
 
 def _says_something(video: VideoAnnotation) -> bool:
     """Whether somebody annotated the video; a new one is a testing video without instances."""
-    return bool(video.labels) or video.subset != "testing"
+    return bool(video.labels) or video.subset != "testing" or video.reviewed_seconds is not None
 
 
 def _renamed(videos: Mapping[str, VideoAnnotation], names: Collection[str]) -> dict[str, VideoAnnotation]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from rcl.data.annotations import Annotations, VideoAnnotation, is_subset, to_subset
-from rcl.data.formats.values import VideoDraft, to_group, to_instance, to_optional
+from rcl.data.formats.values import VideoDraft, reviewed_pairs, to_group, to_instance, to_optional, to_reviewed
 from rcl.system.errors import Defect, InputError, Problems, listed, shown
 
 
 def parse(data: dict[str, Any], source: str, *, subset: str | None = None) -> Annotations:
-    """Annotations of ``{"database": {video: {"subset", "duration", "fps", "group", "annotations"}}}``.
+    """Annotations of ``{"database": {video: {"subset", "duration", "fps", "group", "reviewed", "annotations"}}}``.
 
     Args:
         data: the content of the file.
@@ -51,6 +51,7 @@ def _draft_of(name: str, entry: Any, subset: str | None) -> tuple[VideoDraft, li
         to_optional(entry.get("duration"), "duration"),
         to_optional(entry.get("fps"), "fps"),
         group=to_group(entry.get("group")),
+        reviewed={*to_reviewed(entry.get("reviewed"))},
     )
     # Testing videos of benchmarks come without; anywhere else a missing list is a misspelt one.
     items = entry.get("annotations", [] if draft.subset == "testing" else None)
@@ -77,6 +78,8 @@ def entry_of(video: VideoAnnotation) -> dict[str, Any]:
         entry["fps"] = video.snippets_per_second
     if video.group is not None:
         entry["group"] = video.group
+    if reviewed := reviewed_pairs(video):
+        entry["reviewed"] = reviewed
     pairs = zip(video.segments_seconds.tolist(), video.labels, strict=True)
     entry["annotations"] = [{"segment": segment, "label": label} for segment, label in pairs]
     return entry

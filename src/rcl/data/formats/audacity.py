@@ -86,12 +86,18 @@ def write(exported: Exported, folder: PathLike, *, replace: bool = False) -> lis
     return [*exported.changed, *_facts_lost(exported), *sorted(lost)]
 
 
+def _partly_reviewed(exported: Exported) -> list[str]:
+    number = sum(video.reviewed_seconds is not None for video in exported.videos.values())
+    return [f"what was reviewed of {counted(number, 'video')}, all of which count as reviewed here"] if number else []
+
+
 def _facts_lost(exported: Exported) -> list[str]:
     videos = exported.videos.values()
     return [
         *(["scores"] if exported.scored and exported.all() else []),
         *(["subsets"] if any(video.subset not in ("", "training") for video in videos) else []),
         *(["groups"] if any(video.group for video in videos) else []),
+        *_partly_reviewed(exported),
         *(["durations"] if any(video.duration_seconds for video in videos) else []),
         *(["rates of snippets"] if any(video.snippets_per_second for video in videos) else []),
     ]

@@ -16,7 +16,15 @@ import numpy as np
 
 from rcl.data.annotations import Annotations, VideoAnnotation, to_subset
 from rcl.data.detections import Detections
-from rcl.data.formats.values import VideoDraft, check_times, to_group, to_label, to_optional
+from rcl.data.formats.values import (
+    VideoDraft,
+    check_times,
+    reviewed_pairs,
+    to_group,
+    to_label,
+    to_optional,
+    to_reviewed,
+)
 from rcl.data.names import plain_name, without_extension
 from rcl.system.errors import Defect, InputError, counted
 
@@ -104,6 +112,7 @@ class Exported:
             "duration": video.duration_seconds,
             "snippets_per_second": video.snippets_per_second,
             "group": video.group,
+            "reviewed": reviewed_pairs(video) or None,
         }
         return {key: value for key, value in facts.items() if value is not None}
 
@@ -164,6 +173,7 @@ def video_of(name: str, instances: Sequence[Instance], facts: object) -> VideoAn
         to_optional(known.get("duration"), "duration"),
         to_optional(known.get("snippets_per_second"), "snippets_per_second"),
         group=to_group(known.get("group")),
+        reviewed={*to_reviewed(known.get("reviewed"))},
     )
     for instance in instances:
         draft.add(instance[:2], instance.label)

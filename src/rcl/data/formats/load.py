@@ -25,14 +25,16 @@ OWN_FORMATS = ("activitynet", "table", "bmn", "thumos14")
 def load_annotations(path: PathLike, *, clip: bool = True, options: ReadOptions | None = None) -> Annotations:
     """Read ground truth from ActivityNet's JSON, a CSV table, or a file of public code or of an annotation tool.
 
-    JSON: ``{"database": {video: {"subset", "duration", "fps", "group", "annotations": [{"segment": [start, end],
-    "label"}]}}}``, in seconds and snippets per second. ``duration``, ``fps`` and ``group`` (what videos have in
-    common, such as the person) may be missing, ``annotations`` in testing videos.
+    JSON: ``{"database": {video: {"subset", "duration", "fps", "group", "reviewed": [[start, end]], "annotations":
+    [{"segment": [start, end], "label"}]}}}``, in seconds and snippets per second. ``duration``, ``fps``, ``group``
+    (what videos have in common, such as the person) and ``reviewed`` (what was looked at, by default all of the video)
+    may be missing, ``annotations`` in testing videos.
 
     CSV: a header ``video,start,end,label`` and, if wanted, ``subset``, ``duration``, ``fps`` and ``group``, which may
-    not differ between the rows of a video. A row without start, end and label adds its video without an instance. In a
-    table without a subset column every video is a training video. Tables of spreadsheets are read, too (``.xlsx``;
-    semicolons, tabs, decimal commas, ``m:ss``, ``Start (ms)``), and so are rows of JSON.
+    not differ between the rows of a video, and ``reviewed`` (``0-30;60-90``), of which all rows are added up. A row
+    without start, end and label adds its video without an instance. In a table without a subset column every video is
+    a training video. Tables of spreadsheets are read, too (``.xlsx``; semicolons, tabs, decimal commas, ``m:ss``,
+    ``Start (ms)``), and so are rows of JSON.
 
     The JSON of BSN and BMN and the CSV of public THUMOS14 code are recognized by their content; see :func:`read_bmn`
     and :func:`read_thumos14`, which have options.

@@ -142,6 +142,25 @@ def to_group(value: object) -> str | None:
     return composed(str(value).strip())
 
 
+def to_reviewed(value: object) -> list[Pair]:
+    """The ``[[start, end], …]`` of a JSON file: what was looked at; empty for nothing.
+
+    Raises:
+        Defect: it is not a list of lists of two numbers in order.
+    """
+    items = [] if value is None else value
+    if not isinstance(items, list) or not all(isinstance(item, list) and len(item) == 2 for item in items):
+        fix = "write two numbers for each interval, or remove it if the whole video was reviewed"
+        raise Defect(expected='"reviewed": [[start, end], …] in seconds', found=shown(value), fix=fix)
+    return [to_segment(*item) for item in items]
+
+
+def reviewed_pairs(video: VideoAnnotation) -> list[list[float]]:
+    """What was reviewed of a video, as files have it: none for the whole of it, and ``[0, 0]`` for nothing."""
+    intervals = video.reviewed_seconds
+    return [] if intervals is None else intervals.tolist() or [[0.0, 0.0]]
+
+
 def to_instance(item: object) -> tuple[Pair, str]:
     """Segment and label of the ``{"segment", "label"}`` of a JSON file.
 
@@ -175,6 +194,7 @@ class VideoDraft:
     segments: list[Pair] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     group: str | None = None
+    reviewed: set[Pair] = field(default_factory=set)  # empty: the whole video
 
     def add(self, segment: Pair, label: str) -> None:
         self.segments.append(segment)
@@ -182,4 +202,6 @@ class VideoDraft:
 
     def finish(self, name: str) -> VideoAnnotation:
         segments = np.array(self.segments, dtype=np.float64).reshape(-1, 2)  # (N, 2)
-        return VideoAnnotation(name, self.subset, self.duration, self.fps, segments, tuple(self.labels), self.group)
+        reviewed = np.array([*self.reviewed], dtype=np.float64) if self.reviewed else None  # (R, 2)
+        facts = name, self.subset, self.duration, self.fps, segments, tuple(self.labels), self.group
+        return VideoAnnotation(*facts, reviewed)

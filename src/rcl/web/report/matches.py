@@ -13,7 +13,7 @@ from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
 from rcl.data.formats.subtitles import MIN_SCORE
 from rcl.evaluation.detad import error_kinds
-from rcl.evaluation.ground_truths import GroundTruths, Policy, ground_truths, index_detections
+from rcl.evaluation.ground_truths import GroundTruths, Policy, ground_truths, index_detections, reviewed_detections
 from rcl.evaluation.matching import GroupedSegments, match
 
 _UNKNOWN_COUNT = 10  # detections per video that the page shows at first, without annotations
@@ -80,6 +80,8 @@ def match_videos(
 ) -> Matches:
     """Match detections as :func:`rcl.evaluation.evaluate` does, and sort them by video and score.
 
+    Detections where nobody looked are left out.
+
     Args:
         detections: of any videos and labels.
         annotations: ground truth, not clipped, if there is any.
@@ -90,10 +92,10 @@ def match_videos(
         InputError: the annotations have no instance.
     """
     thresholds = np.asarray(tiou_thresholds, dtype=np.float64)
+    detections = detections if annotations is None else reviewed_detections(detections, annotations)
     durations: dict[str, float | None] = {}
     truth = None
-    taken = np.full((len(thresholds), len(detections)), -1)
-    kinds = np.empty((0, len(detections)), dtype=np.int64)
+    taken, kinds = np.full((len(thresholds), len(detections)), -1), np.empty((0, len(detections)), dtype=np.int64)
     if annotations is not None:
         durations = {name: video.duration_seconds for name, video in annotations.videos.items()}
         truth = ground_truths(annotations, policy=policy)

@@ -15,7 +15,13 @@ from rcl.evaluation.characteristics import BucketScheme, Fields
 from rcl.evaluation.detad import diagnose
 from rcl.evaluation.diagnosis import Diagnosis
 from rcl.evaluation.events import EVENT_TIOU, right_detections
-from rcl.evaluation.ground_truths import Policy, doubtful_instances, ground_truths, index_detections
+from rcl.evaluation.ground_truths import (
+    Policy,
+    doubtful_instances,
+    ground_truths,
+    index_detections,
+    reviewed_detections,
+)
 from rcl.evaluation.joining import differences
 from rcl.system.errors import InputError
 
@@ -93,6 +99,6 @@ def summarize(
         "labels": len(truth.labels),
         "detections": len(detections),
     }
-    found = index_detections(detections, truth)
+    found = index_detections(reviewed_detections(detections, annotations), truth)
     scores = reliability(found.scores, right_detections(found, truth, EVENT_TIOU))
     return Summary(counts, histogram, evaluation, scores, diagnosis, tuple(notes))

@@ -34,6 +34,7 @@ _SYNONYMS = {
     "subset": "subset split",
     "fps": "fps",
     "group": "group",
+    "reviewed": "reviewed",
     "score": "score scores confidence conf probability prob",
 }
 """Small letters without accents and blanks."""

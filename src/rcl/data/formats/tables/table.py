@@ -11,9 +11,10 @@ from typing import Any
 from rcl.data.annotations import Annotations, is_subset, to_subset
 from rcl.data.formats.options import WITH_OPTION, ReadOptions
 from rcl.data.formats.tables.columns import INDIVIDUAL
+from rcl.data.formats.tables.intervals import intervals_text, is_intervals, to_intervals
 from rcl.data.formats.tables.layout import MISSING, Layout
 from rcl.data.formats.tables.sheet import Sheet, parse_sheet
-from rcl.data.formats.values import VideoDraft, to_group, to_label
+from rcl.data.formats.values import VideoDraft, reviewed_pairs, to_group, to_label
 from rcl.system.errors import Defect, Problems, listed, shown
 from rcl.system.paths import PathLike
 from rcl.system.text_files import extension_of, write_text
@@ -24,13 +25,13 @@ log = logging.getLogger("rcl")
 _FORMULA_ERRORS = ("#NAME?", "#VALUE!", "#REF!", "#DIV/0!", "#ERROR!")
 _ROUNDED = re.compile(r"\d([.,]\d+)?E\+\d+")  # a long number, as spreadsheets show it
 _REQUIRED, _OPTIONAL = ("video", "start", "end", "label"), ("subset", "duration", "fps")
-_GROUP = "group"  # written where a video has one
+_GROUP, _REVIEWED = "group", "reviewed"  # written where a video has one
 
 
 def write(annotations: Annotations, path: PathLike) -> list[str]:
     """Write ``video,start,end,label,subset,duration,fps`` at full precision; a video without instances has one row.
 
-    There is a column ``group`` if a video has one.
+    There is a column ``group`` if a video has one, and ``reviewed`` if one is reviewed in part.
 
     Returns:
         What is lost, in words for the user.
@@ -41,20 +42,22 @@ def write(annotations: Annotations, path: PathLike) -> list[str]:
     extension_of(Path(path), (".csv",))
     videos = annotations.videos.values()
     grouped = any(video.group is not None for video in videos)
-    rows: list[tuple[object, ...]] = [(*_REQUIRED, *_OPTIONAL, *([_GROUP] if grouped else []))]
+    partly = any(video.reviewed_seconds is not None for video in videos)
+    more = [*([_GROUP] if grouped else []), *([_REVIEWED] if partly else [])]
+    rows: list[tuple[object, ...]] = [(*_REQUIRED, *_OPTIONAL, *more)]
     for video in videos:
         pairs = zip(video.segments_seconds.tolist(), video.labels, strict=True)
         instances = [(*segment, label) for segment, label in pairs] or [("", "", "")]
         rest = video.subset, video.duration_seconds, video.snippets_per_second
-        group = [video.group] if grouped else []
-        rows += [(video.name, *instance, *rest, *group) for instance in instances]
+        known = {_GROUP: video.group, _REVIEWED: intervals_text(reviewed_pairs(video))}
+        rows += [(video.name, *instance, *rest, *(known[name] for name in more)) for instance in instances]
     write_text(path, csv_text(rows, line_end="\r\n"))
     words = [word for video in videos for word in (video.name, *video.labels)]
     return ["blanks around names and labels"] if any(word != word.strip() for word in words) else []
 
 
 def parse(text: str, source: str, options: ReadOptions | None = None) -> Annotations:
-    """Annotations of a table ``video,start,end,label[,subset][,duration][,fps][,group]`` as text.
+    """Annotations of a table ``video,start,end,label[,subset][,duration][,fps][,group][,reviewed]`` as text.
 
     Args:
         text: the content of the file.
@@ -115,7 +118,9 @@ def is_plain(text: str, source: str) -> bool:
 
 
 def _layout_of(sheet: Sheet, options: ReadOptions) -> Layout:
-    layout = Layout.of(sheet, options, required=("video", "label"), optional=(*_OPTIONAL, _GROUP, INDIVIDUAL))
+    layout = Layout.of(
+        sheet, options, required=("video", "label"), optional=(*_OPTIONAL, _GROUP, _REVIEWED, INDIVIDUAL)
+    )
     ours = {*_OPTIONAL} <= layout.columns.keys()
     if (
         "duration" in layout.columns
@@ -128,6 +133,9 @@ def _layout_of(sheet: Sheet, options: ReadOptions) -> Layout:
     subset = layout.columns.get("subset")
     if subset and "subset" not in (subset.name.lower(), *options.columns) and not _holds_subsets(sheet, subset.place):
         del layout.columns["subset"]
+    given = layout.columns.get(_REVIEWED)
+    if given and _REVIEWED not in options.columns and not any(map(is_intervals, sheet.column(given.place))):
+        del layout.columns[_REVIEWED]  # it may also say yes or no
     if _GROUP in layout.columns and _GROUP not in options.columns:
         _drop_groups_of_instances(sheet, layout)
     return layout
@@ -192,6 +200,8 @@ def _add_row(draft: VideoDraft, name: str, row: Sequence[str], layout: Layout) -
         draft.fps = _agreed("fps", draft.fps, _positive(layout.number(fps, "fps"), fps, "fps"))
     if (group := to_group(cell(row, _GROUP))) and group not in MISSING:
         draft.group = _agreed("group", draft.group, group)
+    if intervals := cell(row, _REVIEWED):
+        draft.reviewed.update(to_intervals(intervals, layout.times, layout.rate(row)))
     label = cell(row, "label")
     times = cell(row, "start") or cell(row, "end")
     if times or (label and label not in MISSING):  # otherwise the row only names its video
