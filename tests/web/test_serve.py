@@ -294,14 +294,14 @@ def test_a_running_extraction_ends_when_it_is_cancelled_and_a_second_video_waits
     video = session.videos[key_of("probe")]
     shares: list[float | None] = []
 
-    def slow(report: Report) -> Any:
+    def slow(localizer: Localizer, report: Report) -> Any:
         def and_wait(stage: str, share: float | None) -> None:
             shares.append(share)
             time.sleep(0.02)
             report(stage, share)
 
         while True:
-            video.read(and_wait)
+            video.read(localizer, and_wait)
 
     session.videos[video.key] = video._replace(read=slow)
     client.post(f"{PROBE}/job")
@@ -418,7 +418,7 @@ def test_questions_that_make_no_sense_are_refused_in_a_sentence(client: TestClie
 
 
 def test_only_so_many_videos_are_kept_in_memory(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rcl.web.serve.session.ENCODED_KEPT", 1)
+    monkeypatch.setattr("rcl.web.serve.detecting.ENCODED_KEPT", 1)
     for name in ("probe", "more/second"):
         session.detect(key_of(name))
         wait(lambda name=name: session.job(key_of(name))["state"] == "done")  # type: ignore[index]
@@ -539,7 +539,7 @@ def test_a_video_that_is_not_finished_stays_out_of_the_labels_and_is_marked(
     assert not session.annotations.path.exists()
     states = {one["name"]: (one["saved"], one["unfinished"]) for one in client.get("/api/session").json()["videos"]}
     assert states == {"probe": (None, 1), "more/second": (None, None), "broken": (None, None)}
-    restarted = Session(session.localizer, session.folder, session.annotations.path)
+    restarted = Session(session.detecting.localizer, session.folder, session.annotations.path)
     shown = restarted.video(key_of("probe"))
     restarted.close()
     assert shown["annotations"] == [instance(0.0, 1.0, "clap")]

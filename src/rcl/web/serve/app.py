@@ -20,8 +20,9 @@ from starlette.routing import Route
 
 from rcl.system.errors import InputError
 from rcl.web.serve.annotation_file import OutdatedError
+from rcl.web.serve.detecting import NotReadyError
 from rcl.web.serve.guard import Guard
-from rcl.web.serve.session import NotReadyError, Session
+from rcl.web.serve.session import Session
 
 MAX_BODY = 4 * 2**20
 MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}

@@ -16,6 +16,7 @@ export const jobsChanged = signal();
 
 export const page = {
   minScore: 0.4,
+  detector: false, // whether there is one
   labels: [],
   videos: [], // [{ key, name, saved, unfinished, detected }]
   current: null, // of opened

@@ -42,8 +42,8 @@ document.addEventListener("click", (event) => {
 });
 
 showingErrors(async () => {
-  const { folder, annotations, min_score: minScore, labels, videos } = await server.overview();
-  Object.assign(page, { minScore, labels, videos });
+  const { folder, annotations, min_score: minScore, detector, labels, videos } = await server.overview();
+  Object.assign(page, { minScore, detector, labels, videos });
   byId("title").textContent = folder.split(/[\\/]/).pop() || "RCL";
   byId("title").title = folder;
   byId("file").textContent = annotations;
