@@ -95,7 +95,7 @@ def finished(client: TestClient, video: str) -> dict[str, Any]:
 def test_videos_are_listed_with_those_below_and_without_links_that_lead_out(client: TestClient) -> None:
     found = client.get("/api/session").json()
     assert [video["name"] for video in found["videos"]] == ["broken", "more/second", "probe"]
-    assert found["labels"] == list(FACTS.labels)
+    assert [one["name"] for one in found["classes"]] == list(FACTS.labels)
     assert client.get(PROBE).json()["annotations"] == []
 
 
@@ -520,7 +520,7 @@ def test_what_someone_else_saved_is_not_overwritten_unasked(client: TestClient) 
 
 
 def test_a_video_that_nobody_decided_about_is_no_negative(client: TestClient, session: Session) -> None:
-    for more in ({}, {"nothing_happens": False}, {"nothing_happens": 1}, {"reviewed": True}):
+    for more in ({}, {"nothing_happens": False}, {"nothing_happens": 1}, {"finished": True}):
         refused = put(client, PROBE, [], NEW, **more)
         assert refused.status_code == 400
         assert 'expected segments, or "nothing_happens"' in refused.json()["error"]
@@ -534,7 +534,7 @@ def test_a_video_that_nobody_decided_about_is_no_negative(client: TestClient, se
 def test_a_video_that_is_not_finished_stays_out_of_the_labels_and_is_marked(
     client: TestClient, session: Session
 ) -> None:
-    kept = put(client, PROBE, [instance(0, 1, "clap")], NEW, reviewed=False, rejected=[instance(2, 3, "")])
+    kept = put(client, PROBE, [instance(0, 1, "clap")], NEW, finished=False, rejected=[instance(2, 3, "")])
     assert kept.status_code == 200
     assert not session.annotations.path.exists()
     states = {one["name"]: (one["saved"], one["unfinished"]) for one in client.get("/api/session").json()["videos"]}
