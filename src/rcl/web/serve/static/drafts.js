@@ -3,8 +3,10 @@
 import { byId } from "./dom.js";
 import { keptChanged, opened, page, segmentsChanged, setSaved } from "./page_state.js";
 import { server } from "./server.js";
+import { say } from "./status.js";
 
 const DELAY_MS = 250; // after a change: several in a row are sent together
+const LARGEST_LAST = 20_000; // letters that can still be sent while the page is being closed
 const RETRY_MS = 3000; // while the server does not respond
 
 const turns = new Map(); // key → the last write of a video, which the next one waits for
@@ -38,7 +40,8 @@ async function send(one) {
   if (review.isKept || one.isConflicting) return;
   const content = review.content(); // later changes are not part of this request
   try {
-    const answer = await server.draft(video.key, { ...JSON.parse(content), revision: review.revision });
+    const isLast = document.hidden && content.length < LARGEST_LAST;
+    const answer = await server.draft(video.key, { ...JSON.parse(content), revision: review.revision }, { isLast });
     review.markKept(answer.revision, content);
     failure = "";
     setSaved(one, answer, { isDecided: false });
@@ -47,6 +50,7 @@ async function send(one) {
       one.isConflicting = true; // until the user has chosen
       onConflict(one);
     } else {
+      if (failure !== error.message) say(error.message, { lasting: true });
       failure = error.message;
       if (error.status === 0) schedule(one, RETRY_MS);
     }

@@ -104,14 +104,16 @@ function setSpeed() {
 
 function followPlayer() {
   const now = player.currentTime;
-  if (playUntil !== null && now >= playUntil) {
-    if (isLooping && shownSegment()) return void playSegment();
-    player.pause();
-    playUntil = null;
-  }
+  if (playUntil !== null && now >= playUntil) endSegment();
   noteWatched(now);
-  movePlayhead(now, { follow: true });
+  if (!player.paused || Math.abs(now - page.playhead) > 2 * INSIDE) movePlayhead(now, { follow: true });
   if (!player.paused) requestAnimationFrame(followPlayer);
+}
+
+function endSegment() {
+  if (isLooping && shownSegment()) return playSegment();
+  player.pause();
+  return (playUntil = null);
 }
 
 function noteWatched(now) {

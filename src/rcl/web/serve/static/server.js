@@ -33,8 +33,8 @@ export const server = {
   detect: (key) => request("POST", `${of(key)}/job`),
   cancel: (key) => request("DELETE", `${of(key)}/job`),
   scores: (key, segments) => request("POST", `${of(key)}/scores`, { segments }),
-  /** Also answered if the page is being closed. */
-  draft: (key, content) => request("PUT", `${of(key)}/draft`, content, { keepalive: true }),
+  /** With isLast, it is also sent while the page is being closed, which browsers allow for 64 KiB. */
+  draft: (key, content, { isLast = false } = {}) => request("PUT", `${of(key)}/draft`, content, { keepalive: isLast }),
   save: (key, decided) => request("PUT", `${of(key)}/annotations`, decided),
   takeOut: (key, revision) => request("DELETE", `${of(key)}/annotations`, { revision }),
   putClass: (one) => request("PUT", "/api/classes", one),
