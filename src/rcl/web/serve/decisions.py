@@ -173,8 +173,8 @@ class Decisions:
             is_same = sorted(segments) == sorted(saved) and reviewed == parts
             draft = None if is_same else tuple(sorted(segments))
             parts = reviewed if draft is not None or before.labelled is None else ()
-            changes = {"draft": draft, "rejected": _or_before(rejected, before), "reviewed": parts}
-            self.reviews.write(name, before.review._replace(**changes))
+            review = before.review._replace(draft=draft, rejected=_or_before(rejected, before), reviewed=parts)
+            self.reviews.write(name, review)
             return self.of(name)
 
     def rename(self, old: str, new: str) -> int:
@@ -208,14 +208,9 @@ class Decisions:
     ) -> Decided:
         entry = self.annotations.entry_of(name) or before.review.entry
         unlabelled = any(not segment.label for segment in segments)
-        kept, draft = ((), segments) if unlabelled else (segments, None)
-        review = VideoReview(
-            tuple(sorted(kept)),
-            _or_before(rejected, before),
-            entry,
-            None if draft is None else tuple(sorted(draft)),
-            reviewed,
-        )
+        kept = tuple(sorted(segments))  # a segment without a label can only be in a draft
+        kept, draft = ((), kept) if unlabelled else (kept, None)
+        review = VideoReview(kept, _or_before(rejected, before), entry, draft, reviewed)
         self.reviews.write(name, review)
         self.annotations.remove(name)
         return self.of(name)

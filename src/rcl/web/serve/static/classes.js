@@ -22,10 +22,10 @@ function rowOf({ name, colour, key }) {
   const label = element("button", { className: "class label" }, element("kbd", { textContent: key.toUpperCase() }), swatch(colour), cutName(name));
   label.setAttribute("aria-label", key ? `${name}, key ${key.toUpperCase()}` : name);
   label.title = `Label with ${name}: hold it while the action lasts, or press it shortly`;
-  label.addEventListener("pointerdown", (event) => event.button || pressClass(name));
-  label.addEventListener("pointerup", () => releaseClass(name));
+  label.addEventListener("pointerdown", (event) => event.button || pressClass(name, event.timeStamp));
+  label.addEventListener("pointerup", (event) => releaseClass(name, event.timeStamp));
   for (const event of ["pointercancel", "pointerleave"]) label.addEventListener(event, giveUpPress);
-  label.addEventListener("click", (event) => event.detail || (pressClass(name), releaseClass(name))); // by Enter or a screen reader
+  label.addEventListener("click", (event) => event.detail || (pressClass(name, 0), releaseClass(name, 0))); // by Enter or a screen reader
   label.addEventListener("contextmenu", (event) => event.preventDefault()); // of a long touch
   const change = element("button", { className: "quiet change", textContent: "Edit" });
   change.setAttribute("aria-label", `Edit ${name}`);

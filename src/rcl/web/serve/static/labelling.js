@@ -2,7 +2,7 @@
 
 import { byId } from "./dom.js";
 import { durationOf, marksChanged, page, showSegments } from "./page_state.js";
-import { frameSeconds, isPlaying } from "./player.js";
+import { frameSeconds } from "./player.js";
 import { toMilliseconds } from "./review.js";
 import { clamp, formatTime } from "./segments.js";
 import { select } from "./selection.js";
@@ -13,8 +13,9 @@ const MODE_KEPT_AS = "rcl-short-press";
 
 let pressed = null; // { name, from, at }: the class, the playhead and the time when its key went down
 
-/** The key or the button of a class goes down. A new segment gets the label; otherwise an action begins. */
-export function pressClass(name) {
+/** The key or the button of a class goes down, at a time of its event. A new segment gets the label; otherwise an action
+ * begins. */
+export function pressClass(name, at) {
   const segment = page.current?.review.find(page.selected);
   pressed = null;
   if (!page.current) return;
@@ -22,17 +23,15 @@ export function pressClass(name) {
     page.current.review.edit(segment.id, { label: name });
     showSegments();
     say(`It is ${name}, ${describeTimes(segment)}.`);
-  } else pressed = { name, from: page.playhead, at: performance.now() };
+  } else pressed = { name, from: page.playhead, at };
 }
 
-/** It goes up: an action lasted as long as it was held; a short press is what the mode says. */
-export function releaseClass(name) {
+/** It goes up: an action lasted as long as it was held and the video went on; a short press is what the mode says. */
+export function releaseClass(name, at) {
   if (pressed?.name !== name) return;
-  const { from, at } = pressed;
-  const isHeld = performance.now() - at >= HOLD_MS;
+  const { from, at: down } = pressed;
   pressed = null;
-  if (isHeld && page.playhead > from) addSegment(from, page.playhead, name);
-  else if (isHeld && !isPlaying()) say("Hold the key while the video plays; a short press works without playing.");
+  if (at - down >= HOLD_MS && page.playhead > from) addSegment(from, page.playhead, name);
   else if (byId("short-press").value === "point") addSegment(from, from + frameSeconds(), name);
   else beginOrEnd(name, from);
 }

@@ -18,7 +18,6 @@ let isLooping = false;
 let lookedAt = null; // where the player was when we looked last, while it plays
 
 export const hasPlayer = () => Boolean(page.current?.video.file) && byId("unplayable").hidden;
-export const isPlaying = () => hasPlayer() && !player.paused;
 export const frameSeconds = () => 1 / (page.current?.video.frame_rate || USUAL_RATE);
 
 /** Load the current video, if there is a file to play. */
@@ -51,7 +50,7 @@ export function showFrame(seconds) {
 /** Go on by frames (by 1 or −1). */
 export function stepFrames(by) {
   const length = frameSeconds();
-  if (isPlaying()) player.pause();
+  if (hasPlayer()) player.pause();
   const frame = Math.max(Math.floor((page.playhead + INSIDE) / length + 1e-6) + by, 0);
   const place = clamp(frame * length, 0, durationOf(page.current) || Infinity);
   playUntil = null;

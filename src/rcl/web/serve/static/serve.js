@@ -36,12 +36,12 @@ const classOf = ({ key }) => page.classes.find((one) => one.key && one.key === k
 const CLASS_KEYS = {
   down(event) {
     const one = classOf(event);
-    if (one && !event.repeat) pressClass(one.name);
+    if (one && !event.repeat) pressClass(one.name, event.timeStamp);
     return Boolean(one);
   },
   up(event) {
     const one = classOf(event);
-    if (one) releaseClass(one.name);
+    if (one) releaseClass(one.name, event.timeStamp);
   },
 };
 
