@@ -61,7 +61,7 @@ def test_a_text_in_place_of_a_checkpoint_is_called_a_text(tmp_path: Path, text: 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("serve", "FILMS"), "add the checkpoint"),
+        (("serve", "RUN", "FILMS", "--checkpoint", "RUN"), "expected one checkpoint"),
         (("serve", "RUN"), "add a folder of videos behind it"),
         (("serve", "model.pt"), "add a folder of videos behind it"),
         (("serve", "FILMS", "RUN"), "swap the two"),

@@ -95,7 +95,7 @@ def finished(client: TestClient, video: str) -> dict[str, Any]:
 def test_videos_are_listed_with_those_below_and_without_links_that_lead_out(client: TestClient) -> None:
     found = client.get("/api/session").json()
     assert [video["name"] for video in found["videos"]] == ["broken", "more/second", "probe"]
-    assert found["labels"] == list(FACTS.labels)
+    assert [one["name"] for one in found["classes"]] == list(FACTS.labels)
     assert client.get(PROBE).json()["annotations"] == []
 
 
@@ -294,14 +294,14 @@ def test_a_running_extraction_ends_when_it_is_cancelled_and_a_second_video_waits
     video = session.videos[key_of("probe")]
     shares: list[float | None] = []
 
-    def slow(report: Report) -> Any:
+    def slow(localizer: Localizer, report: Report) -> Any:
         def and_wait(stage: str, share: float | None) -> None:
             shares.append(share)
             time.sleep(0.02)
             report(stage, share)
 
         while True:
-            video.read(and_wait)
+            video.read(localizer, and_wait)
 
     session.videos[video.key] = video._replace(read=slow)
     client.post(f"{PROBE}/job")
@@ -418,7 +418,7 @@ def test_questions_that_make_no_sense_are_refused_in_a_sentence(client: TestClie
 
 
 def test_only_so_many_videos_are_kept_in_memory(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rcl.web.serve.session.ENCODED_KEPT", 1)
+    monkeypatch.setattr("rcl.web.serve.detecting.ENCODED_KEPT", 1)
     for name in ("probe", "more/second"):
         session.detect(key_of(name))
         wait(lambda name=name: session.job(key_of(name))["state"] == "done")  # type: ignore[index]
@@ -520,7 +520,7 @@ def test_what_someone_else_saved_is_not_overwritten_unasked(client: TestClient) 
 
 
 def test_a_video_that_nobody_decided_about_is_no_negative(client: TestClient, session: Session) -> None:
-    for more in ({}, {"nothing_happens": False}, {"nothing_happens": 1}, {"reviewed": True}):
+    for more in ({}, {"nothing_happens": False}, {"nothing_happens": 1}, {"finished": True}):
         refused = put(client, PROBE, [], NEW, **more)
         assert refused.status_code == 400
         assert 'expected segments, or "nothing_happens"' in refused.json()["error"]
@@ -534,12 +534,12 @@ def test_a_video_that_nobody_decided_about_is_no_negative(client: TestClient, se
 def test_a_video_that_is_not_finished_stays_out_of_the_labels_and_is_marked(
     client: TestClient, session: Session
 ) -> None:
-    kept = put(client, PROBE, [instance(0, 1, "clap")], NEW, reviewed=False, rejected=[instance(2, 3, "")])
+    kept = put(client, PROBE, [instance(0, 1, "clap")], NEW, finished=False, rejected=[instance(2, 3, "")])
     assert kept.status_code == 200
     assert not session.annotations.path.exists()
     states = {one["name"]: (one["saved"], one["unfinished"]) for one in client.get("/api/session").json()["videos"]}
     assert states == {"probe": (None, 1), "more/second": (None, None), "broken": (None, None)}
-    restarted = Session(session.localizer, session.folder, session.annotations.path)
+    restarted = Session(session.detecting.localizer, session.folder, session.annotations.path)
     shown = restarted.video(key_of("probe"))
     restarted.close()
     assert shown["annotations"] == [instance(0.0, 1.0, "clap")]

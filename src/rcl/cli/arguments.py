@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rcl.data.names import VIDEO_EXTENSIONS
-from rcl.system.errors import InputError
+from rcl.system.errors import InputError, listed
 from rcl.system.paths import is_dir, is_file
 
 _CHECKPOINT = "the checkpoint (last.ckpt of a run, or its folder)"
@@ -42,16 +42,27 @@ def check_checkpoint_first(command: str, checkpoint: Path, inputs: Sequence[Path
     return [*inputs]
 
 
-def check_served(videos: Path) -> None:
-    """Check that ``rcl serve`` gets no file of labels in place of the videos.
+def served_paths(paths: Sequence[Path], checkpoint: Path | None) -> tuple[Path | None, Path]:
+    """The checkpoint, if there is one, and the videos of ``rcl serve [CHECKPOINT] VIDEOS``.
 
     Raises:
-        InputError: it does.
+        InputError: there are no videos, a file of labels is in their place, or there are two checkpoints.
     """
+    *first, videos = paths
     if _is_label_file(videos):
         expected, found = "a folder of videos, or a pack of features", f"{videos}, a file of labels"
         fix = "give the folder; labels that exist already go behind --annotations"
         raise InputError("rcl serve", expected=expected, found=found, fix=fix)
+    if len(first) > 1 or (first and checkpoint):
+        found = listed([*map(str, first), *([str(checkpoint)] if checkpoint else [])])
+        raise InputError("rcl serve", expected="one checkpoint", found=found, fix="give one of them")
+    if first:
+        check_checkpoint_first("serve", first[0], [videos], wanted="a folder of videos")
+        return first[0], videos
+    is_video = is_dir(videos) or videos.suffix.lower() in VIDEO_EXTENSIONS
+    if _is_checkpoint(videos) or not is_video:
+        check_checkpoint_first("serve", videos, None, wanted="a folder of videos")
+    return checkpoint, videos
 
 
 def check_videos_first(videos: Path, labels: Path | None) -> None:

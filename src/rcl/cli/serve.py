@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rcl.cli.arguments import check_checkpoint_first, check_served
+from rcl.cli.arguments import served_paths
 from rcl.cli.console import note, warn
 from rcl.cli.extraction_options import DetectorFiles
 from rcl.system.errors import InputError, counted, listed
@@ -21,31 +21,37 @@ if TYPE_CHECKING:
 
 
 def serve(
-    checkpoint: Annotated[Path, typer.Argument(help="last.ckpt of a training run, or its folder.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[CHECKPOINT] VIDEOS_DIR",
+            help="Folder of videos, or a pack of features. A checkpoint in front of it is the same as --checkpoint.",
+        ),
+    ],
     moved: DetectorFiles,
-    videos: Annotated[
-        Path | None, typer.Argument(metavar="VIDEOS_DIR", help="Folder of videos, or a pack of features.")
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="last.ckpt of a training run, or its folder: a detector that suggests segments.")
     ] = None,
     annotations: Annotated[
         Path | None,
-        typer.Option(help="File for corrected segments, .csv or .json; by default rcl-annotations.csv in the folder."),
+        typer.Option(help="File of labels, .csv or .json; by default rcl-annotations.csv in the folder."),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to bind to; only this machine can reach 127.0.0.1.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8000,
     open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = False,
 ) -> None:
-    """Look at detections in a browser, correct them, and save them as labels for the next training."""
-    (folder,) = check_checkpoint_first("serve", checkpoint, [videos] if videos else None, wanted="a folder of videos")
-    check_served(folder)
+    """Label videos in a browser, or correct detections, as labels for the next training."""
+    checkpoint, folder = served_paths(paths, checkpoint)
     _check_packages()
     with contextlib.closing(_listen(host, port)) as listener:
         from rcl.detector.localizer import Localizer
         from rcl.web.serve.session import Session
 
-        session = Session(Localizer.load(checkpoint, **moved.arguments()), folder, annotations)
+        localizer = Localizer.load(checkpoint, **moved.arguments()) if checkpoint else None
+        session = Session(localizer, folder, annotations)
         names = [video.name for video in session.videos.values()]
         note(f"{counted(len(names), 'video')}: {listed(names, 3)}")
-        note(f"Corrected segments go to {session.annotations.path}")
+        note(f"Labels go to {session.annotations.path}")
         if unfinished := session.unfinished():
             note(f"Partly reviewed and not in the labels: {listed(unfinished, 3)}")
         address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/"

@@ -15,7 +15,10 @@ from rcl.data.formats.tables.table import is_plain
 from rcl.data.names import match_names
 from rcl.system.errors import InputError, counted
 from rcl.system.text_files import check_place, extension_of, read_json, read_text, write_text
-from rcl.web.serve.file_content import Content, Database, Entry, Segment, Table, describe, video_in
+from rcl.web.serve.database_content import Database
+from rcl.web.serve.file_content import Content, Entry, Remarks, Segment, describe, video_in
+from rcl.web.serve.intervals import Intervals
+from rcl.web.serve.table_content import Table
 
 log = logging.getLogger("rcl")
 
@@ -64,6 +67,14 @@ class AnnotationFile:
         annotations = load_annotations(self.path, clip=False)
         return dict(annotations.renamed(self._names_of(annotations.videos)).videos)
 
+    def remarks(self) -> dict[str, Remarks]:
+        """The comments and reviewed intervals in the file, by the name of the video.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        return self._content().remarks() if self.path.exists() else {}
+
     def entry_of(self, name: str) -> Entry | None:
         """All that the file says of one video, also what RCL does not read, so that :meth:`save` can put it back."""
         video = self.read().get(name)
@@ -78,6 +89,7 @@ class AnnotationFile:
         revision: str | None,
         known: VideoAnnotation | None = None,
         entry: Entry | None = None,
+        reviewed: Intervals | None = None,
     ) -> str:
         """Replace the segments of one video, atomically, and return their revision.
 
@@ -89,6 +101,7 @@ class AnnotationFile:
             revision: of the segments that the page began with; ``None`` overwrites any.
             known: the annotation of a video that is not in the file yet.
             entry: what :meth:`entry_of` returned before the video was taken out of the file.
+            reviewed: the parts of the video that somebody looked at; ``None`` for all of it.
 
         Raises:
             OutdatedError: the file holds another revision.
@@ -96,10 +109,11 @@ class AnnotationFile:
         """
         with self._lock:
             before = self.read().get(name)
-            check_revision(self.path, name, revision, revision_of(before))
+            check_revision(self.path, name, revision, revision_of(before, self.remarks().get(name)))
             earlier = video_in(entry, name) if entry else known
-            write_text(self.path, self._content().replaced(name, sorted(segments), before or earlier, entry))
-            return revision_of(self.read()[name])
+            text = self._content().replaced(name, sorted(segments), before or earlier, entry, reviewed)
+            write_text(self.path, text)
+            return revision_of(self.read()[name], self.remarks().get(name))
 
     def remove(self, name: str) -> None:
         """Take a video out of the file, atomically, if it is there.
@@ -110,6 +124,21 @@ class AnnotationFile:
         with self._lock:
             if name in self.read():
                 write_text(self.path, self._content().without(name))
+
+    def rename(self, old: str, new: str) -> int:
+        """Give a label another name in all videos, atomically, and return the number of segments that have it.
+
+        Raises:
+            InputError: the file is damaged or cannot be written.
+        """
+        with self._lock:
+            if not self.path.exists():
+                return 0
+            self._check_format()
+            text, count = self._content().renamed(old, new)
+            if count:
+                write_text(self.path, text)
+            return count
 
     def _content(self) -> Content:
         exists = self.path.exists()
@@ -154,17 +183,22 @@ def check_revision(path: Path, name: str, known: str | None, actual: str) -> Non
         )
 
 
-def revision_of(video: VideoAnnotation | None) -> str:
-    """A digest of the segments of a video, which changes when they do."""
+def revision_of(video: VideoAnnotation | None, remarks: Remarks | None = None) -> str:
+    """A digest of the segments of a video, their comments and what was reviewed, which changes when they do."""
     if video is None:
         return NEW
-    content = json.dumps([video.segments_seconds.tolist(), video.labels])
+    reviewed = remarks.reviewed if remarks else None
+    content = json.dumps([segments_of(video, remarks), reviewed])
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def segments_of(video: VideoAnnotation | None) -> list[Segment]:
-    """The instances of a video, in the order of the file."""
+def segments_of(video: VideoAnnotation | None, remarks: Remarks | None = None) -> list[Segment]:
+    """The instances of a video, in the order of the file, with their comments."""
     if video is None:
         return []
     pairs = zip(video.segments_seconds.tolist(), video.labels, strict=True)
-    return [Segment(start, end, label) for (start, end), label in pairs]
+    segments = [Segment(start, end, label) for (start, end), label in pairs]
+    if remarks is None or not remarks.comments:
+        return segments
+    left = {segment: iter(comments) for segment, comments in remarks.comments.items()}
+    return [segment._replace(comment=next(left.get(segment, iter(())), "")) for segment in segments]

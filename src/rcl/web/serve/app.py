@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import mimetypes
 from collections.abc import AsyncIterator, Callable
@@ -20,8 +21,9 @@ from starlette.routing import Route
 
 from rcl.system.errors import InputError
 from rcl.web.serve.annotation_file import OutdatedError
+from rcl.web.serve.detecting import NotReadyError
 from rcl.web.serve.guard import Guard
-from rcl.web.serve.session import NotReadyError, Session
+from rcl.web.serve.session import Session
 
 MAX_BODY = 4 * 2**20
 MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -47,12 +49,18 @@ def build_app(session: Session, *, host: str = "127.0.0.1") -> Starlette:
             Route("/", _page),
             Route("/static/{name:str}", _static),
             Route("/media/{key:str}", _media),
+            Route("/api/classes", _put_class, methods=["PUT"]),
+            Route("/api/classes", _remove_class, methods=["DELETE"]),
+            Route("/api/classes/rename", _rename_class, methods=["POST"]),
             Route("/api/session", lambda request: JSONResponse(session.overview())),
             Route(video, _answer(session.video)),
             Route(f"{video}/job", _answer(session.job)),
             Route(f"{video}/job", _answer(session.detect), methods=["POST"]),
             Route(f"{video}/job", _answer(session.cancel), methods=["DELETE"]),
             Route(f"{video}/scores", _score, methods=["POST"]),
+            Route(f"{video}/thumbnails", _thumbnails),
+            Route(f"{video}/waveform", _waveform),
+            Route(f"{video}/draft", _draft, methods=["PUT"]),
             Route(f"{video}/annotations", _save, methods=["PUT"]),
             Route(f"{video}/annotations", _take_out, methods=["DELETE"]),
         ],
@@ -60,7 +68,7 @@ def build_app(session: Session, *, host: str = "127.0.0.1") -> Starlette:
         exception_handlers={InputError: _input_error, HTTPException: _http_error},
         lifespan=lifespan,
     )
-    app.state.session = session
+    app.state.session, app.state.decoding = session, asyncio.Lock()
     return app
 
 
@@ -76,12 +84,16 @@ def _static(request: Request) -> Response:
     return Response(STATIC[name].read_bytes(), media_type=MEDIA_TYPES[Path(name).suffix])
 
 
-def _media(request: Request) -> Response:
+def _file_of(request: Request) -> Path:
     session: Session = request.app.state.session
-    video = session.videos.get(request.path_params["key"])
-    path = video.playable(session.folder) if video else None
+    path = session.file(request.path_params["key"])
     if path is None:
         raise HTTPException(404, "There is no such video to play.")
+    return path
+
+
+def _media(request: Request) -> Response:
+    path = _file_of(request)
     kind = mimetypes.guess_type(path.name)[0] or ""
     return FileResponse(path, media_type=kind if kind.startswith("video/") else "application/octet-stream")
 
@@ -105,11 +117,59 @@ async def _score(request: Request) -> Response:
 
 
 async def _save(request: Request) -> Response:
+    return await _keep(request, request.app.state.session.save)
+
+
+async def _draft(request: Request) -> Response:
+    return await _keep(request, request.app.state.session.draft)
+
+
+async def _keep(request: Request, keep: Callable[[str, dict[str, Any]], dict[str, Any]]) -> Response:
     session: Session = request.app.state.session
     sent = await _json_of(request)
     _check_revision(sent)
-    saved = await run_in_threadpool(session.save, request.path_params["key"], sent)
+    saved = await run_in_threadpool(keep, request.path_params["key"], sent)
     return JSONResponse({**saved, "file": str(session.annotations.path)})
+
+
+async def _put_class(request: Request) -> Response:
+    session: Session = request.app.state.session
+    return JSONResponse(await run_in_threadpool(session.put_class, await _json_of(request)))
+
+
+async def _remove_class(request: Request) -> Response:
+    session: Session = request.app.state.session
+    sent = await _json_of(request)
+    return JSONResponse(await run_in_threadpool(session.remove_class, str(sent.get("name", ""))))
+
+
+async def _rename_class(request: Request) -> Response:
+    session: Session = request.app.state.session
+    sent = await _json_of(request)
+    return JSONResponse(await run_in_threadpool(session.rename, str(sent.get("from", "")), sent.get("to")))
+
+
+async def _thumbnails(request: Request) -> Response:
+    return await _part(request, request.app.state.session.media.thumbnails, "image/jpeg")
+
+
+async def _waveform(request: Request) -> Response:
+    return await _part(request, request.app.state.session.media.waveform, "application/octet-stream")
+
+
+async def _part(request: Request, make: Callable[[Path, float, float, int], bytes], kind: str) -> Response:
+    """What is made of a part of a video, one at a time; nothing is made for a page that has moved on."""
+    try:
+        start, end, count = (request.query_params[name] for name in ("start", "end", "count"))
+        wanted = float(start), float(end), int(count)
+    except (KeyError, ValueError):
+        raise HTTPException(400, "Expected start and end in seconds, and a count.") from None
+    path = _file_of(request)
+    async with request.app.state.decoding:
+        if await request.is_disconnected():
+            return Response(status_code=499)
+        content = await run_in_threadpool(make, path, *wanted)
+    return Response(content, media_type=kind, headers={"cache-control": "private, max-age=3600"})
 
 
 async def _take_out(request: Request) -> Response:

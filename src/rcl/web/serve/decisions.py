@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from rcl.data.annotations import VideoAnnotation
 from rcl.web.serve.annotation_file import NEW, AnnotationFile, check_revision, revision_of, segments_of
-from rcl.web.serve.file_content import Segment
+from rcl.web.serve.file_content import Remarks, Segment
+from rcl.web.serve.intervals import Intervals
 from rcl.web.serve.review_file import ReviewFile, VideoReview
 
 
@@ -18,27 +19,43 @@ class Decided(NamedTuple):
     Args:
         labelled: its annotation in the annotation file, which training reads; ``None`` if it is not in there.
         review: what is remembered beside it.
+        remarks: its comments and reviewed intervals in the annotation file.
     """
 
     labelled: VideoAnnotation | None = None
     review: VideoReview = VideoReview()
+    remarks: Remarks = Remarks()
 
     @property
     def segments(self) -> list[Segment]:
-        """The labels, and the segments that are not among them yet."""
-        labelled = segments_of(self.labelled)
+        """The draft if there is one; otherwise the labels, and the segments that are not among them yet."""
+        return self.saved if self.review.draft is None else [*self.review.draft]
+
+    @property
+    def saved(self) -> list[Segment]:
+        """The segments without the draft."""
+        labelled = segments_of(self.labelled, self.remarks)
         known = {*labelled}
         return [*labelled, *(segment for segment in self.review.segments if segment not in known)]
 
     @property
+    def reviewed(self) -> Intervals:
+        """The parts that the user looked at, as far as known; of a video in the labels, none means all of it."""
+        is_open = self.labelled is None or self.review.draft is not None
+        return self.review.reviewed if is_open else self.remarks.reviewed or ()
+
+    @property
     def is_unfinished(self) -> bool:
         """Whether the review was begun, and the video is not in the labels."""
-        return self.labelled is None and bool(self.review.segments or self.review.rejected)
+        return self.labelled is None and self.review != VideoReview(entry=self.review.entry)
 
     @property
     def revision(self) -> str:
         """Changes when anything does that a page shows; ``NEW`` if nothing is saved."""
-        parts = ("" if self.labelled is None else revision_of(self.labelled), self.review.revision)
+        parts = (
+            "" if self.labelled is None else revision_of(self.labelled, self.remarks),
+            self.review.revision,
+        )
         return "-".join(part for part in parts if part) or NEW
 
 
@@ -61,8 +78,11 @@ class Decisions:
         """
         with self._lock:  # not between the two files of a change
             labelled, reviews = self.annotations.read(), self.reviews.read()
-        names = {**labelled, **reviews}
-        return {name: Decided(labelled.get(name), reviews.get(name, VideoReview())) for name in names}
+            remarks = self.annotations.remarks()
+        return {
+            name: Decided(labelled.get(name), reviews.get(name, VideoReview()), remarks.get(name, Remarks()))
+            for name in {**labelled, **reviews}
+        }
 
     def of(self, name: str) -> Decided:
         """What is saved of one video.
@@ -80,8 +100,9 @@ class Decisions:
         *,
         revision: str | None,
         known: VideoAnnotation | None = None,
+        reviewed: Intervals | None = None,
     ) -> Decided:
-        """Put a video in the labels: these are all its segments, and nothing else happens in it.
+        """Put a video in the labels: these are all its segments, and nothing else happens in what was looked at.
 
         Args:
             name: of the video.
@@ -89,6 +110,7 @@ class Decisions:
             rejected: detections that the user rejected; ``None`` leaves those of before.
             revision: that the page began with; ``None`` overwrites any.
             known: the annotation of a video that is not in the file yet.
+            reviewed: the parts that the user looked at; ``None`` for the whole video.
 
         Raises:
             OutdatedError: another page or program saved the video in the meantime.
@@ -97,12 +119,18 @@ class Decisions:
         with self._lock:
             before = self._current(name, revision)
             entry = before.review.entry
-            self.annotations.save(name, segments, revision=None, known=known, entry=entry)
+            self.annotations.save(name, segments, revision=None, known=known, entry=entry, reviewed=reviewed)
             self.reviews.write(name, VideoReview(rejected=_or_before(rejected, before)))
             return self.of(name)
 
     def keep(
-        self, name: str, segments: list[Segment], rejected: list[Segment] | None, *, revision: str | None
+        self,
+        name: str,
+        segments: list[Segment],
+        rejected: list[Segment] | None,
+        *,
+        revision: str | None,
+        reviewed: Intervals = (),
     ) -> Decided:
         """Keep the segments of a video that is not finished; if it is in the labels, it is taken out of them.
 
@@ -111,7 +139,53 @@ class Decisions:
             InputError: a file is damaged or cannot be written.
         """
         with self._lock:
-            return self._keep(name, segments, rejected, self._current(name, revision))
+            return self._keep(name, segments, rejected, self._current(name, revision), reviewed)
+
+    def draft(
+        self,
+        name: str,
+        segments: list[Segment],
+        rejected: list[Segment] | None,
+        *,
+        revision: str | None,
+        known: VideoAnnotation | None = None,
+        reviewed: Intervals = (),
+    ) -> Decided:
+        """Keep what a page shows of a video; whether it is in the labels, and with what, stays as it is.
+
+        Args:
+            name: of the video.
+            segments: all its segments; a label may be empty.
+            rejected: detections that the user rejected; ``None`` leaves those of before.
+            revision: that the page began with; ``None`` overwrites any.
+            known: the annotation of a video of which nothing is saved.
+            reviewed: the parts that the user looked at.
+
+        Raises:
+            OutdatedError: another page or program saved the video in the meantime.
+            InputError: a file is damaged or cannot be written.
+        """
+        with self._lock:
+            before = self._current(name, revision)
+            is_new = before.labelled is None and not before.is_unfinished
+            saved = segments_of(known) if is_new else before.saved
+            parts = before.remarks.reviewed or () if before.labelled else reviewed
+            is_same = sorted(segments) == sorted(saved) and reviewed == parts
+            draft = None if is_same else tuple(sorted(segments))
+            parts = reviewed if draft is not None or before.labelled is None else ()
+            review = before.review._replace(draft=draft, rejected=_or_before(rejected, before), reviewed=parts)
+            self.reviews.write(name, review)
+            return self.of(name)
+
+    def rename(self, old: str, new: str) -> int:
+        """Give a label another name in all videos, and return how many segments of the labels have it.
+
+        Raises:
+            InputError: a file is damaged or cannot be written.
+        """
+        with self._lock:
+            self.reviews.rename(old, new)
+            return self.annotations.rename(old, new)
 
     def take_out(self, name: str, *, revision: str | None) -> Decided:
         """Take a video out of the labels; its segments are kept.
@@ -122,11 +196,22 @@ class Decisions:
         """
         with self._lock:
             before = self._current(name, revision)
-            return self._keep(name, before.segments, None, before)
+            return self._keep(name, before.segments, None, before, before.reviewed)
 
-    def _keep(self, name: str, segments: list[Segment], rejected: list[Segment] | None, before: Decided) -> Decided:
+    def _keep(
+        self,
+        name: str,
+        segments: list[Segment],
+        rejected: list[Segment] | None,
+        before: Decided,
+        reviewed: Intervals,
+    ) -> Decided:
         entry = self.annotations.entry_of(name) or before.review.entry
-        self.reviews.write(name, VideoReview(tuple(sorted(segments)), _or_before(rejected, before), entry))
+        unlabelled = any(not segment.label for segment in segments)
+        kept = tuple(sorted(segments))  # a segment without a label can only be in a draft
+        kept, draft = ((), kept) if unlabelled else (kept, None)
+        review = VideoReview(kept, _or_before(rejected, before), entry, draft, reviewed)
+        self.reviews.write(name, review)
         self.annotations.remove(name)
         return self.of(name)
 

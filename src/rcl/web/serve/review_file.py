@@ -1,10 +1,10 @@
-"""What a review remembers beside the labels: rejected detections, and the segments of videos that are not finished."""
+"""What a review remembers beside the labels: rejections, drafts, and the segments of videos that are not finished."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from rcl.data.names import match_names
 from rcl.system.errors import Defect, InputError, located
 from rcl.system.text_files import read_json, write_json
 from rcl.web.serve.file_content import Entry, Segment, video_in
+from rcl.web.serve.intervals import Intervals, to_intervals
 
 FORMAT = "RCL review"
 
@@ -24,18 +25,33 @@ class VideoReview(NamedTuple):
         segments: those of a video that is not in the labels yet.
         rejected: detections that the user rejected.
         entry: what the annotation file said of the video before it was taken out of it.
+        draft: all its segments as the page shows them, where these differ from what was saved; a label may be empty.
+        reviewed: the parts that the user looked at, in a draft or in a video that is not in the labels yet.
     """
 
     segments: tuple[Segment, ...] = ()
     rejected: tuple[Segment, ...] = ()
     entry: Entry | None = None
+    draft: tuple[Segment, ...] | None = None
+    reviewed: Intervals = ()
 
     @property
     def revision(self) -> str:
-        """A digest, which changes when the segments or rejections do; empty if there are none."""
-        if not self.segments and not self.rejected:
+        """A digest, which changes when anything does that a page shows; empty if there is nothing."""
+        shown = (self.segments, self.rejected, self.draft, self.reviewed)
+        if shown == ((), (), None, ()):
             return ""
-        return hashlib.sha256(json.dumps([self.segments, self.rejected]).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]
+
+    def renamed(self, old: str, new: str) -> VideoReview:
+        """The same with another name of a label."""
+
+        def under(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
+            return tuple(one._replace(label=new) if one.label == old else one for one in segments)
+
+        draft = None if self.draft is None else under(self.draft)
+        entry = self.entry and _entry_renamed(self.entry, old, new)
+        return VideoReview(under(self.segments), under(self.rejected), entry, draft, self.reviewed)
 
 
 class ReviewFile:
@@ -72,9 +88,21 @@ class ReviewFile:
             InputError: the file is damaged or cannot be written.
         """
         reviews = self.read()
-        if review == reviews.get(name, VideoReview()):
-            return
-        reviews[name] = review
+        if review != reviews.get(name, VideoReview()):
+            self._write({**reviews, name: review})
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a label another name in all videos, atomically.
+
+        Raises:
+            InputError: the file is damaged or cannot be written.
+        """
+        reviews = self.read()
+        renamed = {name: review.renamed(old, new) for name, review in reviews.items()}
+        if renamed != reviews:
+            self._write(renamed)
+
+    def _write(self, reviews: Mapping[str, VideoReview]) -> None:
         videos = {key: _to_json(one) for key, one in reviews.items() if one != VideoReview()}
         write_json(self.path, {"format": FORMAT, "videos": videos}, indent=1)
 
@@ -94,18 +122,38 @@ class ReviewFile:
 
 def _to_json(review: VideoReview) -> dict[str, Any]:
     lists = {"segments": review.segments, "rejected": review.rejected}
-    content: dict[str, Any] = {key: [one._asdict() for one in segments] for key, segments in lists.items() if segments}
-    return {**content, "entry": review.entry} if review.entry else content
+    content: dict[str, Any] = {key: [one.to_json() for one in segments] for key, segments in lists.items() if segments}
+    content |= {"entry": review.entry} if review.entry else {}
+    content |= {} if review.draft is None else {"draft": [one.to_json() for one in review.draft]}
+    return content | ({"reviewed": review.reviewed} if review.reviewed else {})
 
 
 def _review_of(item: Any) -> VideoReview:
     try:
         segments = tuple(_segment(one, to_label(one["label"])) for one in item.get("segments", ()))
         rejected = tuple(_segment(one, str(one["label"])) for one in item.get("rejected", ()))
-        return VideoReview(segments, rejected, _checked(item.get("entry")))
+        draft = tuple(_segment(one, str(one["label"])) for one in item["draft"]) if "draft" in item else None
+        reviewed = to_intervals(item.get("reviewed", []))
+        return VideoReview(segments, rejected, _checked(item.get("entry")), draft, reviewed)
     except (AttributeError, KeyError, TypeError, IndexError):
         expected, fix = "lists of segments", "correct this video, or remove it from the file"
         raise Defect(expected=expected, found="something else", fix=fix) from None
+
+
+def _entry_renamed(entry: Entry, old: str, new: str) -> Entry:
+    """What the annotation file said of a video, with another name of a label."""
+
+    def named(label: Any) -> Any:
+        return new if label == old else label
+
+    copy: Entry = json.loads(json.dumps(entry))
+    copy["labels"] = [named(label) for label in copy["labels"]]
+    for row in copy.get("rows", ()):
+        for title in row:
+            row[title] = named(row[title]) if title.strip().lower() == "label" else row[title]
+    for held in copy.get("entry", {}).get("annotations") or ():
+        held["label"] = named(held["label"])
+    return copy
 
 
 def _checked(entry: Any) -> Entry | None:
@@ -122,4 +170,5 @@ def _checked(entry: Any) -> Entry | None:
 
 
 def _segment(item: Any, label: str) -> Segment:
-    return Segment(to_number(item["start"], "start"), to_number(item["end"], "end"), label)
+    comment = str(item.get("comment", ""))
+    return Segment(to_number(item["start"], "start"), to_number(item["end"], "end"), label, comment)

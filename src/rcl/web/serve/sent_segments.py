@@ -10,7 +10,7 @@ from rcl.data.formats.values import to_label, to_number
 from rcl.system.errors import Defect, InputError, located
 from rcl.web.serve.file_content import Segment
 
-MAX_SEGMENTS, MAX_LABEL = 20_000, 200
+MAX_SEGMENTS, MAX_LABEL, MAX_COMMENT = 20_000, 200, 2000
 
 
 def check_list(segments: Any, most: int, where: str) -> None:
@@ -27,7 +27,7 @@ def check_list(segments: Any, most: int, where: str) -> None:
 def checked_segments(
     segments: Any, where: str, stored: Collection[Segment] = (), *, unlabelled: bool = False
 ) -> list[Segment]:
-    """Segments, each ``{"start", "end", "label"}`` in seconds.
+    """Segments, each ``{"start", "end", "label"}`` in seconds, perhaps with a ``"comment"``.
 
     Args:
         segments: what the page sent.
@@ -49,13 +49,31 @@ def checked_segments(
 def _segment(item: dict[str, Any], stored: Collection[Segment], unlabelled: bool) -> Segment:
     start, end = to_number(item.get("start"), "start"), to_number(item.get("end"), "end")
     label = "" if unlabelled and item.get("label") == "" else to_label(item.get("label"))
-    if (segment := Segment(start, end, label)) in stored:
-        return segment
+    comment = _comment(item.get("comment", ""))
+    if Segment(start, end, label) in stored:
+        return Segment(start, end, label, comment)
     if not 0 <= start < end < math.inf:
         expected = "a start of 0 or later, before the end"
         raise Defect(expected=expected, found=f"{start:g} to {end:g}", fix="correct the times")
+    return Segment(start, end, checked_label(label), comment)
+
+
+def checked_label(label: str) -> str:
+    """A label without blanks around it.
+
+    Raises:
+        Defect: it is too long, or holds what cannot be printed.
+    """
     label = label.strip()
     if len(label) > MAX_LABEL or not label.isprintable():
         expected = f"a label of at most {MAX_LABEL} printable characters"
         raise Defect(expected=expected, found=repr(label[:40]), fix="shorten or correct it")
-    return Segment(start, end, label)
+    return label
+
+
+def _comment(comment: Any) -> str:
+    """A comment in one line: a table holds a segment in a row."""
+    if not isinstance(comment, str) or len(comment) > MAX_COMMENT:
+        expected = f"a comment of at most {MAX_COMMENT} characters"
+        raise Defect(expected=expected, found=repr(comment)[:40], fix="shorten or correct it")
+    return " ".join(comment.split())

@@ -2,50 +2,34 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from rcl.data.formats.subtitles import MIN_SCORE
-from rcl.detector.encoded_video import EncodedVideo
+from rcl.data.formats.values import to_label
 from rcl.detector.localizer import Localizer
 from rcl.detector.scoring import SegmentScores
-from rcl.system.errors import InputError
+from rcl.system.errors import InputError, located
 from rcl.web.serve.annotation_file import AnnotationFile, segments_of
+from rcl.web.serve.class_file import KEYS, ClassFile
 from rcl.web.serve.decisions import Decided, Decisions
+from rcl.web.serve.detecting import Detecting
 from rcl.web.serve.file_content import Segment
-from rcl.web.serve.job_queue import DONE, JobQueue, Report
+from rcl.web.serve.intervals import Intervals, to_intervals, union
+from rcl.web.serve.media import Header, Media, read_header
 from rcl.web.serve.review_file import ReviewFile
-from rcl.web.serve.sent_segments import check_list, checked_segments
+from rcl.web.serve.sent_segments import checked_label, checked_segments
 from rcl.web.serve.videos import Video, folder_of, list_videos
 
 ANNOTATIONS = "rcl-annotations.csv"
-ENCODED_KEPT, BYTES_KEPT = 8, 2**30  # limits of the encoded videos in memory
-BYTES_PER_SNIPPET = 12 * 2**10  # of an encoding, in addition to the features
-MAX_SCORED = 2000  # segments in one request
-
-
-class NotReadyError(InputError):
-    """The features of the video are not in memory."""
-
-
-class Result(NamedTuple):
-    """The result of detecting in a video."""
-
-    duration_seconds: float
-    snippet_seconds: float
-    problems: tuple[str, ...]
-    detections: list[dict[str, Any]]
 
 
 class Session:
-    """One checkpoint, one folder of videos, one file of annotations.
+    """One folder of videos, one file of annotations, and perhaps a detector.
 
     Args:
-        localizer: the detector.
+        localizer: the detector; ``None`` to label without one.
         root: a folder of videos, a video, or a pack of features.
         annotations: the file of corrected segments; by default ``rcl-annotations.csv`` in the folder.
 
@@ -53,44 +37,54 @@ class Session:
         InputError: there is no video, or the annotations cannot be read or written.
     """
 
-    def __init__(self, localizer: Localizer, root: Path, annotations: Path | None = None) -> None:
-        self.localizer = localizer
+    def __init__(self, localizer: Localizer | None, root: Path, annotations: Path | None = None) -> None:
         self.folder = folder_of(root)
         self.videos = list_videos(root, localizer)
         names = [video.name for video in self.videos.values()]
         self.annotations = AnnotationFile(annotations or self.folder / ANNOTATIONS, names)
         self.decisions = Decisions(self.annotations, ReviewFile(self.annotations.path, names))
-        self._results: dict[str, Result] = {}
-        self._encoded: OrderedDict[str, EncodedVideo] = OrderedDict()  # the one used last is last
-        self._lock = threading.Lock()
-        self._jobs = JobQueue(self._detect)
+        self.classes = ClassFile(self.annotations.path)
+        self.detecting = Detecting(localizer, self.videos)
+        self.media = Media()
 
     def close(self) -> None:
         """Cancel all detections."""
-        self._jobs.close()
+        self.detecting.close()
 
     # -- what the page shows ------------------------------------------------------------------------------------------
 
     def overview(self) -> dict[str, Any]:
-        """The videos and labels of the whole session."""
+        """The videos and classes of the whole session."""
         decided = self.decisions.read()
-        used = {segment.label for one in decided.values() for segment in one.segments}
-        used |= {label for video in self.videos.values() if video.known for label in video.known.labels}
         return {
             "folder": str(self.folder),
             "annotations": str(self.annotations.path),
             "min_score": MIN_SCORE,
-            "labels": [*self.localizer.labels, *sorted(used - set(self.localizer.labels))],
+            "classes": [one._asdict() for one in self.classes.read(self._labels(decided))],
+            "keys": KEYS,
+            "detector": self.detecting.localizer is not None,
             "videos": [
                 {
                     "key": video.key,
                     "name": video.name,
-                    "detected": video.key in self._results,
+                    "detected": self.detecting.result(video.key) is not None,
                     **_state(decided.get(video.name, Decided())),
                 }
                 for video in self.videos.values()
             ],
         }
+
+    def _labels(self, decided: Mapping[str, Decided]) -> list[str]:
+        """The labels in use: those of the detector first."""
+        first = self.detecting.localizer.labels if self.detecting.localizer else ()
+        used = {segment.label for one in decided.values() for segment in one.segments}
+        used |= {label for video in self.videos.values() if video.known for label in video.known.labels}
+        return [*first, *sorted(used - {*first, ""})]
+
+    def file(self, key: str) -> Path | None:
+        """The file of a video to play, if there is one and it lies in the folder."""
+        video = self.videos.get(key)
+        return video.playable(self.folder) if video else None
 
     def unfinished(self) -> list[str]:
         """The names of the videos whose review was begun and that are not in the labels."""
@@ -109,6 +103,7 @@ class Session:
             "file": video.path.name if video.path else None,
             "annotations": _as_json(segments_of(video.known) if is_new else decided.segments),
             "rejected": _as_json(decided.review.rejected),
+            "reviewed": decided.reviewed,
             "revision": decided.revision,
             **_state(decided),
             "job": self.job(key),
@@ -117,80 +112,43 @@ class Session:
 
     def job(self, key: str) -> dict[str, Any] | None:
         """The progress of detecting in a video; ``None`` before the first request."""
-        job = self._jobs.get(self._video(key).key)
-        if job is None:
-            return None
-        fields = {"state": job.state, "stage": job.stage, "share": job.share, "message": job.message}
-        return {**fields, "ahead": self._jobs.ahead(job)}
+        return self.detecting.job(self._video(key).key)
 
     def _result(self, key: str) -> dict[str, Any]:
-        result = self._results.get(key)
-        known = self.videos[key].known
-        stated = known.duration_seconds if known else None
+        result, known = self.detecting.result(key), self.videos[key].known
+        path = self.file(key)
+        header = read_header(path) if path else Header(known.duration_seconds if known else None)
         return {
-            "duration": result.duration_seconds if result else stated,
+            "duration": result.duration_seconds if result else header.duration_seconds,
+            "frame_rate": header.frames_per_second,
+            "sound": header.has_sound,
             "snippet": result.snippet_seconds if result else None,
             "problems": list(result.problems) if result else [],
             "detections": result.detections if result else None,
-            "scored": key in self._encoded,
+            "scored": self.detecting.is_encoded(key),
         }
 
     # -- detection ----------------------------------------------------------------------------------------------------
 
     def detect(self, key: str) -> dict[str, Any] | None:
-        """Queue the detection in a video, unless its result and features are in memory; return :meth:`job`."""
-        job = self._jobs.get(self._video(key).key)
-        if not (job and job.state == DONE and key in self._encoded):
-            self._jobs.submit(key)
+        """Queue the detection in a video; return :meth:`job`.
+
+        Raises:
+            NotReadyError: there is no detector.
+        """
+        self.detecting.submit(self._video(key).key)
         return self.job(key)
 
     def cancel(self, key: str) -> dict[str, Any] | None:
         """Cancel the detection in a video; return :meth:`job`."""
-        self._jobs.cancel(self._video(key).key)
+        self.detecting.cancel(self._video(key).key)
         return self.job(key)
 
-    def _detect(self, key: str, report: Report) -> None:
-        video = self.videos[key]
-        prepared = video.read(report)
-        report("detecting", None)
-        detections = self.localizer.detect_prepared(
-            prepared.features, prepared.timeline, video=video.name, progress=partial(report, "detecting")
-        )
-        rows = [
-            {"start": round(d.start_seconds, 3), "end": round(d.end_seconds, 3), "label": d.label, "score": d.score}
-            for d in detections
-        ]
-        snippet_seconds = 1 / prepared.timeline.snippets_per_second
-        self._results[key] = Result(prepared.duration_seconds, snippet_seconds, prepared.problems, rows)
-        self._keep(key, EncodedVideo(prepared.features, prepared.timeline))
-
-    def _keep(self, key: str, encoded: EncodedVideo) -> None:
-        with self._lock:
-            self._encoded[key] = encoded
-            self._encoded.move_to_end(key)
-            while len(self._encoded) > 1 and (
-                len(self._encoded) > ENCODED_KEPT or sum(map(_bytes_of, self._encoded.values())) > BYTES_KEPT
-            ):
-                self._encoded.popitem(last=False)
-
-    # -- scores and annotations ---------------------------------------------------------------------------------------
-
     def score(self, key: str, segments_seconds: Any) -> SegmentScores:
-        """The scores of segments, ``K`` pairs in seconds.
+        """The scores of segments; see :meth:`Detecting.score`."""
+        return self.detecting.score(self._video(key).key, segments_seconds)
 
-        Raises:
-            NotReadyError: the features of the video are not in memory, or no longer.
-            InputError: see :meth:`rcl.detector.localizer.Localizer.score`.
-        """
-        video = self._video(key)
-        check_list(segments_seconds, MAX_SCORED, "segments")
-        with self._lock:
-            encoded = self._encoded.get(key)
-            if encoded is None:
-                fix = "find its actions (again)"
-                raise NotReadyError(f"video {video.name!r}", expected="features in memory", found="none", fix=fix)
-            self._encoded.move_to_end(key)
-            return self.localizer.score_encoded(encoded, segments_seconds)
+    # -- annotations --------------------------------------------------------------------------------------------------
 
     def save(self, key: str, sent: Mapping[str, Any]) -> dict[str, Any]:
         """Save what the user decided in one video.
@@ -198,8 +156,9 @@ class Session:
         Args:
             key: of the video.
             sent: ``segments`` and ``rejected`` detections, each ``{"start", "end", "label"}`` in seconds; the
-                ``revision`` that the page began with; ``reviewed``, false if the review is not finished, so that the
-                video stays out of the labels; ``nothing_happens``, true for a video without actions.
+                ``revision`` that the page began with; ``reviewed``, the parts that the user looked at, if not the whole
+                video; ``finished``, false if the video stays out of the labels; ``nothing_happens``, true for a video
+                without actions.
 
         Returns:
             The new revision, and the state of the video.
@@ -209,19 +168,49 @@ class Session:
                 :meth:`Decisions.finish`.
         """
         video = self._video(key)
+        segments, rejected, reviewed = self._sent(video, sent, unlabelled=False)
+        self.classes.add({segment.label for segment in segments})
+        revision = sent.get("revision")
+        if sent.get("finished", True) is False:
+            kept = self.decisions.keep(video.name, segments, rejected, revision=revision, reviewed=reviewed or ())
+            return _saved(kept)
+        _check_decided(segments, sent.get("nothing_happens", False), f"video {video.name!r}")
+        if reviewed is not None:  # a segment was looked at, too
+            reviewed = union([*reviewed, *((one.start, one.end) for one in segments if one.start < one.end)])
+            _check_looked_at(reviewed, f"video {video.name!r}")
+        finished = self.decisions.finish(
+            video.name, segments, rejected, revision=revision, known=video.known, reviewed=reviewed
+        )
+        return _saved(finished)
+
+    def draft(self, key: str, sent: Mapping[str, Any]) -> dict[str, Any]:
+        """Keep what a page shows of a video, which is not decided yet, so that nothing is lost; see :meth:`save`.
+
+        Raises:
+            InputError: a segment is something else; or see :meth:`Decisions.draft`.
+        """
+        video = self._video(key)
+        segments, rejected, reviewed = self._sent(video, sent, unlabelled=True)
+        self.classes.add({segment.label for segment in segments})
+        revision = sent.get("revision")
+        drafted = self.decisions.draft(
+            video.name, segments, rejected, revision=revision, known=video.known, reviewed=reviewed or ()
+        )
+        return _saved(drafted)
+
+    def _sent(
+        self, video: Video, sent: Mapping[str, Any], *, unlabelled: bool
+    ) -> tuple[list[Segment], list[Segment] | None, Intervals | None]:
+        """The segments, rejections and reviewed intervals that a page sent."""
         where = f"video {video.name!r}"
         before = self.decisions.of(video.name)
-        stored = {*before.segments, *segments_of(video.known)}
-        segments = checked_segments(sent.get("segments"), where, stored)
-        rejected = sent.get("rejected")
+        stored = {one.plain for one in (*before.saved, *before.segments, *segments_of(video.known))}
+        segments = checked_segments(sent.get("segments"), where, stored, unlabelled=unlabelled)
+        rejected, reviewed = sent.get("rejected"), sent.get("reviewed")
         if rejected is not None:
             rejected = checked_segments(rejected, f"{where}, rejected", {*before.review.rejected}, unlabelled=True)
-        revision = sent.get("revision")
-        if sent.get("reviewed", True) is False:
-            return _saved(self.decisions.keep(video.name, segments, rejected, revision=revision))
-        _check_decided(segments, sent.get("nothing_happens", False), where)
-        known = video.known
-        return _saved(self.decisions.finish(video.name, segments, rejected, revision=revision, known=known))
+        with located(where):
+            return segments, rejected, None if reviewed is None else to_intervals(reviewed)
 
     def take_out(self, key: str, revision: str | None) -> dict[str, Any]:
         """Take a video out of the labels and keep its segments; return what :meth:`save` does.
@@ -231,6 +220,39 @@ class Session:
         """
         return _saved(self.decisions.take_out(self._video(key).name, revision=revision))
 
+    def rename(self, old: str, new: Any) -> dict[str, Any]:
+        """Give a class another name in all videos; return how many segments in the labels have it, and all classes.
+
+        Raises:
+            InputError: it is no name, or a file is damaged or cannot be written.
+        """
+        with located(f"class {old!r}"):
+            name = checked_label(to_label(new))
+        count = self.decisions.rename(old, name)
+        self.classes.add([old])
+        self.classes.rename(old, name)
+        return {"segments": count, **self._classes()}
+
+    def put_class(self, sent: Mapping[str, Any]) -> dict[str, Any]:
+        """Add a class or change its colour and key; return all classes. See :meth:`ClassFile.put`."""
+        self.classes.put(sent, self._labels(self.decisions.read()))
+        return self._classes()
+
+    def remove_class(self, name: str) -> dict[str, Any]:
+        """Remove a class that no segment has; return all classes.
+
+        Raises:
+            InputError: a segment has it, or a file is damaged or cannot be written.
+        """
+        if name in self._labels(self.decisions.read()):
+            fix = "rename it, or delete its segments first"
+            raise InputError(f"class {name!r}", expected="a class without segments", found="one in use", fix=fix)
+        self.classes.remove(name)
+        return self._classes()
+
+    def _classes(self) -> dict[str, Any]:
+        return {"classes": [one._asdict() for one in self.classes.read(self._labels(self.decisions.read()))]}
+
     def _video(self, key: str) -> Video:
         if key not in self.videos:
             fix = "load the page again"
@@ -238,16 +260,16 @@ class Session:
         return self.videos[key]
 
 
-def _bytes_of(encoded: EncodedVideo) -> int:
-    features = encoded.features
-    return features.nbytes + BYTES_PER_SNIPPET * features.shape[1]
-
-
 def _state(decided: Decided) -> dict[str, Any]:
-    """How many segments a video has in the labels, and how many wait beside them; ``None`` where it is not."""
+    """How many segments a video has in the labels, and how many wait beside them; ``None`` where it is not.
+
+    ``draft``: whether there are changes that were not decided yet. ``partial``: whether the labels are those of parts.
+    """
     return {
         "saved": None if decided.labelled is None else len(decided.labelled.labels),
-        "unfinished": len(decided.review.segments) if decided.is_unfinished else None,
+        "unfinished": len(decided.segments) if decided.is_unfinished else None,
+        "draft": decided.review.draft is not None,
+        "partial": decided.labelled is not None and decided.remarks.reviewed is not None,
     }
 
 
@@ -256,7 +278,14 @@ def _saved(decided: Decided) -> dict[str, Any]:
 
 
 def _as_json(segments: Iterable[Segment]) -> list[dict[str, Any]]:
-    return [segment._asdict() for segment in segments]
+    return [segment.to_json() for segment in segments]
+
+
+def _check_looked_at(reviewed: Intervals, where: str) -> None:
+    """No interval would mean the whole video."""
+    if not reviewed:
+        fix = "look at a part, or say that you have looked at all of it"
+        raise InputError(where, expected="the parts that were looked at", found="none", fix=fix)
 
 
 def _check_decided(segments: Sequence[Segment], nothing_happens: Any, where: str) -> None:

@@ -46,7 +46,7 @@ class Prepared(NamedTuple):
         return end if math.isfinite(end) else self.features.shape[1] / self.timeline.snippets_per_second
 
 
-Reader: TypeAlias = Callable[[Report], Prepared]
+Reader: TypeAlias = Callable[[Localizer, Report], Prepared]
 
 
 class Video(NamedTuple):
@@ -57,7 +57,7 @@ class Video(NamedTuple):
             restarts still means the same video.
         name: of the video.
         path: the file to play; ``None`` for a video of a pack.
-        read: reads or extracts the features.
+        read: reads or extracts the features that a detector needs.
         known: the annotation in the pack.
     """
 
@@ -73,12 +73,12 @@ class Video(NamedTuple):
         return path.resolve() if path and _is_inside(path, folder) and path.is_file() else None
 
 
-def list_videos(root: Path, localizer: Localizer) -> dict[str, Video]:
+def list_videos(root: Path, localizer: Localizer | None) -> dict[str, Video]:
     """The videos of ``root`` by key, in order.
 
     Args:
         root: a folder of videos, a video, or a pack of features.
-        localizer: the detector that needs the features.
+        localizer: the detector that needs the features; ``None`` to list what can be labelled without one.
 
     Raises:
         InputError: there is no video, or the checkpoint cannot extract features from videos.
@@ -104,13 +104,11 @@ def _is_inside(path: Path, folder: Path) -> bool:
         return False
 
 
-def _of_folder(root: Path, localizer: Localizer) -> list[Video]:
-    if localizer.extractor is None:
-        expected = "a pack of features, because this checkpoint does not say how its features were extracted"
-        raise InputError(root, expected=expected, found="videos", fix="make a pack with rcl extract and give that")
-    localizer.extractor.open()  # fails now and not at the first video
+def _of_folder(root: Path, localizer: Localizer | None) -> list[Video]:
+    if localizer is not None:
+        _check_extractor(root, localizer)
     folder = folder_of(root)
-    found = find_recordings([root], localizer.extractor)
+    found = find_recordings([root], localizer.extractor if localizer else None)
     kept = {name: files for name, files in found.items() if all(_is_inside(file, folder) for file in files)}
     if len(kept) < len(found):
         log.warning("%s: skipped %s to files outside the folder", root, counted(len(found) - len(kept), "link"))
@@ -118,31 +116,48 @@ def _of_folder(root: Path, localizer: Localizer) -> list[Video]:
         links = "only links to files outside it"
         raise InputError(root, expected="videos in the folder", found=links, fix="copy the videos into it")
     return [
-        Video(key_of(name), name, next(filter(is_video, files), None), partial(_extract, localizer, name, files))
+        Video(key_of(name), name, next(filter(is_video, files), None), partial(_extract, name, files))
         for name, files in kept.items()
     ]
 
 
-def _of_pack(root: Path, localizer: Localizer) -> list[Video]:
-    annotations = load_annotations(find_annotations(root), clip=False)
-    dataset = VideoDataset(
-        annotations,
-        open_store_for(localizer, root, annotations),
-        labels=(),
-        preparation=localizer.preparation,
-    )
+def _check_extractor(root: Path, localizer: Localizer) -> None:
+    if localizer.extractor is None:
+        expected = "a pack of features, because this checkpoint does not say how its features were extracted"
+        raise InputError(root, expected=expected, found="videos", fix="make a pack with rcl extract and give that")
+    localizer.extractor.open()  # fails now and not at the first video
+
+
+def _of_pack(root: Path, localizer: Localizer | None) -> list[Video]:
+    pack = _Pack(root)
+    if localizer is not None:
+        pack.dataset(localizer)  # damaged features fail now and not at the first video
     return [
-        Video(key_of(video.name), video.name, None, partial(_read, localizer, dataset, index), video)
-        for index, video in enumerate(dataset.videos)
+        Video(key_of(name), name, None, partial(pack.read, index), video)
+        for index, (name, video) in enumerate(pack.annotations.videos.items())
     ]
 
 
-def _read(localizer: Localizer, dataset: VideoDataset, index: int, report: Report) -> Prepared:
-    report("reading", None)
-    return Prepared(*localizer.open(*dataset.open(index)))
+class _Pack:
+    """A pack, whose features are opened as a detector needs them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.annotations = root, load_annotations(find_annotations(root), clip=False)
+        self._opened: tuple[Localizer, VideoDataset] | None = None
+
+    def dataset(self, localizer: Localizer) -> VideoDataset:
+        if self._opened is None or self._opened[0] is not localizer:
+            store = open_store_for(localizer, self.root, self.annotations)
+            dataset = VideoDataset(self.annotations, store, labels=(), preparation=localizer.preparation)
+            self._opened = localizer, dataset
+        return self._opened[1]
+
+    def read(self, index: int, localizer: Localizer, report: Report) -> Prepared:
+        report("reading", None)
+        return Prepared(*localizer.open(*self.dataset(localizer).open(index)))
 
 
-def _extract(localizer: Localizer, name: str, files: tuple[Path, ...], report: Report) -> Prepared:
+def _extract(name: str, files: tuple[Path, ...], localizer: Localizer, report: Report) -> Prepared:
     report("extracting", None)
     assert localizer.extractor is not None  # checked by _of_folder
     extracted = extract_recordings(localizer.extractor, files, progress=lambda share: report("extracting", share))

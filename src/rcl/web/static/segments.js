@@ -26,6 +26,15 @@ export const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s
 
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
+/** The nearest of other times, if one is less than `within` away; otherwise the time itself. */
+export function nearestTime(seconds, others, within) {
+  let [best, found] = [within, seconds];
+  for (const one of others) {
+    if (Math.abs(one - seconds) < best) [best, found] = [Math.abs(one - seconds), one];
+  }
+  return found;
+}
+
 export function tiou(a, b) {
   const common = Math.max(Math.min(a.end, b.end) - Math.max(a.start, b.start), 0);
   const union = a.end - a.start + b.end - b.start - common;

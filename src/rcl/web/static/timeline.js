@@ -5,15 +5,19 @@
  *     scrolling: false,                // the lanes scroll where the page limits the height of .timeline-box
  *     names: {},                       // other names of states; the usual ones are in segments.js
  *     label: "…",                      // for screen readers
+ *     creates: false,                  // dragging beside the segments creates one; it then moves the view only on the axis
  *     onSeek(seconds) {},              // a click outside the segments
  *     onSelect(segment) {},            // a click or Enter on a segment
- *     onChange(segment, done) {},      // an end was dragged; done is true when it is released
+ *     onChange(segment, done, end) {}, // the "start" or "end" was dragged; done is true when it is released
+ *     onCreate(start, end, done) {},   // a segment is being drawn with the pointer; in seconds, in the order of the drag
+ *     onView(view) {},                 // another part is shown
  *   });
  *   timeline.setData({duration, labels, truths, detections, matched}, {keepView: false});
  *     labels      names; they are only ever used as text
  *     truths      [{start, end, label}]; label is a position in labels, times are in seconds
  *     detections  [{start, end, label, score, kind, truth}], best first; kind is one of KINDS, or null if unknown;
  *                 truth is the position of the ground truth that it matches, or −1
+ *     colours     of the labels, for their ground truths; those that are missing have the usual one
  *     matched     whether detections were matched (only then is a ground truth found or missed); empty: a text without any
  *   timeline.setThreshold(score)       hides detections below it; their ground truths are then missed
  *   timeline.setView(start, end)       in seconds; also zoom(factor) and fit(); timeline.view is [start, end]
@@ -23,29 +27,27 @@
  */
 
 import {element, svgElement} from "./dom.js";
-import {STATE_NAMES, clamp, describe, formatTime, visibleSegments} from "./segments.js";
+import {STATE_NAMES, clamp, describe, formatTime, nearestTime, visibleSegments} from "./segments.js";
 import {TimelineBox} from "./timeline_box.js";
-import {addPatterns, drawSegment, drawTicks, legendItems, stretch} from "./timeline_drawing.js";
+import {addPatterns, drawTicks, legendItems} from "./timeline_drawing.js";
+import {TimelineLanes} from "./timeline_lanes.js";
 import {layOut, ticks} from "./timeline_layout.js";
 import {TimelinePointer} from "./timeline_pointer.js";
 
-const RIGHT = 6; // pixels after the end of the view
-const SHORTEST = 0.001; // seconds that a dragged segment keeps
+const [RIGHT, SHORTEST] = [6, 0.001]; // pixels after the end of the view; seconds that a dragged segment keeps
+const SNAP_PIXELS = 6; // from which a dragged end jumps to a neighbour's or to the playhead
 
 export class Timeline {
   static #instances = 0;
 
-  #options; #box; #svg; #lanes; #axis; #head; #tip; #legend; #names;
+  #options; #box; #svg; #lanes; #axis; #ghost; #head; #tip; #legend; #names;
   #prefix = `timeline-${Timeline.#instances++}`; // of the ids of patterns
   #data = {duration: 1, labels: [], truths: [], detections: [], matched: false};
   #threshold = -Infinity;
   #shown = [];
-  #groups = new Map(); // id → its element
   #selected = null;
-  #playhead = 0;
-  #gutter = 0;
-  #width = 0;
-  #height = 0;
+  #held = null; // where the playhead was when a drag began, which may move it
+  #playhead = 0; #gutter = 0; #width = 0; #height = 0;
 
   constructor(container, options = {}) {
     this.#options = {editable: false, scrolling: false, label: "Timeline of ground truths and detections", ...options};
@@ -56,7 +58,8 @@ export class Timeline {
     this.#svg = svgElement("svg", {role: "group", "aria-label": this.#options.label}, this.#box.element);
     addPatterns(this.#svg, this.#prefix);
     this.#axis = svgElement("g", {class: "axis", "aria-hidden": "true"}, this.#svg);
-    this.#lanes = svgElement("g", {}, this.#svg);
+    this.#lanes = new TimelineLanes(svgElement("g", {}, this.#svg), this.#prefix, (segment) => this.#describe(segment));
+    this.#ghost = svgElement("rect", {class: "ghost", y: 20}, this.#svg);
     this.#head = svgElement("line", {class: "playhead", y1: 0}, this.#svg);
     this.#tip = element("div", {className: "timeline-tip", role: "tooltip", hidden: true});
     this.#legend = element("ul", {className: "timeline-legend"});
@@ -84,6 +87,11 @@ export class Timeline {
     this.#place();
   }
 
+  /** Where the time axis begins and ends, in pixels from the left of the timeline. */
+  get plot() {
+    return [this.#gutter, this.#width - RIGHT];
+  }
+
   /** Show 1 / factor of the current view; the time `at` stays where it is. */
   zoom(factor, at = (this.view[0] + this.view[1]) / 2) {
     const [start, end] = this.view;
@@ -106,19 +114,21 @@ export class Timeline {
   }
 
   select(id, reveal = false) {
-    this.#groups.get(this.#selected)?.classList.remove("selected");
-    this.#selected = this.#groups.has(id) ? id : null;
-    const group = this.#groups.get(this.#selected);
+    const has = this.#lanes.has(id);
+    this.#lanes.group(this.#selected)?.classList.remove("selected");
+    this.#selected = has ? id : null;
+    this.#lanes.keep(this.#selected);
+    const group = this.#lanes.group(this.#selected);
     if (!group) return this.#placeHandles();
     group.classList.add("selected");
-    this.#makeTabStop(group);
+    this.#lanes.makeTabStop(group);
     const {start, end} = group.segment;
     if (reveal && (start < this.view[0] || end > this.view[1])) {
       const span = Math.max(this.view[1] - this.view[0], 1.5 * (end - start));
       this.setView((start + end - span) / 2, (start + end + span) / 2);
-    }
+    } else this.#placeLanes();
     if (reveal) this.#box.reveal(group);
-    this.#placeHandles();
+    return this.#placeHandles();
   }
 
   // -- drawing ---------------------------------------------------------------------------------------------------
@@ -126,53 +136,30 @@ export class Timeline {
   #draw() {
     this.#width = this.#box.width;
     this.#shown = visibleSegments(this.#data, this.#threshold);
-    const {wide, gutter, lanes, height} = layOut(this.#shown, this.#width);
-    this.#gutter = gutter;
+    const layout = layOut(this.#shown, this.#width);
+    this.#gutter = layout.gutter;
     const focused = this.#svg.contains(document.activeElement) ? document.activeElement.segment?.id : null;
-    this.#groups.clear();
-    this.#lanes.replaceChildren();
-    lanes.forEach((lane, number) => this.#drawLane(lane, wide, number % 2 ? " even" : ""));
-    if (!lanes.length) {
-      const text = svgElement("text", {class: "lane-name", x: gutter + 6, y: 46}, this.#lanes);
+    this.#lanes.draw(layout, this.#width, this.#data.colours);
+    this.#svg.querySelector(".none")?.remove();
+    if (!layout.lanes.length) {
+      const text = svgElement("text", {class: "lane-name none", x: layout.gutter + 6, y: 46}, this.#svg);
       text.textContent = this.#data.empty ?? "No action, and no detection with this score or a higher one.";
     }
-    this.#height = height;
-    this.#svg.setAttribute("height", height);
-    this.#svg.setAttribute("width", this.#width);
-    this.#svg.setAttribute("viewBox", `0 0 ${this.#width} ${height}`); // in print, its size follows the page
+    const height = (this.#height = layout.height);
     this.#head.setAttribute("y2", height);
+    const size = {height, width: this.#width, viewBox: `0 0 ${this.#width} ${height}`}; // in print, it follows the page
+    for (const [name, value] of Object.entries(size)) this.#svg.setAttribute(name, value);
     this.#legend.replaceChildren(...legendItems(this.#shown, this.#names, this.#prefix));
-    this.#groups.values().next().value?.setAttribute("tabindex", 0);
-    if (this.#groups.has(this.#selected)) this.select(this.#selected);
-    else this.#selected = null;
+    if (!this.#lanes.has(this.#selected)) this.#selected = null;
+    this.#lanes.keep(this.#selected, focused);
     this.#place();
-    this.#groups.get(focused)?.focus();
-  }
-
-  #drawLane({name, top, height, textY, text, places}, wide, even) {
-    svgElement("rect", {class: `lane${even}`, x: 0, y: top, width: this.#width, height}, this.#lanes);
-    for (const {segment, y, height: size} of places) this.#drawSegment(segment, y, size);
-    // The name is drawn last, so that segments that are cut off at the left do not hide it.
-    const box = wide ? svgElement("rect", {class: `gutter${even}`, x: 0, y: top, width: this.#gutter - 4, height}, this.#lanes) : null;
-    const label = svgElement("text", {class: "lane-name", x: 6, y: textY}, this.#lanes);
-    label.textContent = text;
-    svgElement("title", {}, box ?? label).textContent = name;
-  }
-
-  #drawSegment(segment, y, height) {
-    const group = svgElement("g", {class: `segment ${segment.type} ${segment.state}`, role: "button", tabindex: -1}, this.#lanes);
-    group.setAttribute("aria-label", this.#describe(segment).join(", "));
-    drawSegment(group, segment, this.#prefix, {y, height}, {y: y + height - (segment.type === "truth" ? 4 : 3)});
-    group.segment = segment;
-    this.#groups.set(segment.id, group);
+    this.#lanes.makeFirstTabStop();
+    this.select(this.#selected);
+    this.#lanes.group(focused)?.focus();
   }
 
   #describe(segment) {
     return describe(segment, this.#data.truths[segment.truth], this.#names);
-  }
-
-  #makeTabStop(group) {
-    for (const one of this.#groups.values()) one.setAttribute("tabindex", one === group ? 0 : -1);
   }
 
   // -- places along the axis -------------------------------------------------------------------------------------
@@ -192,22 +179,16 @@ export class Timeline {
   }
 
   #place() {
-    const [left, right] = [this.#gutter - 2, this.#width];
-    for (const group of this.#groups.values()) {
-      const from = Math.max(this.#x(group.segment.start), left);
-      const to = Math.min(this.#x(group.segment.end), right);
-      // A segment out of sight keeps its place in the tab order; the focus brings it into view.
-      group.classList.toggle("outside", to < left || from > right);
-      const width = Math.max(to - from, 3);
-      for (const rect of group.querySelectorAll("rect")) stretch(rect, from, width);
-      const glyph = group.lastElementChild;
-      glyph.setAttribute("x", from + Math.min(width / 2, 8));
-      glyph.classList.toggle("tight", width < 11);
-    }
+    this.#placeLanes();
     const {times, decimals} = ticks(...this.view, (this.#width - this.#gutter) / 80);
     drawTicks(this.#axis, times.map((seconds) => [this.#x(seconds), formatTime(seconds, decimals)]), this.#width, this.#height);
     this.#placeHandles();
     this.#placePlayhead();
+    this.#options.onView?.(this.view);
+  }
+
+  #placeLanes() {
+    this.#lanes.place((seconds) => this.#x(seconds), this.#gutter - 2, this.#width);
   }
 
   #placePlayhead() {
@@ -219,7 +200,7 @@ export class Timeline {
 
   #placeHandles() {
     for (const old of this.#svg.querySelectorAll(".handle")) old.remove();
-    const group = this.#options.editable ? this.#groups.get(this.#selected) : null;
+    const group = this.#options.editable ? this.#lanes.group(this.#selected) : null;
     if (!group || group.classList.contains("outside")) return;
     const body = group.querySelector(".body");
     for (const end of ["start", "end"]) {
@@ -245,15 +226,15 @@ export class Timeline {
       get gutter() { return timeline.#gutter; }, get plotWidth() { return timeline.#plotWidth; },
       get duration() { return timeline.#data.duration; },
       get scrolls() { return timeline.#box.scrolls; },
-      secondsAt: (x) => this.#secondsAt(x),
-      setView: (start, end) => this.setView(start, end),
+      secondsAt: (x) => this.#secondsAt(x), setView: (start, end) => this.setView(start, end),
       zoom: (factor, at) => this.zoom(factor, at),
       showTip: (segment, x, y) => this.#showTip(segment, x, y),
       hideTip: () => (this.#tip.hidden = true),
-      click: (segment, x) => this.#click(segment, x), pull: (end, seconds) => this.#pull(end, seconds),
-      release: () => this.#changed(true),
-      reveal: (segment) => this.#reveal(segment),
-      focusNeighbour: (segment, step) => this.#focusNeighbour(segment, step),
+      creates: this.#options.creates,
+      click: (segment, x) => this.#click(segment, x),
+      pull: (end, seconds, free) => this.#pull(end, seconds, free), release: (end) => this.#release(end),
+      create: (from, to, free, done) => this.#create(from, to, free, done),
+      reveal: (segment) => this.#reveal(segment), focusNeighbour: (segment, step) => this.#focusNeighbour(segment, step),
     };
   }
 
@@ -272,27 +253,48 @@ export class Timeline {
       const middle = (segment.start + segment.end) / 2;
       this.setView(middle - (end - start) / 2, middle + (end - start) / 2);
     }
-    const body = this.#groups.get(segment.id).querySelector(".body");
+    const body = this.#lanes.group(segment.id).querySelector(".body");
     this.#showTip(segment, this.#x(segment.start), Number(body.getAttribute("y")));
   }
 
   #focusNeighbour(segment, step) {
     const next = this.#shown[this.#shown.findIndex((one) => one.id === segment.id) + step];
     if (!next) return;
-    const group = this.#groups.get(next.id);
-    this.#makeTabStop(group);
+    this.#lanes.keep(this.#selected, next.id);
+    const group = this.#lanes.group(next.id);
+    this.#placeLanes();
+    this.#lanes.makeTabStop(group);
     group.focus();
   }
 
-  #pull(end, seconds) {
-    const {segment} = this.#groups.get(this.#selected);
+  #pull(end, seconds, free) {
+    const {segment} = this.#lanes.group(this.#selected);
     const limits = end === "start" ? [0, segment.end - SHORTEST] : [segment.start + SHORTEST, this.#data.duration];
-    segment[end] = clamp(seconds, ...limits);
+    segment[end] = clamp(free ? seconds : this.#snapped(seconds, segment.id), ...limits);
     this.#place();
-    this.#changed(false);
+    this.#options.onChange?.(segment, false, end);
   }
 
-  #changed(done) {
-    this.#options.onChange?.(this.#groups.get(this.#selected).segment, done);
+  #release(end) {
+    this.#held = null;
+    this.#options.onChange?.(this.#lanes.group(this.#selected).segment, true, end);
+  }
+
+  /** Draw a new segment from one time to another; done is false while it is drawn. */
+  #create(from, to, free, done) {
+    const ends = [from, to].map((seconds) => clamp(free ? seconds : this.#snapped(seconds), 0, this.#data.duration));
+    const [left, right] = ends.map((seconds) => this.#x(seconds)).sort((a, b) => a - b);
+    const ghost = done === false ? {x: left, width: right - left, height: Math.max(this.#height - 22, 0)} : {width: 0};
+    for (const [name, value] of Object.entries(ghost)) this.#ghost.setAttribute(name, value);
+    if (done !== false) this.#held = null;
+    if (done !== null) this.#options.onCreate?.(...ends, done); // null: it was given up
+  }
+
+  /** The nearest end of another segment, or where the playhead was when the drag began, if it is close enough. */
+  #snapped(seconds, id) {
+    this.#held ??= this.#playhead;
+    const others = this.#shown.filter((one) => one.id !== id).flatMap((one) => [one.start, one.end]);
+    const [start, end] = this.view;
+    return nearestTime(seconds, [this.#held, 0, this.#data.duration, ...others], (SNAP_PIXELS / this.#plotWidth) * (end - start));
   }
 }

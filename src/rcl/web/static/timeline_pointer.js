@@ -1,18 +1,20 @@
 // Mouse, touch and keyboard on a timeline. The wheel zooms (with Shift it moves;
-// with Ctrl it zooms also where lanes scroll), dragging moves, two fingers pinch,
+// with Ctrl it zooms also where lanes scroll), dragging moves or creates, two fingers pinch,
 // the arrow keys move the focus from segment to segment, and Enter selects.
 
 import {clamp} from "./segments.js";
 
 const CLICK_PIXELS = 4; // a pointer that moves less has clicked
+const AXIS_PIXELS = 22; // height of the times above the lanes
 
 export class TimelinePointer {
   #svg; #timeline;
   #pointers = new Map(); // id → [x, y]
   #drag = null;
 
-  /** timeline gives {gutter, plotWidth, duration, scrolls, view, secondsAt(x), setView, zoom, showTip(segment, x, y), hideTip,
-   * click(segment, x), pull(end, seconds), release(), focusNeighbour(segment, step), reveal(segment)}.
+  /** timeline gives {gutter, plotWidth, duration, scrolls, creates, view, secondsAt(x), setView, zoom, showTip(segment, x, y),
+   * hideTip, click(segment, x), pull(end, seconds, free), release(end), create(from, to, free, done),
+   * focusNeighbour(segment, step), reveal(segment)}.
    */
   constructor(svg, container, timeline) {
     this.#svg = svg;
@@ -50,7 +52,15 @@ export class TimelinePointer {
   #down(event) {
     if (event.button) return;
     this.#pointers.set(event.pointerId, this.#place(event));
-    this.#drag = {moved: false, end: event.target.handle, segment: segmentOf(event), from: this.#place(event)};
+    if (this.#drag?.creates) this.#timeline.create(0, 0, true, null); // a second finger: they pinch
+    const [from, segment, end] = [this.#place(event), segmentOf(event), event.target.handle];
+    const creates = this.#canCreate(event, from) && !segment && !end;
+    this.#drag = {moved: false, end, segment, from, creates, at: this.#timeline.secondsAt(from[0])};
+  }
+
+  #canCreate(event, [x, y]) {
+    const {creates, gutter} = this.#timeline;
+    return creates && !event.shiftKey && x >= gutter && y > AXIS_PIXELS && this.#pointers.size === 1;
   }
 
   #hover(event) {
@@ -72,7 +82,8 @@ export class TimelinePointer {
       const [other] = [...pointers].filter(([id]) => id !== event.pointerId).map(([, at]) => at);
       const apart = (at) => Math.max(Math.abs(at[0] - other[0]), 8);
       timeline.zoom(apart([x, y]) / apart(before), timeline.secondsAt((x + other[0]) / 2));
-    } else if (drag.end) timeline.pull(drag.end, timeline.secondsAt(x));
+    } else if (drag.end) timeline.pull(drag.end, timeline.secondsAt(x), event.altKey);
+    else if (drag.creates) timeline.create(drag.at, timeline.secondsAt(x), event.altKey, false);
     else this.#move(before[0] - x);
   }
 
@@ -80,7 +91,11 @@ export class TimelinePointer {
     if (!this.#pointers.delete(event.pointerId) || this.#pointers.size) return;
     const drag = this.#drag;
     this.#drag = null;
-    if (drag.end && drag.moved) this.#timeline.release();
+    if (drag.end && drag.moved) this.#timeline.release(drag.end);
+    else if (drag.creates && drag.moved) {
+      const to = this.#timeline.secondsAt(this.#place(event)[0]);
+      this.#timeline.create(drag.at, to, event.altKey, event.type === "pointerup" ? true : null);
+    }
     else if (!drag.moved && !drag.end && event.type === "pointerup") {
       this.#timeline.click(drag.segment, this.#place(event)[0]);
     }

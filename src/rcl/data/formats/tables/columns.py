@@ -213,9 +213,11 @@ def commands_for(role: str) -> str:
 
 
 def warn_of_others(header: Sequence[str], source: object, read: Collection[Column]) -> None:
-    """Name the columns that are not read."""
+    """Name the columns that are not read; comments are meant for people."""
     places = {column.place for column in read}
-    left = [(place, name) for place, name in enumerate(header, 1) if place - 1 not in places]
+    left = [
+        (place, name) for place, name in enumerate(header, 1) if place - 1 not in places and name.lower() != "comment"
+    ]
     if left:
         names = ", ".join(repr(name) if name else f"{place} (without a name)" for place, name in left)
         log.warning("%s: the columns %s are not read", source, names)

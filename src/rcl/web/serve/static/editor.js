@@ -32,6 +32,7 @@ function showEditor() {
   fill("label", segment.label);
   fill("start", toHundredths(segment.start));
   fill("end", toHundredths(segment.end));
+  fill("comment", segment.comment ?? "");
   byId("accept").hidden = state === "accepted";
   byId("remove").textContent = REMOVALS[state];
   const { file } = page.current.video;
@@ -59,7 +60,7 @@ function showScores() {
   const answer = scores.of(segment);
   const shown = `${page.current.video.key} ${page.selected}`;
   byId("scores").hidden = Boolean(answer?.refusal) || (!page.current.video.scored && !answer);
-  byId("unscored").hidden = !byId("scores").hidden;
+  byId("unscored").hidden = !byId("scores").hidden || !page.detector;
   byId("unscored").textContent = answer?.refusal ?? UNSCORED;
   if (!answer || answer.refusal) {
     if (scored !== shown) clearScores(); // those of the same segment stay while it is dragged
@@ -160,10 +161,11 @@ export function remove() {
   const segment = page.current?.review.find(page.selected);
   if (!segment) return;
   const { review } = page.current;
-  const isRejected = review.stateOf(segment.id) === "rejected";
-  if (isRejected) review.restore(segment.id);
+  const state = review.stateOf(segment.id);
+  if (state === "rejected") review.restore(segment.id);
   else review.remove(segment.id);
   selectNext(segment);
+  if (state === "accepted") say("The segment was deleted; Ctrl+Z brings it back.");
 }
 
 /** Select the next detection to decide after a segment, or the first one if there is none. */
@@ -195,9 +197,12 @@ export function add() {
 /** direction is "undo" or "redo". */
 export function travel(direction) {
   if (!page.current) return;
-  page.current.review[direction]();
-  if (!page.current.review.find(page.selected)) page.selected = null;
+  const { review } = page.current;
+  if (!(direction === "undo" ? review.past : review.future).length) return say(`Nothing is left to ${direction}.`);
+  review[direction]();
+  if (!review.find(page.selected)) page.selected = null;
   showSegments();
+  return say(direction === "undo" ? "Undone." : "Done again.");
 }
 
 for (const name of ["start", "end"]) {
@@ -213,7 +218,10 @@ byId("label").addEventListener("change", (event) => {
   if (label) editSelected({ label });
   else event.target.value = shownSegment()?.label ?? "";
 });
-byId("label").addEventListener("keydown", (event) => event.key === "Enter" && event.target.blur());
+byId("comment").addEventListener("change", (event) => editSelected({ comment: event.target.value.trim() }));
+for (const name of ["label", "comment"]) {
+  byId(name).addEventListener("keydown", (event) => event.key === "Enter" && event.target.blur());
+}
 segmentsChanged.on(() => {
   const labels = page.labels.filter(Boolean).map((label) => element("option", { value: label }));
   byId("labels").replaceChildren(...labels);

@@ -61,7 +61,7 @@ function showJob() {
   const { job, scored, detections, problems } = page.current.video;
   const busy = isBusy(job);
   byId("job").hidden = !busy;
-  byId("detect").hidden = busy || scored;
+  byId("detect").hidden = busy || scored || !page.detector;
   byId("detect").textContent = detections ? "Find actions again" : "Find actions";
   byId("detect").classList.toggle("primary", !detections);
   if (busy) showProgress(job);

@@ -13,19 +13,32 @@ export const selectionChanged = signal();
 export const playheadMoved = signal(); // ({ follow }): whether the timeline follows it
 export const scoresChanged = signal(); // the live scores
 export const jobsChanged = signal();
+export const classesChanged = signal();
+export const keptChanged = signal(); // (one): what the server has confirmed of a video, or that it does not answer
+export const viewChanged = signal(); // the timeline shows another part
+export const marksChanged = signal(); // the parts that were played, or an action that has begun and not ended
 
 export const page = {
   minScore: 0.4,
+  detector: false, // whether there is one
   labels: [],
-  videos: [], // [{ key, name, saved, unfinished, detected }]
+  classes: [], // [{ name, colour, key }]; the first labels, in the same order
+  keys: "", // those that a class may have
+  videos: [], // [{ key, name, saved, unfinished, draft, partial, detected }]
   current: null, // of opened
   proposals: [], // detections to decide, in the order of the timeline
   selected: null, // id of a segment
   dragged: null, // { id, start, end } while an end is dragged
   playhead: 0,
+  view: [0, 1], // seconds that the timeline shows
+  plot: [0, 1], // pixels from the left of the timeline where it shows them
   showsRejected: false,
 };
-/** key → { video, review, threshold } of every video that was opened; changes are kept when another one is chosen. */
+/** key → { video, review, threshold, watched, running, begin } of every video that was opened; changes are kept.
+ *
+ * watched: [[start, end]] that were played; running: class → start of an action that has not ended;
+ * begin: where the next segment begins, or null.
+ */
 export const opened = new Map();
 
 export const isBusy = (job) => ["waiting", "running"].includes(job?.state);
@@ -52,13 +65,26 @@ export function listedSegments() {
   return [...review.accepted, ...page.proposals, ...rejected].sort((a, b) => a.start - b.start || a.end - b.end);
 }
 
-/** Whether nothing is left to decide. Of a review that was begun earlier, only a search tells. */
-export const isFinished = ({ video }) => !page.proposals.length && (video.unfinished === null || video.detections !== null);
+/** Whether nothing is left to decide. Of a review that was begun earlier, only a search tells; without a detector, the user. */
+export function isFinished({ video }) {
+  if (!page.detector) return video.saved !== null;
+  return !page.proposals.length && (!video.begunEarlier || video.detections !== null);
+}
 
-/** Note where the decisions about a video are saved: how many segments in the labels, and how many beside them. */
-export function setSaved(one, { saved, unfinished }) {
-  Object.assign(one.video, { saved, unfinished });
-  Object.assign(page.videos.find((video) => video.key === one.video.key), { saved, unfinished });
+/** Note where a video is saved: how many segments in the labels, how many beside them, and whether there is a draft. */
+export function setSaved(one, { saved, unfinished, draft, partial }, { isDecided = true } = {}) {
+  Object.assign(one.video, { saved, unfinished, draft, partial });
+  if (isDecided) one.video.begunEarlier = unfinished !== null;
+  Object.assign(page.videos.find((video) => video.key === one.video.key), { saved, unfinished, draft, partial });
+  keptChanged.emit(one);
+}
+
+/** Take over the classes of the server; labels that only this page has stay. */
+export function setClasses(classes) {
+  const names = classes.map((one) => one.name);
+  const used = page.current ? page.current.review.accepted.map((one) => one.label) : [];
+  Object.assign(page, { classes, labels: [...new Set([...names, ...used])] });
+  classesChanged.emit();
 }
 
 /** The selected segment as it is shown: while an end is dragged, where it is now. */

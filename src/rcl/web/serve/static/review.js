@@ -1,4 +1,5 @@
-// The segments of one video under review: accepted ones, proposals, rejected ones, and the history for undo and redo.
+// The segments of one video under review: accepted ones, proposals, rejected ones, the parts that were looked at,
+// and the history for undo and redo.
 
 import { tiou } from "./segments.js";
 
@@ -11,9 +12,10 @@ export const toMilliseconds = (seconds) => Math.round(seconds * 1000) / 1000;
 export class Review {
   constructor(video) {
     this.number = 0;
-    this.accepted = []; // [{id, start, end, label}]; the label of a new one is empty until it is chosen
+    this.accepted = []; // [{id, start, end, label, comment}]; the label of a new one is empty until it is chosen
     this.rejected = []; // [{id, start, end, label}]
     this.proposals = []; // [{id, start, end, label, score}], best first
+    this.seen = []; // [[start, end]], the parts that the user looked at
     this.past = [];
     this.future = [];
     Object.assign(this, this.#read(video));
@@ -22,19 +24,20 @@ export class Review {
 
   /** Replace all decisions by those that are saved; this can be undone. */
   load(video) {
-    const { accepted, rejected } = this.#read(video);
-    this.#change(accepted, rejected);
+    this.#change(this.#read(video));
     this.#begin(video);
   }
 
   /** Segments that are kept beside the labels of the same video have yet to be saved there. */
-  #begin({ revision, annotations, saved }) {
-    this.markSaved(revision, saved !== null && annotations.length > saved ? "" : this.content());
+  #begin({ revision, annotations, saved, draft }) {
+    const isBeside = saved !== null && (draft || annotations.length > saved);
+    this.markSaved(revision, isBeside ? "" : this.content());
+    this.kept = this.content();
   }
 
-  #read({ annotations, rejected }) {
-    const withId = (segment) => ({ id: this.#newId(), ...segment });
-    return { accepted: annotations.map(withId), rejected: rejected.map(withId) };
+  #read({ annotations, rejected, reviewed }) {
+    const withId = (segment) => ({ id: this.#newId(), comment: "", ...segment });
+    return { accepted: annotations.map(withId), rejected: rejected.map(withId), seen: reviewed };
   }
 
   /** Replace the proposals by detections; decisions about equal ones stay. */
@@ -44,18 +47,34 @@ export class Review {
     this.proposals = detections.map((detection) => ({ id: before.get(name(detection)) ?? this.#newId(), ...detection }));
   }
 
+  /** Whether it differs from what was saved when the user last decided about the video. */
   get isDirty() {
     return this.content() !== this.saved;
   }
 
+  /** Whether the server has confirmed all of it, decided or not. */
+  get isKept() {
+    return this.content() === this.kept;
+  }
+
   markSaved(revision, content = this.content()) {
     this.saved = content;
+    this.markKept(revision, content);
+  }
+
+  markKept(revision, content) {
+    this.kept = content;
     this.revision = revision;
   }
 
-  /** The segments and rejected detections to save, as text. */
+  /** What is to be saved, as text: segments, rejected detections, and the parts that were looked at. */
   content() {
-    return JSON.stringify({ segments: plain(this.accepted), rejected: plain([...this.rejected, ...this.#replaced()]) });
+    const parts = [this.accepted, this.rejected, this.proposals, this.seen]; // never changed in place
+    if (!this.written || parts.some((part, at) => part !== this.written.parts[at])) {
+      const rejected = plain([...this.rejected, ...this.#replaced()]);
+      this.written = { parts, text: JSON.stringify({ segments: plain(this.accepted), rejected, reviewed: this.seen }) };
+    }
+    return this.written.text;
   }
 
   /** Proposals that were corrected so far that they would be proposed again. */
@@ -95,19 +114,19 @@ export class Review {
 
   accept(...ids) {
     const fresh = ids.filter((id) => !this.isAccepted(id)).map((id) => bare(this.find(id)));
-    if (fresh.length) this.#change([...this.accepted, ...fresh], this.#rejectedWithout(fresh));
+    if (fresh.length) this.#change({ accepted: [...this.accepted, ...fresh], rejected: this.#rejectedWithout(fresh) });
   }
 
   /** Reject proposals, delete accepted segments. */
   remove(...ids) {
     const rejected = this.proposals.filter((one) => ids.includes(one.id) && !this.isRejected(one)).map(bare);
     const accepted = this.accepted.filter((segment) => !ids.includes(segment.id));
-    if (ids.length) this.#change(accepted, [...this.rejected, ...rejected]);
+    if (ids.length) this.#change({ accepted, rejected: [...this.rejected, ...rejected] });
   }
 
   /** Take a rejection back. */
   restore(id) {
-    this.#change(this.accepted, this.#rejectedWithout([this.find(id)]));
+    this.#change({ rejected: this.#rejectedWithout([this.find(id)]) });
   }
 
   #rejectedWithout(segments) {
@@ -115,20 +134,33 @@ export class Review {
   }
 
   add(segment) {
-    const added = { id: this.#newId(), ...segment };
-    this.#change([...this.accepted, added], this.rejected);
+    const added = { id: this.#newId(), comment: "", ...segment };
+    this.#change({ accepted: [...this.accepted, added] });
     return added.id;
+  }
+
+  /** Replace the parts that were looked at. */
+  look(seen) {
+    this.#change({ seen });
+  }
+
+  /** Take over another name of a label, also in the history; nothing is to be saved by that. */
+  rename(old, name) {
+    const under = (segments) => segments.map((one) => (one.label === old ? { ...one, label: name } : one));
+    for (const state of [this, ...this.past, ...this.future]) {
+      Object.assign(state, { accepted: under(state.accepted), rejected: under(state.rejected) });
+    }
   }
 
   /** Change a segment. A proposal that is corrected is thereby accepted. */
   edit(id, values) {
     const before = bare(this.find(id));
     const after = { ...before, ...values };
-    if (before.start === after.start && before.end === after.end && before.label === after.label) return;
+    if (["start", "end", "label", "comment"].every((name) => before[name] === after[name])) return;
     const accepted = this.isAccepted(id)
       ? this.accepted.map((segment) => (segment.id === id ? after : segment))
       : [...this.accepted, after];
-    this.#change(accepted, this.rejected, `${id} ${Object.keys(values)}`);
+    this.#change({ accepted }, `${id} ${Object.keys(values)}`);
   }
 
   undo() {
@@ -141,18 +173,22 @@ export class Review {
 
   #travel(from, to) {
     if (!from.length) return;
-    to.push({ accepted: this.accepted, rejected: this.rejected });
+    to.push(this.#state());
     Object.assign(this, from.pop());
     this.last = null;
   }
 
-  #change(accepted, rejected, what = null) {
+  #state() {
+    return { accepted: this.accepted, rejected: this.rejected, seen: this.seen };
+  }
+
+  #change(changed, what = null) {
     const now = performance.now();
     const continues = what !== null && this.last?.what === what && now - this.last.at < ONE_CHANGE_MS;
-    if (!continues) this.past.push({ accepted: this.accepted, rejected: this.rejected });
+    if (!continues) this.past.push(this.#state());
     this.last = { what, at: now };
     this.future = [];
-    Object.assign(this, { accepted, rejected });
+    Object.assign(this, changed);
   }
 
   #newId() {
@@ -161,12 +197,12 @@ export class Review {
   }
 }
 
-const bare = ({ id, start, end, label }) => ({ id, start, end, label });
+const bare = ({ id, start, end, label, comment = "" }) => ({ id, start, end, label, comment });
 
 /** Segments without their ids, by time. */
 const plain = (segments) =>
   segments
-    .map(({ start, end, label }) => ({ start, end, label }))
+    .map(({ start, end, label, comment }) => ({ start, end, label, ...(comment ? { comment } : {}) }))
     .sort((a, b) => a.start - b.start || a.end - b.end || (a.label < b.label ? -1 : 1));
 
 const isSame = (a, b) => a.id === b.id || (a.label === b.label && tiou(a, b) >= SAME_REJECTED);

@@ -1,7 +1,9 @@
 // Saving what was decided about the current video, and taking it out of the labels.
 
 import { byId } from "./dom.js";
-import { isFinished, opened, page, segmentsChanged, setSaved, showSegments } from "./page_state.js";
+import { askOnConflict, inTurn, keep } from "./drafts.js";
+import { coverWhole, union } from "./intervals.js";
+import { durationOf, isFinished, page, segmentsChanged, setSaved, showSegments } from "./page_state.js";
 import { counted } from "./segments.js";
 import { select } from "./selection.js";
 import { server } from "./server.js";
@@ -17,33 +19,58 @@ export const save = showingErrors(async () => {
   if (!one || !isLabelled(one)) return;
   if (!one.review.isDirty) return say("There is nothing new to save.");
   const isInLabels = one.video.saved !== null;
+  if (!page.detector && !isInLabels) return keepOpen(one);
   if (!one.review.accepted.length && isInLabels) return say(NONE_LEFT, { lasting: true });
   if (isInLabels && page.proposals.length) return askAboutUndecided(one);
-  return send(one, { reviewed: one.review.accepted.length > 0 && isFinished(one) });
+  const finished = one.review.accepted.length > 0 && isFinished(one);
+  return send(one, { finished, reviewed: one.video.partial || !finished ? one.review.seen : null });
 });
 
-/** Reject the detections that are undecided, and put the video in the labels. */
+/** Without a detector, only the user knows whether a video is done. */
+async function keepOpen(one) {
+  await keep(one);
+  if (one.review.isKept) say("Kept. Press Done (Ctrl+Enter) when you have looked at the whole video.");
+}
+
+/** Reject the detections that are undecided, and put the video in the labels; true of parts: as far as it was looked at. */
+async function finishWith({ parts }) {
+  const one = page.current;
+  if (!one || !isLabelled(one)) return;
+  one.review.remove(...page.proposals.map((proposal) => proposal.id));
+  showSegments();
+  await send(one, { finished: true, nothing_happens: !one.review.accepted.length, reviewed: parts ? partsOf(one) : null });
+}
+
 export const finish = showingErrors(async () => {
-  const one = page.current;
-  if (!isLabelled(one)) return;
-  one.review.remove(...page.proposals.map((proposal) => proposal.id));
-  showSegments();
-  await send(one, { reviewed: true });
+  if (!page.current) return;
+  if (!page.current.review.accepted.length) return askAboutNothing();
+  return finishWith({ parts: false });
 });
+export const finishParts = showingErrors(() => finishWith({ parts: true }));
+export const sayNothingHappens = showingErrors(() => finishWith({ parts: false }));
 
-export const sayNothingHappens = showingErrors(async () => {
+/** The parts that were looked at; null if they are the whole video. */
+function partsOf(one) {
+  const seen = union(one.review.seen);
+  return coverWhole(seen, durationOf(one)) ? null : seen;
+}
+
+function askAboutNothing() {
+  byId("nothing-name").textContent = page.current.video.name;
+  byId("nothing-dialog").showModal();
+}
+
+export const takeOut = showingErrors(async () => {
   const one = page.current;
-  one.review.remove(...page.proposals.map((proposal) => proposal.id));
-  showSegments();
-  await send(one, { reviewed: true, nothing_happens: true });
+  await keep(one);
+  await takeOutOf(one);
 });
-
-export const takeOut = showingErrors(() => takeOutOf(page.current));
 
 async function takeOutOf(one, { overwrite = false } = {}) {
+  const content = one.review.content();
   await unlessOutdated(one, async () => {
     const answer = await server.takeOut(one.video.key, overwrite ? null : one.review.revision);
-    one.review.markSaved(answer.revision, overwrite ? "" : one.review.saved); // overwritten: other segments are kept
+    one.review.markSaved(answer.revision, overwrite ? "" : content); // overwritten: other segments are kept
     setSaved(one, answer);
     const kept = answer.unfinished ? " Its segments are kept beside them." : "";
     say(`${one.video.name} is out of the labels.${kept}`);
@@ -66,8 +93,10 @@ async function send(one, how, { overwrite = false } = {}) {
 
 function saidOf({ video }, { segments, rejected }) {
   const what = segments.length ? counted(segments.length, "segment") : counted(rejected.length, "rejection");
+  if (video.saved === 0 && video.partial) return `Saved: nothing happens in the parts of ${video.name} that you looked at.`;
   if (video.saved === 0) return `Saved: nothing happens in ${video.name}.`;
-  const place = video.saved === null ? "The video is not in the labels yet." : "The video is in the labels.";
+  const parts = video.partial ? "The parts that you looked at are in the labels." : "The video is in the labels.";
+  const place = video.saved === null ? "The video is not in the labels yet." : parts;
   return `Saved ${what} of ${video.name}. ${place}`;
 }
 
@@ -75,7 +104,7 @@ function saidOf({ video }, { segments, rejected }) {
 function isLabelled(one) {
   const missing = one.review.accepted.find((segment) => !segment.label);
   if (!missing) return true;
-  select(missing.id);
+  select(missing.id, { reveal: true });
   say("This segment has no label. Choose one first.");
   byId("label").focus();
   return false;
@@ -83,12 +112,28 @@ function isLabelled(one) {
 
 async function unlessOutdated(one, action, retry) {
   try {
-    await action();
+    await inTurn(one, action);
+    one.isConflicting = false;
   } catch (error) {
     if (error.status !== 409) throw error;
-    conflict = { one, retry };
-    byId("conflict-dialog").showModal();
+    askAboutConflict(one, retry);
   }
+}
+
+function askAboutConflict(one, retry) {
+  conflict = { one, retry };
+  if (!byId("conflict-dialog").open) byId("conflict-dialog").showModal();
+}
+
+async function keepOver(one) {
+  await inTurn(one, async () => {
+    const content = one.review.content();
+    const answer = await server.draft(one.video.key, { ...JSON.parse(content), revision: null });
+    one.review.markKept(answer.revision, content);
+    setSaved(one, answer, { isDecided: false });
+    one.isConflicting = false;
+  });
+  if (one === page.current) showSegments();
 }
 
 function askAboutUndecided(one) {
@@ -101,6 +146,7 @@ const loadSaved = showingErrors(async () => {
   const { one } = conflict; // perhaps no longer the current one
   const video = await server.video(one.video.key);
   one.review.load(video);
+  one.isConflicting = false;
   setSaved(one, video);
   if (one === page.current) {
     page.selected = null;
@@ -115,7 +161,9 @@ const CHOICES = {
   "conflict-overwrite": showingErrors(() => conflict.retry()),
   "undecided-cancel": null,
   "undecided-reject": finish,
-  "undecided-out": showingErrors(() => send(page.current, { reviewed: false })),
+  "undecided-out": showingErrors(() => send(page.current, { finished: false, reviewed: page.current.review.seen })),
+  "nothing-cancel": null,
+  "nothing-all": sayNothingHappens,
 };
 for (const [id, act] of Object.entries(CHOICES)) {
   byId(id).addEventListener("click", () => {
@@ -123,11 +171,7 @@ for (const [id, act] of Object.entries(CHOICES)) {
     act?.();
   });
 }
-window.addEventListener("beforeunload", (event) => {
-  if (![...opened.values()].some(({ review }) => review.isDirty)) return;
-  event.preventDefault();
-  event.returnValue = ""; // for older browsers
-});
+askOnConflict((one) => askAboutConflict(one, () => keepOver(one)));
 segmentsChanged.on(() => {
   const { isDirty } = page.current.review;
   byId("save").disabled = !isDirty;

@@ -3,16 +3,30 @@
 import { byId, element } from "./dom.js";
 import { scores } from "./live_scores.js";
 import { listedSegments, page, scoresChanged, segmentsChanged, selectionChanged, showSegments } from "./page_state.js";
-import { formatTime } from "./segments.js";
+import { clamp, counted, formatTime } from "./segments.js";
 import { select } from "./selection.js";
 import { say } from "./status.js";
 
+const ROWS = 150; // of the table; of more segments, those around the selected one or the playhead are shown
+
+/** The segments of the rows that are shown, and a note if these are not all. */
+function shownRows() {
+  const all = listedSegments();
+  if (all.length <= ROWS) return { rows: all, note: "" };
+  const chosen = all.findIndex((one) => one.id === page.selected);
+  const next = all.findIndex((one) => one.start >= page.playhead);
+  const first = clamp((chosen >= 0 ? chosen : next) - ROWS / 2, 0, all.length - ROWS);
+  return { rows: all.slice(first, first + ROWS), note: ` (rows ${first + 1} to ${first + ROWS} of ${all.length})` };
+}
+
 function showRows() {
   const focused = document.activeElement?.closest?.("tr")?.dataset.id;
-  byId("rows").replaceChildren(...listedSegments().map(rowOf));
+  const { rows, note } = shownRows();
+  byId("rows").replaceChildren(...rows.map(rowOf));
   if (focused) byId("rows").querySelector(`tr[data-id="${focused}"] button`)?.focus();
   const { accepted, rejected } = page.current.review;
-  byId("count").textContent = `${accepted.length} accepted, ${page.proposals.length} to decide, ${rejected.length} rejected`;
+  const counts = `${accepted.length} accepted, ${page.proposals.length} to decide, ${rejected.length} rejected`;
+  byId("count").textContent = (page.detector || rejected.length ? counts : counted(accepted.length, "segment")) + note;
   byId("rejected-box").hidden = !rejected.length;
   byId("accept-all").disabled = !page.proposals.length;
   showFits();
@@ -28,7 +42,7 @@ function rowOf(segment) {
     element("td", {}, choose),
     element("td", { textContent: formatTime(segment.end) }),
     element("td", { className: "name", textContent: segment.label || "(no label)" }),
-    element("td", { className: "fit" }),
+    element("td", { className: "fit of-detector" }),
     element("td", { className: "what", textContent: describe(segment, state) }),
   );
   row.dataset.id = segment.id;
@@ -37,9 +51,10 @@ function rowOf(segment) {
   return row;
 }
 
-function describe({ label, score }, state) {
+function describe({ label, score, comment }, state) {
   if (state === "open") return `score ${score.toFixed(2)}`;
-  return label ? state : "to label";
+  if (!label) return "to label";
+  return comment || state;
 }
 
 function showFits() {
@@ -50,6 +65,7 @@ function showFits() {
 }
 
 function showSelected() {
+  if (page.selected && !byId("rows").querySelector(`tr[data-id="${page.selected}"]`)) showRows();
   for (const row of byId("rows").children) {
     if (row.dataset.id !== page.selected) row.removeAttribute("aria-selected");
     else {

@@ -4,13 +4,13 @@ import { listedSegments, page, selectionChanged } from "./page_state.js";
 import { seek } from "./player.js";
 import { clamp } from "./segments.js";
 
-/** Select a segment, or none by null. The playhead moves to its start, unless it is inside and reveal is false. */
-export function select(id, { reveal = false } = {}) {
+/** Select a segment, or none by null. The playhead moves to its start, unless it is inside and reveal is false, or stays. */
+export function select(id, { reveal = false, stay = false } = {}) {
   page.selected = id;
   page.dragged = null;
   selectionChanged.emit();
   const segment = page.current.review.find(id);
-  if (segment && (reveal || page.playhead < segment.start || page.playhead > segment.end)) seek(segment.start);
+  if (segment && !stay && (reveal || page.playhead < segment.start || page.playhead > segment.end)) seek(segment.start);
 }
 
 /** Select the next segment (by 1) or the previous one (by −1). */

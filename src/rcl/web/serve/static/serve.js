@@ -1,38 +1,53 @@
 // The page: its keys and buttons, and the start.
 
+import "./classes.js";
 import { byId } from "./dom.js";
-import { accept, acceptAll, add, editSelected, nudge, remove, snap, travel } from "./editor.js";
+import { accept, acceptAll, add, remove, snap, travel } from "./editor.js";
+import { showKeys } from "./help.js";
 import { cancelJob, findActions } from "./jobs.js";
+import { KEYMAP } from "./keymap.js";
 import { listenToKeys } from "./keys.js";
-import { page } from "./page_state.js";
-import { playSegment, toggle } from "./player.js";
+import { copyPrevious, giveUpPress, markEnd, markStart, pressClass, releaseClass } from "./labelling.js";
+import { confirmWatched } from "./looked_at.js";
+import "./overview_bar.js";
+import { page, setClasses } from "./page_state.js";
+import { playSegment, stepFrames, stepSeconds, toggle, toggleLoop } from "./player.js";
 import "./review_state.js";
-import { finish, save, sayNothingHappens, takeOut } from "./saving.js";
+import { finish, finishParts, save, sayNothingHappens, takeOut } from "./saving.js";
 import "./segment_table.js";
-import { select, selectNeighbour } from "./selection.js";
 import { server } from "./server.js";
 import "./splitter.js";
 import { showingErrors } from "./status.js";
-import { fitTimeline, zoomTimeline } from "./timeline_view.js";
+import "./strips.js";
+import { fitTimeline, panTimeline, zoomTimeline } from "./timeline_view.js";
 import { openVideo, showVideos } from "./video_list.js";
 
-const showHelp = () => byId("help-dialog").showModal();
-
-const KEYS = {
-  " ": toggle, p: playSegment, s: snap, n: add, l: () => byId("label").focus(),
-  "[": () => editSelected({ start: page.playhead }), "]": () => editSelected({ end: page.playhead }),
-  ArrowLeft: nudge, ArrowRight: nudge, ArrowUp: () => selectNeighbour(-1), ArrowDown: () => selectNeighbour(1),
-  Enter: accept, Delete: remove, Backspace: remove, Escape: () => select(null),
-  "+": () => zoomTimeline(1.5), "-": () => zoomTimeline(1 / 1.5), 0: fitTimeline, "?": showHelp,
-};
-const WITH_CONTROL = { z: (event) => travel(event.shiftKey ? "redo" : "undo"), y: () => travel("redo"), s: save };
 const CLICKS = {
   detect: findActions, cancel: cancelJob, add, accept, remove, snap, "accept-all": acceptAll, "play-segment": playSegment,
-  undo: () => travel("undo"), redo: () => travel("redo"), save, help: showHelp,
-  finish, "nothing-here": sayNothingHappens, "take-out": takeOut,
+  undo: () => travel("undo"), redo: () => travel("redo"), save, help: () => byId("help-dialog").showModal(),
+  finish, "finish-parts": finishParts, "nothing-here": sayNothingHappens, "take-out": takeOut,
+  play: toggle, loop: toggleLoop, "frame-back": () => stepFrames(-1), "frame-on": () => stepFrames(1),
+  "second-back": () => stepSeconds(-1), "second-on": () => stepSeconds(1),
+  "mark-start": markStart, "mark-end": markEnd, copy: copyPrevious, seen: confirmWatched,
+  "zoom-in": () => zoomTimeline(1.5), "zoom-out": () => zoomTimeline(1 / 1.5), "zoom-all": fitTimeline,
+  "pan-left": () => panTimeline(-0.5), "pan-right": () => panTimeline(0.5),
+};
+const classOf = ({ key }) => page.classes.find((one) => one.key && one.key === key.toLowerCase());
+const CLASS_KEYS = {
+  down(event) {
+    const one = classOf(event);
+    if (one && !event.repeat) pressClass(one.name, event.timeStamp);
+    return Boolean(one);
+  },
+  up(event) {
+    const one = classOf(event);
+    if (one) releaseClass(one.name, event.timeStamp);
+  },
 };
 
-listenToKeys(KEYS, WITH_CONTROL, (key) => page.current || key === "?");
+const actions = new Map(KEYMAP.flatMap((section) => section.keys).flatMap((one) => one.keys.map((key) => [key, one])));
+listenToKeys(actions, CLASS_KEYS, () => Boolean(page.current));
+window.addEventListener("blur", giveUpPress);
 for (const [id, act] of Object.entries(CLICKS)) byId(id).addEventListener("click", () => act());
 
 // A clicked button would keep the focus, and with it the keys Space and Enter.
@@ -40,15 +55,19 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest?.("button");
   if (event.detail && button && !button.closest("dialog")) button.blur();
 });
+byId("speed").addEventListener("change", () => byId("speed").blur());
 
 showingErrors(async () => {
-  const { folder, annotations, min_score: minScore, labels, videos } = await server.overview();
-  Object.assign(page, { minScore, labels, videos });
+  const { folder, annotations, min_score: minScore, detector, classes, keys, videos } = await server.overview();
+  Object.assign(page, { minScore, detector, keys, videos });
+  setClasses(classes);
+  document.body.classList.toggle("without-detector", !detector);
   byId("title").textContent = folder.split(/[\\/]/).pop() || "RCL";
   byId("title").title = folder;
   byId("file").textContent = annotations;
+  showKeys();
   showVideos();
   const wanted = location.hash.slice(1);
   if (videos.some((video) => video.key === wanted)) await openVideo(wanted);
-  else if (videos.length === 1) await openVideo(videos[0].key);
+  else if (videos.length === 1 || !detector) await openVideo(videos[0].key);
 })();

@@ -7,8 +7,8 @@ export class Refused extends Error {
   }
 }
 
-async function request(method, address, body) {
-  const options = { method, headers: { "X-RCL": "1" } };
+async function request(method, address, body, more = {}) {
+  const options = { method, headers: { "X-RCL": "1" }, ...more };
   if (method !== "GET") {
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(body ?? {});
@@ -33,7 +33,14 @@ export const server = {
   detect: (key) => request("POST", `${of(key)}/job`),
   cancel: (key) => request("DELETE", `${of(key)}/job`),
   scores: (key, segments) => request("POST", `${of(key)}/scores`, { segments }),
+  /** With isLast, it is also sent while the page is being closed, which browsers allow for 64 KiB. */
+  draft: (key, content, { isLast = false } = {}) => request("PUT", `${of(key)}/draft`, content, { keepalive: isLast }),
   save: (key, decided) => request("PUT", `${of(key)}/annotations`, decided),
   takeOut: (key, revision) => request("DELETE", `${of(key)}/annotations`, { revision }),
+  putClass: (one) => request("PUT", "/api/classes", one),
+  removeClass: (name) => request("DELETE", "/api/classes", { name }),
+  renameClass: (from, to) => request("POST", "/api/classes/rename", { from, to }),
   media: (key) => `/media/${encodeURIComponent(key)}`,
+  thumbnails: (key, start, end, count) => `${of(key)}/thumbnails?start=${start}&end=${end}&count=${count}`,
+  waveform: (key, start, end, count) => `${of(key)}/waveform?start=${start}&end=${end}&count=${count}`,
 };

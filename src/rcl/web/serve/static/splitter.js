@@ -34,6 +34,7 @@ splitter.addEventListener("keydown", ({ key }) => {
   const step = { ArrowUp: -STEP, ArrowDown: STEP }[key];
   if (step) setHeight(byId("player").clientHeight + step);
 });
+new ResizeObserver(announce).observe(byId("player"));
 splitter.addEventListener("focus", announce);
 
 const kept = Number(localStorage.getItem(KEPT_AS));

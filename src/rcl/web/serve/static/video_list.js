@@ -3,19 +3,24 @@
 import { byId, cutName, element } from "./dom.js";
 import { watch } from "./jobs.js";
 import { scores } from "./live_scores.js";
-import { isBusy, jobsChanged, opened, page, segmentsChanged, showSegments } from "./page_state.js";
+import { isBusy, jobsChanged, keptChanged, movePlayhead, opened, page, segmentsChanged, showSegments } from "./page_state.js";
 import { loadPlayer } from "./player.js";
 import { Review } from "./review.js";
 import { server } from "./server.js";
 import { say, showingErrors } from "./status.js";
 
+const rows = new Map(); // key → [what its row says, its element]
+
 export function showVideos() {
   const wanted = byId("filter").value.trim().toLowerCase();
-  const rows = page.videos
-    .filter((video) => video.name.toLowerCase().includes(wanted))
-    .map((video) => element("li", {}, buttonOf(video)));
-  byId("videos").replaceChildren(...rows);
-  byId("empty").hidden = rows.length > 0;
+  const shown = page.videos.filter((video) => video.name.toLowerCase().includes(wanted)).map(rowOf);
+  const list = byId("videos");
+  if (list.children.length !== shown.length || shown.some((row, at) => row !== list.children[at])) {
+    const focused = list.contains(document.activeElement) ? document.activeElement : null;
+    list.replaceChildren(...shown);
+    focused?.focus();
+  }
+  byId("empty").hidden = shown.length > 0;
   const saved = page.videos.filter((video) => video.saved !== null).length;
   const partly = page.videos.filter((video) => video.unfinished !== null).length;
   const counts = [`${saved} of ${page.videos.length} in the labels`];
@@ -24,9 +29,24 @@ export function showVideos() {
   byId("counts").textContent = counts.join(", ");
 }
 
-function buttonOf(video) {
+/** The row of a video; only one that says something else is made anew. */
+function rowOf(video) {
   const one = opened.get(video.key);
   const { kind, text } = stateOf(video, one);
+  const says = `${kind} ${text} ${one !== undefined && one === page.current}`;
+  const [before, row] = rows.get(video.key) ?? [];
+  if (before === says) return row;
+  const hadFocus = row?.contains(document.activeElement);
+  const made = element("li", {}, buttonOf(video, one, kind, text));
+  rows.set(video.key, [says, made]);
+  if (hadFocus) {
+    row.replaceWith(made);
+    made.firstElementChild.focus();
+  }
+  return made;
+}
+
+function buttonOf(video, one, kind, text) {
   const button = element("button", { className: "video", title: video.name });
   button.append(cutName(video.name, "title"));
   button.append(element("span", { className: `badge ${kind}`, textContent: text }));
@@ -38,11 +58,13 @@ function buttonOf(video) {
 
 function stateOf(video, one) {
   const job = one?.video.job;
-  if (one?.review.isDirty) return { kind: "unsaved", text: "unsaved" };
+  if (one && !one.review.isKept) return { kind: "unsaved", text: "unsaved" };
   if (job?.state === "running") return { kind: "busy", text: "detecting" };
   if (job?.state === "waiting") return { kind: "busy", text: "waiting" };
   if (job?.state === "failed") return { kind: "bad", text: "unusable" };
-  if (video.saved !== null) return { kind: "saved", text: `in the labels: ${video.saved || "no action"}` };
+  if (video.draft && video.saved !== null) return { kind: "partly", text: "changed, to save" };
+  const what = `${video.saved || "no action"}${video.partial ? ", in parts" : ""}`;
+  if (video.saved !== null) return { kind: "saved", text: `in the labels: ${what}` };
   if (video.unfinished !== null) return { kind: "partly", text: "partly reviewed" };
   return { kind: "", text: video.detected ? "detected" : "" };
 }
@@ -51,7 +73,9 @@ export const openVideo = showingErrors(async (key) => {
   hideSidebar();
   if (!opened.has(key)) {
     const video = await server.video(key);
-    opened.set(key, { video, review: new Review(video), threshold: page.minScore });
+    video.begunEarlier = video.unfinished !== null;
+    const marks = { watched: [], running: new Map(), begin: null };
+    opened.set(key, { video, review: new Review(video), threshold: page.minScore, ...marks });
     if (video.detections) opened.get(key).review.propose(video.detections);
   }
   Object.assign(page, { current: opened.get(key), selected: null, dragged: null, playhead: 0 });
@@ -65,10 +89,19 @@ export const openVideo = showingErrors(async (key) => {
   byId("name").textContent = video.name;
   loadPlayer();
   showSegments({ keepView: false });
+  movePlayhead(0);
   jobsChanged.emit();
   if (isBusy(video.job)) watch(key);
   else if (video.detections && !video.scored) say("Find the actions again to see live scores.");
 });
+
+/** Open the next video of the list (by 1) or the one before (by −1). */
+export function openNeighbour(by) {
+  const at = page.videos.findIndex((video) => video.key === page.current?.video.key);
+  const next = page.videos[at + by];
+  if (next) openVideo(next.key);
+  else say(by > 0 ? "This is the last video." : "This is the first video.");
+}
 
 function hideSidebar() {
   byId("sidebar").classList.remove("shown");
@@ -82,3 +115,4 @@ byId("show-videos").addEventListener("click", () => {
 });
 segmentsChanged.on(showVideos);
 jobsChanged.on(showVideos);
+keptChanged.on(showVideos);
