@@ -1,4 +1,4 @@
-"""The backbone of rcl fit where none is given: more streams where the videos are cut."""
+"""The backbone of rcl fit where none is given: another one where the videos are cut."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-import rcl
-from quick import quick_fit
 from rcl.training import default_backbone
+from rcl.training.choices import Choice
 from rcl.training.default_backbone import choose_backbone, cuts_per_minute
+from rcl.training.fit_pack import plan_pack
+from rcl.training.fit_result import FitObserver
+from rcl.training.fit_videos import Extraction, plan_videos
+from rcl.training.plan import FitRun
 from rcl.video.records import extracted_streams
 
 RATE, SECONDS, WIDTH, HEIGHT = 15, 6, 64, 48
@@ -52,7 +55,7 @@ def test_cut_videos_get_streams_that_know_cuts(
     damaged = tmp_path / "damaged.mp4"
     damaged.write_bytes(b"no video")
     name, (choice,) = choose_backbone([damaged, cut, calm, cut])
-    assert name == choice.value == ("motion+lite0-change+cuts" if installed else "motion+cuts")
+    assert name == choice.value == ("lite0-change+cuts" if installed else "motion+cuts")
     assert "about 30 cuts per minute" in choice.reason
     assert ("pip install '.[appearance]'" in choice.reason) == (not installed)
     assert choose_backbone([calm, cut, calm])[0] == "motion"  # most are not cut
@@ -72,7 +75,6 @@ def test_few_videos_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_fit_chooses_from_the_videos_unless_a_backbone_or_its_settings_are_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quick_fit(monkeypatch)
     monkeypatch.setattr(default_backbone, "is_installed", lambda: False)
     videos, labels = tmp_path / "videos", tmp_path / "labels.csv"
     videos.mkdir()
@@ -82,16 +84,18 @@ def test_a_fit_chooses_from_the_videos_unless_a_backbone_or_its_settings_are_giv
         for number in range(3):
             film(videos / f"{number}.mp4", cuts=4, seed=number)
             table.writerow([number, 1, 4, "act"])
-    chosen = rcl.fit(videos, labels, tmp_path / "run")
-    choices = {choice.name: choice for choice in chosen.choices}
+
+    def plan(run: str, **given: int) -> tuple[list[str | None], dict[str, Choice]]:
+        plan = plan_videos(videos, labels, FitRun(tmp_path / run), Extraction(**given), FitObserver())
+        return extracted_streams(plan.pack), {choice.name: choice for choice in plan.choices}
+
+    streams, choices = plan("run")
+    assert streams == ["motion", "cuts"]
     assert choices["backbone"].value == "motion+cuts"
     assert choices["dropout of streams"].value == "0"
     assert "from one file" in choices["dropout of streams"].reason
-    assert extracted_streams(chosen.pack) == ["motion", "cuts"]
-    packed = {choice.name: choice.value for choice in rcl.fit(chosen.pack, output=tmp_path / "packed").choices}
-    assert packed["dropout of streams"] == "0"
-    monkeypatch.setattr("rcl.training.fit_videos.choose_backbone", None)  # the features that are there stay
-    again = rcl.fit(videos, labels, tmp_path / "run", overwrite=True)
-    assert extracted_streams(again.pack) == ["motion", "cuts"]
-    alone = rcl.fit(videos, labels, tmp_path / "alone", stride=5)
-    assert extracted_streams(alone.pack) == [None]
+    packed = plan_pack(tmp_path / "run" / "pack", None, FitRun(tmp_path / "packed"), Extraction(), FitObserver())
+    assert packed.config.model.streams.dropout == 0
+    monkeypatch.setattr("rcl.training.fit_videos.choose_backbone", None)  # nobody looks at the videos again
+    assert plan("run")[0] == ["motion", "cuts"]  # the features that are there
+    assert plan("other", stride=5)[0] == [None]

@@ -18,14 +18,14 @@ from rcl.video.backbones.lite0 import EXTRA, is_installed
 from rcl.video.decoding import VideoReader
 from rcl.video.snippets import snippets
 
-UNCUT, CUT, CUT_WITHOUT_APPEARANCE = "motion", "motion+lite0-change+cuts", "motion+cuts"
+UNCUT, CUT, CUT_WITHOUT_APPEARANCE = "motion", "lite0-change+cuts", "motion+cuts"
 VIDEOS, SECONDS = 8, 30.0  # that are looked at, at most, and of each
 CUTS_PER_MINUTE = 2.0  # from here on, videos count as cut
 NOVELTY = 0.4  # of a cut; see CutsBackbone
 
 
 def choose_backbone(videos: Sequence[Path]) -> tuple[str, list[Choice]]:
-    """The backbones for videos, and the reason: ``motion``, and more where they are cut.
+    """The backbones for videos, and the reason: ``motion``, and others where they are cut.
 
     A few videos are looked at, for half a minute each. Those that cannot be read, or are in an object store, say
     nothing.
