@@ -82,8 +82,17 @@ def test_training_drops_streams_of_single_videos_but_never_all(dropout: float):
 
 
 def test_evaluation_drops_nothing():
-    x, embed = features(), embedding(dropout=1.0, input_dropout=0.5).eval()
+    x, embed = features(), embedding(dropout=1.0, input_dropout=0.5, noise=1.0).eval()
     torch.testing.assert_close(embed(x, everywhere(x)), embed(x, everywhere(x)), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("disturbance", [{"noise": 1.0}, {"input_dropout": 0.5}])
+def test_training_disturbs_only_streams_that_are_wider_than_the_embedding(disturbance: dict[str, float]):
+    x, embed = features(), embedding(dropout=0.0, **({"input_dropout": 0.0} | disturbance))
+    for stream, width in enumerate(WIDTHS):
+        alone = without(x, 1 - stream)
+        same = torch.equal(embed.train()(alone, everywhere(x)), embed.eval()(alone, everywhere(x)))
+        assert same == (width <= embed.channels)
 
 
 @pytest.mark.parametrize("name", ["temporal", "bmn", "gtad"])

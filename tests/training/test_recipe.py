@@ -103,12 +103,26 @@ def test_changes_leave_what_they_do_not_name() -> None:
     assert sections["model"]["head"]["context"] == pytest.approx(0.25)
 
 
-@pytest.mark.parametrize("streams", [(), (Stream("a", 60, 5.0), Stream("b", 21, 5.0))])
+@pytest.mark.parametrize("streams", [(), (Stream("a", 74, 5.0), Stream("b", 7, 5.0))])
 def test_wide_features_of_few_instances_get_strong_dropout_and_noise(streams: tuple[Stream, ...]) -> None:
     narrow = like(10, 100, 5.0, 2.0)._replace(channels=80, streams=streams)  # ten instances
-    part = "streams" if streams else "encoder"
     for recordings, dropout, noise in ((narrow, 0.1, 0.0), (narrow._replace(channels=81), 0.5, 0.5)):
         sections, choices = choose_recipe(recordings)
         config = parse_config(sections, where="test")
-        assert (getattr(config.model, part).input_dropout, config.augmentation.noise) == (dropout, noise)
-        assert any("81 channels for 10 training instances" in choice.reason for choice in choices) == (noise > 0)
+        if streams:
+            found = config.model.streams.input_dropout, config.model.streams.noise
+            assert config.augmentation.noise == config.model.encoder.input_dropout == 0
+        else:
+            found = config.model.encoder.input_dropout, config.augmentation.noise
+        assert found == (dropout, noise)
+        strong = [choice for choice in choices if "81 channels for 10 training instances" in choice.reason]
+        assert len(strong) == (noise > 0)
+        assert all("of a," in choice.name for choice in strong if streams)  # the one that is wider than its embedding
+
+
+def test_streams_of_one_file_are_not_dropped() -> None:
+    several = like(10, 100, 5.0, 2.0)._replace(channels=12, streams=(Stream("a", 5, 5.0), Stream("b", 7, 5.0)))
+    for one_file, dropout in ((True, 0.0), (False, 0.3)):
+        sections, choices = choose_recipe(several._replace(one_file=one_file))
+        assert parse_config(sections, where="test").model.streams.dropout == dropout
+        assert f"{dropout:g}" in {choice.value for choice in choices if choice.name == "dropout of streams"}

@@ -22,7 +22,7 @@ from rcl.video.extract_many import extract_many
 from rcl.video.extraction import choose_extraction, extract_features
 from rcl.video.finding import find_videos
 from rcl.video.packs import PackWriter
-from rcl.video.records import names_in_pack, records_of_pack
+from rcl.video.records import names_in_pack, records_of_pack, share_files
 from rcl.video.settings import ExtractionSettings, StreamSettings, difference, parse_settings, read_settings
 from rendered import render
 from typed import Rcl
@@ -258,3 +258,17 @@ def test_features_of_a_stream_are_those_of_a_pack_of_its_own(tmp_path: Path, vid
     expected = extract_features(videos / "b.mp4", backbone, settings)
     np.testing.assert_array_equal(np.load(tmp_path / "pack" / "features" / "motion" / "b.npy"), expected.features)
     np.testing.assert_array_equal(np.load(tmp_path / "pack" / "times" / "motion" / "b.npy"), expected.times_seconds)
+
+
+def test_streams_of_one_file_are_told_from_those_of_other_recordings(tmp_path: Path, videos: Path, rcl_: Rcl) -> None:
+    pack, other = tmp_path / "pack", tmp_path / "other"
+    shutil.copytree(videos, other)
+    for stream, folder in (("left", videos), ("again", videos), ("right", other)):
+        arguments = ("--stream", stream, "--rate", 10, "--workers", 1, "--output", pack)
+        assert rcl_("extract", folder, *arguments).status == 0
+    assert share_files(pack, ["left", "again"])
+    assert not share_files(pack, ["left", "again", "right"])
+    assert not share_files(pack, ["left", "unknown"])
+    assert not share_files(tmp_path, ["left", "again"])  # no pack that was extracted
+    (pack / "records" / "again" / "a.json").unlink()
+    assert not share_files(pack, ["left", "again"])  # one is missing alone

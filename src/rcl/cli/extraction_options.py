@@ -37,9 +37,9 @@ class ExtractionOptions:
     backbone: Annotated[
         str | None,
         typer.Option(
-            help="motion (the default), cuts, lite0, lite0-change, hf:NAME_OR_FOLDER, image:NAME_OR_FOLDER, "
-            "image:FILE.onnx, i3d:CHECKPOINT, onnx:FILE, torchscript:FILE or package.module:Class (see rcl backbones); "
-            "several, joined by +, make as many streams: motion+lite0."
+            help="motion (the default; rcl fit takes others if the videos are cut), cuts, lite0, lite0-change, "
+            "hf:NAME_OR_FOLDER, image:NAME_OR_FOLDER, image:FILE.onnx, i3d:CHECKPOINT, onnx:FILE, torchscript:FILE or "
+            "package.module:Class (see rcl backbones); several, joined by +, make as many streams: motion+lite0."
         ),
     ] = None
     rate: Annotated[

@@ -102,7 +102,7 @@ class AugmentationConfig(Section):
     """Random changes of the training features, against overfitting with few videos or an over-confident backbone."""
 
     noise: Weight = 0.0
-    """Standard deviation of Gaussian noise on every (scaled) feature."""
+    """Standard deviation of Gaussian noise on every (scaled) feature; ``model.streams.noise`` is for wide streams."""
     speed: Share = 0.0
     """Speed changes by a factor of up to ``1 ± speed``."""
     crop: PositiveInt | None = None

@@ -15,7 +15,7 @@ from rcl.models import bmn, gtad, temporal  # noqa: F401, each registers its enc
 from rcl.models.encoders import Encoder, find_encoder
 from rcl.models.streams import StreamEmbedding
 from rcl.system.errors import Defect
-from rcl.system.options import Section, Share
+from rcl.system.options import Section, Share, Weight
 
 
 class EncoderConfig(Section):
@@ -69,7 +69,10 @@ class StreamsConfig(Section):
     dropout: Share = 0.3
     """Share of the streams that training leaves out of a video, though never all: the detector learns to do without."""
     input_dropout: Share = 0.1
-    """Share of the channels of each stream that is dropped, one draw for the whole video."""
+    """Share of the channels of each stream that is dropped, one draw for the whole video. Only of streams that are
+    wider than the embedding."""
+    noise: Weight = 0.0
+    """Standard deviation of Gaussian noise on every (scaled) feature of these wide streams, in training."""
 
     def build(self, widths: Sequence[int]) -> StreamEmbedding:
         """The embedding of streams of these widths, with new weights."""

@@ -29,16 +29,24 @@ class StreamEmbedding(nn.Module):
         dropout: share of the streams of a video that training drops; one that the video has always stays.
         input_dropout: share of the channels of each stream that is dropped, one draw for the whole video. Only streams
             that are wider than the embedding: they can spare channels.
+        noise: standard deviation of Gaussian noise on every feature of these wide streams.
     """
 
     def __init__(
-        self, widths: Sequence[int], *, channels: int = 128, dropout: float = 0.3, input_dropout: float = 0.1
+        self,
+        widths: Sequence[int],
+        *,
+        channels: int = 128,
+        dropout: float = 0.3,
+        input_dropout: float = 0.1,
+        noise: float = 0.0,
     ) -> None:
         super().__init__()
         self.widths = list(widths)
         self.first = [0, *accumulate(widths)][:-1]  # the channel that each stream begins with
         self.channels = channels
         self.dropout = dropout
+        self.noise = noise
         self.input_dropout = nn.Dropout1d(input_dropout)
         self.project = nn.ModuleList(nn.Conv1d(width, channels, 1) for width in widths)
         self.norm = nn.ModuleList(SnippetNorm(channels) for _ in widths)
@@ -55,9 +63,15 @@ class StreamEmbedding(nn.Module):
         weight = present.to(features.dtype)  # (B, S, T)
         weight = weight / weight.sum(dim=1, keepdim=True).clamp(min=1).sqrt()
         inputs = features.nan_to_num(nan=0.0).split(self.widths, dim=1)
-        kept = [self.input_dropout(x) if x.shape[1] > self.channels else x for x in inputs]
-        parts = [norm(project(x)) for project, norm, x in zip(self.project, self.norm, kept, strict=True)]
+        inputs = [self._disturbed(x) if self.training and x.shape[1] > self.channels else x for x in inputs]
+        parts = [norm(project(x)) for project, norm, x in zip(self.project, self.norm, inputs, strict=True)]
         return (torch.stack(parts, dim=1) * weight[:, :, None]).sum(dim=1)
+
+    def _disturbed(self, features: Tensor) -> Tensor:
+        """The features ``(B, c, T)`` of a wide stream, as training sees them."""
+        noisy = features + self.noise * torch.randn_like(features) if self.noise else features
+        dropped: Tensor = self.input_dropout(noisy)
+        return dropped
 
     def _kept(self, known: Tensor) -> Tensor:
         """Which streams of which videos training does not drop: ``(B, S)``, as ``known``, those that a video has."""

@@ -33,6 +33,12 @@ class Extraction:
         """Rate, window, stride and frames per second, as ``choose_extractors`` takes them."""
         return {name: getattr(self, name) for name in ("rate", "window", "stride", "video_fps")}
 
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing is given that concerns a backbone."""
+        options = self.options in (None, BackboneOptions())
+        return self.backbone is None and options and not any((self.rate, self.window, self.stride))
+
     def given(self) -> list[str]:
         """What is given, as the command line names it."""
         values = {**self.settings, "workers": self.workers, "engine": self.cluster, "device": self.device}

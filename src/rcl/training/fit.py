@@ -90,8 +90,9 @@ def fit(
         after: folder of an earlier fit. Its features and settings are used again, its held-out videos stay held out,
             and both detectors are compared on them (``comparison.json``). It stays as it is. For a pack, a fit of the
             same pack.
-        backbone: ``motion`` (the default), ``hf:NAME_OR_FOLDER``, ``i3d:CHECKPOINT``, ``onnx:FILE`` or
-            ``torchscript:FILE``. This and all that concerns the extraction of features is for videos only.
+        backbone: ``motion``, ``hf:NAME_OR_FOLDER`` …, see ``build_backbone``, or several, joined by ``+``. By default
+            chosen from the videos, see :func:`rcl.training.default_backbone.choose_backbone`. This and all that
+            concerns the extraction of features is for videos only.
         options: options of the backbone.
         rate: frames per second; by default the backbone's usual rate. Of signals, samples per second, also of
             recordings without times.

@@ -20,6 +20,7 @@ from rcl.system.device import best_device
 from rcl.system.errors import InputError, listed
 from rcl.system.paths import PathLike
 from rcl.training.choices import Choice, choose_stride
+from rcl.training.default_backbone import choose_backbone
 from rcl.training.earlier_run import EarlierRun
 from rcl.training.extraction import Extraction
 from rcl.training.fit_result import FitObserver
@@ -106,7 +107,7 @@ def _open_pack(
             raise InputError(output, expected="a run on videos, with their features", found="none in pack", fix=fix)
         extractors = choose_again(streams_in(kept), *given, where=root, device=device)
     else:
-        extractors, choices = choose_features(*given, labelled.lengths_seconds, device=device)
+        extractors, choices = _choose_extractors(labelled, extraction, device, root)
     writers = [
         PackWriter(root, extractor.settings, stream=stream, extractor=extractor, device=device)
         for stream, extractor in extractors.items()
@@ -114,24 +115,40 @@ def _open_pack(
     return writers, choices
 
 
+def _choose_extractors(
+    labelled: LabelledVideos, extraction: Extraction, device: torch.device | str, root: Path
+) -> tuple[dict[str | None, VideoExtractor], tuple[Choice, ...]]:
+    """The backbones that are given, else those of the features that are there, else those that suit the videos. Who
+    gives settings of a backbone means ``motion``, whose settings they are."""
+    backbone, chosen = extraction.backbone or "motion", list[Choice]()
+    if extraction.is_open and (kept := read_settings(root)):
+        backbone = "+".join(own.backbone for own in streams_in(kept).values() if isinstance(own, ExtractionSettings))
+    elif extraction.is_open:
+        training = labelled.annotations.subset("training").videos
+        backbone, chosen = choose_backbone([labelled.videos[name] for name in sorted(training)])
+    given = backbone, extraction.options, extraction.settings
+    extractors, choices = choose_features(*given, labelled.lengths_seconds, device=device)
+    return extractors, (*chosen, *choices)
+
+
 def choose_features(
-    name: str | None,
+    name: str,
     options: BackboneOptions | None,
     given: Mapping[str, Any],
     lengths_seconds: np.ndarray,
     *,
     device: torch.device | str,
 ) -> tuple[dict[str | None, VideoExtractor], tuple[Choice, ...]]:
-    """The backbones, ``motion`` by default, and their settings; if no stride is given, one chosen from the lengths of
-    the actions."""
-    extractors = choose_extractors(name or "motion", options, **given, device=device)
+    """The backbones and their settings; if no stride is given, one chosen from the lengths of the actions."""
+    extractors = choose_extractors(name, options, **given, device=device)
     if given["stride"] is not None:
         return extractors, ()
-    reason = f"one action in ten is shorter than {float(np.quantile(lengths_seconds, 0.1)):.2g} s"
+    short = f"one action in ten is shorter than {float(np.quantile(lengths_seconds, 0.1)):.2g} s"
     choices = list[Choice]()
     for stream, extractor in extractors.items():
         settings = _with_stride(extractor.settings, lengths_seconds, keep_window=given["window"] is not None)
         extractor.settings = settings
+        reason = "it compares frames, and skips none" if settings.backbone in SEEING_ALL else short
         what = f"snippets per second of {stream}" if stream else "snippets per second"
         choices.append(Choice(what, f"{settings.snippets_per_second:.3g}", reason))
     return extractors, (*choices,)

@@ -23,7 +23,7 @@ from rcl.detector.config import Config
 from rcl.detector.load_config import parse_config
 from rcl.evaluation.bootstrap import Comparison
 from rcl.system.errors import InputError, counted, listed
-from rcl.system.paths import PathLike
+from rcl.system.paths import PathLike, to_path
 from rcl.training.choices import (
     LEAST_GROUPS,
     Choice,
@@ -34,6 +34,7 @@ from rcl.training.choices import (
 )
 from rcl.training.folds import groups_of
 from rcl.training.recipe import Recordings, choose_recipe
+from rcl.video.records import share_files
 from rcl.video.settings import read_settings, streams_in
 
 
@@ -180,7 +181,10 @@ def configure(
         expected = "segments inside the training videos, in seconds"
         fix = "correct the times (--times says that they are frames, minutes or milliseconds)"
         raise InputError(annotations.source, expected=expected, found="none", fix=fix)
-    sections, choices = choose_recipe(Recordings.of(training, store, rate, own_lengths=_are_signals(data["root"])))
+    root = to_path(data["root"])
+    one_file = share_files(root, [stream.name for stream in store.streams])
+    recordings = Recordings.of(training, store, rate, one_file=one_file, own_lengths=_are_signals(root))
+    sections, choices = choose_recipe(recordings)
     sections["training"]["seed"] = seed
     sections["data"] |= {**data, "validation_subset": held_out_subset(annotations), "unseen_labels": "missed"}
     return parse_config(sections, where="rcl fit"), choices

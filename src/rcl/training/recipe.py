@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,6 +49,7 @@ class Recordings(NamedTuple):
         place_information: of labels, in nats; see :func:`rcl.training.places.information_of_place`.
         streams: of the features; empty for a single one.
         channels: C, of all streams.
+        one_file: whether all streams of a video come from one file.
         own_lengths: whether they must keep their lengths, since the speed of what happens means something.
     """
 
@@ -58,10 +59,13 @@ class Recordings(NamedTuple):
     place_information: float = 0.0
     streams: tuple[Stream, ...] = ()
     channels: int = 0
+    one_file: bool = False
     own_lengths: bool = False
 
     @classmethod
-    def of(cls, training: Annotations, store: Store, rate: float, *, own_lengths: bool = False) -> Recordings:
+    def of(
+        cls, training: Annotations, store: Store, rate: float, *, one_file: bool = False, own_lengths: bool = False
+    ) -> Recordings:
         """The facts about training videos with at least one instance."""
         videos = list(training.videos.values())
         shapes = np.array([store.shape(video.name) for video in videos])  # (V, 2), T and C
@@ -71,8 +75,8 @@ class Recordings(NamedTuple):
         centres = np.concatenate([video.segments_seconds.mean(axis=1) for video in videos]) / seconds[owner]
         labels = np.unique([label for video in videos for label in video.labels], return_inverse=True)[1]
         places = information_of_place(owner, centres, labels)
-        channels = int(shapes[0, 1])
-        return cls(action_lengths(training), snippets, rate, places, store.streams, channels, own_lengths)
+        lengths, channels = action_lengths(training), int(shapes[0, 1])
+        return cls(lengths, snippets, rate, places, store.streams, channels, one_file, own_lengths)
 
     @property
     def short_seconds(self) -> float:
@@ -117,34 +121,45 @@ def choose_recipe(recordings: Recordings) -> tuple[Sections, list[Choice]]:
         "inference": {"shortest": shortest_anchor(recordings, share), "candidates": 4000},
     }
     cropped = Choice("training on", f"{crop} snippets at random", f"the longest video has {longest:.0f}")
-    streams = choose_streams(recordings.streams, sections) if recordings.streams else []
+    streams = choose_streams(recordings, sections) if recordings.streams else []
     strong = choose_strong(recordings, sections) if recordings.are_wide else []
     found = [*streams, time, *network, *strong, steps, learning_rate, *([cropped] if crop else [])]
     return sections, [*found, *_fixed(recordings)]
 
 
 def choose_strong(recordings: Recordings, sections: Sections) -> list[Choice]:
-    """Complete the sections for features that are wide for so few instances: strong dropout and noise of the input."""
-    part = "streams" if recordings.streams else "encoder"
-    sections["model"][part]["input_dropout"] = WIDE_DROPOUT
-    sections["augmentation"]["noise"] = WIDE_NOISE
+    """Complete the sections for features that are wide for so few instances: strong dropout and noise of the input, of
+    several streams only of those that are wider than their embedding."""
     instances = counted(len(recordings.lengths_seconds), "training instance")
     reason = f"there are {recordings.channels:,} channels for {instances}"
-    return [Choice("dropout of input channels, and noise", f"{WIDE_DROPOUT:g} and {WIDE_NOISE:g}", reason)]
+    value = f"{WIDE_DROPOUT:g} and {WIDE_NOISE:g}"
+    if not recordings.streams:
+        sections["model"]["encoder"]["input_dropout"] = WIDE_DROPOUT
+        sections["augmentation"]["noise"] = WIDE_NOISE
+        return [Choice("dropout of input channels, and noise", value, reason)]
+    embedding = sections["model"]["streams"]
+    wide = [stream.name for stream in recordings.streams if stream.channels > embedding["channels"]]
+    if not wide:
+        return []
+    embedding |= {"input_dropout": WIDE_DROPOUT, "noise": WIDE_NOISE}
+    return [Choice(f"dropout of channels of {listed(wide, 10)}, and noise", value, reason)]
 
 
-def choose_streams(streams: Sequence[Stream], sections: Sections) -> list[Choice]:
+def choose_streams(recordings: Recordings, sections: Sections) -> list[Choice]:
     """Complete the sections for several streams: dropout acts on the channels of each, before they are added."""
-    encoder = sections["model"]["encoder"]
+    encoder, streams = sections["model"]["encoder"], recordings.streams
+    dropout = 0.0 if recordings.one_file else STREAM_DROPOUT
     sections["data"]["streams"] = [stream.name for stream in streams]
-    sections["model"]["streams"] = {"channels": encoder["channels"], "dropout": STREAM_DROPOUT}
+    sections["model"]["streams"] = {"channels": encoder["channels"], "dropout": dropout}
     encoder["input_dropout"] = 0.0
     value = listed([_described(stream) for stream in streams], 10)
     found = Choice("streams", value, "the pack has them")
     if len(streams) == 1:
         return [found]
     reason = "the detector then does without a stream that is missing"
-    return [found, Choice("dropout of streams", f"{STREAM_DROPOUT:g}", reason)]
+    if recordings.one_file:
+        reason = "all come from one file, so none is missing alone"
+    return [found, Choice("dropout of streams", f"{dropout:g}", reason)]
 
 
 def _described(stream: Stream) -> str:

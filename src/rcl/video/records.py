@@ -99,6 +99,19 @@ def extracted_streams(root: Path) -> list[str | None]:
     return [*streams_in(settings)] if settings else [None]
 
 
+def share_files(root: Path, streams: Sequence[str]) -> bool:
+    """Whether streams of a pack were extracted from the same files, so that a video has all of them or none.
+
+    Raises:
+        InputError: its settings are damaged.
+    """
+    if not streams or not {*streams} <= {*extracted_streams(root)}:
+        return False
+    records = [read_records(root, recorded_names(root, stream), stream) for stream in streams]
+    sources = [{name: record.source for name, record in own.items()} for own in records]
+    return all(own == sources[0] for own in sources)
+
+
 def records_of_pack(root: Path) -> dict[str, Record]:
     """A record of every video of a pack, sorted by name. One of several streams has the latest end and the highest
     rate, as the aligned streams do.

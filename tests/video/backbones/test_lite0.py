@@ -126,7 +126,7 @@ def test_features_of_a_snippet_are_mean_and_change(backbone: Lite0Backbone) -> N
 def test_whole_frames_and_defaults(backbone: Lite0Backbone) -> None:
     assert backbone.frame_size(torch.zeros(3, 240, 320, dtype=torch.uint8)).shape == (3, 224, 299)
     settings = choose_extraction("lite0", BackboneOptions(size=64))[1]
-    assert (settings.rate, settings.window, settings.stride) == (10, 2, 2)
+    assert (settings.rate, settings.window, settings.stride) == (5, 2, 1)
     assert settings.weights == {"lite0": backbone.weights_digest}
     assert Lite0Backbone(size=64).frame_size(torch.zeros(3, 240, 320, dtype=torch.uint8)).shape == (3, 64, 85)
     with pytest.raises(InputError, match="--pooling: expected an option of the backbone lite0"):
@@ -137,7 +137,7 @@ def test_extraction_of_a_video(tmp_path: Path) -> None:
     render(tmp_path / "x.mp4", frames=25, rate=10)
     backbone, settings = choose_extraction("lite0", BackboneOptions(size=32))
     found = extract_features(tmp_path / "x.mp4", backbone, settings)
-    assert found.features.shape == (13, 2560)
+    assert found.features.shape == (12, 2560)
     assert found.snippets_per_second == 5
     again = extract_features(tmp_path / "x.mp4", rebuild_backbone(settings), settings)
     assert (again.features == found.features).all()

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rcl.video.decoding import Transform
 
-RATE, WINDOW, STRIDE = 10.0, 2, 2  # five snippets per second of two frames each, of which every frame is in one
+RATE, WINDOW, STRIDE = 5.0, 2, 1  # a snippet from one frame to the next, so that no change lies between two snippets
 
 
 class FrameEncoder(Protocol):
@@ -61,6 +61,8 @@ class FrameByFrame:
     def __call__(self, frames: Tensor) -> Tensor:
         """RGB frames ``(B, 3, L, H, W)`` uint8 → features ``(B, 2 · C)``, or ``(B, C)``, float32 on the CPU."""
         batch, _, length = frames.shape[:3]
-        features = self.encoder(frames.transpose(1, 2).flatten(0, 1)).unflatten(0, (batch, length))  # (B, L, C)
+        # The last frame of a snippet is often the first of the next one. It is encoded once.
+        distinct, index = frames.transpose(1, 2).flatten(0, 1).unique_consecutive(return_inverse=True, dim=0)
+        features = self.encoder(distinct)[index].unflatten(0, (batch, length))  # (B, L, C)
         change = features.diff(dim=1).abs().sum(dim=1) / max(1, length - 1)  # (B, C)
         return change if self.change_alone else torch.cat((features.mean(dim=1), change), dim=1)

@@ -89,6 +89,11 @@ class Lite0Encoder:
         return torch.cat([torch.from_numpy(*self._session.run(None, {"frames": part.numpy()})) for part in parts])
 
 
+def is_installed() -> bool:
+    """Whether the packages are there that this backbone needs."""
+    return all(find_spec(package) for package in (PACKAGE, "onnx", "onnxruntime"))
+
+
 def weights_file() -> Path:
     """The file of the weights, in the package that brings it.
 
