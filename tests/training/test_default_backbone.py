@@ -54,20 +54,21 @@ def test_cut_videos_get_streams_that_know_cuts(
     cut, calm = film(tmp_path / "cut.mp4", cuts=3), film(tmp_path / "calm.mp4", cuts=0)
     damaged = tmp_path / "damaged.mp4"
     damaged.write_bytes(b"no video")
-    name, (choice,) = choose_backbone([damaged, cut, calm, cut])
+    name, (choice,) = choose_backbone([damaged, cut, calm, cut], 1)
     assert name == choice.value == ("lite0-change+cuts" if installed else "motion+cuts")
     assert "about 30 cuts per minute" in choice.reason
     assert ("pip install '.[appearance]'" in choice.reason) == (not installed)
-    assert choose_backbone([calm, cut, calm])[0] == "motion"  # most are not cut
-    assert choose_backbone([damaged]) == ("motion", [])
-    assert choose_backbone([]) == ("motion", [])
+    assert choose_backbone([cut], 2)[0] == ("motion+lite0-change+cuts" if installed else "motion+cuts")
+    assert choose_backbone([calm, cut, calm], 1)[0] == "motion"  # most are not cut
+    assert choose_backbone([damaged], 1) == ("motion", [])
+    assert choose_backbone([], 1) == ("motion", [])
 
 
 def test_few_videos_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = list[Path]()
     monkeypatch.setattr(default_backbone, "cuts_per_minute", lambda video: seen.append(video) or 14.2)
     videos = [Path(f"{number}.mp4") for number in range(100)]
-    assert choose_backbone(videos)[0] != "motion"
+    assert choose_backbone(videos, 1)[0] != "motion"
     assert len({*seen}) == default_backbone.VIDEOS
     assert {videos[0], videos[-1]} <= {*seen}
 

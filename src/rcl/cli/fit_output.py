@@ -54,8 +54,8 @@ class FitPrinter(FitObserver):
         """Print the classes with their numbers of instances and videos."""
         for line in class_lines(annotations, held_out):
             note(line)
-        if line := describe_reviewed(annotations):
-            note(f"{line}; what was not looked at counts for nothing.")
+        if reviewed := describe_reviewed(annotations):
+            note(f"{reviewed}; what was not looked at counts for nothing.")
 
     @contextmanager
     def evaluation(self, videos: int) -> Iterator[Callable[[], None]]:

@@ -81,8 +81,8 @@ class SignalFileOptions:
         """How the files are read, at this rate if they have no times."""
         from rcl.data.signals.signal import RecordingOptions
 
-        unit = self.time_unit.value if self.time_unit else None
-        return RecordingOptions(time_column=self.time_column, time_unit=unit, rate=rate)
+        values = {"time_unit": self.time_unit.value if self.time_unit else None, "rate": rate}
+        return RecordingOptions.model_validate({"time_column": self.time_column, **values})
 
     def given(self) -> list[str]:
         """The options that are given, as the command line names them."""

@@ -37,7 +37,7 @@ class StreamEmbedding(nn.Module):
         widths: Sequence[int],
         *,
         channels: int = 128,
-        dropout: float = 0.3,
+        dropout: float = 0.5,
         input_dropout: float = 0.1,
         noise: float = 0.0,
     ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rcl.system.errors import InputError
+from rcl.system.errors import InputError, counted
 from rcl.system.extras import how_to_install
 from rcl.system.paths import is_remote
 from rcl.training.choices import Choice
@@ -19,19 +19,24 @@ from rcl.video.decoding import VideoReader
 from rcl.video.snippets import snippets
 
 UNCUT, CUT, CUT_WITHOUT_APPEARANCE = "motion", "lite0-change+cuts", "motion+cuts"
+CUT_OF_SEVERAL_LABELS = "motion+lite0-change+cuts"
 VIDEOS, SECONDS = 8, 30.0  # that are looked at, at most, and of each
 CUTS_PER_MINUTE = 2.0  # from here on, videos count as cut
 NOVELTY = 0.4  # of a cut; see CutsBackbone
 
 
-def choose_backbone(videos: Sequence[Path]) -> tuple[str, list[Choice]]:
+def choose_backbone(videos: Sequence[Path], labels: int) -> tuple[str, list[Choice]]:
     """The backbones for videos, and the reason: ``motion``, and others where they are cut.
+
+    ``lite0-change`` cannot see which way something moves, which may tell labels apart. So ``motion`` stays where there
+    are several; with one label it costs more than it brings (docs/results.md).
 
     A few videos are looked at, for half a minute each. Those that cannot be read, or are in an object store, say
     nothing.
 
     Args:
         videos: those of the training.
+        labels: how many labels they have.
     """
     near = [video for video in videos if not is_remote(video)]
     places = np.linspace(0, len(near) - 1, min(VIDEOS, len(near))).round().astype(int)
@@ -42,9 +47,14 @@ def choose_backbone(videos: Sequence[Path]) -> tuple[str, list[Choice]]:
     if typical <= CUTS_PER_MINUTE:
         return UNCUT, [Choice("backbone", UNCUT, "the videos have few cuts or none")]
     reason = f"the videos have about {typical:.0f} cuts per minute"
+    wanted = CUT if labels == 1 else CUT_OF_SEVERAL_LABELS
     if is_installed():
-        return CUT, [Choice("backbone", CUT, reason)]
-    reason += f"; for {CUT}, which is better on them, {how_to_install(EXTRA)}"
+        return wanted, [
+            Choice(
+                "backbone", wanted, f"{reason}, and there {'is' if labels == 1 else 'are'} {counted(labels, 'label')}"
+            )
+        ]
+    reason += f"; for {wanted}, which is better on them, {how_to_install(EXTRA)}"
     return CUT_WITHOUT_APPEARANCE, [Choice("backbone", CUT_WITHOUT_APPEARANCE, reason)]
 
 

@@ -67,8 +67,15 @@ def find_labelled(
     recordings, _ = find_signals(places, reading_of(extraction))
     before = pack if run.resumes() else None if run.after is None else to_path(run.after) / "pack"
     kept = None if before is None else _kept(before)
-    values = {"rate": extraction.rate, "window": extraction.window, "stride": extraction.stride}
-    settings = settings_for(recordings, kept, extraction.signals, **values, labelled=annotations.videos)
+    settings = settings_for(
+        recordings,
+        kept,
+        extraction.signals,
+        rate=extraction.rate,
+        window=extraction.window,
+        stride=extraction.stride,
+        labelled=annotations.videos,
+    )
     recordings = names_in_pack(pack, each_individual(recordings, settings))
     return LabelledSignals(recordings, annotations, settings, chosen=kept is None)
 

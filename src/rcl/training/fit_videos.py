@@ -124,8 +124,9 @@ def _choose_extractors(
     if extraction.is_open and (kept := read_settings(root)):
         backbone = "+".join(own.backbone for own in streams_in(kept).values() if isinstance(own, ExtractionSettings))
     elif extraction.is_open:
-        training = labelled.annotations.subset("training").videos
-        backbone, chosen = choose_backbone([labelled.videos[name] for name in sorted(training)])
+        training = labelled.annotations.subset("training")
+        files = [labelled.videos[name] for name in sorted(training.videos)]
+        backbone, chosen = choose_backbone(files, len(training.labels))
     given = backbone, extraction.options, extraction.settings
     extractors, choices = choose_features(*given, labelled.lengths_seconds, device=device)
     return extractors, (*chosen, *choices)

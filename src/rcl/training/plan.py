@@ -190,7 +190,7 @@ def configure(
     return parse_config(sections, where="rcl fit"), choices
 
 
-def _are_signals(pack: str) -> bool:
+def _are_signals(pack: Path) -> bool:
     """Whether the features of a pack describe signals, whose course has a speed that must stay."""
     settings = read_settings(pack)
     return settings is not None and all(own.kind == "signal" for own in streams_in(settings).values())

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -93,7 +93,7 @@ def choose_signal(
     columns = _common(seen) if options.columns is None else options.columns
     rate = rate or _usual_rate([*seen.values()])
     stride = stride or max(1, round(STRIDE_SECONDS * rate))
-    tracks: dict[str, object] = {}
+    tracks: dict[str, Any] = {}
     if first.kind == "pose":
         tracks = _individuals(seen, options.per_individual, labelled)
     return SignalSettings(

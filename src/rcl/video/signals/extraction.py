@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -19,8 +19,8 @@ from rcl.video.signals.body import Body
 from rcl.video.signals.finding import is_signal
 from rcl.video.signals.grid import on_grid
 from rcl.video.signals.opening import open_timed
-from rcl.video.signals.pose import describe_poses
-from rcl.video.signals.sensors import describe_sensors
+from rcl.video.signals.pose import PoseDescriptor, describe_poses
+from rcl.video.signals.sensors import SensorDescriptor, describe_sensors
 from rcl.video.signals.settings import SignalSettings
 from rcl.video.signals.tracks import Tracks, track_blocks, typical_sizes
 from rcl.video.signals.windows import Windows
@@ -102,7 +102,8 @@ class _Source(NamedTuple):
 
 
 def _sensors(settings: SignalSettings) -> _Source:
-    describe = partial(describe_sensors, columns=settings.columns, descriptors=settings.descriptors)
+    descriptors = cast(tuple[SensorDescriptor, ...], settings.descriptors)  # checked by the settings
+    describe = partial(describe_sensors, columns=settings.columns, descriptors=descriptors)
     return _Source(lambda recording: recording.blocks(), describe)
 
 
@@ -121,7 +122,7 @@ def _poses(recording: Recording, settings: SignalSettings, individual: str | Non
             rate=settings.rate,
             selves=selves,
             others=settings.others,
-            descriptors=settings.descriptors,
+            descriptors=cast(tuple[PoseDescriptor, ...], settings.descriptors),  # checked by the settings
         )
 
     return _Source(blocks, describe, problems)
