@@ -28,7 +28,7 @@ STEPS, PASSES = 500, 5  # optimization steps, at least; passes over the videos, 
 BATCH, EPOCHS = 2, 10
 WIDE = 8.0  # channels for every training instance: from here on, a network finds a chance reason for every label
 WIDE_DROPOUT, WIDE_NOISE = 0.5, 0.5  # of input channels, then; of standardized features
-STREAM_DROPOUT = 0.5  # with it, a detector does without a stream as one that never had it
+STREAM_DROPOUT = 0.5  # without a stream, a detector is then about as good as one that never had it
 ONE_LENGTH_RATE, OWN_LENGTHS_RATE = 1e-3, 2e-3  # learning rates: measured, and not explained (docs/design.md)
 
 
