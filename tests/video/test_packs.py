@@ -213,7 +213,7 @@ def test_invalid_settings_and_unknown_backbones_are_refused() -> None:
     for wrong in ({"rate": -1.0}, {"rate": 0.0}, {"stride": -3}, {"window": 0}):
         with pytest.raises(InputError, match="extraction: expected settings"):
             choose_extraction("motion", **wrong)
-    with pytest.raises(InputError, match="--backbone: expected motion, lite0, hf:NAME_OR_FOLDER"):
+    with pytest.raises(InputError, match="--backbone: expected motion, cuts, lite0, lite0-change, hf:NAME_OR_FOLDER"):
         choose_extraction("slowfast")
     with pytest.raises(InputError, match="--pooling: expected an option of the backbone motion"):
         choose_extraction("motion", BackboneOptions(pooling="cls"))

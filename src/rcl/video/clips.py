@@ -84,7 +84,7 @@ def make(cut: Cut, folder: Path, name: str, *, overwrite: bool = False) -> Made:
             return _described(path, before, is_new=False)
         if before is None and not overwrite:
             found, fix = "another file", "choose another folder, or add --overwrite"
-            raise InputError(path, expected="a new file, or a clip that rcl made", found=found, fix=fix)
+            raise InputError(path, expected="a new file, or a clip of rcl clips", found=found, fix=fix)
     write = _copied if cut.copy else _encoded
     try:
         write_file(path, lambda file: write(cut, file, about))
