@@ -158,8 +158,8 @@ def test_fit_from_python(
     result = rcl.fit(films, tmp_path / "labels.csv", out)
     assert result.checkpoint == out / "last.ckpt"
     assert result.localizer.labels == ("action",)
-    assert [choice.name for choice in result.choices][:6] == [
-        "snippets per second", "held out for validation", "snippets in the network", "encoder layers",
+    assert [choice.name for choice in result.choices][:7] == [
+        "backbone", "snippets per second", "held out for validation", "snippets in the network", "encoder layers",
         "channels of the model", "training steps",
     ]  # fmt: skip
     assert result.labelled.missing == ("absent.mp4",)

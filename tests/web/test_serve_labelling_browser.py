@@ -13,6 +13,7 @@ from rcl.data.formats.load import load_annotations
 from rcl.web.serve.session import Session
 from rendered import render
 from served import serving
+from waiting import wait_until
 
 pytest.importorskip("playwright", reason="playwright, which drives the browser, is not installed")
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -167,7 +168,7 @@ def test_what_was_played_and_confirmed_is_what_was_looked_at(opens: Opens, label
     expect(page.locator("#status")).to_contain_text("Nothing new was played")
     keys(page, "d", " ")
     expect(page.locator("#seen")).to_be_enabled()
-    page.wait_for_function("document.querySelector('#player').currentTime > 1.4")
+    wait_until(lambda: page.evaluate("document.querySelector('#player').currentTime") > 1.4)
     keys(page, " ", "v")
     expect(page.locator("#seen-state")).to_contain_text("Looked at 0:0")
     page.get_by_role("button", name="Done with the parts looked at").click()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated
@@ -81,7 +82,8 @@ class SignalFileOptions:
         """How the files are read, at this rate if they have no times."""
         from rcl.data.signals.signal import RecordingOptions
 
-        values = {"time_unit": self.time_unit.value if self.time_unit else None, "rate": rate}
+        usable = rate if rate is not None and 0 < rate < math.inf else None  # others are refused with the other options
+        values = {"time_unit": self.time_unit.value if self.time_unit else None, "rate": usable}
         return RecordingOptions.model_validate({"time_column": self.time_column, **values})
 
     def given(self) -> list[str]:
