@@ -103,10 +103,12 @@ def test_changes_leave_what_they_do_not_name() -> None:
     assert sections["model"]["head"]["context"] == pytest.approx(0.25)
 
 
-@pytest.mark.parametrize("streams", [(), (Stream("a", 74, 5.0), Stream("b", 7, 5.0))])
+@pytest.mark.parametrize("streams", [(), (Stream("a", 993, 5.0), Stream("b", 7, 5.0))])
 def test_wide_features_of_few_instances_get_strong_dropout_and_noise(streams: tuple[Stream, ...]) -> None:
-    narrow = like(10, 100, 5.0, 2.0)._replace(channels=80, streams=streams)  # ten instances
-    for recordings, dropout, noise in ((narrow, 0.1, 0.0), (narrow._replace(channels=81), 0.5, 0.5)):
+    narrow = like(10, 100, 5.0, 2.0)._replace(channels=999, streams=streams)  # ten instances
+    wide = narrow._replace(channels=1000)
+    assert not wide._replace(lengths_seconds=np.ones(125)).are_wide  # eight for every instance
+    for recordings, dropout, noise in ((narrow, 0.1, 0.0), (wide, 0.5, 0.5)):
         sections, choices = choose_recipe(recordings)
         config = parse_config(sections, where="test")
         if streams:
@@ -115,7 +117,7 @@ def test_wide_features_of_few_instances_get_strong_dropout_and_noise(streams: tu
         else:
             found = config.model.encoder.input_dropout, config.augmentation.noise
         assert found == (dropout, noise)
-        strong = [choice for choice in choices if "81 channels for 10 training instances" in choice.reason]
+        strong = [choice for choice in choices if "1,000 channels for 10 training instances" in choice.reason]
         assert len(strong) == (noise > 0)
         assert all("of a," in choice.name for choice in strong if streams)  # the one that is wider than its embedding
 

@@ -26,6 +26,7 @@ MANY_INSTANCES = 100  # a wider model pays from here on
 LONGEST_CROP = 2048  # snippets: longer videos are cropped in training
 STEPS, PASSES = 500, 5  # optimization steps, at least; passes over the videos, at least
 BATCH, EPOCHS = 2, 10
+LEAST_WIDE = 1000  # channels: the 376 of motion gain nothing from what follows (docs/notebook/surveillance.md)
 WIDE = 8.0  # channels for every training instance: from here on, a network finds a chance reason for every label
 WIDE_DROPOUT, WIDE_NOISE = 0.5, 0.5  # of input channels, then; of standardized features
 STREAM_DROPOUT = 0.5  # without a stream, a detector is then about as good as one that never had it
@@ -90,8 +91,8 @@ class Recordings(NamedTuple):
 
     @property
     def are_wide(self) -> bool:
-        """Whether there are many channels for every training instance."""
-        return self.channels > WIDE * len(self.lengths_seconds)
+        """Whether there are many channels, also for every training instance."""
+        return self.channels >= LEAST_WIDE and self.channels > WIDE * len(self.lengths_seconds)
 
     @property
     def are_alike(self) -> bool:
