@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import cast
 
 import av
-import numpy as np
 import torch
 from torch import Tensor
 

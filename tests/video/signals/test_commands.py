@@ -106,7 +106,7 @@ def test_a_damaged_file_of_tracks_is_named_and_the_others_go_on(tmp_path: Path, 
     rows = (tmp_path / "all" / "s0.csv").read_text().splitlines()
     (tmp_path / "all" / "a.csv").write_text("\n".join([*rows[:30], "25,1", *rows[30:]]))
     typed = ("--individuals", "each", "--rate", 30, "--workers", 1)
-    status, out, notes = rcl_("extract", tmp_path / "all", "--output", tmp_path / "pack", *typed)
+    status, _, notes = rcl_("extract", tmp_path / "all", "--output", tmp_path / "pack", *typed)
     assert status == 2
     assert "a.csv, line 31: expected 25 cells, found 2" in notes
     assert len([*(tmp_path / "pack" / "features").rglob("*.npy")]) == 4

@@ -67,8 +67,8 @@ def extract_signal(path: PathLike, settings: SignalSettings, *, individual: str 
         individual: of pose tracks: whose features, with respect to the others; by default those of all together.
 
     Raises:
-        InputError: the file cannot be read, lacks columns, is a recording of another kind, or has no such individual; or
-            a value is too large for the descriptors.
+        InputError: the file cannot be read, lacks columns, is a recording of another kind, or has no such
+            individual; or a value is too large for the descriptors.
     """
     names = settings.columns if settings.source == "sensor" else None
     recording = open_timed(path, settings.reading.model_copy(update={"columns": names}))
