@@ -50,12 +50,11 @@ class BothReviewed(NamedTuple):
             expected, fix = f"a part of a video that {first.source} has reviewed, too", "give files of the same parts"
             raise InputError(second.source, expected=expected, found="none", fix=fix)
         extent = Annotations(extents, source=first.source)
-        return cls(*(_inside(part, extent, _OVERLAPPING) for part in (first, second)), extent)
+        return cls(_inside(first, extent, _OVERLAPPING), _inside(second, extent, _OVERLAPPING), extent)
 
-    def instances(self) -> tuple[Annotations, Annotations]:
+    def instances(self) -> tuple[Annotations, ...]:
         """Both annotations without the instances of which more than half lies outside what both reviewed."""
-        first, second = (_inside(part, self.extent, MOST_UNREVIEWED) for part in (self.first, self.second))
-        return first, second
+        return tuple(_inside(part, self.extent, MOST_UNREVIEWED) for part in (self.first, self.second))
 
 
 def _common_extent(one: VideoAnnotation, other: VideoAnnotation) -> VideoAnnotation:
