@@ -69,7 +69,7 @@ def unreviewed_share(segments: np.ndarray, intervals: np.ndarray, end: float) ->
     """The share of each segment that lies inside ``[0, end]`` and outside the intervals.
 
     Args:
-        segments: ``(K, 2)``. What lies outside the video counts as reviewed: everybody knows that nothing is there.
+        segments: ``(K, 2)``. What lies outside the video counts as reviewed, since it holds no action.
         intervals: ``(R, 2)``.
         end: of the video.
 

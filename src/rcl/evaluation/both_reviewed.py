@@ -1,4 +1,4 @@
-"""What two annotators both reviewed of the same videos: elsewhere, nobody can say whether they agree."""
+"""What two annotators both reviewed of the same videos. Their agreement is measured there alone."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Time budgets: how often, how long and when each action happens, per video and per group of videos.
 
 The measures are those of behavioural observation (Martin and Bateson, *Measuring Behaviour*): frequency, duration,
-latency, and the transitions from one action to the next. They are of the time that somebody reviewed: elsewhere, an
-action is as unknown as its absence.
+latency, and the transitions from one action to the next. They are computed
+over the reviewed time alone.
 """
 
 from __future__ import annotations

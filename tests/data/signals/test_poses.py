@@ -309,7 +309,7 @@ def test_poses_ask_for_their_rate_when_they_are_read():
         ([{"image_id": 0, "keypoints": [1, 2]}], "x, y and likelihood"),
         ([{"image_id": "first", "keypoints": flat(0)}], "the number of the frame"),
         ([{"image_id": 0, "keypoints": flat(0)}, {"image_id": 1, "keypoints": flat(0, 5)}], "17 body parts"),
-        ([{"pose_landmarks": None}], "nobody in any frame"),
+        ([{"pose_landmarks": None}], "no person in any frame"),
         ([{"pose_landmarks": [{"a": 1}]}], "of each landmark"),
         ([{"image_id": i, "keypoints": flat(0), "track_id": i} for i in range(51)], "at most 50 identities"),
     ],

@@ -20,9 +20,9 @@ from rcl.video.signals.tracks import Tracks
 
 log = logging.getLogger("rcl")
 
-RECORDINGS_READ = 50  # beginnings; they tell of the columns and rates of all
+RECORDINGS_READ = 50  # beginnings, for the columns and rates of all
 STRIDE_SECONDS = 0.5  # by default
-MOST_OTHERS = 3  # of individuals, the nearest ones, of which each one is told
+MOST_OTHERS = 3  # individuals, the nearest ones, that are described for each
 LEAST_GAP_SECONDS = 0.5
 GAP_INTERVALS = 2.5  # so many times the usual distance of two samples is a gap
 USUAL_RATES = (1, 2, 4, 5, 8, 10, 12.5, 15, 16, 20, 25, 30, 32, 40, 50, 60, 64, 100, 120, 128, 200, 250, 256, 400, 500)
@@ -68,7 +68,7 @@ def choose_signal(
     """Choose the settings of features from the beginnings of recordings, of at most 50 of them.
 
     All columns that all recordings have are used, at the usual rate of the fastest of them. Damaged recordings are
-    left out here; the extraction names them. A window is two strides
+    left out here, and the extraction reports them. A window is two strides
     long. Each individual is a sequence of its own if the labels name individuals.
 
     Args:
@@ -146,7 +146,7 @@ def default_window(stride: int) -> int:
 def _looked(
     recordings: Mapping[str, Path], columns: tuple[str, ...] | None, reading: RecordingOptions
 ) -> dict[str, _Seen]:
-    """What the beginnings tell of those recordings that can be read, by name.
+    """What the beginnings of the readable recordings show, by name.
 
     Raises:
         InputError: none can.

@@ -55,8 +55,8 @@ def find_signals(
 
 def each_individual(recordings: Mapping[str, Path], settings: SignalSettings) -> dict[str, Path]:
     """The recordings as the settings divide them: ``NAME/INDIVIDUAL`` to ``FILE/INDIVIDUAL`` where each individual is a
-    sequence of its own. A recording of tracks without identity stays as it is, and so does one that cannot be read,
-    which is said where it is extracted.
+    sequence of its own. A recording of tracks without identity stays as it is, and so does one that cannot be read:
+    its extraction reports the error.
     """
     if not settings.per_individual:
         return dict(recordings)
