@@ -134,7 +134,7 @@ def test_a_damaged_cell_is_named(cell):
 
 def test_a_column_of_yes_and_no_says_nothing_about_times(caplog):
     assert parsed("video,start,end,label,reviewed\nv,1,2,jump,yes\n")["v"].reviewed_seconds is None
-    assert "'reviewed' are not read" in caplog.text
+    assert "the column 'reviewed' is not read" in caplog.text
 
 
 @pytest.mark.parametrize("value", [5, [1, 2], [[2, 1]], [[0, "x"]], {"0": 30}])
