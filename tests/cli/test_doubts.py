@@ -89,6 +89,17 @@ def test_labels_of_two_spellings_are_one_class(rcl_: Rcl, tmp_path: Path) -> Non
     assert "100.0" in result.out
 
 
+def test_a_length_of_short_instances_that_is_none(rcl_: Rcl, tmp_path: Path) -> None:
+    result = rcl_("evaluate", *_arguments("evaluate", tmp_path, [TRUTH], [FOUND]), "--short", 0)
+    assert (result.status, "--short: expected a length in seconds above 0, found 0" in result.err) == (2, True)
+
+
+def test_export_says_that_nothing_is_left(rcl_: Rcl, tmp_path: Path) -> None:
+    detections, _ = _written(tmp_path, [], [FOUND])
+    given = ("export", detections, "--format", "elan", "--output", tmp_path / "elan")
+    assert "no detection has a score of at least 0.95." in rcl_(*given, "--min-score", 0.95).err
+
+
 @pytest.mark.parametrize("format_", ["boris", "elan", "audacity", "via"])
 def test_export_says_what_lies_before_the_video(rcl_: Rcl, tmp_path: Path, format_: str) -> None:
     _, annotations = _written(tmp_path, [TRUTH, "a,-8.5,-6.75,run,validation,10"], [])

@@ -15,7 +15,7 @@ from rcl.data.formats.exported import Exported
 from rcl.data.formats.load import load_annotations, save_annotations
 from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.tables import table
-from rcl.data.reviewed import clipped, covered, joined, unreviewed_share
+from rcl.data.reviewed import clipped, covered, intersection, joined, unreviewed_share
 from rcl.data.reviewed_time import describe_reviewed
 from rcl.data.segments import Timeline
 from rcl.system.errors import InputError
@@ -41,6 +41,13 @@ def test_the_union_is_that_of_the_cells_sorted_and_disjoint(one, other):
     assert (union[1:, 0] > union[:-1, 1]).all()
 
 
+@given(one=pairs, other=pairs)
+def test_the_intersection_is_that_of_the_cells(one, other):
+    both = intersection(joined(one), joined(other))
+    assert mask(both).tolist() == (mask(one) & mask(other)).tolist()
+    assert (both[1:, 0] > both[:-1, 1]).all()
+
+
 @given(segments=pairs, intervals=pairs, end=st.integers(1, CELLS))
 def test_covered_and_unreviewed_count_cells(segments, intervals, end):
     intervals = joined(intervals)
@@ -48,6 +55,9 @@ def test_covered_and_unreviewed_count_cells(segments, intervals, end):
     own = [mask(segment[None]) for segment in segments]
     assert covered(segments, intervals).tolist() == [(cells & inside).sum() for cells in own]
     shares = [(cells & ~inside & before_end).sum() / max(cells.sum(), 1) for cells in own]
+    for row in np.flatnonzero(segments[:, 0] == segments[:, 1]):  # a point
+        at = segments[row, 0]
+        shares[row] = float(at <= end and not any(first <= at <= last for first, last in clipped(intervals, 0, end)))
     assert unreviewed_share(segments, clipped(intervals, 0, end), end) == pytest.approx(shares)
 
 
@@ -124,7 +134,7 @@ def test_a_damaged_cell_is_named(cell):
 
 def test_a_column_of_yes_and_no_says_nothing_about_times(caplog):
     assert parsed("video,start,end,label,reviewed\nv,1,2,jump,yes\n")["v"].reviewed_seconds is None
-    assert "'reviewed' are not read" in caplog.text
+    assert "the column 'reviewed' is not read" in caplog.text
 
 
 @pytest.mark.parametrize("value", [5, [1, 2], [[2, 1]], [[0, "x"]], {"0": 30}])

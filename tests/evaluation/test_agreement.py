@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -139,6 +140,61 @@ def test_an_annotator_agrees_with_himself(videos: list[list[tuple[tuple[float, f
     assert found.total.kappa.value in (1, pytest.approx(float("nan"), nan_ok=True))
     assert found.total.differences[:5] == (1, 0, 0, 0, 0)
     assert (np.diag(found.confusion)[:-1] == found.confusion.sum(axis=0)[:-1]).all()
+
+
+def reviewed(annotations: Annotations, *intervals: list[tuple[int, int]] | None) -> Annotations:
+    """The same with what was reviewed of each video, in seconds."""
+    times = [None if own is None else np.array(own, dtype=np.float64).reshape(-1, 2) for own in intervals]
+    videos = zip(annotations.videos.values(), times, strict=True)
+    return Annotations({video.name: replace(video, reviewed_seconds=own) for video, own in videos})
+
+
+EXTENT = st.one_of(st.none(), st.lists(st.tuples(st.integers(0, 6), st.integers(7, 12)), max_size=2))
+
+
+@given(INSTANCES, INSTANCES, EXTENT, EXTENT)
+def test_kappa_is_that_of_the_frames_that_both_reviewed(
+    one: list, other: list, first_extent: list | None, second_extent: list | None
+) -> None:
+    one, other = ([*{row[0]: row for row in rows}.values()] for rows in (one, other))
+
+    def seen(rows: list, extent: list | None, time: float) -> bool:
+        return extent is None or any(s <= time < e for s, e in [*extent, *(segment for segment, _ in rows)])
+
+    centres = [(frame + 0.5) / FPS for frame in range(24)]
+    judged = [time for time in centres if seen(one, first_extent, time) and seen(other, second_extent, time)]
+    sides = reviewed(said(one), first_extent), reviewed(said(other), second_extent)
+    instances = [segment for segment, _ in (*one, *other) if any(segment[0] <= time < segment[1] for time in judged)]
+    if not instances:
+        with pytest.raises(InputError):
+            compared(*sides)
+        return
+    found = compared(*sides)
+    frames = [(class_of(one, time), class_of(other, time)) for time in judged]
+    wanted = cohens_kappa(frames)
+    assert found.frames == len(judged)
+    assert found.total.kappa.value == pytest.approx(float("nan") if wanted is None else wanted, nan_ok=True)
+    counts = [
+        sum(2 * sum(s <= time < e for time in judged) >= sum(s <= time < e for time in centres) for (s, e), _ in rows)
+        for rows in (one, other)
+    ]
+    assert [found.total.first, found.total.second] == counts
+
+
+def test_what_one_annotator_did_not_review_is_no_disagreement() -> None:
+    rows = [((1.0, 3.0), "a"), ((9.0, 9.0), "point"), ((9.0, 11.0), "b")]
+    first = said(rows, rows, rows)
+    second = reviewed(said(rows[:1], rows, []), [(0, 5)], None, [])
+    found = compared(first, second)
+    assert found.videos == ("v0", "v1")
+    assert found.labels == ("a", "b", "point")
+    assert (found.total.f1.value, found.total.kappa.value) == (1, 1)
+    assert (found.total.first, found.total.second) == (4, 4)
+    assert found.frames == (5 + 12) * FPS
+    assert found.notes()[0] == "Reviewed by both annotators: 17 of 24 seconds. The rest does not count."
+    assert found.to_json()["reviewed_seconds"] == 17
+    with pytest.raises(InputError, match="a part of a video that annotations has reviewed, too"):
+        compared(first, reviewed(said([], [], []), [], [], []))
 
 
 def test_differences_confusion_and_notes() -> None:

@@ -21,18 +21,37 @@ from rcl.system.errors import InputError
 
 SEGMENT = st.tuples(st.integers(0, 18), st.integers(0, 6)).map(lambda pair: (pair[0] / 2, (pair[0] + pair[1]) / 2))
 
+REVIEWED = st.lists(st.tuples(st.integers(0, 4), st.integers(5, 12)), max_size=2)
+
 
 @st.composite
 def videos(draw: st.DrawFn) -> Annotations:
-    """One video or several, some without instances, some without a duration, of three groups or none."""
+    """One video or several, some without instances, without a duration or partly reviewed, of three groups or none."""
     found = dict[str, VideoAnnotation]()
     for number in range(draw(st.integers(1, 5))):
         rows = draw(st.lists(st.tuples(SEGMENT, st.sampled_from("abc")), max_size=8))
         times = np.array([row[0] for row in rows], dtype=np.float64).reshape(-1, 2)
         duration, group = draw(st.sampled_from([None, 12.0, 20.0])), draw(st.sampled_from([None, "x", "y"]))
         labels = tuple(row[1] for row in rows)
-        found[f"v{number}"] = VideoAnnotation(f"v{number}", "training", duration, None, times, labels, group)
+        reviewed = draw(st.one_of(st.none(), REVIEWED.map(lambda own: np.array(own, np.float64).reshape(-1, 2))))
+        found[f"v{number}"] = VideoAnnotation(f"v{number}", "training", duration, None, times, labels, group, reviewed)
     return Annotations(found)
+
+
+def known(video: VideoAnnotation) -> list[VideoAnnotation]:
+    """The video, or nothing if nothing of it counts."""
+    return [video] if video.reviewed_seconds is None or len(video.reviewed_seconds) or video.labels else []
+
+
+def was_reviewed(video: VideoAnnotation, start: float, end: float) -> bool:
+    """Whether all of a part was, on a grid of half seconds; a part without a length, if it lies in an interval."""
+    if video.reviewed_seconds is None:
+        return True
+    intervals = video.reviewed_seconds.tolist()
+    if start == end:
+        return any(first <= start <= last for first, last in intervals)
+    steps = np.arange(start, end, 0.5)
+    return all(any(first <= step < last for first, last in intervals) for step in steps)
 
 
 def covered(times: list[list[float]]) -> float:
@@ -47,8 +66,9 @@ def test_columns_are_those_of_plain_loops(annotations: Annotations) -> None:
             time_budget(annotations)
         return
     budget = time_budget(annotations)
-    assert (budget.videos, budget.labels) == (tuple(annotations.videos), annotations.labels)
-    for row, video in enumerate(annotations.videos.values()):
+    counting = [video for every in annotations.videos.values() for video in known(every)]
+    assert (budget.videos, budget.labels) == (tuple(video.name for video in counting), annotations.labels)
+    for row, video in enumerate(counting):
         for column, label in enumerate(budget.labels):
             named = zip(video.segments_seconds.tolist(), video.labels, strict=True)
             own = [segment for segment, name in named if name == label]
@@ -59,10 +79,14 @@ def test_columns_are_those_of_plain_loops(annotations: Annotations) -> None:
             none = pytest.approx(float("nan"), nan_ok=True)
             assert cell["mean_seconds"] == (pytest.approx(statistics.mean(lengths)) if lengths else none)
             assert cell["median_seconds"] == (statistics.median(lengths) if lengths else none)
-            assert cell["latency_seconds"] == (min(start for start, _ in own) if own else none)
-            known = video.duration_seconds
-            assert cell["share"] == (pytest.approx(covered(own) / known) if known else none)
-            assert cell["rate_per_minute"] == (pytest.approx(60 * len(own) / known) if known else none)
+            first = min((start for start, _ in own), default=None)
+            is_known = first is not None and was_reviewed(video, 0.0, first)
+            assert cell["latency_seconds"] == (first if is_known else none)
+            seconds = video.duration_seconds
+            if video.reviewed_seconds is not None:
+                seconds = covered(np.clip(video.reviewed_seconds, 0, seconds or np.inf).tolist())
+            assert cell["share"] == (pytest.approx(covered(own) / seconds) if seconds else none)
+            assert cell["rate_per_minute"] == (pytest.approx(60 * len(own) / seconds) if seconds else none)
     assert budget.points == sum((video.segments_seconds[:, 0] == video.segments_seconds[:, 1]).sum()
                                 for video in annotations.videos.values())  # fmt: skip
 
@@ -75,7 +99,9 @@ def test_transitions_go_from_each_start_to_the_next(annotations: Annotations) ->
     for video in annotations.videos.values():
         named = zip(video.segments_seconds.tolist(), video.labels, strict=True)
         ordered = sorted((*segment, label) for segment, label in named)
-        for (*_, one), (*_, other) in pairwise(ordered):
+        for (start, _, one), (end, _, other) in pairwise(ordered):
+            if not was_reviewed(video, start, end):
+                continue
             wanted[video.group or "", one, other] += 1
             origins[video.group or "", one] += 1
     _, *rows = transition_rows(time_budget(annotations))
@@ -93,7 +119,8 @@ def test_a_group_is_the_mean_of_its_videos(annotations: Annotations) -> None:
         return
     budget = time_budget(annotations)
     for group, name in enumerate(budget.groups):
-        own = [row for row, video in enumerate(annotations.videos.values()) if (video.group or "") == name]
+        counting = [video for every in annotations.videos.values() for video in known(every)]
+        own = [row for row, video in enumerate(counting) if (video.group or "") == name]
         for measure, spread in budget.of_group(group).items():
             for column in range(len(budget.labels)):
                 values = [value for value in budget.measures[measure][own, column].tolist() if value == value]
@@ -113,16 +140,41 @@ def test_tables_have_a_row_for_every_cell_and_empty_cells_for_what_is_unknown() 
     header, *rows = video_rows(budget)
     assert header[:5] == ("video", "group", "label", "count", "total_seconds")
     assert rows == [
-        ("one", "x", "a", 2, 4.0, 0.4, 2.5, 2.5, 1.0, 12.0, 10.0),
-        ("one", "x", "b", 1, 0.0, 0.0, "", "", 6.0, 6.0, 10.0),
-        ("two", "x", "a", 0, 0.0, "", "", "", "", "", ""),
-        ("two", "x", "b", 1, 2.0, "", 2.0, 2.0, 1.0, "", ""),
+        ("one", "x", "a", 2, 4.0, 0.4, 2.5, 2.5, 1.0, 12.0, 10.0, 10.0),
+        ("one", "x", "b", 1, 0.0, 0.0, "", "", 6.0, 6.0, 10.0, 10.0),
+        ("two", "x", "a", 0, 0.0, "", "", "", "", "", "", ""),
+        ("two", "x", "b", 1, 2.0, "", 2.0, 2.0, 1.0, "", "", ""),
     ]
     _, a, b = group_rows(budget)
     assert a[:6] == ("x", "a", 2, 1, 2, 1.0)
     assert b[:6] == ("x", "b", 2, 2, 2, 1.0)
     assert budget.overlap == pytest.approx(7 / 6)
     assert not budget.looks_like_a_ranking
+
+
+def test_measures_are_of_the_reviewed_time() -> None:
+    times, intervals = np.array([[6.0, 8.0], [20.0, 22.0]]), np.array([[5.0, 10.0], [18.0, 23.0]])
+    part = VideoAnnotation("part", "training", 60.0, None, times, ("a", "b"), None, intervals)
+    begun = VideoAnnotation("begun", "training", 60.0, None, times, ("a", "b"), None, np.array([[0.0, 10.0]]))
+    unseen = VideoAnnotation("unseen", "training", 60.0, None, times[:0], (), None, intervals[:0])
+    budget = time_budget(Annotations({"part": part, "begun": begun, "unseen": unseen}))
+    assert budget.videos == ("part", "begun")
+    np.testing.assert_allclose(budget.share, [[0.2, 0.2], [1 / 6, 1 / 6]])
+    np.testing.assert_allclose(budget.rate_per_minute, [[6, 6], [5, 5]])
+    np.testing.assert_allclose(budget.latency_seconds, [[np.nan, np.nan], [6, np.nan]])
+    assert len(budget.transitions.number) == 0
+    bars = ethogram.budget_figure(budget, label_colours(budget.labels)).axes[0]
+    assert bars.get_ylabel() == "mean share of the reviewed time of a video"
+
+
+def test_a_figure_has_at_most_100_bars() -> None:
+    videos = {
+        f"v{number:03d}": VideoAnnotation("v", "training", 9.0, None, np.array([[1.0, 2.0]]), ("a",), f"{number:03d}")
+        for number in range(102)
+    }
+    budget = time_budget(Annotations(videos))
+    bars = ethogram.budget_figure(budget, label_colours(budget.labels)).axes[0]
+    assert len(bars.patches) == ethogram.MOST_BARS == 100
 
 
 def test_a_ranking_is_recognized() -> None:

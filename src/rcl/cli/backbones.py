@@ -59,12 +59,13 @@ def _table(entries: Sequence[Entry], found: Mapping[str, Speed]) -> Table:
     from rcl.system.device import usable_cores
 
     table = Table()
-    for column in ("backbone", "numbers", "frames/s", "× real time", "good for", "licence of the weights", "installed"):
-        table.add_column(column, justify="right" if column in ("frames/s", "× real time") else "left")
+    speeds = ("frames/s", "× real time") if found else ()
+    for column in ("backbone", "numbers", *speeds, "good for", "licence of the weights", "installed"):
+        table.add_column(column, justify="right" if column in speeds else "left")
     for entry in entries:
         speed = found.get(entry.name)
         numbers = str(speed.channels) if speed else entry.width
-        measured = [f"{speed.frames_per_second:.0f}", f"{speed.times_real_time:.1f}"] if speed else ["–", "–"]
+        measured = [f"{speed.frames_per_second:.0f}", f"{speed.times_real_time:.1f}"] if speed else ["–"] * len(speeds)
         table.add_row(
             *map(escape, (entry.name, numbers, *measured, entry.good_for, entry.licence, entry.installation()))
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rcl.cli.console import print_table, warn
+from rcl.cli.console import note, print_table, warn
 from rcl.cli.options import Overwrite
 from rcl.cli.segments_file import SegmentOptions, as_annotations
 from rcl.cli.video_files import files_of
@@ -45,6 +46,7 @@ def ethogram(
     from rcl.cli.outputs import check_ethogram
     from rcl.data.annotations import clip
     from rcl.data.colours import label_colours
+    from rcl.data.reviewed_time import describe_reviewed
     from rcl.evaluation.time_budget import time_budget
 
     check_ethogram(output, overwrite=overwrite)
@@ -54,8 +56,11 @@ def ethogram(
         segments = _with_lengths_of(segments, videos, file)
     annotations = clip(_grouped(segments, group))
     budget = time_budget(annotations)
-    for sentence in _doubts(budget):
+    for sentence in _doubts(budget, annotations):
         warn(sentence)
+    annotations = replace(annotations, videos={name: annotations.videos[name] for name in budget.videos})
+    if reviewed := describe_reviewed(annotations):
+        note(f"{reviewed}; shares, rates, latencies and transitions are of that time.")
     print_table(budget_table(budget))
     _write(output, budget, annotations, label_colours(labels))
 
@@ -76,12 +81,15 @@ def _with_lengths_of(annotations: Annotations, folder: Path, file: Path) -> Anno
     return with_durations(annotations, {name: seconds for name, seconds in lengths.items() if seconds})
 
 
-def _doubts(budget: TimeBudget) -> Iterator[str]:
+def _doubts(budget: TimeBudget, annotations: Annotations) -> Iterator[str]:
     import numpy as np
 
     from rcl.data.fonts import fonts_for
 
-    unknown = [budget.videos[row] for row in np.flatnonzero(np.isnan(budget.durations_seconds))]
+    known = {*budget.videos}
+    if unseen := [repr(name) for name in annotations.videos if name not in known]:
+        yield f"nothing was reviewed of {listed(unseen)}: left out."
+    unknown = [budget.videos[row] for row in np.flatnonzero(np.isnan(budget.reviewed_seconds))]
     if unknown:
         what = "all videos" if len(unknown) == len(budget.videos) else listed([*map(repr, unknown)])
         yield f"the duration of {what} is not known, so shares and rates stay empty there; --videos FOLDER reads them."
@@ -116,9 +124,10 @@ def _write(output: Path, budget: TimeBudget, annotations: Annotations, colours: 
         for name, figure in drawn.items():
             for extension in ("svg", "png"):
                 save_figure(figure, output / f"{name}.{extension}")
-    if len(budget.groups) > figures.MOST_MATRICES:
-        shown = f"the first {figures.MOST_MATRICES} of {len(budget.groups)} groups"
-        warn(f"the figure of the transitions has {shown}, the table has all.")
+    for what, most in (("time budget", figures.MOST_BARS), ("transitions", figures.MOST_MATRICES)):
+        if len(budget.groups) > most:
+            shown = f"the first {most} of {len(budget.groups)} groups"
+            warn(f"the figure of the {what} has {shown}, the table has all.")
     print(f"{output}: {', '.join(ETHOGRAM_TABLES)}; {', '.join(drawn)} (.svg, .png)")
 
 

@@ -56,6 +56,8 @@ def evaluate(
     framewise.check_unused()
     thresholds = parse_thresholds(tiou)
     _check_tiou(events)
+    if short is not None and not short > 0:
+        raise InputError("--short", expected="a length in seconds above 0", found=f"{short:g}", fix="write e.g. 2")
     if output:
         check_replaceable(output, EVALUATION, overwrite=overwrite, inputs=[detections, annotations])
     found, ground, policy = _joined(detections, annotations, chosen)

@@ -45,12 +45,15 @@ def export(
 ) -> None:
     """Write detections or annotations for an annotation tool, to look at and correct there."""
     from rcl.cli.outputs import replacing_only_equal
+    from rcl.data.detections import Detections
     from rcl.data.formats.exported import FORMATS, Exported
 
     if format_ not in FORMATS:
-        raise InputError("--format", expected=listed(FORMATS), found=format_, fix="correct it")
+        raise InputError("--format", expected=listed(FORMATS, 10), found=format_, fix="correct it")
     options = replace(reading.read_options(tools), writes_frames=format_ == "label-studio")
     content = _read(input_, min_score=min_score, top=top, options=options)
+    if isinstance(content, Detections) and not len(content):
+        warn(f"{input_}: no detection {'is left' if min_score is None else f'has a score of at least {min_score:g}'}.")
     exported = Exported.of(content, files_of([*content.videos], videos, what=input_) if videos else {})
     with replacing_only_equal(overwrite=overwrite, inputs=[input_]):
         lost = _write(exported, content, output, format_=format_, videos=videos, fps=options.fps)

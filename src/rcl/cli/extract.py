@@ -15,10 +15,12 @@ from rcl.cli.options import EngineOptions, Location, location, stdout_kept_for_r
 from rcl.cli.read_options import LabelFileOptions, ToolFileOptions
 from rcl.cli.signal_options import SignalFileOptions
 from rcl.system.errors import InputError, counted, listed
+from rcl.system.paths import is_file
 
 if TYPE_CHECKING:
     from rcl.data.annotations import Annotations
     from rcl.data.formats.options import ReadOptions
+    from rcl.data.signals.signal import RecordingOptions
     from rcl.system.ray_cluster import Cluster
     from rcl.video.packs import PackWriter
 
@@ -68,6 +70,7 @@ def extract(
     check_no_labels(inputs, labels, lambda path: is_recording(path, how))
     cluster = engine.cluster(workers=extraction.workers, network=extraction.network)
     given = _Given(inputs, output, stream, labels, reading.read_options(tools))
+    _check_damaged_signals(inputs, how)
     if are_signals(inputs, how):
         writers, recordings, annotations = _of_signals(given, extraction, signals)
     else:
@@ -77,6 +80,19 @@ def extract(
         _check_lengths(annotations, given)
     writers[0].annotate(annotations)
     exit_if_failed(failed, len(recordings) * len(writers))
+
+
+def _check_damaged_signals(inputs: Sequence[Path], how: RecordingOptions) -> None:
+    """Check that a file which can only be a recording of signals is not taken for a video because it is damaged.
+
+    Raises:
+        InputError: one is damaged.
+    """
+    from rcl.data.signals.opening import HDF5S, PARQUETS, is_recording, open_recording
+
+    for path in inputs:
+        if path.suffix.lower() in (*HDF5S, *PARQUETS) and is_file(path) and not is_recording(path, how):
+            open_recording(path, how)
 
 
 class _Given(NamedTuple):

@@ -73,9 +73,7 @@ class StoredFeatures:
             InputError: the file is damaged or was changed, or holds a number that is not finite.
         """
         snippets, channels = self.shape
-        last = snippets if last is None else min(last, snippets)
-        if not 0 <= first <= last:
-            raise ValueError(f"first must be from 0 to {last}, not {first}")
+        last = end_within(snippets, first, last)
         axis = (self.layout == "CT") + (len(self._head[0]) == 3)
         with located(self.where):
             raw = self._read((slice(None),) * axis + (slice(first, last),))
@@ -204,6 +202,18 @@ def _check_finite(features: np.ndarray, where: str, first_snippet: int) -> None:
             found=f"{int((~finite).sum())} NaN or infinite values, the first in snippet {first}",
             fix="extract the features of this video again",
         )
+
+
+def end_within(snippets: int, first: int, last: int | None) -> int:
+    """Where the read of snippets ``first`` to before ``last`` ends; ``None`` and what lies beyond are the last one.
+
+    Raises:
+        ValueError: ``first`` is not from 0 to there.
+    """
+    end = snippets if last is None else min(last, snippets)
+    if not 0 <= first <= end:
+        raise ValueError(f"first must be from 0 to {end}, not {first}")
+    return end
 
 
 def ends_of(part: slice, snippets: int) -> tuple[int, int]:

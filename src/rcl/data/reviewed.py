@@ -28,6 +28,29 @@ def clipped(intervals: np.ndarray, start: float, end: float) -> np.ndarray:
     return joined(np.clip(intervals, start, end))
 
 
+def intersection(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """What lies in both of two sorted, disjoint sets of intervals.
+
+    >>> intersection(np.array([[0.0, 30.0], [60.0, 90.0]]), np.array([[20.0, 70.0]])).tolist()
+    [[20.0, 30.0], [60.0, 70.0]]
+    """
+    starts = np.maximum(one[:, None, 0], other[None, :, 0])  # (R, S)
+    ends = np.minimum(one[:, None, 1], other[None, :, 1])
+    return joined(np.stack((starts, ends), axis=2))
+
+
+def contains(intervals: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Whether each time lies in sorted, disjoint intervals or at an end of one: ``(R, 2)`` and ``(K,)`` → ``(K,)``.
+
+    >>> contains(np.array([[0.0, 30.0], [60.0, 90.0]]), np.array([30.0, 45.0, 60.0])).tolist()
+    [True, False, True]
+    """
+    if not len(intervals):
+        return np.zeros(len(times), dtype=bool)
+    latest = np.searchsorted(intervals[:, 0], times, side="right") - 1  # the last one that has begun
+    return (latest >= 0) & (times <= intervals[latest, 1])
+
+
 def covered(segments: np.ndarray, intervals: np.ndarray) -> np.ndarray:
     """How much of each segment lies inside the intervals: ``(K, 2)`` and ``(R, 2)`` → ``(K,)``, in their unit.
 
@@ -46,14 +69,16 @@ def unreviewed_share(segments: np.ndarray, intervals: np.ndarray, end: float) ->
     """The share of each segment that lies inside ``[0, end]`` and outside the intervals.
 
     Args:
-        segments: ``(K, 2)``. What lies outside the video counts as reviewed: everybody knows that nothing is there.
+        segments: ``(K, 2)``. What lies outside the video counts as reviewed, since it holds no action.
         intervals: ``(R, 2)``.
         end: of the video.
 
     Returns:
-        ``(K,)`` in [0, 1]; 0 for a segment without a length.
+        ``(K,)`` in [0, 1]; for a segment without a length 0 or 1.
     """
     inside = np.clip(segments, 0.0, end)
     outside = np.diff(inside, axis=1).ravel() - covered(inside, intervals)
     length = np.diff(segments, axis=1).ravel()
-    return np.divide(outside, length, out=np.zeros(len(length)), where=length > 0).clip(0.0, 1.0)
+    at = segments[:, 0]
+    alone = (at >= 0) & (at <= end) & ~contains(intervals, at)
+    return np.divide(outside, length, out=alone.astype(np.float64), where=length > 0).clip(0.0, 1.0)

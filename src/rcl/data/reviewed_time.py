@@ -23,13 +23,18 @@ def reviewed_seconds(annotations: Annotations) -> float:
     )
 
 
-def describe_reviewed(annotations: Annotations) -> str | None:
-    """A line such as ``reviewed: 41 of 120 minutes``; ``None`` if all videos were reviewed as a whole."""
+def describe_reviewed(annotations: Annotations, what: str = "reviewed") -> str | None:
+    """A line such as ``reviewed: 41 of 120 minutes``; ``None`` if all videos were reviewed as a whole.
+
+    Args:
+        annotations: the videos.
+        what: the first words of the line.
+    """
     if all(video.reviewed_seconds is None for video in annotations.videos.values()):
         return None
     total = sum(_lengths(annotations))
     unit, name = (60.0, "minutes") if total >= _SHORT_SECONDS else (1.0, "seconds")
-    return f"reviewed: {reviewed_seconds(annotations) / unit:,.0f} of {total / unit:,.0f} {name}"
+    return f"{what}: {reviewed_seconds(annotations) / unit:,.0f} of {total / unit:,.0f} {name}"
 
 
 def _lengths(annotations: Annotations) -> list[float]:

@@ -15,7 +15,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, StringConstraints, ValidationError
 
-from rcl.data.features import StoredFeatures
+from rcl.data.features import StoredFeatures, end_within
 from rcl.system.errors import Defect, InputError, listed, shown
 from rcl.system.paths import PathLike, is_file, to_path
 from rcl.system.text_files import read_json, write_json
@@ -139,9 +139,7 @@ class AlignedFeatures:
             InputError: a file is damaged or was changed, or holds a number that is not finite.
         """
         snippets, channels = self.shape
-        last = snippets if last is None else min(last, snippets)
-        if not 0 <= first <= last:
-            raise ValueError(f"first must be from 0 to {last}, not {first}")
+        last = end_within(snippets, first, last)
         result = np.full((last - first, channels), np.nan, dtype=np.float32)
         column = 0
         for stream in self.streams:

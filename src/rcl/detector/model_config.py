@@ -67,7 +67,8 @@ class StreamsConfig(Section):
     channels: PositiveInt = 128
     """Width of the embedding of each stream, and of their sum."""
     dropout: Share = 0.5
-    """Share of the streams that training leaves out of a video, though never all: the detector learns to do without."""
+    """Share of the streams that training leaves out of a video, though never all: so a detector still works, less
+    accurately, where one is missing."""
     input_dropout: Share = 0.1
     """Share of the channels of each stream that is dropped, one draw for the whole video. Only of streams that are
     wider than the embedding."""

@@ -14,7 +14,9 @@ import numpy as np
 
 from rcl.data.annotations import Annotations
 from rcl.data.frames import BACKGROUND
+from rcl.data.reviewed_time import describe_reviewed, reviewed_seconds
 from rcl.evaluation.bootstrap import Interval, draw_videos, interval_of
+from rcl.evaluation.both_reviewed import BothReviewed
 from rcl.evaluation.frame_agreement import FrameTables, binary_kappa, frame_tables, kappa
 from rcl.evaluation.ground_truths import GroundTruths, checked_thresholds
 from rcl.evaluation.leaderboard import FEW_VIDEOS
@@ -83,7 +85,7 @@ class Agreement:
     Args:
         tiou: from which on two instances match.
         fps: frames per second of kappa.
-        videos: that both have annotated.
+        extent: the videos that both have annotated, with what both reviewed of them; without instances.
         labels: the ``L`` labels of either annotator, sorted.
         total: all labels together; its kappa is that of all labels and the background as classes.
         per_label: of each label; its kappa is that of having the label or not.
@@ -96,7 +98,7 @@ class Agreement:
 
     tiou: float
     fps: float
-    videos: tuple[str, ...]
+    extent: Annotations
     labels: tuple[str, ...]
     total: LabelAgreement
     per_label: tuple[LabelAgreement, ...]
@@ -105,9 +107,16 @@ class Agreement:
     double_frames: int
     unknown_durations: int
 
+    @property
+    def videos(self) -> tuple[str, ...]:
+        """Those that count."""
+        return tuple(self.extent.videos)
+
     def notes(self) -> list[str]:
         """Sentences on what limits the numbers."""
         said = []
+        if reviewed := describe_reviewed(self.extent, "Reviewed by both annotators"):
+            said.append(f"{reviewed}. The rest does not count.")
         if self.double_frames:
             share = 100 * self.double_frames / self.frames
             said.append(
@@ -134,6 +143,7 @@ class Agreement:
             "tiou": self.tiou,
             "frames_per_second": self.fps,
             "counts": {"videos": len(self.videos), "frames": self.frames, "double_frames": self.double_frames},
+            "reviewed_seconds": reviewed_seconds(self.extent),
             "total": self.total.to_json(),
             "per_label": {label: one.to_json() for label, one in zip(self.labels, self.per_label, strict=True)},
             "confusion": {name: row for name, row in confusion.items() if row},
@@ -152,6 +162,9 @@ def agreement(
 ) -> Agreement:
     """Compare two annotations of the same videos; videos that only one of them has do not count.
 
+    What only one annotator reviewed does not count either: neither frames there, nor instances of which more than half
+    lies there.
+
     Instances of a label in a video match one to one: as many pairs as possible with a tIoU of at least ``tiou``, and of
     all ways to choose them the one with the largest sum of tIoUs (Hungarian method). Detections are matched by score
     instead (:func:`rcl.evaluation.matching.match`), which annotators do not give.
@@ -169,7 +182,8 @@ def agreement(
         seed: of the draws.
 
     Raises:
-        InputError: there is no common video, none has an instance, or ``tiou`` or ``fps`` is out of range.
+        InputError: there is no common video, none has an instance in what both reviewed, or ``tiou`` or ``fps`` is out
+            of range.
 
     >>> from rcl.data.annotations import VideoAnnotation
     >>> def said(*times):
@@ -182,20 +196,21 @@ def agreement(
     threshold = float(checked_thresholds([tiou])[0])
     if not 0 < fps <= 1000:
         raise InputError("fps", expected="frames per second, up to 1000", found=str(fps), fix="correct it")
-    one, other = _common(first.without_labels([background]), second.without_labels([background]))
+    both = BothReviewed.of(first.without_labels([background]), second.without_labels([background]))
+    one, other, extent = both
     labels = tuple(sorted({*one.labels, *other.labels}))
     if not labels:
-        found, fix = f"none in {counted(len(one.videos), 'common video')}", "give files with some"
+        found, fix = f"none in what both reviewed of {counted(len(one.videos), 'video')}", "give files with some"
         raise InputError("annotations", expected="labelled segments", found=found, fix=fix)
-    a, b = (_columns(annotations, labels) for annotations in (one, other))
+    a, b = (_columns(annotations, labels) for annotations in both.instances())
     pairs = match_one_to_one(a.grouped, b.grouped, threshold)
     weights = draw_videos(len(a.videos), draws=draws, seed=seed)  # (1 + D, V)
-    tables = frame_tables(one, other, labels, fps=fps)
+    tables = frame_tables(one, other, labels, fps=fps, extent=extent)
     total, per_label = _measures(a, b, pairs, tables, weights)
     return Agreement(
         tiou=threshold,
         fps=fps,
-        videos=a.videos,
+        extent=extent,
         labels=labels,
         total=total,
         per_label=per_label,
@@ -203,20 +218,11 @@ def agreement(
         frames=int(tables.frames.sum()),
         double_frames=tables.double_frames,
         unknown_durations=sum(
-            not (video.duration_seconds or other.videos[name].duration_seconds) for name, video in one.videos.items()
+            video.reviewed_seconds is None
+            and not (one.videos[name].duration_seconds or other.videos[name].duration_seconds)
+            for name, video in extent.videos.items()
         ),
     )
-
-
-def _common(first: Annotations, second: Annotations) -> tuple[Annotations, Annotations]:
-    names = [name for name in first.videos if name in second.videos]
-    if not names:
-        fix = "give two files about the same videos"
-        raise InputError(second.source, expected=f"videos of {first.source}", found="none of them", fix=fix)
-    one, other = (
-        Annotations({name: part.videos[name] for name in names}, source=part.source) for part in (first, second)
-    )
-    return one, other
 
 
 def _columns(annotations: Annotations, labels: Sequence[str]) -> GroundTruths:
@@ -247,14 +253,9 @@ def _measures(
     both, in_first, in_second = (weights @ column for column in tables.having)  # each (1 + D, L)
     kappas = binary_kappa(both, in_first, in_second, weights @ tables.frames)  # (1 + D, L)
     of_classes = kappa(weights @ tables.agreed, weights @ tables.first, weights @ tables.second)  # (1 + D,)
-    total = LabelAgreement(
-        len(pairs.tiou),
-        len(a),
-        len(b),
-        interval_of(of_all, videos),
-        interval_of(of_classes, videos),
-        Differences.of(pairs, a.segments_seconds, b.segments_seconds),
-    )
+    differences = Differences.of(pairs, a.segments_seconds, b.segments_seconds)
+    intervals = interval_of(of_all, videos), interval_of(of_classes, videos)
+    total = LabelAgreement(len(pairs.tiou), len(a), len(b), *intervals, differences)
     own = a.label_index[pairs.first]
     per_label = tuple(
         LabelAgreement(

@@ -129,7 +129,8 @@ def measure(
 ) -> dict[str, np.ndarray]:
     """The value of every known characteristic: ``(N,)`` float64 each, NaN if unknown.
 
-    The fields are used as they are, as in the original; other values follow from the segments.
+    The fields are used as they are, as in the original; other values follow from the segments. Of a partly reviewed
+    video, coverage is still a fraction of the whole, and the instances are those that are labelled.
 
     Args:
         truth: the instances of ``annotations``, in its order.

@@ -20,6 +20,8 @@ from rcl.system.errors import counted
 
 MOST_MATRICES = 12
 """Groups whose transitions are drawn, the first ones."""
+MOST_BARS = 100
+"""Groups whose time budget is drawn, the first ones."""
 _MOST_NUMBERED = 14  # labels: in a larger matrix, numbers would not fit into the cells
 _MOST_IN_LEGEND = 40
 _ROW_INCHES = 0.32
@@ -30,7 +32,7 @@ _NO_GROUP = "(no group)"
 def ethogram_figure(videos: Sequence[VideoAnnotation], labels: Sequence[str], colours: Mapping[str, str]) -> Figure:
     """A row per video with its instances, coloured by label; those that overlap lie below each other in the row.
 
-    An event without a length is a vertical line. Behind a row lies its whole video, if its duration is known.
+    An event without a length is a vertical line. Behind a row lies what was reviewed of its video, if that is known.
 
     Args:
         videos: in the order of the rows, those of a group one after the other.
@@ -53,8 +55,10 @@ def ethogram_figure(videos: Sequence[VideoAnnotation], labels: Sequence[str], co
 
 
 def _draw_row(axes: Axes, row: int, video: VideoAnnotation, colours: Mapping[str, str]) -> None:
-    if video.duration_seconds:
-        axes.broken_barh([(0, video.duration_seconds)], (row - 0.42, 0.84), facecolors="0.94")
+    whole = np.array([[0.0, video.duration_seconds or 0.0]])
+    reviewed = whole if video.reviewed_seconds is None else video.reviewed_seconds
+    spans = [(start, end - start) for start, end in reviewed.tolist() if end > start]
+    axes.broken_barh(spans, (row - 0.42, 0.84), facecolors="0.94")
     segments = video.segments_seconds
     lanes = lanes_of(segments)  # (N,)
     height = 0.8 / (lanes.max(initial=0) + 1)
@@ -84,27 +88,28 @@ def _name_groups(axes: Axes, videos: Sequence[VideoAnnotation]) -> None:
 
 @styled
 def budget_figure(budget: TimeBudget, colours: Mapping[str, str]) -> Figure:
-    """A bar per group, stacked of the mean share of each label in its videos; of the mean time, where a duration is
-    unknown. Actions that overlap may add up to more than the whole video."""
-    _use_fonts([*budget.labels, *budget.groups])
-    known = bool(np.isfinite(budget.durations_seconds).all())
+    """A bar for each of the first groups, stacked of the mean share of each label in its videos; of the mean time,
+    where the reviewed time is unknown. Actions that overlap may add up to more than the whole time."""
+    shown = min(len(budget.groups), MOST_BARS)
+    _use_fonts([*budget.labels, *budget.groups[:shown]])
+    known = bool(np.isfinite(budget.reviewed_seconds).all())
     measure = "share" if known else "total_seconds"
-    heights = np.array([budget.of_group(group)[measure].mean for group in range(len(budget.groups))])  # (G, L)
+    heights = np.array([budget.of_group(group)[measure].mean for group in range(shown)])  # (G, L)
     rows = len(_legend_rows(budget.labels))
-    figure = Figure(figsize=(max(6, 2 + 1.1 * len(budget.groups)), 4 + _ROW_INCHES * rows), layout="constrained")
-    axes, places = figure.subplots(), np.arange(len(budget.groups))
-    below = np.zeros(len(budget.groups))
+    figure = Figure(figsize=(max(6, 2 + 1.1 * shown), 4 + _ROW_INCHES * rows), layout="constrained")
+    axes, places = figure.subplots(), np.arange(shown)
+    below = np.zeros(shown)
     for label, height in zip(budget.labels, heights.T, strict=True):
         axes.bar(places, height, 0.7, bottom=below, color=colours[label], edgecolor="white", lw=0.5)
         below = below + height
     counts = np.bincount(budget.group_index)
-    titles = [f"{_title(budget, group)}\n{counted(int(counts[group]), 'video')}" for group in range(len(budget.groups))]
-    axes.set_xticks(places, titles, rotation=90 if len(budget.groups) > 8 else 0)
+    titles = [f"{_title(budget, group)}\n{counted(int(counts[group]), 'video')}" for group in range(shown)]
+    axes.set_xticks(places, titles, rotation=90 if shown > 8 else 0)
     axes.set_xlim(-0.6, len(places) - 0.4)
     axes.tick_params(axis="x", length=0)
     if known:
         axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.set_ylabel("mean share of a video" if known else "mean seconds in a video")
+    axes.set_ylabel(_share_title(budget) if known else "mean seconds in a video")
     _add_legend(figure, budget.labels, colours)
     return figure
 
@@ -164,6 +169,11 @@ def _shortened(text: str, longest: int = 30) -> str:
     """A name as plain text: in Matplotlib, two dollar signs would begin a formula."""
     short = text if len(text) <= longest else f"…{text[1 - longest :]}"
     return short.replace("$", r"\$")
+
+
+def _share_title(budget: TimeBudget) -> str:
+    partly = budget.reviewed_seconds < budget.durations_seconds
+    return f"mean share of {'the reviewed time of ' if partly.any() else ''}a video"
 
 
 def _legend_rows(labels: Sequence[str]) -> range:

@@ -9,6 +9,7 @@ import numpy as np
 
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.frames import number_of_frames
+from rcl.data.reviewed import contains
 
 
 class FrameTables(NamedTuple):
@@ -32,7 +33,9 @@ class FrameTables(NamedTuple):
     double_frames: int
 
 
-def frame_tables(first: Annotations, second: Annotations, labels: Sequence[str], *, fps: float) -> FrameTables:
+def frame_tables(
+    first: Annotations, second: Annotations, labels: Sequence[str], *, fps: float, extent: Annotations
+) -> FrameTables:
     """Count the frames of annotations of the same videos.
 
     A frame has the labels of the instances that contain its centre. Where a frame has one label (``agreed``, ``first``
@@ -43,8 +46,11 @@ def frame_tables(first: Annotations, second: Annotations, labels: Sequence[str],
         second: of the other, of the same videos.
         labels: ``L`` names, all that occur.
         fps: frames per second.
+        extent: what both reviewed of each video, and its length; frames whose centre lies elsewhere do not count.
     """
-    counted = [_count(video, second.videos[name], labels, fps) for name, video in first.videos.items()]
+    counted = [
+        _count(video, second.videos[name], extent.videos[name], labels, fps) for name, video in first.videos.items()
+    ]
     frames, agreed, one, other, rows, doubled = zip(*counted, strict=True)
     both, in_first, in_second = (np.array(column) for column in zip(*rows, strict=True))
     having = both, in_first, in_second
@@ -53,20 +59,25 @@ def frame_tables(first: Annotations, second: Annotations, labels: Sequence[str],
     )
 
 
-def _count(one: VideoAnnotation, other: VideoAnnotation, labels: Sequence[str], fps: float) -> tuple:
+def _count(
+    one: VideoAnnotation, other: VideoAnnotation, extent: VideoAnnotation, labels: Sequence[str], fps: float
+) -> tuple:
     """The row of a video in each column of :class:`FrameTables`."""
-    size, count = len(labels) + 1, number_of_frames(_duration(one, other), fps)
+    size, count = len(labels) + 1, number_of_frames(extent.duration_seconds or 0.0, fps)
+    judged = np.ones(count, dtype=bool)  # (T,)
+    if extent.reviewed_seconds is not None:
+        judged = contains(extent.reviewed_seconds, (np.arange(count) + 0.5) / fps)
     tracks = [_Track.of(video, labels, count, fps) for video in (one, other)]
-    classes = [track.classes() for track in tracks]
+    classes = [track.classes()[judged] for track in tracks]
     having = np.zeros((3, len(labels)), dtype=np.int64)
-    several = np.zeros((2, count), dtype=np.int32)
+    several = np.zeros((2, np.count_nonzero(judged)), dtype=np.int32)
     for label in np.unique(np.concatenate([track.label_index for track in tracks])).tolist():
-        masks = np.array([track.mask(label) for track in tracks])  # (2, T)
+        masks = np.array([track.mask(label)[judged] for track in tracks])  # (2, judged frames)
         several += masks
         having[:, label] = np.count_nonzero(masks.all(axis=0)), *np.count_nonzero(masks, axis=1)
     marginals = (np.bincount(track, minlength=size) for track in classes)
     agreed = np.count_nonzero(classes[0] == classes[1])
-    return count, agreed, *marginals, having, np.count_nonzero((several > 1).any(axis=0))
+    return np.count_nonzero(judged), agreed, *marginals, having, np.count_nonzero((several > 1).any(axis=0))
 
 
 class _Track(NamedTuple):
@@ -107,11 +118,6 @@ class _Track(NamedTuple):
         size = self.frames + 1
         changes = np.bincount(starts, minlength=size) - np.bincount(ends, minlength=size)
         return changes[:-1].cumsum() > 0
-
-
-def _duration(one: VideoAnnotation, other: VideoAnnotation) -> float:
-    known = [video.duration_seconds for video in (one, other) if video.duration_seconds]
-    return max(known) if known else float(max(video.segments_seconds.max(initial=0) for video in (one, other)))
 
 
 # -- kappa -------------------------------------------------------------------------------------------------------

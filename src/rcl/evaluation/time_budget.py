@@ -1,19 +1,21 @@
 """Time budgets: how often, how long and when each action happens, per video and per group of videos.
 
 The measures are those of behavioural observation (Martin and Bateson, *Measuring Behaviour*): frequency, duration,
-latency, and the transitions from one action to the next.
+latency, and the transitions from one action to the next. They are computed
+over the reviewed time alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from rcl.data.annotations import Annotations
+from rcl.data.annotations import Annotations, VideoAnnotation
+from rcl.data.reviewed import clipped, contains
 from rcl.system.errors import InputError
 
 _OVERLAPPING = 1.25  # lengths of the instances of a label, in units of the time in which it happens
@@ -72,15 +74,18 @@ class TimeBudget:
         group_index: ``(V,)`` int64, position in ``groups``.
         labels: ``L`` names, sorted.
         durations_seconds: ``(V,)``, NaN if unknown.
+        reviewed_seconds: ``(V,)``, how much of each video was reviewed; NaN if it was all of it and its duration is
+            unknown.
         count: ``(V, L)`` int64, instances; one without a length is an event, and counts.
         total_seconds: ``(V, L)``, the time in which the action happens: instances of one label that overlap do not
             count twice.
         mean_seconds: ``(V, L)``, mean length of an instance; NaN without one that has a length.
         median_seconds: ``(V, L)``, likewise.
-        latency_seconds: ``(V, L)``, from the start of the video to the first instance; NaN if there is none.
+        latency_seconds: ``(V, L)``, from the start of the video to the first instance; NaN if there is none, or if not
+            everything before it was reviewed, since there may be an earlier one.
         points: instances without a length.
         overlap: lengths of all instances as a multiple of ``total_seconds``; 1 if those of a label never overlap.
-        transitions: from one start to the next.
+        transitions: from one start to the next, where everything between the two was reviewed.
     """
 
     videos: tuple[str, ...]
@@ -88,6 +93,7 @@ class TimeBudget:
     group_index: np.ndarray
     labels: tuple[str, ...]
     durations_seconds: np.ndarray
+    reviewed_seconds: np.ndarray
     count: np.ndarray
     total_seconds: np.ndarray
     mean_seconds: np.ndarray
@@ -99,13 +105,17 @@ class TimeBudget:
 
     @property
     def share(self) -> np.ndarray:
-        """``(V, L)``, the time of the action as a share of the video; NaN where its duration is unknown."""
-        return self.total_seconds / self.durations_seconds[:, None]
+        """``(V, L)``, the time of the action as a share of the reviewed time; NaN where that is unknown or 0."""
+        return self._per_second(self.total_seconds)
 
     @property
     def rate_per_minute(self) -> np.ndarray:
-        """``(V, L)``, instances per minute of video; NaN where its duration is unknown."""
-        return self.count / (self.durations_seconds[:, None] / 60)
+        """``(V, L)``, instances per reviewed minute; NaN where the reviewed time is unknown or 0."""
+        return 60 * self._per_second(self.count)
+
+    def _per_second(self, values: np.ndarray) -> np.ndarray:
+        seconds = np.where(self.reviewed_seconds > 0, self.reviewed_seconds, np.nan)  # (V,)
+        return values / seconds[:, None]
 
     @cached_property
     def measures(self) -> Mapping[str, np.ndarray]:
@@ -136,10 +146,11 @@ class TimeBudget:
 
 
 def time_budget(annotations: Annotations) -> TimeBudget:
-    """Count, duration, latency and transitions of every action in every video.
+    """Count, duration, latency and transitions of every action in every video of which anything was reviewed.
 
     Transitions go from each instance to the one that starts next in the same video, whether or not the first has ended;
-    of equal starts, the earlier end comes first, then the label by the alphabet.
+    of equal starts, the earlier end comes first, then the label by the alphabet. Between starts of different reviewed
+    intervals there is no transition, since what happened between them is unknown.
 
     >>> from rcl.data.annotations import VideoAnnotation
     >>> times = np.array([[1.0, 3.0], [2.0, 4.0], [6.0, 6.0]])
@@ -153,7 +164,7 @@ def time_budget(annotations: Annotations) -> TimeBudget:
     Raises:
         InputError: there is no instance.
     """
-    videos, labels = [*annotations.videos.values()], annotations.labels
+    videos, labels = [video for video in annotations.videos.values() if _was_reviewed(video)], annotations.labels
     if not labels:
         where, fix = annotations.source, "give a file with some, or a lower --min-score"
         raise InputError(where, expected="labelled segments", found="none", fix=fix)
@@ -164,26 +175,62 @@ def time_budget(annotations: Annotations) -> TimeBudget:
     label = np.array([position[name] for one in videos for name in one.labels], dtype=np.int64)  # (N,)
     segments = np.concatenate([one.segments_seconds.reshape(-1, 2) for one in videos])  # (N, 2)
     cells, shape = video * len(labels) + label, (len(videos), len(labels))
-    lengths = segments[:, 1] - segments[:, 0]
+    lengths, interval = segments[:, 1] - segments[:, 0], np.concatenate([_intervals(one) for one in videos])
     total = np.bincount(cells, _gained(segments, cells), minlength=np.prod(shape)).reshape(shape)
     mean, median = (column.reshape(shape) for column in _middle(lengths, cells, int(np.prod(shape))))
-    latency = np.full(np.prod(shape), np.inf)
-    np.minimum.at(latency, cells, segments[:, 0])
+    first = np.full(np.prod(shape), np.inf)
+    np.minimum.at(first, cells, segments[:, 0])
     return TimeBudget(
         videos=tuple(one.name for one in videos),
         groups=groups,
         group_index=group_index,
         labels=labels,
         durations_seconds=np.array([one.duration_seconds or np.nan for one in videos]),
+        reviewed_seconds=np.array([_reviewed_seconds(one) for one in videos]),
         count=np.bincount(cells, minlength=np.prod(shape)).reshape(shape),
         total_seconds=total,
         mean_seconds=mean,
         median_seconds=median,
-        latency_seconds=np.where(np.isfinite(latency), latency, np.nan).reshape(shape),
+        latency_seconds=_latency(first.reshape(shape), videos),
         points=int((lengths == 0).sum()),
         overlap=float(lengths.sum() / total.sum()) if total.any() else 1.0,
-        transitions=_transitions(segments, video, label, group_index, len(labels)),
+        transitions=_transitions(segments, video, interval, label, group_index, len(labels)),
     )
+
+
+# -- what was reviewed ---------------------------------------------------------------------------------------------
+
+
+def _was_reviewed(video: VideoAnnotation) -> bool:
+    """Whether anything of a video is known."""
+    return video.reviewed_seconds is None or len(video.reviewed_seconds) > 0 or len(video.labels) > 0
+
+
+def _reviewed_seconds(video: VideoAnnotation) -> float:
+    length = np.nan if video.duration_seconds is None else video.duration_seconds
+    if video.reviewed_seconds is None:
+        return length
+    return float(np.diff(clipped(video.reviewed_seconds, 0.0, np.nan_to_num(length, nan=np.inf)), axis=1).sum())
+
+
+def _latency(first: np.ndarray, videos: Sequence[VideoAnnotation]) -> np.ndarray:
+    """The first starts ``(V, L)``, infinite without an instance; NaN unless everything before them was reviewed."""
+    until = np.full(len(videos), np.inf)  # the first time that was not reviewed
+    for row, video in enumerate(videos):
+        if (known := video.reviewed_seconds) is not None:
+            until[row] = known[0, 1] if len(known) and known[0, 0] <= 0 else -np.inf
+    return np.where(np.isfinite(first) & (first <= until[:, None]), first, np.nan)
+
+
+def _intervals(video: VideoAnnotation) -> np.ndarray:
+    """The number of the reviewed interval in which each instance starts ``(N,)``; −1 outside of all."""
+    starts, known = video.segments_seconds.reshape(-1, 2)[:, 0], video.reviewed_seconds
+    if known is None:
+        return np.zeros(len(starts), dtype=np.int64)
+    return np.where(contains(known, starts), np.searchsorted(known[:, 0], starts, side="right") - 1, -1)
+
+
+# -- sums over cells of a video and a label ------------------------------------------------------------------------
 
 
 def _gained(segments: np.ndarray, cells: np.ndarray) -> np.ndarray:
@@ -215,11 +262,16 @@ def _middle(lengths: np.ndarray, cells: np.ndarray, number: int) -> tuple[np.nda
 
 
 def _transitions(
-    segments: np.ndarray, video: np.ndarray, label: np.ndarray, group_index: np.ndarray, labels: int
+    segments: np.ndarray,
+    video: np.ndarray,
+    interval: np.ndarray,
+    label: np.ndarray,
+    group_index: np.ndarray,
+    labels: int,
 ) -> Transitions:
     order = np.lexsort((label, segments[:, 1], segments[:, 0], video))
-    video, label = video[order], label[order]
-    follows = video[1:] == video[:-1]
+    video, label, interval = video[order], label[order], interval[order]
+    follows = (video[1:] == video[:-1]) & (interval[1:] == interval[:-1]) & (interval[1:] >= 0)
     start, end, group = label[:-1][follows], label[1:][follows], group_index[video[1:][follows]]
     codes, count = np.unique((group * labels + start) * labels + end, return_counts=True)
     rows = codes // labels  # a group and a label from which

@@ -17,13 +17,14 @@ _OF_GROUPS = tuple(name for name in _MEASURES if name != "median_seconds")
 
 def video_rows(budget: TimeBudget) -> Iterator[Row]:
     """A header, then a row for each video and label, also for labels that the video does not have."""
-    yield ("video", "group", "label", *_MEASURES, "video_seconds")
+    yield ("video", "group", "label", *_MEASURES, "video_seconds", "reviewed_seconds")
     columns = [budget.measures[name].ravel().tolist() for name in _MEASURES]
     size = len(budget.labels)
     for cell, values in enumerate(zip(*columns, strict=True)):
         video, label = divmod(cell, size)
-        group, seconds = budget.groups[budget.group_index[video]], budget.durations_seconds[video]
-        yield (budget.videos[video], group, budget.labels[label], *map(_cell, values), _cell(float(seconds)))
+        group = budget.groups[budget.group_index[video]]
+        seconds = float(budget.durations_seconds[video]), float(budget.reviewed_seconds[video])
+        yield (budget.videos[video], group, budget.labels[label], *map(_cell, (*values, *seconds)))
 
 
 def group_rows(budget: TimeBudget) -> Iterator[Row]:

@@ -20,8 +20,8 @@ class StreamEmbedding(nn.Module):
     The sum is divided by the square root of their number, so that its scale does not depend on how many there are. Each
     snippet is embedded by itself, so a chunk of a video has the same embedding as the whole.
 
-    Dropping whole streams in training makes a network do without any of them, as modality dropout does (Neverova et
-    al., ModDrop, PAMI 2016).
+    Dropping whole streams in training lets a network work where some are missing, as modality dropout does (Neverova et
+    al., ModDrop, PAMI 2016). It may still be less accurate there than a network that never had them.
 
     Args:
         widths: channels of each stream, in the order of the features.

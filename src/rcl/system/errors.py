@@ -93,7 +93,7 @@ class Problems:
 
 def describe_error(error: BaseException, limit: int = 150) -> str:
     """An exception of a library in an error message: its type and its text, short, on one line."""
-    words = " ".join(str(error).split())[:limit]
+    words = " ".join(str(error).split())[:limit].rstrip(".")
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 

@@ -162,7 +162,7 @@ def parse_csv(
     wanted = [(index, name) for index, name in enumerate(header) if name in (*required, *optional)]
     ignored = [name for name in header if name not in (*required, *optional)]
     if ignored:
-        log.warning("%s: the columns %s are not read", source, ", ".join(map(repr, ignored)))
+        warn_not_read([*map(repr, ignored)], source)
     for line, row in rows[1:]:
         if len(row) != len(header):
             raise InputError(
@@ -172,6 +172,12 @@ def parse_csv(
                 fix="add or remove commas, and put names with a comma in double quotes",
             )
     return [(line, {name: row[index] for index, name in wanted}) for line, row in rows[1:]]
+
+
+def warn_not_read(columns: Sequence[str], source: object) -> None:
+    """Warn of columns of a table that are not read."""
+    are = "columns %s are" if len(columns) > 1 else "column %s is"
+    log.warning(f"%s: the {are} not read", source, ", ".join(columns))
 
 
 def _check_header(source: object, header: Sequence[str], required: Sequence[str]) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import cast
 
 import av
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -110,14 +109,14 @@ def extract_features(
         path, rate=settings.rate, transform=backbone.frame_size, threads=threads, raw_rate=settings.video_fps
     )
     frames = _CountedFrames(reader)
-    collected = FeatureBuffer(path)
+    collected = FeatureBuffer(
+        path,
+        made_by=settings.backbone,
+        snippets_per_second=settings.snippets_per_second,
+        fix="check the backbone with another video",
+    )
     for batch in _batches(snippets(frames, settings.window, settings.stride)):
-        batch_features = backbone(batch).float().numpy()  # (B, C)
-        if not np.isfinite(batch_features).all():  # report it at once, not after hours
-            found = f"NaN or infinity after {frames.count / settings.rate:.1f} s"
-            fix = "check the backbone with another video"
-            raise InputError(path, expected=f"finite features from {settings.backbone}", found=found, fix=fix)
-        collected.add(batch_features)
+        collected.add(backbone(batch).float().numpy())  # (B, C)
         if progress:
             progress(frames.count / settings.rate)
     features = collected.features()  # (T, C)

@@ -15,19 +15,32 @@ SPOOLED_BYTES = 2**26  # features of a recording that take more go to a temporar
 
 
 class FeatureBuffer:
-    """Features of a recording that grow in one block of memory, and beyond a size in an unnamed temporary file."""
+    """Features of a recording that grow in one block of memory, and beyond a size in an unnamed temporary file.
 
-    def __init__(self, path: PathLike) -> None:
-        self.path, self.channels = path, 0
+    Args:
+        path: the recording, for messages.
+        made_by: what computes the features, likewise.
+        snippets_per_second: of the features, likewise.
+        fix: what to do about features that are not finite.
+    """
+
+    def __init__(self, path: PathLike, *, made_by: str, snippets_per_second: float, fix: str) -> None:
+        self.path, self.made_by, self.snippets_per_second, self.fix = path, made_by, snippets_per_second, fix
+        self.channels, self.count = 0, 0
         self._file: IO[bytes] = io.BytesIO()  # many small blocks would fragment the heap
 
     def add(self, features: np.ndarray) -> None:
-        """Append ``features (B, C)``.
+        """Append ``features (B, C)`` float32.
 
         Raises:
-            InputError: there is no space left.
+            InputError: one is not finite, or there is no space left.
         """
-        self.channels = features.shape[1]
+        finite = np.isfinite(features).all(axis=1)  # (B,)
+        if not finite.all():  # report it at once, not after hours
+            seconds = (self.count + int(finite.argmin())) / self.snippets_per_second
+            found = f"NaN or infinity at {seconds:.1f} s"
+            raise InputError(self.path, expected=f"finite features from {self.made_by}", found=found, fix=self.fix)
+        self.channels, self.count = features.shape[1], self.count + len(features)
         try:
             self._file.write(features.tobytes())
             if isinstance(self._file, io.BytesIO) and self._file.tell() > SPOOLED_BYTES:

@@ -174,6 +174,9 @@ def test_import_says_what_it_found(tmp_path: Path) -> None:
 def test_import_names_videos_without_a_segment(tmp_path: Path) -> None:
     _, err = rcl_import(tmp_path, {"a": entry((0, 1, "x")), "b": entry(), "c": entry()})
     assert "2 of 3 videos have no segment, which means that nothing happens there: 'b', 'c'." in err
+    unreviewed = {"a": entry((0, 1, "x")), "b": entry(), "c": {**entry(), "reviewed": []}}
+    _, err = rcl_import(tmp_path, unreviewed, "--overwrite")
+    assert "1 of 3 videos has no segment, which means that nothing happens there: 'b'." in err
 
 
 def test_import_names_events_and_names_that_may_be_one(tmp_path: Path) -> None:

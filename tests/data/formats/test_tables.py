@@ -227,7 +227,7 @@ def test_a_column_split_is_the_subset_if_it_holds_subsets(tmp_path: Path, caplog
     assert "found 'vall'" in refusal(write(tmp_path, "video,start,end,label,split\na,1,2,x,val\nb,1,2,x,vall\n"))
     folds = read(write(tmp_path, "video,start,end,label,split\na,1,2,x,1\nb,1,2,x,2\n"))
     assert folds.videos["a"].subset == "training"
-    assert "'split' are not read" in caplog.text
+    assert "the column 'split' is not read" in caplog.text
 
 
 def test_detections_whose_score_has_another_name(tmp_path: Path, caplog: Any) -> None:

@@ -240,6 +240,8 @@ def test_openpose_has_a_file_per_frame(tmp_path):
     assert values.shape == (3, 2 * 46 * 3)
     assert np.isnan(values[1]).all()
     np.testing.assert_allclose(values[0, :138], np.float32([*flat(0, 25), *flat(0, 21)]))
+    with pytest.raises(InputError, match="found those of one frame, as OpenPose writes them; join"):
+        read(tmp_path / "video_000000000000_keypoints.json")
     one = {f"{frame}.jpg": {"version": 0.1, "people": [{"pose_keypoints_2d": flat(frame)}]} for frame in range(2)}
     _, values, recording = read(written(tmp_path / "all.json", one))
     np.testing.assert_allclose(values, np.float32([flat(0), flat(1)]))
@@ -307,7 +309,7 @@ def test_poses_ask_for_their_rate_when_they_are_read():
         ([{"image_id": 0, "keypoints": [1, 2]}], "x, y and likelihood"),
         ([{"image_id": "first", "keypoints": flat(0)}], "the number of the frame"),
         ([{"image_id": 0, "keypoints": flat(0)}, {"image_id": 1, "keypoints": flat(0, 5)}], "17 body parts"),
-        ([{"pose_landmarks": None}], "nobody in any frame"),
+        ([{"pose_landmarks": None}], "no person in any frame"),
         ([{"pose_landmarks": [{"a": 1}]}], "of each landmark"),
         ([{"image_id": i, "keypoints": flat(0), "track_id": i} for i in range(51)], "at most 50 identities"),
     ],

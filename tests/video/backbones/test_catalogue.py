@@ -74,10 +74,12 @@ def test_the_list(rcl_: Rcl) -> None:
     said = rcl_("backbones", "--no-speed")
     assert said.status == 0
     assert all(entry.name in said.out for entry in CATALOGUE)
+    assert "frames/s" not in said.out  # nothing was measured
     measured = rcl_("backbones", "mean_color:MeanColor")
     assert measured.status == 0, measured.err
     row = next(line for line in measured.out.splitlines() if "mean_color" in line)
     assert row.split("│")[2].strip() == "6"
+    assert "frames/s" in measured.out
 
 
 def test_an_unknown_name_is_refused(rcl_: Rcl) -> None:

@@ -1,4 +1,4 @@
-"""What becomes of the features of frames: no change is left out, and no frame is encoded twice in a row."""
+"""What becomes of the features of frames: no change is left out, and no frame is encoded twice."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rcl.video.backbones.base import FrameSize
 from rcl.video.backbones.frame_by_frame import FrameByFrame
+from rcl.video.backbones.regions import RegionsBackbone
 from rcl.video.snippets import snippets
 
 
@@ -48,3 +49,38 @@ def test_a_frame_that_neighbours_share_is_encoded_once() -> None:
     assert encoder.count == 4  # two neighbours are equal
     each = torch.cat([backbone(clip[None]) for clip in clips])
     assert torch.equal(together, each)
+
+
+@given(
+    count=st.integers(1, 15),
+    window=st.integers(1, 7),
+    stride=st.integers(1, 4),
+    tiles=st.integers(1, 3),
+    batch=st.integers(1, 5),
+)
+def test_frames_that_snippets_share_are_encoded_once(
+    count: int, window: int, stride: int, tiles: int, batch: int
+) -> None:
+    """In windows of any length, in tiles, and from batch to batch."""
+    generator = torch.Generator().manual_seed(count)
+    frames = torch.randint(0, 256, (count, 3, 12, 12), generator=generator, dtype=torch.uint8)
+    encoder = Brightness()
+    backbone = RegionsBackbone(FrameByFrame(encoder, frame_size=FrameSize(short=6)), tiles=tiles)
+    clips = torch.stack([*snippets(map(backbone.frame_size, frames), window, stride)])
+    found = torch.cat([backbone(part) for part in clips.split(batch)])
+    seen = {frame.numpy().tobytes() for frame in clips.transpose(1, 2).flatten(0, 1)}
+    assert encoder.count == len(seen) * tiles**2
+
+    def alone(clip: Tensor) -> Tensor:
+        fresh = FrameByFrame(Brightness(), frame_size=FrameSize(short=6))
+        return RegionsBackbone(fresh, tiles=tiles)(clip[None])
+
+    assert torch.equal(found, torch.cat([alone(clip) for clip in clips]))
+
+
+def test_only_the_frames_of_the_latest_batch_are_kept() -> None:
+    encoder = Brightness()
+    backbone = FrameByFrame(encoder, frame_size=FrameSize(short=2))
+    for value in (5, 9, 5):
+        backbone(torch.stack(video([value, value]), dim=1)[None])
+    assert encoder.count == 3

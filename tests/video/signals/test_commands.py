@@ -83,6 +83,44 @@ def test_labels_that_are_no_seconds_are_refused_but_the_features_stay(
     assert len([*(tmp_path / "p" / "features").iterdir()]) == 5
 
 
+def test_a_damaged_recording_is_named_and_the_others_go_on(tmp_path: Path, rcl_: Rcl) -> None:
+    for number in range(2):
+        times, values, _ = shaken(10, number)
+        write_csv(tmp_path / "all" / f"r{number}.csv", times, values, ("ax", "ay", "az"))
+    rows = (tmp_path / "all" / "r0.csv").read_text().splitlines()
+    (tmp_path / "all" / "a.csv").write_text("\n".join([*rows, *rows[1:]]))  # the clock starts again
+    times, values, _ = shaken(30, 2)
+    values[300] = 1e25  # its square is beyond float32
+    write_csv(tmp_path / "all" / "b.csv", times, values, ("ax", "ay", "az"))
+    status, out, notes = rcl_("extract", tmp_path / "all", "--output", tmp_path / "pack", "--workers", 1)
+    assert status == 2
+    assert "2 of 4 videos" in out
+    assert "a.csv, line 202: expected times that rise" in notes
+    assert "b.csv: expected finite features from the descriptors, found NaN or infinity at 14.5 s" in notes
+    assert {path.name for path in (tmp_path / "pack" / "features").iterdir()} == {"r0.npy", "r1.npy"}
+
+
+def test_a_damaged_file_of_tracks_is_named_and_the_others_go_on(tmp_path: Path, rcl_: Rcl) -> None:
+    for number in range(2):
+        write_deeplabcut(tmp_path / "all" / f"s{number}.csv", mice(60, seed=number), ("m1", "m2"))
+    rows = (tmp_path / "all" / "s0.csv").read_text().splitlines()
+    (tmp_path / "all" / "a.csv").write_text("\n".join([*rows[:30], "25,1", *rows[30:]]))
+    typed = ("--individuals", "each", "--rate", 30, "--workers", 1)
+    status, _, notes = rcl_("extract", tmp_path / "all", "--output", tmp_path / "pack", *typed)
+    assert status == 2
+    assert "a.csv, line 31: expected 25 cells, found 2" in notes
+    assert len([*(tmp_path / "pack" / "features").rglob("*.npy")]) == 4
+
+
+@pytest.mark.parametrize("name", ["x.h5", "x.parquet"])
+def test_a_damaged_file_is_no_video(tmp_path: Path, rcl_: Rcl, name: str) -> None:
+    (tmp_path / name).write_bytes(b"damaged")
+    status, _, notes = rcl_("extract", tmp_path / name, "--output", tmp_path / "pack")
+    assert status == 2
+    assert f"{name}: expected a" in notes
+    assert "video" not in notes
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -118,9 +118,10 @@ def doubled(annotations: Annotations) -> list[str]:
 
 
 def negatives(annotations: Annotations) -> list[str]:
-    """A sentence on videos without an instance, except those for testing, whose labels many data sets keep back."""
+    """A sentence on videos without an instance, except those for testing, whose labels many data sets keep back, and
+    those that were not reviewed as a whole."""
     shown = {name: video for name, video in annotations.videos.items() if video.labels or video.subset != "testing"}
-    names = [repr(name) for name, video in shown.items() if not video.labels]
+    names = [repr(name) for name, video in shown.items() if not video.labels and video.reviewed_seconds is None]
     if not names:
         return []
     has = f"{len(names):,} of {counted(len(shown), 'video')} {'has' if len(names) == 1 else 'have'}"

@@ -143,12 +143,13 @@ def to_group(value: object) -> str | None:
 
 
 def to_reviewed(value: object) -> list[Pair]:
-    """The ``[[start, end], …]`` of a JSON file: what was looked at; empty for nothing.
+    """The ``[[start, end], …]`` of a JSON file: what was looked at. ``None`` stands for the whole video and gives no
+    interval; an empty list stands for nothing of it and gives ``(0, 0)``.
 
     Raises:
         Defect: it is not a list of lists of two numbers in order.
     """
-    items = [] if value is None else value
+    items = [] if value is None else [[0.0, 0.0]] if value == [] else value
     if not isinstance(items, list) or not all(isinstance(item, list) and len(item) == 2 for item in items):
         fix = "write two numbers for each interval, or remove it if the whole video was reviewed"
         raise Defect(expected='"reviewed": [[start, end], …] in seconds', found=shown(value), fix=fix)

@@ -28,7 +28,7 @@ def is_number(cell: str) -> bool:
 
 
 def numbers_of(cells: Sequence[str]) -> np.ndarray:
-    """The cells as numbers, NaN where one is none."""
+    """The cells as numbers, NaN where a cell is not a number."""
     return np.array([float(cell) if is_number(cell) else np.nan for cell in cells], dtype=np.float64)
 
 

@@ -53,6 +53,9 @@ def open_json_poses(path: Path, options: RecordingOptions) -> OpenRecording:
             return _open_entries(where, data, numbers, options)
         if found := _openpose_frames(data):
             return _open_openpose(where, found, options)
+        if isinstance(data, dict) and "people" in data:
+            found, fix = "those of one frame, as OpenPose writes them", "join the files of a video (docs/signals.md)"
+            raise Defect(expected="the poses of all frames", found=found, fix=fix)
     expected = "poses of COCO, OpenPose, AlphaPose or MediaPipe"
     raise InputError(path, expected=expected, found="other JSON", fix="give another file")
 
@@ -99,14 +102,14 @@ def _open_coco(where: str, data: dict[str, Any], options: RecordingOptions) -> O
     pictures = [each for each in data.get("images", ()) if isinstance(each, dict)]
     by_id = {each.get("id"): each.get("frame_id", each.get("file_name", each.get("id"))) for each in pictures}
     named = [by_id.get(each.get("image_id"), each.get("image_id")) for each in entries]
-    everybody = _frame_numbers([*by_id.values(), *named])  # frames without anybody count, too
-    numbers = everybody[len(by_id) :]
+    every = _frame_numbers([*by_id.values(), *named])  # frames without a person count, too
+    numbers = every[len(by_id) :]
     categories = [each for each in data.get("categories", ()) if isinstance(each, dict) and each.get("keypoints")]
     parts = tuple(str(name) for name in categories[0]["keypoints"]) if categories else None
     for entry in entries:  # 1 is a part that was marked although it is hidden, 2 one that can be seen
         entry["keypoints"] = _points(entry["keypoints"])
         entry["keypoints"][:, 2] = np.minimum(entry["keypoints"][:, 2], 1)
-    last = int(everybody.max(initial=-1))
+    last = int(every.max(initial=-1))
     return _open_entries(where, entries, numbers, options, parts=parts, last=last)
 
 
@@ -176,9 +179,9 @@ def _people_in(frame: Any) -> list[Any]:
 
 def _open_openpose(where: str, frames: Sequence[tuple[str, list[Any]]], options: RecordingOptions) -> OpenRecording:
     numbers = _frame_numbers([name for name, _ in frames])
-    everybody = [person for _, people in frames for person in people]
-    hands = [key for key in _HANDS if any(person.get(key) for person in everybody)]
-    body = max((len(person.get("pose_keypoints_2d") or ()) // 3 for person in everybody), default=0)
+    persons = [person for _, people in frames for person in people]
+    hands = [key for key in _HANDS if any(person.get(key) for person in persons)]
+    body = max((len(person.get("pose_keypoints_2d") or ()) // 3 for person in persons), default=0)
     found = [
         _openpose_person(int(number), person, body, hands)
         for number, (_, people) in zip(numbers, frames, strict=True)

@@ -15,7 +15,7 @@ from rcl.data.signals.signal import RecordingOptions
 from rcl.system.errors import Defect, shown
 
 _BODIES = ("pose_landmarks", "landmarks")
-_SIDES = ("left_hand_landmarks", "right_hand_landmarks")  # beside a body
+_SIDES = ("left_hand_landmarks", "right_hand_landmarks")  # in addition to a body
 _HANDS = ("hand_landmarks", "multi_hand_landmarks")  # of any hands, in a file without bodies
 _LISTS = ("frames", "results", "poses")
 
@@ -34,7 +34,7 @@ def open_landmarks(where: str, frames: Sequence[dict[str, Any]], options: Record
 
     Raises:
         Defect: landmarks are damaged, or the unit of times is not clear.
-        InputError: nobody is in any frame.
+        InputError: no frame has a person.
     """
     body = next((key for key in (*_BODIES, *_HANDS) if any(frame.get(key) for frame in frames)), None)
     sides = [key for key in _SIDES if any(frame.get(key) for frame in frames)]
@@ -110,7 +110,7 @@ def _absent(count: int) -> np.ndarray:
 
 
 def _points(landmarks: Any) -> np.ndarray:
-    """``(K, 3)`` x, y and likelihood of ``{"x", "y", "visibility"}`` or ``[x, y, z, visibility]``; 1 if it is not said.
+    """``(K, 3)`` x, y and likelihood of ``{"x", "y", "visibility"}`` or ``[x, y, z, visibility]``; 1 without one.
 
     Raises:
         Defect: these are no landmarks.

@@ -45,7 +45,7 @@ class Layout:
         index: the column that counts samples, where ``rate`` turns it into times.
         rate: samples per second, where no column has times.
         sensor: the column with names of sensors, in a table with a row per sample of one of them.
-        notes: what was left out or believed.
+        notes: what was left out or assumed.
     """
 
     values: tuple[int, ...]
@@ -112,7 +112,7 @@ def _time_of(table: Table, options: RecordingOptions) -> int | None:
 
 
 def _looks_like_time(table: Table, place: int) -> bool:
-    """Whether a column has the name of times, or holds dates; one that is only called ``t`` has to rise, too."""
+    """Whether a column has the name of times, or holds dates; a column with the name ``t`` also has to rise."""
     name, cells = table.names[place], [cell for cell in table.sample[place] if not is_missing(cell)]
     if is_dates(cells):
         return True
@@ -153,7 +153,7 @@ def _check_rate(table: Table, options: RecordingOptions) -> None:
 
 
 def _values_of(table: Table, options: RecordingOptions, taken: set[int | None]) -> tuple[tuple[int, ...], list[str]]:
-    """The columns with values, and what is said about the others."""
+    """The columns with values, and notes about the others."""
     if options.columns is not None and _sensor_of(table) is None:
         chosen = [place_of(name, table.names, table.where) for name in options.columns]
         if wrong := [place for place in chosen if not is_numeric(table.sample[place])]:

@@ -33,7 +33,7 @@ _DATES = 9e8  # seconds since 1970: later ones are dates, whose beginning says n
 def is_recording(path: PathLike, options: RecordingOptions | None = None) -> bool:
     """Whether a file holds signals that change with time: samples of sensors, or poses; only its beginning is read.
 
-    A table of labels is none, and neither are snippet features, which have no times. A folder is one if it holds the
+    Tables of labels are not recordings, nor are snippet features, which have no times. A folder is one if it holds the
     poses of each frame in a file, as OpenPose writes them; a folder of tables may be one recording or several.
 
     Args:
@@ -113,7 +113,7 @@ def _table(path: Path) -> Table:
 
 
 def _from_zero(recording: OpenRecording) -> OpenRecording:
-    """A recording whose first sample is at second 0, which is said if its clock starts elsewhere."""
+    """A recording whose first sample is at second 0. If its clock starts elsewhere, a repair says where."""
 
     def read(repairs: Repairs) -> Iterator[Block]:
         blocks = recording.read(repairs)

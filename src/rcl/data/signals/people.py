@@ -48,20 +48,20 @@ def tracks(
 
     Args:
         where: the file, for messages.
-        people: everybody in any frame.
+        people: the persons of all frames.
         parts: names of the K body parts.
         times: of all frames, as numbers from 0 or, if ``timed``, in seconds.
         options: what the file does not say.
         timed: whether ``times`` are seconds.
 
     Raises:
-        InputError: there is nobody, somebody has other body parts, or there are too many identities.
+        InputError: no frame has a person, one person has other body parts, or there are too many identities.
     """
     if not people:
-        raise InputError(where, expected="poses", found="nobody in any frame", fix="give another file")
+        raise InputError(where, expected="poses", found="no person in any frame", fix="give another file")
     if odd := next((person for person in people if len(person.points) != len(parts)), None):
         found, fix = f"{len(odd.points)} in frame {odd.frame}", "give the poses of one network"
-        raise InputError(where, expected=f"{len(parts)} body parts of everybody", found=found, fix=fix)
+        raise InputError(where, expected=f"{len(parts)} body parts of each person", found=found, fix=fix)
     people = sorted(people, key=lambda person: person.frame)
     frames = np.array([person.frame for person in people])
     owners, owner_of, notes = _owners(where, people, frames)
@@ -86,7 +86,7 @@ def tracks(
 def _owners(
     where: str, people: Sequence[Person], frames: np.ndarray
 ) -> tuple[tuple[str, ...], np.ndarray, tuple[str, ...]]:
-    """The names of the tracks, the place among them of each person, and what is said about it."""
+    """The names of the tracks, the place among them of each person, and notes."""
     if all(person.owner for person in people):
         owners = sorted({person.owner for person in people}, key=_natural)
         if len(owners) > MOST_INDIVIDUALS:

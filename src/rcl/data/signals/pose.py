@@ -45,14 +45,14 @@ def pose_recording(
         frames: called with the frames per second, gives the rows.
         options: with the frames per second, and the columns that are read.
         individuals: whose tracks these are, if they have identities.
-        notes: what was left out or believed.
+        notes: what was left out or assumed.
         timed: whether the file has the times of its frames.
     """
 
     def read(repairs: Repairs) -> Iterator[Block]:
         if options.rate is None and not timed:
             expected, fix = "the frames per second of the video", "give them with --rate"
-            raise InputError(where, expected=expected, found="pose tracks, which do not say them", fix=fix)
+            raise InputError(where, expected=expected, found="pose tracks without them", fix=fix)
         return clean(frames(options.rate or 1.0), where, repairs, counted_by="frame")
 
     rate = None if timed else options.rate

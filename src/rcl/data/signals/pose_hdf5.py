@@ -1,4 +1,4 @@
-"""Pose tracks in HDF5 files: those of DeepLabCut and of SLEAP are told apart by their content."""
+"""Pose tracks in HDF5 files: those of DeepLabCut and of SLEAP differ in their content."""
 
 from __future__ import annotations
 

@@ -20,11 +20,11 @@ class OpenRecording:
     Args:
         where: the file, for messages.
         columns: names of the C columns.
-        read: the blocks; called with what takes note of repairs.
+        read: gives the blocks; called with the object that counts repairs.
         kind: sensors or poses.
         rate: samples per second, if stated.
         individuals: whose tracks these are.
-        notes: what was left out or believed when the file was opened.
+        notes: what was left out or assumed when the file was opened.
     """
 
     where: str

@@ -34,7 +34,7 @@ class Table(ABC):
         names: of the columns.
         units: of the columns, empty where not stated.
         sample: the first cells of each column, as text.
-        notes: what was left out or believed.
+        notes: what was left out or assumed.
     """
 
     path: Path

@@ -100,7 +100,7 @@ def _first_row(rows: Sequence[Sequence[str]], whole: Sequence[bool]) -> int | No
 def _header(
     lines: Sequence[str], separator: str | None, first: int, width: int
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """Names and units of the columns, by the lines above the first row, and what is said about them."""
+    """Names and units of the columns, by the lines above the first row, and notes about them."""
     above = [split_line(_uncommented(line), separator) for line in lines[:first] if line.strip()]
     while above and len(above[0]) != width:
         above = above[1:]

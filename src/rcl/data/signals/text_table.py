@@ -75,7 +75,7 @@ class TextTable(Table):
         return f"{above}\n" if cut else text
 
     def cut_line(self) -> bool:
-        """Whether the last line is cut short, which is said and left out."""
+        """Whether the last line is cut short; it is then left out, with a note."""
         with local(self.path) as file, file.open("rb") as stream:
             stream.seek(0, 2)
             stream.seek(max(0, stream.tell() - 2**16))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from typing import Protocol
 
 import torch
@@ -31,6 +33,8 @@ class FrameByFrame:
     """The features of a snippet's frames, pooled: their mean, and their mean absolute change from frame to frame.
 
     The mean says what is to be seen, the change how much of it moves. A snippet of one frame has no change: zeros.
+    Snippets of long windows and tiles share frames, and so do the batches of a video. The encoder sees each frame of a
+    batch once, and those of the batch before not again.
 
     Args:
         encoder: the network of images.
@@ -57,12 +61,24 @@ class FrameByFrame:
         self.change_alone = change_alone
         self.rate, self.window, self.stride = rate, window, stride
         self.weights_digest = encoder.weights_digest
+        self._latest: Mapping[bytes, Tensor] = {}  # digests of the frames of the latest batch, and their features
 
     def __call__(self, frames: Tensor) -> Tensor:
         """RGB frames ``(B, 3, L, H, W)`` uint8 → features ``(B, 2 · C)``, or ``(B, C)``, float32 on the CPU."""
         batch, _, length = frames.shape[:3]
-        # The last frame of a snippet is often the first of the next one. It is encoded once.
-        distinct, index = frames.transpose(1, 2).flatten(0, 1).unique_consecutive(return_inverse=True, dim=0)
-        features = self.encoder(distinct)[index].unflatten(0, (batch, length))  # (B, L, C)
+        features = self._encoded(frames.transpose(1, 2).flatten(0, 1)).unflatten(0, (batch, length))  # (B, L, C)
         change = features.diff(dim=1).abs().sum(dim=1) / max(1, length - 1)  # (B, C)
         return change if self.change_alone else torch.cat((features.mean(dim=1), change), dim=1)
+
+    def _encoded(self, frames: Tensor) -> Tensor:
+        """Frames ``(N, 3, H, W)`` uint8 → features ``(N, C)``; those of the latest batch are taken from there."""
+        frames = frames.contiguous()
+        # Digests, since copies of a frame are seldom neighbours, and comparing all pairs of frames takes longer.
+        digests = [hashlib.sha256(frame.data).digest() for frame in frames.numpy()]
+        known, first = self._latest, dict[bytes, int]()
+        for position, digest in enumerate(digests):
+            if digest not in known:
+                first.setdefault(digest, position)
+        new = dict(zip(first, self.encoder(frames[[*first.values()]]), strict=True)) if first else {}
+        self._latest = {digest: new[digest] if digest in new else known[digest] for digest in digests}
+        return torch.stack([self._latest[digest] for digest in digests])

@@ -1,4 +1,4 @@
-"""What the names of body parts tell of a body: its axis and its joints."""
+"""The axis and the joints of a body, by the names of its parts."""
 
 from __future__ import annotations
 

@@ -20,9 +20,9 @@ from rcl.video.signals.tracks import Tracks
 
 log = logging.getLogger("rcl")
 
-RECORDINGS_READ = 50  # beginnings; they tell of the columns and rates of all
+RECORDINGS_READ = 50  # beginnings, for the columns and rates of all
 STRIDE_SECONDS = 0.5  # by default
-MOST_OTHERS = 3  # of individuals, the nearest ones, of which each one is told
+MOST_OTHERS = 3  # individuals, the nearest ones, that are described for each
 LEAST_GAP_SECONDS = 0.5
 GAP_INTERVALS = 2.5  # so many times the usual distance of two samples is a gap
 USUAL_RATES = (1, 2, 4, 5, 8, 10, 12.5, 15, 16, 20, 25, 30, 32, 40, 50, 60, 64, 100, 120, 128, 200, 250, 256, 400, 500)
@@ -67,7 +67,8 @@ def choose_signal(
 ) -> SignalSettings:
     """Choose the settings of features from the beginnings of recordings, of at most 50 of them.
 
-    All columns that all recordings have are used, at the usual rate of the fastest of them. A window is two strides
+    All columns that all recordings have are used, at the usual rate of the fastest of them. Damaged recordings are
+    left out here, and the extraction reports them. A window is two strides
     long. Each individual is a sequence of its own if the labels name individuals.
 
     Args:
@@ -79,17 +80,16 @@ def choose_signal(
         labelled: the names in the labels.
 
     Raises:
-        InputError: a recording cannot be read, or they have no column in common or different kinds.
+        InputError: none of the recordings can be read, or they have no column in common or different kinds.
     """
     options = options or SignalOptions()
     reading = options.reading.model_copy(update={"rate": rate})
-    names = [*recordings][:: max(1, -(-len(recordings) // RECORDINGS_READ))]
-    seen = {name: _look(recordings[name], options.columns, reading) for name in names}
-    first = seen[names[0]]
-    for name in names:
-        if seen[name].kind != first.kind:
-            found, fix = f"{seen[name].kind} data", "give recordings of one kind"
-            raise InputError(recordings[name], expected=f"{first.kind} data as in {names[0]}", found=found, fix=fix)
+    seen = _looked(recordings, options.columns, reading)
+    (first_name, first), *rest = seen.items()
+    for name, each in rest:
+        if each.kind != first.kind:
+            found, fix = f"{each.kind} data", "give recordings of one kind"
+            raise InputError(recordings[name], expected=f"{first.kind} data as in {first_name}", found=found, fix=fix)
     columns = _common(seen) if options.columns is None else options.columns
     rate = rate or _usual_rate([*seen.values()])
     stride = stride or max(1, round(STRIDE_SECONDS * rate))
@@ -141,6 +141,25 @@ def settings_for(
 def default_window(stride: int) -> int:
     """L for a stride: each sample is in two windows, and short windows have at least four samples."""
     return max(2 * stride, 4)
+
+
+def _looked(
+    recordings: Mapping[str, Path], columns: tuple[str, ...] | None, reading: RecordingOptions
+) -> dict[str, _Seen]:
+    """What the beginnings of the readable recordings show, by name.
+
+    Raises:
+        InputError: none can.
+    """
+    seen, errors = dict[str, _Seen](), list[InputError]()
+    for name in [*recordings][:: max(1, -(-len(recordings) // RECORDINGS_READ))]:
+        try:
+            seen[name] = _look(recordings[name], columns, reading)
+        except InputError as error:
+            errors.append(error)
+    if not seen:
+        raise errors[0]
+    return seen
 
 
 def _look(path: Path, columns: tuple[str, ...] | None, reading: RecordingOptions) -> _Seen:

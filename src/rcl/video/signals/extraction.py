@@ -67,7 +67,8 @@ def extract_signal(path: PathLike, settings: SignalSettings, *, individual: str 
         individual: of pose tracks: whose features, with respect to the others; by default those of all together.
 
     Raises:
-        InputError: the file cannot be read, lacks columns, is a recording of another kind, or has no such individual.
+        InputError: the file cannot be read, lacks columns, is a recording of another kind, or has no such
+            individual; or a value is too large for the descriptors.
     """
     names = settings.columns if settings.source == "sensor" else None
     recording = open_timed(path, settings.reading.model_copy(update={"columns": names}))
@@ -78,11 +79,17 @@ def extract_signal(path: PathLike, settings: SignalSettings, *, individual: str 
         source = _sensors(settings) if settings.source == "sensor" else _poses(recording, settings, individual, path)
         grid = on_grid(source.blocks(recording), rate=settings.rate, gap_seconds=settings.gap_seconds)
         windows = Windows(grid, settings.window, settings.stride)
-        collected, count = FeatureBuffer(path), 0
+        collected = FeatureBuffer(
+            path,
+            made_by="the descriptors",
+            snippets_per_second=settings.snippets_per_second,
+            fix="correct the values there, or leave their column out (--signal-columns)",
+        )
         for batch in windows:
-            found = source.describe(batch)  # (n, F)
+            with np.errstate(over="ignore", invalid="ignore"):  # the next line says it
+                found = source.describe(batch)  # (n, F)
             collected.add(found)
-            count += len(found)
+    count = collected.count
     if not count:
         raise InputError(path, expected="samples", found="none", fix="check the recording")
     times = snippet_times(

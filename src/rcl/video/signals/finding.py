@@ -8,6 +8,7 @@ from pathlib import Path
 from rcl.data.names import SIGNAL_EXTENSIONS
 from rcl.data.signals.opening import is_recording, open_recording
 from rcl.data.signals.signal import RecordingOptions
+from rcl.system.errors import InputError
 from rcl.system.paths import PathLike, is_dir, is_file
 from rcl.system.transfer import local
 from rcl.video.finding import find_videos, search
@@ -54,19 +55,23 @@ def find_signals(
 
 def each_individual(recordings: Mapping[str, Path], settings: SignalSettings) -> dict[str, Path]:
     """The recordings as the settings divide them: ``NAME/INDIVIDUAL`` to ``FILE/INDIVIDUAL`` where each individual is a
-    sequence of its own. A recording of tracks without identity stays as it is.
-
-    Raises:
-        InputError: a recording cannot be read.
+    sequence of its own. A recording of tracks without identity stays as it is, and so does one that cannot be read:
+    its extraction reports the error.
     """
     if not settings.per_individual:
         return dict(recordings)
     divided = dict[str, Path]()
     for name, path in recordings.items():
-        if is_dir(path) or not is_file(path):  # which is said in its turn
-            divided[name] = path
-            continue
-        with local(path) as file:
-            individuals = open_recording(file, settings.reading).individuals
-        divided |= {f"{name}/{individual}": path / individual for individual in individuals} or {name: path}
+        own = _individuals_of(path, settings.reading)
+        divided |= {f"{name}/{individual}": path / individual for individual in own} or {name: path}
     return divided
+
+
+def _individuals_of(path: Path, reading: RecordingOptions) -> tuple[str, ...]:
+    if is_dir(path) or not is_file(path):
+        return ()
+    try:
+        with local(path) as file:
+            return open_recording(file, reading).individuals
+    except InputError:
+        return ()

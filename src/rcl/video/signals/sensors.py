@@ -65,7 +65,7 @@ def sensors_of(columns: Sequence[str]) -> list[tuple[int, ...]]:
 
 
 def fill(windows: np.ndarray) -> np.ndarray:
-    """Windows ``(n, L, C)`` with the mean of the measured samples in place of NaN; 0 where there is none."""
+    """Windows ``(n, L, C)`` with the mean of the measured samples in place of NaN; 0 where nothing was measured."""
     missing = np.isnan(windows)
     if not missing.any():
         return windows

@@ -28,7 +28,7 @@ class SignalSettings(BaseModel):
         individuals: names of the individuals that are described together, in the order of the features; those of a
             recording with other names are taken in its order. Empty for sensors and for tracks without identity.
         per_individual: whether each individual of a recording is a sequence of its own, ``RECORDING/INDIVIDUAL``.
-        others: of how many other individuals each one is told, the nearest first.
+        others: how many other individuals, the nearest ones, are described for each.
         min_likelihood: points of pose tracks below are taken as not seen.
         reading: what the files do not say about themselves.
     """
@@ -69,7 +69,7 @@ class SignalSettings(BaseModel):
         return self.rate / self.stride
 
     def difference(self, other: object) -> str | None:
-        """The first difference that changes features; ``None`` if there is none."""
+        """The first difference that changes features, or ``None``."""
         if not isinstance(other, SignalSettings):
             return "of a recording of signals and of videos"
         mine, yours = self._compared(), other._compared()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
@@ -10,8 +9,7 @@ from typing import NamedTuple
 
 from rcl.data.formats.options import ReadOptions
 from rcl.system.errors import InputError, listed, shown
-
-log = logging.getLogger("rcl")
+from rcl.system.text_formats import warn_not_read
 
 _SYNONYMS = {
     "video": "video videos file filename filepath path videofile videofilename videoname videoid videopath media "
@@ -219,5 +217,4 @@ def warn_of_others(header: Sequence[str], source: object, read: Collection[Colum
         (place, name) for place, name in enumerate(header, 1) if place - 1 not in places and name.lower() != "comment"
     ]
     if left:
-        names = ", ".join(repr(name) if name else f"{place} (without a name)" for place, name in left)
-        log.warning("%s: the columns %s are not read", source, names)
+        warn_not_read([repr(name) if name else f"{place} (without a name)" for place, name in left], source)
