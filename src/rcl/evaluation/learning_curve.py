@@ -59,12 +59,14 @@ class Forecast(NamedTuple):
         gain: expected difference of the average mAP.
         plus_minus: half the width of its central 80 % interval. The average of many trainings is meant; a single one
             differs from it by the noise of the training.
-        sentence: all this in words.
+        average_map: expected then, on the same held-out videos.
+        sentence: the gain in words.
     """
 
     more_minutes: float
     gain: float
     plus_minus: float
+    average_map: float
     sentence: str
 
     def to_json(self) -> dict[str, Any]:
@@ -121,7 +123,8 @@ class LearningCurve:
             raise InputError("more minutes", expected="a number above 0", found=f"{more_minutes:g}", fix=fix)
         gain = self.laws.gain(more_minutes)
         half = (gain.high - gain.low) / 2
-        return Forecast(more_minutes, gain.mean, half, _sentence(more_minutes, gain.mean, half))
+        then = float(self.laws.mean(np.array([self.minutes + more_minutes]))[0])
+        return Forecast(more_minutes, gain.mean, half, then, _sentence(more_minutes, gain.mean, half))
 
     def forecasts(self, more_minutes: Sequence[float] = ()) -> list[Forecast]:
         """Those of some numbers of minutes; by default of about a quarter, a half and all of what is labelled now."""
@@ -142,7 +145,7 @@ class LearningCurve:
         return found
 
     def to_json(self, more_minutes: Sequence[float] = ()) -> dict[str, Any]:
-        """All of it in plain Python types; forecasts and sentences only with enough points, one of them of all labels."""
+        """All of it in plain Python types; forecasts and sentences only with enough points, one of all labels."""
         enough = len(self.points) >= LEAST_POINTS and self.points[-1].share == 1
         return {
             "points": [point.to_json() for point in self.points],
