@@ -61,7 +61,7 @@ class SaturatingLaws:
         errors = np.zeros(len(self.last))  # (G,)
         for part, score in zip(relative, scores, strict=True):
             errors += (self._scores_at(float(part)) - score) ** 2
-        self.weights = _posterior(errors, len(scores)) * _width(self.gap)
+        self.weights = _posterior(errors, len(scores)) * _prior(self.gap)
         self.weights /= self.weights.sum()
 
     def _scores_at(self, relative: float) -> np.ndarray:
@@ -97,10 +97,13 @@ def _posterior(errors: np.ndarray, count: int) -> np.ndarray:
     return (total / total.min()) ** (-0.5 * (count + _TRAININGS_OF_IT))
 
 
-def _width(gaps: np.ndarray) -> np.ndarray:
-    """How much of a uniform prior each gap of the geometric grid stands for."""
+def _prior(gaps: np.ndarray) -> np.ndarray:
+    """The prior weight of each gap: what it stands for on the geometric grid, of a density that falls as 1 / √gap.
+
+    With a uniform density, forecasts for made curves are about half a point too high.
+    """
     edges = np.concatenate(([0.0], (_GAPS[1:] + _GAPS[:-1]) / 2, [_GAPS[-1]]))
-    return np.interp(gaps, _GAPS, np.diff(edges))
+    return np.interp(gaps, _GAPS, np.diff(np.sqrt(edges)))
 
 
 def typical_noise(scores: Sequence[Sequence[float]]) -> float | None:
