@@ -10,8 +10,11 @@ from pathlib import Path
 from rich.table import Table
 
 from rcl.cli.console import note, print_table, warn
+from rcl.evaluation.figures import save_figure
 from rcl.evaluation.learning_curve import LearningCurve
+from rcl.evaluation.learning_curve_figure import learning_curve_figure
 from rcl.system.errors import counted
+from rcl.system.text_files import read_json, write_json
 from rcl.training.fold_run import FoldRun
 from rcl.training.label_subsets import LabelSubset
 from rcl.training.learning_curve import RESULT, CurveObserver
@@ -45,6 +48,15 @@ class CurvePrinter(CurveObserver):
         if not is_expected(error):
             note("".join(traceback.format_exception(error)))
         warn(f"{run.name}: {described(error)}")
+
+
+def write_files(curve: LearningCurve, more_minutes: Sequence[float], folder: Path, numbers: Path | None) -> None:
+    """Write the figure to the folder of the runs, and the results also to another file, if one is given."""
+    figure = learning_curve_figure(curve, more_minutes)
+    for extension in ("svg", "png"):
+        save_figure(figure, folder / f"learning_curve.{extension}")
+    if numbers is not None:
+        write_json(numbers, read_json(folder / RESULT), indent=1)
 
 
 def print_learning_curve(curve: LearningCurve, more_minutes: Sequence[float], folder: Path) -> None:
