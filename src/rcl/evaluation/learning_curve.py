@@ -80,8 +80,8 @@ class LearningCurve:
 
     >>> scores = {10.0: 0.5, 20.0: 0.6, 40.0: 0.66}
     >>> points = [CurvePoint(m / 40, m, 1, 1, (score,)) for m, score in scores.items()]
-    >>> LearningCurve(tuple(points)).forecast(20).sentence
-    '20 more labelled minutes: about +2 points ± 1.'
+    >>> LearningCurve(tuple(points)).forecast(60).sentence
+    '60 more labelled minutes: about +5 points ± 2.'
 
     Args:
         points: at least three, sorted by their minutes; the last has all labels.

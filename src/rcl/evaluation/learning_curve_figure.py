@@ -34,11 +34,10 @@ def learning_curve_figure(curve: LearningCurve, more_minutes: Sequence[float] = 
         scores = 100 * np.array(point.scores)
         axes.plot([point.minutes] * len(scores), scores, "o", color=BLUE, mfc="white", ms=5)
     for forecast in forecasts:
-        minutes = curve.minutes + forecast.more_minutes
-        score = 100 * curve.laws.mean(np.array([minutes]))[0]
-        axes.plot([minutes], [score], "D", color=ORANGE, ms=5)
+        place = curve.minutes + forecast.more_minutes, 100 * forecast.average_map
+        axes.plot(*place, "D", color=ORANGE, ms=5)
         text = f"{100 * forecast.gain:+.1f} ± {100 * forecast.plus_minus:.1f}"
-        axes.annotate(text, (minutes, score), (0, -16), textcoords="offset points", ha="center", fontsize=9)
+        axes.annotate(text, place, (0, -16), textcoords="offset points", ha="center", fontsize=9)
     axes.axvline(curve.minutes, color="0.5", linestyle=":", linewidth=1)
     axes.annotate("now", (curve.minutes, 1), (3, -10), ("data", "axes fraction"), "offset points", fontsize=9)
     axes.grid(visible=True, axis="y", linestyle=":", color="0.8")
