@@ -83,7 +83,7 @@ def test_a_pack_has_the_settings_that_fit_chooses_for_all_labels(
     assert len({json.dumps(run.recipe) for run in trained}) == 1
     assert {run.seed for run in trained} == {0, 1}
     assert content(tmp_path / "curve")["forecasts"] == [curve.forecast(0.5).to_json()]
-    assert curve.noise == pytest.approx(0.01 / 2**0.5)
+    assert all(point.spread == pytest.approx(0.005) for point in curve.points)
     assert not [path for path in pack.iterdir() if path.name not in ("annotations.json", "features")]
 
 

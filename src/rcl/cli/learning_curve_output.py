@@ -44,8 +44,8 @@ def print_learning_curve(curve: LearningCurve, more_minutes: Sequence[float], fo
     print_table(curve_table(curve))
     for sentence in curve.summary(more_minutes):
         print(sentence)
-    if curve.noise is None:
-        print("One seed: how much the numbers change with the seed is assumed. Add --seeds 3.")
+    if len(curve.points[-1].scores) == 1:
+        print("One seed: more of them make the forecast surer (--seeds 3).")
     print(f"results     {folder / RESULT}")
     print(f"figure      {folder / 'learning_curve.png'} (.svg)")
 
