@@ -159,7 +159,7 @@ def _sentence(more_minutes: float, gain: float, plus_minus: float) -> str:
     if gain + plus_minus < _FLAT:
         return f"{begin}hardly any gain ({_points(gain, plus_minus)}); the curve is flat here."
     if gain <= plus_minus:
-        return f"{begin}no gain that stands out from the noise ({_points(gain, plus_minus)})."
+        return f"{begin}about {_points(gain, plus_minus)}, which is within the noise."
     return f"{begin}about {_points(gain, plus_minus)}."
 
 
