@@ -183,8 +183,8 @@ class Study:
         """Of the training videos."""
         return load_annotations(find_annotations(self.pack)).subset("training")
 
-    def fit(self, labelled: Annotations, output: Path) -> dict[str, Any]:
-        """Train, evaluate and detect in the training videos, unless that is done."""
+    def fit(self, labelled: Annotations, output: Path, *, proposals: bool = False) -> dict[str, Any]:
+        """Train and evaluate, and detect in the training videos for ``proposals``, unless that is done."""
         result = output / "result.json"
         if result.exists():
             return dict(json.loads(result.read_text(encoding="utf-8")))
@@ -200,7 +200,8 @@ class Study:
         )
         localizer = Localizer.load(train(config, output, overwrite=True, devices=1))
         found = detect_held_out(localizer, truth, self.pack).detections
-        save_detections(detect_held_out(localizer, labelled, self.pack).detections, output / "training.json")
+        if proposals:
+            save_detections(detect_held_out(localizer, labelled, self.pack).detections, output / "training.json")
         numbers = {
             "average_map": evaluate(found, truth, tiou_thresholds=TIOU_THRESHOLDS).average_map,
             "seconds": round(time.perf_counter() - begin, 1),
@@ -228,14 +229,14 @@ class Study:
                 random = np.random.default_rng([self.seed, number])
                 while annotator.share < share:
                     label_until(annotator, share, self._stretches(way, annotator, random, before, corrected))
-            numbers = self.fit(annotator.labelled, output)
+            numbers = self.fit(annotator.labelled, output, proposals=way == "ranked")
             annotator.reviewed = {
                 name: np.array(own, dtype=float).reshape(-1, 2) for name, own in numbers["reviewed"].items()
             }
             if before is not None:
                 corrected = corrected_shares(before, annotator.labelled_since(seen))
             seen = annotator.reviewed
-            before = load_detections(output / "training.json")
+            before = load_detections(output / "training.json") if way == "ranked" else None
             points.append((numbers["share"], numbers["average_map"]))
             print(f"{self.root} {way}: {points[-1][0]:.1%} {points[-1][1]:.1%} ({numbers['seconds']} s)", flush=True)
             if points[-1][1] >= enough:

@@ -102,7 +102,8 @@ class Answer(NamedTuple):
     """What a detector says about ``N`` moments and ``L`` labels.
 
     Args:
-        scores: ``(N, L)`` in [0, 1], the best score of each label among the segments that fill the moment, or lie there.
+        scores: ``(N, L)`` in [0, 1], the best score of each label among the segments that mostly fill the moment, or
+            lie in it.
         instances: ``(N, L)``, the expected number of instances whose centre is there.
         overhang: ``(N, 2)`` seconds, how far an instance that crosses the start, or the end, probably goes on beyond.
     """

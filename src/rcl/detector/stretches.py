@@ -153,7 +153,7 @@ class _Ranking:
         gain = np.where(self.is_free, (gains[0] + gains[1]) / self.seconds, -1.0)  # (S,)
         row = int(gain.argmax() if random is None else random.choice(np.flatnonzero(self.is_free)))
         first, last = self.stretches[row]
-        reason = self.reasons.of(slice(first, last), by_label[row], for_labels=gains[0][row] > gains[1][row])
+        reason = self.reasons.of(slice(first, last), by_label[row], for_labels=gains[0][row] >= gains[1][row])
         self.is_free &= (self.stretches[:, 1] <= first) | (self.stretches[:, 0] >= last)
         self.coverage.choose(row)
         self.chosen += self.instances[row]
