@@ -59,6 +59,8 @@ from rcl.training.run import train
 PACKS = ("50salads-mid-fold1", "gtea-fold1", "sbhar-dev")
 WAYS = ("ranked", "random", "whole")
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8)
+FIRST = 0.2  # where the curves begin that need no detector
+AT_ONCE = 4  # stretches of a ranking
 WANTED = 0.9  # of the average mAP with all labels
 
 
@@ -140,12 +142,13 @@ def random_stretch(labelled: Annotations, random: np.random.Generator) -> tuple[
 def ranked_stretches(
     labelled: Annotations, store: FeatureStore, answers: Detections | None, corrected: dict[str, float], seed: int
 ) -> Iterator[tuple[str, float, float]]:
-    """The best stretches, a hundred of them."""
+    """The next few stretches; then what they showed counts for those that follow."""
     candidates = [
         Candidate(name, float(video.duration_seconds or 0.0), store.open(name), () if answers is None else (answers,))
         for name, video in labelled.videos.items()
     ]
-    for stretch in rank_stretches(candidates, labelled, count=100, corrected=corrected, seed=seed):
+    seed += sum(len(video.labels) for video in labelled.videos.values())  # another one for every ranking
+    for stretch in rank_stretches(candidates, labelled, count=AT_ONCE, corrected=corrected, seed=seed):
         yield stretch[:3]
 
 
@@ -220,44 +223,60 @@ class Study:
         return float(self.fit(self.truth, self.root / "everything")["average_map"])
 
     def curve(self, way: str, enough: float) -> list[tuple[float, float]]:
-        """Shares of labelled minutes and average mAP, until that is ``enough``."""
+        """Shares of labelled minutes and average mAP, up to the first that is ``enough``."""
+        return self._ranked(enough) if way == "ranked" else self._without_detector(way, enough)
+
+    def _ranked(self, enough: float) -> list[tuple[float, float]]:
         annotator, points = Annotator(self.truth), list[tuple[float, float]]()
-        corrected, before, seen = dict[str, float](), None, dict[str, np.ndarray]()
-        for number, share in enumerate(SHARES):
-            output = self.root / way / f"{share:.0%}"
-            if not (output / "result.json").exists():
-                random = np.random.default_rng([self.seed, number])
-                while annotator.share < share:
-                    label_until(annotator, share, self._stretches(way, annotator, random, before, corrected))
-            numbers = self.fit(annotator.labelled, output, proposals=way == "ranked")
+        corrected, answers, seen = dict[str, float](), None, dict[str, np.ndarray]()
+        store = FeatureStore(find_features(self.pack))
+        for share in SHARES:
+            output = self.root / "ranked" / f"{share:.0%}"
+            while annotator.share < share and not (output / "result.json").exists():
+                few = ranked_stretches(annotator.labelled, store, answers, corrected, seed=self.seed)
+                label_until(annotator, share, few)
+            numbers = self.fit(annotator.labelled, output, proposals=True)
             annotator.reviewed = {
                 name: np.array(own, dtype=float).reshape(-1, 2) for name, own in numbers["reviewed"].items()
             }
-            if before is not None:
-                corrected = corrected_shares(before, annotator.labelled_since(seen))
-            seen = annotator.reviewed
-            before = load_detections(output / "training.json") if way == "ranked" else None
-            points.append((numbers["share"], numbers["average_map"]))
-            print(f"{self.root} {way}: {points[-1][0]:.1%} {points[-1][1]:.1%} ({numbers['seconds']} s)", flush=True)
+            if answers is not None:
+                corrected = corrected_shares(answers, annotator.labelled_since(seen))
+            seen, answers = annotator.reviewed, load_detections(output / "training.json")
+            points.append(self._point("ranked", numbers))
             if points[-1][1] >= enough:
                 break
         return points
 
-    def _stretches(
-        self,
-        way: str,
-        annotator: Annotator,
-        random: np.random.Generator,
-        answers: Detections | None,
-        corrected: dict[str, float],
-    ) -> Iterator[tuple[str, float, float]]:
-        if way == "whole":
-            names = np.random.default_rng(self.seed).permutation([*self.truth.videos]).tolist()
-            return iter([(name, 0.0, float(self.truth.videos[name].duration_seconds or 0.0)) for name in names])
-        if way == "random":
-            return iter([random_stretch(annotator.labelled, random)])
-        store = FeatureStore(find_features(self.pack))
-        return ranked_stretches(annotator.labelled, store, answers, corrected, int(random.integers(2**31)))
+    def _without_detector(self, way: str, enough: float) -> list[tuple[float, float]]:
+        """The shares around the wanted one: upwards from ``FIRST``, or downwards if that is enough."""
+        annotator, states = Annotator(self.truth), dict[float, Annotations]()
+        random = np.random.default_rng(self.seed)
+        order = iter([(name, 0.0, np.inf) for name in random.permutation([*self.truth.videos]).tolist()])
+        for share in SHARES:
+            if annotator.share >= share:  # the last video was long
+                continue
+            while annotator.share < share:
+                few = order if way == "whole" else iter([random_stretch(annotator.labelled, random)])
+                label_until(annotator, share, few)
+            states[share] = annotator.labelled
+
+        def train_at(share: float) -> tuple[float, float]:
+            return self._point(way, self.fit(states[share], self.root / way / f"{share:.0%}"))
+
+        first = next(share for share in states if share >= FIRST)
+        points = [train_at(first)]
+        for share in sorted((share for share in states if share < first), reverse=True):
+            if points[0][1] >= enough:
+                points.insert(0, train_at(share))
+        for share in (share for share in states if share > first):
+            if points[-1][1] < enough:
+                points.append(train_at(share))
+        return points
+
+    def _point(self, way: str, numbers: dict[str, Any]) -> tuple[float, float]:
+        share, value = numbers["share"], numbers["average_map"]
+        print(f"{self.root} {way}: {share:.1%} {value:.1%} ({numbers['seconds']} s)", flush=True)
+        return share, value
 
 
 def _reviewed(labelled: Annotations) -> dict[str, np.ndarray]:
