@@ -24,6 +24,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
@@ -181,7 +182,7 @@ class Study:
     seed: int
     steps: int
 
-    @property
+    @cached_property
     def truth(self) -> Annotations:
         """Of the training videos."""
         return load_annotations(find_annotations(self.pack)).subset("training")
