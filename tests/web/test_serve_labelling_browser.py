@@ -176,7 +176,7 @@ def test_what_was_played_and_confirmed_is_what_was_looked_at(opens: Opens, label
     expect(page.locator("#review-state")).to_contain_text("for the parts that were looked at")
     header, row = labels.read_text(encoding="utf-8").splitlines()
     assert header == "video,start,end,label,reviewed"
-    assert row.startswith("v1,0.0,1.0,wave,0-1")
+    assert row.startswith("v1,0.0,1.0,wave,0.0-1")
     keys(page, "Control+Enter")  # now all of it
     expect(page.locator("#review-state")).to_have_text("In the labels with 1 segment.")
     assert labels.read_text(encoding="utf-8").splitlines()[1] == "v1,0.0,1.0,wave,"

@@ -13,11 +13,20 @@ from rcl.data.annotations import VideoAnnotation
 from rcl.data.formats.load import format_of, load_annotations
 from rcl.data.formats.tables.table import is_plain
 from rcl.data.names import match_names
-from rcl.system.errors import InputError, counted
+from rcl.system.errors import InputError, counted, located
 from rcl.system.text_files import check_place, extension_of, read_json, read_text, write_text
 from rcl.web.serve.database_content import Database
-from rcl.web.serve.file_content import Content, Entry, Remarks, Segment, describe, video_in
-from rcl.web.serve.intervals import Intervals
+from rcl.web.serve.file_content import (
+    Content,
+    Entry,
+    Replacement,
+    Segment,
+    describe,
+    grouped,
+    reviewed_of,
+    take,
+    video_in,
+)
 from rcl.web.serve.table_content import Table
 
 log = logging.getLogger("rcl")
@@ -67,13 +76,13 @@ class AnnotationFile:
         annotations = load_annotations(self.path, clip=False)
         return dict(annotations.renamed(self._names_of(annotations.videos)).videos)
 
-    def remarks(self) -> dict[str, Remarks]:
-        """The comments and reviewed intervals in the file, by the name of the video.
+    def remarked(self) -> dict[str, list[Segment]]:
+        """The segments in the file with their remarks, by the name of the video.
 
         Raises:
             InputError: the file is damaged.
         """
-        return self._content().remarks() if self.path.exists() else {}
+        return self._content().remarked() if self.path.exists() else {}
 
     def entry_of(self, name: str) -> Entry | None:
         """All that the file says of one video, also what RCL does not read, so that :meth:`save` can put it back."""
@@ -81,39 +90,27 @@ class AnnotationFile:
         entry = self._content().entry_of(name) if video else None
         return {**describe(video), **entry} if video and entry else None
 
-    def save(
-        self,
-        name: str,
-        segments: Sequence[Segment],
-        *,
-        revision: str | None,
-        known: VideoAnnotation | None = None,
-        entry: Entry | None = None,
-        reviewed: Intervals | None = None,
-    ) -> str:
+    def save(self, new: Replacement, *, revision: str | None) -> str:
         """Replace the segments of one video, atomically, and return their revision.
 
         A testing video that had no segments becomes a training video.
 
         Args:
-            name: of the video.
-            segments: all its segments.
+            new: what the file says of the video from now on.
             revision: of the segments that the page began with; ``None`` overwrites any.
-            known: the annotation of a video that is not in the file yet.
-            entry: what :meth:`entry_of` returned before the video was taken out of the file.
-            reviewed: the parts of the video that somebody looked at; ``None`` for all of it.
 
         Raises:
             OutdatedError: the file holds another revision.
-            InputError: the file is damaged or cannot be written.
+            InputError: the file is damaged, cannot hold what was reviewed, or cannot be written.
         """
         with self._lock:
-            before = self.read().get(name)
-            check_revision(self.path, name, revision, revision_of(before, self.remarks().get(name)))
-            earlier = video_in(entry, name) if entry else known
-            text = self._content().replaced(name, sorted(segments), before or earlier, entry, reviewed)
+            before = self.read().get(new.name)
+            check_revision(self.path, new.name, revision, self._revision_of(new.name))
+            earlier = video_in(new.entry, new.name) if new.entry else new.known
+            with located(self.path):
+                text = self._content().replaced(new._replace(known=before or earlier, segments=sorted(new.segments)))
             write_text(self.path, text)
-            return revision_of(self.read()[name], self.remarks().get(name))
+            return self._revision_of(new.name)
 
     def remove(self, name: str) -> None:
         """Take a video out of the file, atomically, if it is there.
@@ -139,6 +136,9 @@ class AnnotationFile:
             if count:
                 write_text(self.path, text)
             return count
+
+    def _revision_of(self, name: str) -> str:
+        return revision_of(self.read().get(name), self.remarked().get(name, ()))
 
     def _content(self) -> Content:
         exists = self.path.exists()
@@ -183,22 +183,19 @@ def check_revision(path: Path, name: str, known: str | None, actual: str) -> Non
         )
 
 
-def revision_of(video: VideoAnnotation | None, remarks: Remarks | None = None) -> str:
-    """A digest of the segments of a video, their comments and what was reviewed, which changes when they do."""
+def revision_of(video: VideoAnnotation | None, remarked: Sequence[Segment] = ()) -> str:
+    """A digest of the segments of a video with their remarks and what was reviewed, which changes when they do."""
     if video is None:
         return NEW
-    reviewed = remarks.reviewed if remarks else None
-    content = json.dumps([segments_of(video, remarks), reviewed])
+    content = json.dumps([segments_of(video, remarked), reviewed_of(video)])
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def segments_of(video: VideoAnnotation | None, remarks: Remarks | None = None) -> list[Segment]:
-    """The instances of a video, in the order of the file, with their comments."""
+def segments_of(video: VideoAnnotation | None, remarked: Sequence[Segment] = ()) -> list[Segment]:
+    """The instances of a video, in the order of the file, with the remarks on them."""
     if video is None:
         return []
     pairs = zip(video.segments_seconds.tolist(), video.labels, strict=True)
     segments = [Segment(start, end, label) for (start, end), label in pairs]
-    if remarks is None or not remarks.comments:
-        return segments
-    left = {segment: iter(comments) for segment, comments in remarks.comments.items()}
-    return [segment._replace(comment=next(left.get(segment, iter(())), "")) for segment in segments]
+    known = grouped((one.plain, one) for one in remarked)
+    return [take(known, segment) or segment for segment in segments]
