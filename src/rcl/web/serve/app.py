@@ -20,6 +20,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from rcl.system.errors import InputError
+from rcl.web.serve.access import Access
 from rcl.web.serve.annotation_file import OutdatedError
 from rcl.web.serve.detecting import NotReadyError
 from rcl.web.serve.guard import Guard
@@ -35,14 +36,24 @@ STATIC = {  # the only files that are served besides the videos and the page its
 }
 
 
-def build_app(session: Session, *, host: str = "127.0.0.1") -> Starlette:
-    """The application of a session, for a server that is bound to ``host``."""
+def build_app(
+    session: Session, *, host: str = "127.0.0.1", token: str | None = None, is_encrypted: bool = False
+) -> Starlette:
+    """The application of a session.
+
+    Args:
+        session: what is served.
+        host: the address that the server is bound to.
+        token: what requests need; ``None`` if whoever can reach the server may use it.
+        is_encrypted: whether the server speaks TLS.
+    """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
         session.close()
 
+    access = [Middleware(Access, token=token, is_encrypted=is_encrypted)] if token else []
     video = "/api/videos/{key:str}"
     app = Starlette(
         routes=[
@@ -64,7 +75,7 @@ def build_app(session: Session, *, host: str = "127.0.0.1") -> Starlette:
             Route(f"{video}/annotations", _save, methods=["PUT"]),
             Route(f"{video}/annotations", _take_out, methods=["DELETE"]),
         ],
-        middleware=[Middleware(Guard, host=host)],
+        middleware=[Middleware(Guard, host=host), *access],
         exception_handlers={InputError: _input_error, HTTPException: _http_error},
         lifespan=lifespan,
     )
