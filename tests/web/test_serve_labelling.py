@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -108,30 +105,6 @@ def test_a_draft_of_nothing_leaves_no_trace(client: TestClient, path: Path) -> N
     first = put(client, f"{A}/draft", [segment(1, 2, "wave")], "new")
     last = put(client, f"{A}/draft", [], first["revision"])
     assert (last["unfinished"], last["draft"], last["revision"]) == (None, False, "new")
-
-
-def test_a_server_that_is_killed_loses_nothing_that_it_confirmed(videos: Path, tmp_path: Path) -> None:
-    labels = tmp_path / "labels.csv"
-    command = [sys.executable, "-m", "rcl.cli", "serve", str(videos), "--annotations", str(labels), "--port", "0"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert server.stdout is not None
-    try:
-        address = server.stdout.readline().split()[0].rstrip("/")
-        revision, segments = "new", []
-        for number in range(20):
-            segments.append(segment(0.1 * number, 0.1 * number + 0.05, "wave"))
-            body = json.dumps({"segments": segments, "revision": revision}).encode()
-            request = urllib.request.Request(address + f"{A}/draft", body, {**OURS, "Host": address[7:]}, method="PUT")
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                revision = json.load(answer)["revision"]
-    finally:
-        server.kill()
-        server.wait()
-    session = Session(None, videos, labels)
-    assert [*map(dict, session.video(key_of("a"))["annotations"])] == [
-        {**one, "start": pytest.approx(one["start"]), "end": pytest.approx(one["end"])} for one in segments
-    ]
-    session.close()
 
 
 # -- reviewed parts and comments -----------------------------------------------------------------------------------

@@ -68,8 +68,8 @@ class Decided(NamedTuple):
 class Decisions:
     """An annotation file and the file of reviews beside it, changed together.
 
-    Of two files that cannot be written at once, the one that holds more is written first: an interruption in between
-    leaves a segment in both, never in none.
+    Two files cannot be written at once. So what the page shows is written as a draft first: an interruption before the
+    last step leaves a segment in both files, never in none, and the page shows it as before.
     """
 
     def __init__(self, annotations: AnnotationFile, reviews: ReviewFile) -> None:
@@ -126,6 +126,8 @@ class Decisions:
         """
         with self._lock:
             before = self._current(name, revision)
+            if before.review.draft is not None or before.review.segments:
+                self._write_draft(name, before.review, segments, reviewed or ())
             new = Replacement(name, segments, known, before.review.entry, reviewed, annotator)
             self.annotations.save(new, revision=None)
             self.reviews.write(name, VideoReview(rejected=_or_before(rejected, before)))
@@ -193,8 +195,9 @@ class Decisions:
             InputError: a file is damaged or cannot be written.
         """
         with self._lock:
+            count = self.annotations.rename(old, new)
             self.reviews.rename(old, new)
-            return self.annotations.rename(old, new)
+            return count
 
     def take_out(self, name: str, *, revision: str | None) -> Decided:
         """Take a video out of the labels; its segments are kept.
@@ -220,9 +223,14 @@ class Decisions:
         kept = tuple(sorted(segments))  # a segment without a label can only be in a draft
         kept, draft = ((), kept) if unlabelled else (kept, None)
         review = VideoReview(kept, _or_before(rejected, before), entry, draft, reviewed)
+        if before.labelled is not None:
+            self._write_draft(name, review, segments, reviewed)
+            self.annotations.remove(name)
         self.reviews.write(name, review)
-        self.annotations.remove(name)
         return self.of(name)
+
+    def _write_draft(self, name: str, review: VideoReview, segments: list[Segment], reviewed: Intervals) -> None:
+        self.reviews.write(name, review._replace(draft=tuple(sorted(segments)), reviewed=reviewed))
 
     def _current(self, name: str, revision: str | None) -> Decided:
         decided = self.of(name)

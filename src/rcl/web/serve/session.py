@@ -44,6 +44,8 @@ class Session:
         self.annotations = AnnotationFile(annotations or self.folder / ANNOTATIONS, names)
         self.decisions = Decisions(self.annotations, ReviewFile(self.annotations.path, names))
         self.classes = ClassFile(self.annotations.path)
+        if self.classes.renaming:  # the server was killed in the middle of it
+            self._rename(*self.classes.renaming)
         self.detecting = Detecting(localizer, self.videos)
         self.media = Media()
 
@@ -223,10 +225,18 @@ class Session:
         """
         with located(f"class {old!r}"):
             name = checked_label(to_label(new))
-        count = self.decisions.rename(old, name)
-        self.classes.add([old])
-        self.classes.rename(old, name)
-        return {"segments": count, **self._classes()}
+        return {"segments": self._rename(old, name), **self._classes()}
+
+    def _rename(self, old: str, new: str) -> int:
+        """Give a class another name in all files: each is written at once, but not all together."""
+        self.classes.announce((old, new))
+        try:
+            count = self.decisions.rename(old, new)
+        except InputError:
+            self.classes.announce(None)
+            raise
+        self.classes.rename(old, new)
+        return count
 
     def put_class(self, sent: Mapping[str, Any]) -> dict[str, Any]:
         """Add a class or change its colour and key; return all classes. See :meth:`ClassFile.put`."""
