@@ -40,6 +40,10 @@ def serve(
         Path | None,
         typer.Option(help="File of labels, .csv or .json; by default rcl-annotations.csv in the folder."),
     ] = None,
+    annotator: Annotated[
+        str,
+        typer.Option(help="Your name, which is kept with what you label; by default, each page has its own."),
+    ] = "",
     open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = False,
 ) -> None:
     """Label videos in a browser, or correct detections, as labels for the next training."""
@@ -51,7 +55,7 @@ def serve(
         from rcl.web.serve.session import Session
 
         localizer = Localizer.load(checkpoint, **moved.arguments()) if checkpoint else None
-        session = Session(localizer, folder, annotations)
+        session = Session(localizer, folder, annotations, annotator=annotator)
         names = [video.name for video in session.videos.values()]
         note(f"{counted(len(names), 'video')}: {listed(names, 3)}")
         note(f"Labels go to {session.annotations.path}")

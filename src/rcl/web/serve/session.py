@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from rcl.data.formats.subtitles import MIN_SCORE
-from rcl.data.formats.values import to_label
 from rcl.detector.localizer import Localizer
 from rcl.detector.scoring import SegmentScores
-from rcl.system.errors import InputError, located
 from rcl.web.serve.annotation_file import AnnotationFile, segments_of
+from rcl.web.serve.assignment_file import AssignmentFile
+from rcl.web.serve.class_changes import ClassChanges
 from rcl.web.serve.class_file import KEYS, ClassFile
 from rcl.web.serve.decisions import Decided, Decisions
 from rcl.web.serve.detecting import Detecting
 from rcl.web.serve.file_content import Segment, reviewed_of
 from rcl.web.serve.media import Header, Media, read_header
+from rcl.web.serve.people import People
 from rcl.web.serve.review_file import ReviewFile
-from rcl.web.serve.sent_segments import checked_label
 from rcl.web.serve.sent_video import SentVideo, read_sent
-from rcl.web.serve.videos import Video, folder_of, list_videos
+from rcl.web.serve.videos import Video, folder_of, list_videos, video_of
 
 ANNOTATIONS = "rcl-annotations.csv"
 
@@ -32,21 +32,24 @@ class Session:
         localizer: the detector; ``None`` to label without one.
         root: a folder of videos, a video, or a pack of features.
         annotations: the file of corrected segments; by default ``rcl-annotations.csv`` in the folder.
+        annotator: the name that is kept with segments; by default each page has its own, if any.
 
     Raises:
         InputError: there is no video, or the annotations cannot be read or written.
     """
 
-    def __init__(self, localizer: Localizer | None, root: Path, annotations: Path | None = None) -> None:
+    def __init__(
+        self, localizer: Localizer | None, root: Path, annotations: Path | None = None, *, annotator: str = ""
+    ) -> None:
         self.folder = folder_of(root)
         self.videos = list_videos(root, localizer)
         names = [video.name for video in self.videos.values()]
         self.annotations = AnnotationFile(annotations or self.folder / ANNOTATIONS, names)
         self.decisions = Decisions(self.annotations, ReviewFile(self.annotations.path, names))
         self.classes = ClassFile(self.annotations.path)
-        if self.classes.renaming:  # the server was killed in the middle of it
-            self._rename(*self.classes.renaming)
+        self.people = People(AssignmentFile(self.annotations.path), self.videos, annotator)
         self.detecting = Detecting(localizer, self.videos)
+        self.class_changes = ClassChanges(self.classes, self.decisions, self._labels)
         self.media = Media()
 
     def close(self) -> None:
@@ -59,6 +62,7 @@ class Session:
         """The videos and classes of the whole session."""
         decided = self.decisions.read()
         return {
+            **self.people.overview(decided),
             "folder": str(self.folder),
             "annotations": str(self.annotations.path),
             "min_score": MIN_SCORE,
@@ -70,14 +74,16 @@ class Session:
                     "key": video.key,
                     "name": video.name,
                     "detected": self.detecting.result(video.key) is not None,
+                    "revision": decided.get(video.name, Decided()).revision,
                     **_state(decided.get(video.name, Decided()), video),
                 }
                 for video in self.videos.values()
             ],
         }
 
-    def _labels(self, decided: Mapping[str, Decided]) -> list[str]:
+    def _labels(self, decided: Mapping[str, Decided] | None = None) -> list[str]:
         """The labels in use: those of the detector first."""
+        decided = self.decisions.read() if decided is None else decided
         first = self.detecting.localizer.labels if self.detecting.localizer else ()
         used = {segment.label for one in decided.values() for segment in one.segments}
         used |= {label for video in self.videos.values() if video.known for label in video.known.labels}
@@ -217,52 +223,8 @@ class Session:
         video = self._video(key)
         return _saved(self.decisions.take_out(video.name, revision=revision), video)
 
-    def rename(self, old: str, new: Any) -> dict[str, Any]:
-        """Give a class another name in all videos; return how many segments in the labels have it, and all classes.
-
-        Raises:
-            InputError: it is no name, or a file is damaged or cannot be written.
-        """
-        with located(f"class {old!r}"):
-            name = checked_label(to_label(new))
-        return {"segments": self._rename(old, name), **self._classes()}
-
-    def _rename(self, old: str, new: str) -> int:
-        """Give a class another name in all files: each is written at once, but not all together."""
-        self.classes.announce((old, new))
-        try:
-            count = self.decisions.rename(old, new)
-        except InputError:
-            self.classes.announce(None)
-            raise
-        self.classes.rename(old, new)
-        return count
-
-    def put_class(self, sent: Mapping[str, Any]) -> dict[str, Any]:
-        """Add a class or change its colour and key; return all classes. See :meth:`ClassFile.put`."""
-        self.classes.put(sent, self._labels(self.decisions.read()))
-        return self._classes()
-
-    def remove_class(self, name: str) -> dict[str, Any]:
-        """Remove a class that no segment has; return all classes.
-
-        Raises:
-            InputError: a segment has it, or a file is damaged or cannot be written.
-        """
-        if name in self._labels(self.decisions.read()):
-            fix = "rename it, or delete its segments first"
-            raise InputError(f"class {name!r}", expected="a class without segments", found="one in use", fix=fix)
-        self.classes.remove(name)
-        return self._classes()
-
-    def _classes(self) -> dict[str, Any]:
-        return {"classes": [one._asdict() for one in self.classes.read(self._labels(self.decisions.read()))]}
-
     def _video(self, key: str) -> Video:
-        if key not in self.videos:
-            fix = "load the page again"
-            raise InputError("videos", expected="the key of a listed video", found=f"{key[:40]!r}", fix=fix)
-        return self.videos[key]
+        return video_of(self.videos, key)
 
 
 def _state(decided: Decided, video: Video) -> dict[str, Any]:
