@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from rcl.data.annotations import VideoAnnotation
 from rcl.data.formats.load import format_of, load_annotations
@@ -27,6 +28,7 @@ from rcl.web.serve.file_content import (
     take,
     video_in,
 )
+from rcl.web.serve.held_file import HeldFile
 from rcl.web.serve.table_content import Table
 
 log = logging.getLogger("rcl")
@@ -38,10 +40,18 @@ class OutdatedError(InputError):
     """Another page or program has saved the video in the meantime."""
 
 
+class _Said(NamedTuple):
+    """What a file of annotations says; nobody changes it."""
+
+    content: Content
+    videos: Mapping[str, VideoAnnotation]
+    remarked: Mapping[str, Sequence[Segment]]
+
+
 class AnnotationFile:
     """Annotations as ``rcl train`` and ``rcl fit`` read them: ActivityNet's JSON or a CSV table, by extension.
 
-    The file is read again each time, because it may change on disk. The names of videos stay as the file writes them,
+    The file is read again whenever it has changed on disk. The names of videos stay as the file writes them,
     for instance ``clip.mp4`` for the video ``clip``.
 
     Args:
@@ -58,36 +68,31 @@ class AnnotationFile:
         self._videos = videos
         self._is_table = extension_of(path, (".csv", ".json")) == ".csv"
         self._lock = threading.Lock()
+        self._file = HeldFile(path, self._parse)
         if path.exists():
             self._warn_of_others(self.read())
         check_place(path)
 
-    def read(self) -> dict[str, VideoAnnotation]:
+    def read(self) -> Mapping[str, VideoAnnotation]:
         """The annotations in the file, by the name of the video.
 
         Raises:
             InputError: the file is damaged, has two names for one video, or is of a format that RCL only reads.
         """
-        if not self.path.exists():
-            return {}
-        self._check_format()
-        if self._content().is_empty:
-            return {}
-        annotations = load_annotations(self.path, clip=False)
-        return dict(annotations.renamed(self._names_of(annotations.videos)).videos)
+        return self._file.get().videos
 
-    def remarked(self) -> dict[str, list[Segment]]:
+    def remarked(self) -> Mapping[str, Sequence[Segment]]:
         """The segments in the file with their remarks, by the name of the video.
 
         Raises:
             InputError: the file is damaged.
         """
-        return self._content().remarked() if self.path.exists() else {}
+        return self._file.get().remarked
 
     def entry_of(self, name: str) -> Entry | None:
         """All that the file says of one video, also what RCL does not read, so that :meth:`save` can put it back."""
         video = self.read().get(name)
-        entry = self._content().entry_of(name) if video else None
+        entry = self._file.get().content.entry_of(name) if video else None
         return {**describe(video), **entry} if video and entry else None
 
     def save(self, new: Replacement, *, revision: str | None) -> str:
@@ -108,7 +113,9 @@ class AnnotationFile:
             check_revision(self.path, new.name, revision, self._revision_of(new.name))
             earlier = video_in(new.entry, new.name) if new.entry else new.known
             with located(self.path):
-                text = self._content().replaced(new._replace(known=before or earlier, segments=sorted(new.segments)))
+                text = self._file.get().content.replaced(
+                    new._replace(known=before or earlier, segments=sorted(new.segments))
+                )
             write_text(self.path, text)
             return self._revision_of(new.name)
 
@@ -120,7 +127,7 @@ class AnnotationFile:
         """
         with self._lock:
             if name in self.read():
-                write_text(self.path, self._content().without(name))
+                write_text(self.path, self._file.get().content.without(name))
 
     def rename(self, old: str, new: str) -> int:
         """Give a label another name in all videos, atomically, and return the number of segments that have it.
@@ -129,10 +136,7 @@ class AnnotationFile:
             InputError: the file is damaged or cannot be written.
         """
         with self._lock:
-            if not self.path.exists():
-                return 0
-            self._check_format()
-            text, count = self._content().renamed(old, new)
+            text, count = self._file.get().content.renamed(old, new)
             if count:
                 write_text(self.path, text)
             return count
@@ -140,11 +144,17 @@ class AnnotationFile:
     def _revision_of(self, name: str) -> str:
         return revision_of(self.read().get(name), self.remarked().get(name, ()))
 
-    def _content(self) -> Content:
-        exists = self.path.exists()
-        if self._is_table:
-            return Table(read_text(self.path) if exists else None, self._names_of)
-        return Database(read_json(self.path) if exists else None, self._names_of)
+    def _parse(self) -> _Said:
+        if not self.path.exists():
+            new = Table(None, self._names_of) if self._is_table else Database(None, self._names_of)
+            return _Said(new, {}, {})
+        self._check_format()
+        table, names = self._is_table, self._names_of
+        content = Table(read_text(self.path), names) if table else Database(read_json(self.path), names)
+        if content.is_empty:
+            return _Said(content, {}, {})
+        annotations = load_annotations(self.path, clip=False)
+        return _Said(content, annotations.renamed(self._names_of(annotations.videos)).videos, content.remarked())
 
     def _names_of(self, keys: Iterable[str]) -> Mapping[str, str]:
         return match_names(keys, self._videos).pairs

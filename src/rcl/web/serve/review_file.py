@@ -13,6 +13,7 @@ from rcl.data.names import match_names
 from rcl.system.errors import Defect, InputError, located
 from rcl.system.text_files import read_json, write_json
 from rcl.web.serve.file_content import REMARKS, Entry, Intervals, Segment, union, video_in
+from rcl.web.serve.held_file import HeldFile
 
 FORMAT = "RCL review"
 
@@ -67,14 +68,18 @@ class ReviewFile:
     def __init__(self, annotations: Path, videos: Collection[str]) -> None:
         self.path = annotations.with_suffix(".review.json")
         self._videos = videos
+        self._file = HeldFile(self.path, self._parse)
         self.read()
 
-    def read(self) -> dict[str, VideoReview]:
-        """The reviews by the name of the video.
+    def read(self) -> Mapping[str, VideoReview]:
+        """The reviews by the name of the video. The file is read again whenever it has changed.
 
         Raises:
             InputError: the file is damaged.
         """
+        return self._file.get()
+
+    def _parse(self) -> dict[str, VideoReview]:
         reviews = self._read()
         names = match_names(reviews, self._videos).pairs
         known = {key: names.get(key, key) for key in reviews}
