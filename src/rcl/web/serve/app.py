@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import mimetypes
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,12 +19,13 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from rcl.system.errors import InputError
+from rcl.web.serve.access import Access
 from rcl.web.serve.annotation_file import OutdatedError
 from rcl.web.serve.detecting import NotReadyError
 from rcl.web.serve.guard import Guard
+from rcl.web.serve.sent_json import json_of
 from rcl.web.serve.session import Session
 
-MAX_BODY = 4 * 2**20
 MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 STATIC = {  # the only files that are served besides the videos and the page itself
     file.name: file
@@ -35,14 +35,24 @@ STATIC = {  # the only files that are served besides the videos and the page its
 }
 
 
-def build_app(session: Session, *, host: str = "127.0.0.1") -> Starlette:
-    """The application of a session, for a server that is bound to ``host``."""
+def build_app(
+    session: Session, *, host: str = "127.0.0.1", token: str | None = None, is_encrypted: bool = False
+) -> Starlette:
+    """The application of a session.
+
+    Args:
+        session: what is served.
+        host: the address that the server is bound to.
+        token: what requests need; ``None`` if whoever can reach the server may use it.
+        is_encrypted: whether the server speaks TLS.
+    """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
         session.close()
 
+    access = [Middleware(Access, token=token, is_encrypted=is_encrypted)] if token else []
     video = "/api/videos/{key:str}"
     app = Starlette(
         routes=[
@@ -52,6 +62,7 @@ def build_app(session: Session, *, host: str = "127.0.0.1") -> Starlette:
             Route("/api/classes", _put_class, methods=["PUT"]),
             Route("/api/classes", _remove_class, methods=["DELETE"]),
             Route("/api/classes/rename", _rename_class, methods=["POST"]),
+            Route("/api/assigned", _assign, methods=["PUT"]),
             Route("/api/session", lambda request: JSONResponse(session.overview())),
             Route(video, _answer(session.video)),
             Route(f"{video}/job", _answer(session.job)),
@@ -64,7 +75,7 @@ def build_app(session: Session, *, host: str = "127.0.0.1") -> Starlette:
             Route(f"{video}/annotations", _save, methods=["PUT"]),
             Route(f"{video}/annotations", _take_out, methods=["DELETE"]),
         ],
-        middleware=[Middleware(Guard, host=host)],
+        middleware=[Middleware(Guard, host=host), *access],
         exception_handlers={InputError: _input_error, HTTPException: _http_error},
         lifespan=lifespan,
     )
@@ -104,7 +115,7 @@ def _answer(method: Callable[[str], Any]) -> Callable[[Request], Response]:
 
 async def _score(request: Request) -> Response:
     session: Session = request.app.state.session
-    sent = await _json_of(request)
+    sent = await json_of(request)
     scores = await run_in_threadpool(session.score, request.path_params["key"], sent.get("segments"))
     return JSONResponse(
         {
@@ -126,7 +137,7 @@ async def _draft(request: Request) -> Response:
 
 async def _keep(request: Request, keep: Callable[[str, dict[str, Any]], dict[str, Any]]) -> Response:
     session: Session = request.app.state.session
-    sent = await _json_of(request)
+    sent = await json_of(request)
     _check_revision(sent)
     saved = await run_in_threadpool(keep, request.path_params["key"], sent)
     return JSONResponse({**saved, "file": str(session.annotations.path)})
@@ -134,19 +145,26 @@ async def _keep(request: Request, keep: Callable[[str, dict[str, Any]], dict[str
 
 async def _put_class(request: Request) -> Response:
     session: Session = request.app.state.session
-    return JSONResponse(await run_in_threadpool(session.put_class, await _json_of(request)))
+    return JSONResponse(await run_in_threadpool(session.class_changes.put, await json_of(request)))
 
 
 async def _remove_class(request: Request) -> Response:
     session: Session = request.app.state.session
-    sent = await _json_of(request)
-    return JSONResponse(await run_in_threadpool(session.remove_class, str(sent.get("name", ""))))
+    sent = await json_of(request)
+    return JSONResponse(await run_in_threadpool(session.class_changes.remove, str(sent.get("name", ""))))
 
 
 async def _rename_class(request: Request) -> Response:
     session: Session = request.app.state.session
-    sent = await _json_of(request)
-    return JSONResponse(await run_in_threadpool(session.rename, str(sent.get("from", "")), sent.get("to")))
+    sent = await json_of(request)
+    return JSONResponse(
+        await run_in_threadpool(session.class_changes.rename, str(sent.get("from", "")), sent.get("to"))
+    )
+
+
+async def _assign(request: Request) -> Response:
+    session: Session = request.app.state.session
+    return JSONResponse(await run_in_threadpool(session.people.assign, await json_of(request)))
 
 
 async def _thumbnails(request: Request) -> Response:
@@ -174,7 +192,7 @@ async def _part(request: Request, make: Callable[[Path, float, float, int], byte
 
 async def _take_out(request: Request) -> Response:
     session: Session = request.app.state.session
-    sent = await _json_of(request)
+    sent = await json_of(request)
     _check_revision(sent)
     saved = await run_in_threadpool(session.take_out, request.path_params["key"], sent.get("revision"))
     return JSONResponse({**saved, "file": str(session.annotations.path)})
@@ -183,21 +201,6 @@ async def _take_out(request: Request) -> Response:
 def _check_revision(sent: dict[str, Any]) -> None:
     if not isinstance(sent.get("revision"), str | None):
         raise HTTPException(400, "revision: expected text or null.")
-
-
-async def _json_of(request: Request) -> dict[str, Any]:
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY:
-            raise HTTPException(413, "The request is too large.")
-    try:
-        content = json.loads(bytes(body))
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        raise HTTPException(400, "Expected a JSON object.")
-    return content
 
 
 def _input_error(request: Request, error: Exception) -> Response:

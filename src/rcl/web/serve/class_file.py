@@ -43,6 +43,7 @@ class ClassFile:
         self.path = annotations.with_suffix(".classes.json")
         self._lock = threading.Lock()
         self.read()
+        self._renaming = self._announced()
 
     def read(self, labels: Iterable[str] = ()) -> list[LabelClass]:
         """The classes in the file, and those of other labels with the colours and keys that are left.
@@ -104,16 +105,34 @@ class ClassFile:
             self._write([one for one in self._stored() if one.name != name])
 
     def rename(self, old: str, new: str) -> None:
-        """Give a class another name; if there is one of that name, they become one.
+        """Give a class another name; if there is one of that name, they become one. An announced renaming is over.
 
         Raises:
             InputError: the file is damaged or cannot be written.
         """
         with self._lock:
-            classes = self._stored()
+            classes = self.read([old])
             if any(one.name == new for one in classes):
                 classes = [one for one in classes if one.name != old]
+            self._renaming = None
             self._write([one._replace(name=new) if one.name == old else one for one in classes])
+
+    # -- a renaming that takes several files ----------------------------------------------------------------------
+
+    @property
+    def renaming(self) -> tuple[str, str] | None:
+        """The old and the new name of a renaming that was announced and did not come to its end."""
+        return self._renaming
+
+    def announce(self, renaming: tuple[str, str] | None) -> None:
+        """Note that a renaming begins, or is given up, so that the next start completes one that was interrupted.
+
+        Raises:
+            InputError: the file is damaged or cannot be written.
+        """
+        with self._lock:
+            classes, self._renaming = self._stored(), renaming
+            self._write(classes)
 
     def _stored(self) -> list[LabelClass]:
         if not self.path.exists():
@@ -125,8 +144,19 @@ class ClassFile:
         with located(str(self.path)):
             return [_checked(_class_of(item)) for item in data["classes"]]
 
+    def _announced(self) -> tuple[str, str] | None:
+        stated = read_json(self.path).get("renaming") if self.path.exists() else None
+        if stated is None:
+            return None
+        if not isinstance(stated, list) or len(stated) != 2 or not all(isinstance(name, str) for name in stated):
+            fix = "remove it from the file"
+            raise InputError(self.path, expected='two names as "renaming"', found=repr(stated)[:40], fix=fix)
+        return stated[0], stated[1]
+
     def _write(self, classes: Sequence[LabelClass]) -> None:
-        write_json(self.path, {"format": FORMAT, "classes": [one._asdict() for one in classes]}, indent=1)
+        content: dict[str, Any] = {"format": FORMAT, "classes": [one._asdict() for one in classes]}
+        content |= {"renaming": self._renaming} if self._renaming else {}
+        write_json(self.path, content, indent=1)
 
 
 def _next_class(name: str, classes: Sequence[LabelClass]) -> LabelClass:

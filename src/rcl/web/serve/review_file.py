@@ -8,12 +8,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rcl.data.formats.values import to_label, to_number
+from rcl.data.formats.values import to_label, to_number, to_reviewed
 from rcl.data.names import match_names
 from rcl.system.errors import Defect, InputError, located
 from rcl.system.text_files import read_json, write_json
-from rcl.web.serve.file_content import Entry, Segment, video_in
-from rcl.web.serve.intervals import Intervals, to_intervals
+from rcl.web.serve.file_content import REMARKS, Entry, Intervals, Segment, union, video_in
+from rcl.web.serve.held_file import HeldFile
 
 FORMAT = "RCL review"
 
@@ -68,14 +68,18 @@ class ReviewFile:
     def __init__(self, annotations: Path, videos: Collection[str]) -> None:
         self.path = annotations.with_suffix(".review.json")
         self._videos = videos
+        self._file = HeldFile(self.path, self._parse)
         self.read()
 
-    def read(self) -> dict[str, VideoReview]:
-        """The reviews by the name of the video.
+    def read(self) -> Mapping[str, VideoReview]:
+        """The reviews by the name of the video. The file is read again whenever it has changed.
 
         Raises:
             InputError: the file is damaged.
         """
+        return self._file.get()
+
+    def _parse(self) -> dict[str, VideoReview]:
         reviews = self._read()
         names = match_names(reviews, self._videos).pairs
         known = {key: names.get(key, key) for key in reviews}
@@ -133,7 +137,7 @@ def _review_of(item: Any) -> VideoReview:
         segments = tuple(_segment(one, to_label(one["label"])) for one in item.get("segments", ()))
         rejected = tuple(_segment(one, str(one["label"])) for one in item.get("rejected", ()))
         draft = tuple(_segment(one, str(one["label"])) for one in item["draft"]) if "draft" in item else None
-        reviewed = to_intervals(item.get("reviewed", []))
+        reviewed = union(to_reviewed(item.get("reviewed")))
         return VideoReview(segments, rejected, _checked(item.get("entry")), draft, reviewed)
     except (AttributeError, KeyError, TypeError, IndexError):
         expected, fix = "lists of segments", "correct this video, or remove it from the file"
@@ -170,5 +174,5 @@ def _checked(entry: Any) -> Entry | None:
 
 
 def _segment(item: Any, label: str) -> Segment:
-    comment = str(item.get("comment", ""))
-    return Segment(to_number(item["start"], "start"), to_number(item["end"], "end"), label, comment)
+    remarks = (str(item.get(title, "")) for title in REMARKS)
+    return Segment(to_number(item["start"], "start"), to_number(item["end"], "end"), label, *remarks)

@@ -1,5 +1,6 @@
 // The page: its keys and buttons, and the start.
 
+import "./assigning.js";
 import "./classes.js";
 import { byId } from "./dom.js";
 import { accept, acceptAll, add, remove, snap, travel } from "./editor.js";
@@ -11,6 +12,7 @@ import { copyPrevious, giveUpPress, markEnd, markStart, pressClass, releaseClass
 import { confirmWatched } from "./looked_at.js";
 import "./overview_bar.js";
 import { page, setClasses } from "./page_state.js";
+import { beginPeople } from "./people.js";
 import { playSegment, stepFrames, stepSeconds, toggle, toggleLoop } from "./player.js";
 import "./review_state.js";
 import { finish, finishParts, save, sayNothingHappens, takeOut } from "./saving.js";
@@ -20,7 +22,7 @@ import "./splitter.js";
 import { showingErrors } from "./status.js";
 import "./strips.js";
 import { fitTimeline, panTimeline, zoomTimeline } from "./timeline_view.js";
-import { openVideo, showVideos } from "./video_list.js";
+import { openVideo } from "./video_list.js";
 
 const CLICKS = {
   detect: findActions, cancel: cancelJob, add, accept, remove, snap, "accept-all": acceptAll, "play-segment": playSegment,
@@ -58,7 +60,8 @@ document.addEventListener("click", (event) => {
 byId("speed").addEventListener("change", () => byId("speed").blur());
 
 showingErrors(async () => {
-  const { folder, annotations, min_score: minScore, detector, classes, keys, videos } = await server.overview();
+  const overview = await server.overview();
+  const { folder, annotations, min_score: minScore, detector, classes, keys, videos } = overview;
   Object.assign(page, { minScore, detector, keys, videos });
   setClasses(classes);
   document.body.classList.toggle("without-detector", !detector);
@@ -66,7 +69,7 @@ showingErrors(async () => {
   byId("title").title = folder;
   byId("file").textContent = annotations;
   showKeys();
-  showVideos();
+  beginPeople(overview);
   const wanted = location.hash.slice(1);
   if (videos.some((video) => video.key === wanted)) await openVideo(wanted);
   else if (videos.length === 1 || !detector) await openVideo(videos[0].key);
