@@ -54,8 +54,8 @@ def open_json_poses(path: Path, options: RecordingOptions) -> OpenRecording:
         if found := _openpose_frames(data):
             return _open_openpose(where, found, options)
         if isinstance(data, dict) and "people" in data:
-            found, fix = "those of one frame, as OpenPose writes them", "join the files of a video (docs/signals.md)"
-            raise Defect(expected="the poses of all frames", found=found, fix=fix)
+            one, fix = "those of one frame, as OpenPose writes them", "join the files of a video (docs/signals.md)"
+            raise Defect(expected="the poses of all frames", found=one, fix=fix)
     expected = "poses of COCO, OpenPose, AlphaPose or MediaPipe"
     raise InputError(path, expected=expected, found="other JSON", fix="give another file")
 
