@@ -30,7 +30,6 @@ from rcl.training.choices import choose_stride, split_videos
 from rcl.training.fit_videos import choose_features
 from rcl.video.backbones.cuts import CutsBackbone
 from rcl.video.backbones.options import parse_options
-
 from rendered import render
 from typed import Rcl
 from untrained import save_untrained
