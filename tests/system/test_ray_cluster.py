@@ -129,7 +129,7 @@ def test_all_items_are_done_when_the_only_worker_dies(tmp_path: Path) -> None:
     script = "import sys; from pathlib import Path; sys.path[:0] = sys.argv[2:]; import test_ray_cluster as t; "
     script += "from ray import cloudpickle; cloudpickle.register_pickle_by_value(t); "
     script += "import rcl.system.ray_cluster as c; "
-    script += "c.usable_cores = lambda: 1; import ray; "
+    script += "c.usable_cores, c.RETRIES = (lambda: 1), 0; import ray; "  # a worker takes seconds to start
     script += "print(sorted(c.Cluster().map(t.Squares(Path(sys.argv[1])), 5)), ray.is_initialized())"
     command = [sys.executable, "-c", script, str(tmp_path), str(ROOT / "tests"), str(Path(__file__).parent)]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
