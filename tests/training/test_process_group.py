@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,7 @@ def test_two_processes_with_half_the_batch_each_train_as_one(uneven: Path, tmp_p
         "slow": {"model": {"head": {**SMALL_HEAD, "steps": 1}}, "training": SLOW},
         "still": {"model": {"head": SMALL_HEAD}, "training": STILL},
         "single": {"model": {"head": SMALL_HEAD}, "training": STILL},
+        "unused": {"model": {"head": SMALL_HEAD}, "loss": {"offsets": 0.0}, "training": STILL},
     }
 
     def jobs(devices: int) -> list[dict[str, Any]]:
@@ -107,6 +109,7 @@ def test_two_processes_with_half_the_batch_each_train_as_one(uneven: Path, tmp_p
     for name in KINDS:
         check_equal(tmp_path / f"{name}-1", tmp_path / f"{name}-2")
     check_averages(tmp_path / "slow-1", tmp_path / "slow-2")
+    check_losses(tmp_path / "unused-1", tmp_path / "unused-2")  # although no loss reaches one of the layers
     for name in ("still", "single"):  # with the very same weights, what two find is evaluated as what one finds
         alone, *both = steps_of(tmp_path / f"{name}-1", 1) + steps_of(tmp_path / f"{name}-2", 2)
         assert alone["validation_mAP"] > 0
@@ -130,9 +133,8 @@ def check_equal(one: Path, two: Path) -> None:
     assert (truths.sum(axis=0) == whole["truths"]).all()  # the same data in the same order
     assert (truths == 0).any()
     assert (truths[0] != truths[1]).any()
-    losses = np.mean([share["losses"] for share in shares], axis=0)
-    assert len(losses) == 12
-    np.testing.assert_allclose(losses, whole["losses"], rtol=0, atol=1e-4)
+    assert len(whole["losses"]) == 12
+    check_losses(one, two)
     assert not np.allclose(shares[0]["losses"], shares[1]["losses"], rtol=1e-2)
     check_gradients(one, two)
     for alone, together in zip(rows_of(one), rows_of(two), strict=True):
@@ -142,6 +144,12 @@ def check_equal(one: Path, two: Path) -> None:
         for name in (name for name in alone if name.startswith("loss")):
             assert together[name] == pytest.approx(alone[name], abs=1e-4), name
     assert shares[0]["validation_mAP"] == shares[1]["validation_mAP"]
+
+
+def check_losses(one: Path, two: Path) -> None:
+    (whole,), shares = steps_of(one, 1), steps_of(two, 2)
+    losses = np.mean([share["losses"] for share in shares], axis=0)
+    np.testing.assert_allclose(losses, whole["losses"], rtol=0, atol=1e-4)
 
 
 def check_gradients(one: Path, two: Path) -> None:
@@ -275,22 +283,27 @@ def test_an_error_of_one_process_is_said_once(uneven: Path, tmp_path: Path) -> N
     assert notes.count("\n") == 1
 
 
-@pytest.mark.parametrize("rank", [0, 1])
 def test_what_is_wrong_before_is_said_once(
+    pack: Path, tmp_path: Path, rcl_: Rcl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("subprocess.Popen", None)  # no second process is started
+    result = rcl_(*command(tmp_path, pack, "run", "--devices", "2")[2:], "data.root=/nowhere")
+    assert result.status == 2
+    assert result.err.startswith("rcl: data.root: expected the folder of a pack, found no annotations.json in /nowhere")
+    assert result.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_what_is_wrong_before_is_said_by_the_first_that_torchrun_started(
     pack: Path, tmp_path: Path, rcl_: Rcl, monkeypatch: pytest.MonkeyPatch, rank: int
 ) -> None:
-    """Before a process is started, or by the first of those that torchrun has started."""
-    arguments = command(tmp_path, pack, "run", "--devices", "2")[2:]
-    monkeypatch.setattr("subprocess.Popen", None)
     waited = list[float]()
-    monkeypatch.setattr("time.sleep", waited.append)
+    monkeypatch.setattr("rcl.cli.train.time", SimpleNamespace(sleep=waited.append))
     monkeypatch.setenv("LOCAL_RANK", str(rank))
-    for wrong in ("data.root=/nowhere", "training.epochs=x"):
-        result = rcl_(*arguments, wrong)
-        assert result.status == 2
-        assert result.err.count("\n") == (rank == 0)
-        assert result.err.startswith(f"rcl: {wrong.split('=')[0]}" if rank == 0 else "")
-    assert len(waited) == 2 * rank  # so that the first can print
+    result = rcl_(*command(tmp_path, pack, "run", "--devices", "2")[2:], "training.epochs=x")
+    assert result.status == 2
+    assert result.err.count("rcl: ") == result.err.count("found 'x'") == (rank == 0)
+    assert len(waited) == rank  # so that the first can print
 
 
 def test_torchrun_starts_them_as_well(pack: Path, whole: Path, tmp_path: Path) -> None:

@@ -141,23 +141,6 @@ def test_a_killed_process_leaves_a_run_that_resumes(pack: Path, tmp_path: Path, 
     assert [row["epoch"] for row in rows_of(tmp_path / "run")] == list(range(24))
 
 
-def test_two_processes_train_a_model_with_an_unused_layer(pack: Path, tmp_path: Path) -> None:
-    config = configure(pack, loss={"offsets": 0.0}, training={"epochs": 2, "batch_size": 1})
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
-    command = [sys.executable, "-m", "rcl.cli", "train", str(tmp_path / "config.yaml"), "--devices", "2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, "--output", str(tmp_path / "run")],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert [row["epoch"] for row in rows_of(tmp_path / "run")] == [0, 1]
-    assert Localizer.load(tmp_path / "run" / "last.ckpt", device="cpu").labels
-
-
 def test_an_interruption_says_how_to_continue(pack: Path, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(configure(pack).model_dump(mode="json")))
     command = [sys.executable, "-m", "rcl.cli", "train", str(tmp_path / "config.yaml"), "training.epochs=10000"]
