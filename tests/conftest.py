@@ -17,6 +17,12 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 
 
+@pytest.fixture(autouse=True)
+def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands work in the process of the test: workers that nobody asked for would only import torch again."""
+    monkeypatch.setattr("rcl.system.device.usable_cores", lambda: 1)
+
+
 @pytest.fixture(scope="session")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pack of sixteen training and four validation videos with synthetic features."""

@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 
 from places import ROOT
-from quick import quick_fit
+from quick import film, quick_fit
 from rcl import load_annotations, load_detections
 from rcl.data.annotations import Annotations
 from rcl.data.names import match_names
 from rcl.detector.localizer import Localizer
-from rcl.video.synthetic.rendering import render_videos
 from rcl.web.serve.session import Session
 from test_readme import blocks, commands
 from typed import Rcl
@@ -34,7 +33,7 @@ def brought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Annotations:
     """Four videos in two folders, ``labels.csv`` as a spreadsheet saves it, and the labels that it holds."""
     monkeypatch.chdir(tmp_path)
     quick_fit(monkeypatch)
-    rendered = render_videos(tmp_path / "rendered", count=4, instances=(2, 2), processes=1)
+    rendered = film(tmp_path / "rendered", 4)
     lines = ["Video;Start (mm:ss);End (mm:ss);Behavior;;"]
     for video, name, filed in zip(rendered.videos.values(), NFC, NFD, strict=True):
         place = tmp_path / "demo" / "videos" / f"{filed}.mp4"
@@ -64,7 +63,7 @@ def test_the_whole_section_with_what_people_bring(brought: Annotations, rcl_: Rc
     for name, video in brought.videos.items():
         written = [round(time, 1) for time in video.segments_seconds.ravel().tolist()]
         assert fitted.videos[name].segments_seconds.ravel().tolist() == pytest.approx(written)
-        assert fitted.videos[name].labels == ("move", "move")
+        assert fitted.videos[name].labels == ("move",)
     held_out = sorted(fitted.subset("validation").videos)
     assert sorted(load_detections("my-run/detections.json").videos) == held_out
 

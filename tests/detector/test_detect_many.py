@@ -149,23 +149,21 @@ def test_a_defect_of_ours_in_one_video_leaves_the_others(
     assert len(load_detections(tmp_path / "results.json").videos) == 2
 
 
-def test_a_killed_run_is_continued(checkpoint: Path, pack: Path, whole: Detections, tmp_path: Path) -> None:
+def test_a_killed_run_is_continued(checkpoint: Path, pack: Path, whole: Detections, tmp_path: Path, rcl_: Rcl) -> None:
     output, parts = tmp_path / "results.csv", tmp_path / "results.csv.unfinished"
-    command = [sys.executable, "-m", "rcl.cli", "detect", str(checkpoint), str(pack), "--subset", "val"]
-    command += ["--output", str(output)]
+    command = ["detect", str(checkpoint), str(pack), "--subset", "val", "--output", str(output)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     # Stopped by itself after its first part, so that the kill always comes in the middle.
     stop = "import os, signal, rcl.cli, rcl.detector.partial_results as p; keep = p.PartialResults.keep; "
     stop += "p.PartialResults.keep = lambda *a: (keep(*a), os.kill(os.getpid(), signal.SIGSTOP)); rcl.cli.main()"
-    first = subprocess.Popen([sys.executable, "-c", stop, *command[3:]], env=environment)
+    first = subprocess.Popen([sys.executable, "-c", stop, *command], env=environment)
     wait_until(lambda: parts.exists() and any(part.suffix == ".json" for part in parts.iterdir()), first)
     first.send_signal(signal.SIGKILL)
     first.wait()
     assert not output.exists()
 
-    second = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert second.returncode == 0
-    assert second.stderr == "1 of 4 videos done before.\n"
+    second = rcl_(*command)
+    assert (second.status, second.err) == (0, "1 of 4 videos done before.\n")
     assert not parts.exists()
     found = load_detections(output)
     assert found.videos == whole.videos

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from rcl.models.encoders import Encoder, find_encoder
 from rcl.models.gtad import GTADEncoder
 from rcl.system.errors import Defect, InputError
 from rcl.training.run import train
+from untrained import save_untrained
 
 NAME = "foreign_encoder:RecurrentEncoder"
 
@@ -45,13 +45,15 @@ def test_it_is_trained_saved_and_loaded(pack: Path, tmp_path: Path) -> None:
     assert np.isfinite(found.scores).all()
 
 
-def test_a_checkpoint_whose_encoder_is_not_installed_says_so(pack: Path, tmp_path: Path) -> None:
-    values = {"data": {"root": str(pack)}, "model": {"encoder": {"name": NAME}}, "training": {"epochs": 1}}
-    checkpoint = train(parse_config(values, where="test"), tmp_path / "run")
-    code = f"import rcl; rcl.Localizer.load({str(checkpoint)!r})"
-    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert "expected the module of foreign_encoder:RecurrentEncoder" in result.stderr
-    assert "PYTHONPATH" in result.stderr
+def test_a_checkpoint_whose_encoder_is_not_installed_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = save_untrained(tmp_path / "last.ckpt", model={"encoder": {"name": NAME, "channels": 16}})
+    assert Localizer.load(checkpoint).labels
+    monkeypatch.delitem(sys.modules, "foreign_encoder")
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if Path(folder) != Path(__file__).parent])
+    with pytest.raises(
+        (InputError, Defect), match=r"expected the module of foreign_encoder:RecurrentEncoder.*PYTHONPATH"
+    ):
+        Localizer.load(checkpoint)
 
 
 def test_its_options_are_those_of_its_constructor() -> None:

@@ -335,8 +335,8 @@ def test_a_changed_tag_shows_a_changed_file_of_the_same_size(videos: Path, monke
     assert [outcome.video for outcome in extract_many(writer("memory://b/pack"), found) if outcome.new] == ["a"]
 
 
-def test_addresses_of_files_and_several_processes(videos: Path, tmp_path: Path, rcl_: Rcl) -> None:
-    told = rcl_("extract", f"file://{videos}", "--output", f"file://{tmp_path / 'one'}", *TYPED[:-1], "2")
+def test_addresses_of_files_are_those_files(videos: Path, tmp_path: Path, rcl_: Rcl) -> None:
+    told = rcl_("extract", f"file://{videos}", "--output", f"file://{tmp_path / 'one'}", *TYPED)
     assert told.status == 0, told.err
     assert rcl_("extract", videos, "--output", tmp_path / "two", *TYPED).status == 0
     for part in ("features/a.npy", "times/b.npy", "records/c.json", "annotations.json"):

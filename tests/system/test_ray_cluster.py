@@ -15,10 +15,6 @@ import pytest
 
 from places import ROOT
 from rcl.data.formats.results import load_detections
-from rcl.detector.checkpoint import read_checkpoint
-from rcl.detector.detect_many import detect_here, detect_on_cluster
-from rcl.detector.inputs import jobs_of
-from rcl.detector.localizer import Localizer
 from rcl.system.errors import InputError
 from rcl.system.ray_cluster import Cluster
 from rcl.video.extract_many import extract_many
@@ -118,9 +114,10 @@ class Misplaced:
         raise ModuleNotFoundError("No module named 'rcl'")
 
 
-def test_workers_that_cannot_start_are_one_sentence(running: Cluster) -> None:
+@pytest.mark.usefixtures("running")
+def test_workers_that_cannot_start_are_one_sentence() -> None:
     with pytest.raises(InputError, match=r"expected workers that start, found .*No module named 'rcl'; install"):
-        list(running.map(Misplaced(), 2))
+        list(Cluster(workers=1).map(Misplaced(), 1))
 
 
 def test_nothing_to_do_is_done(running: Cluster, tmp_path: Path) -> None:
@@ -132,7 +129,7 @@ def test_all_items_are_done_when_the_only_worker_dies(tmp_path: Path) -> None:
     script = "import sys; from pathlib import Path; sys.path[:0] = sys.argv[2:]; import test_ray_cluster as t; "
     script += "from ray import cloudpickle; cloudpickle.register_pickle_by_value(t); "
     script += "import rcl.system.ray_cluster as c; "
-    script += "c.usable_cores = lambda: 1; import ray; "
+    script += "c.usable_cores, c.RETRIES = (lambda: 1), 0; import ray; "  # a worker takes seconds to start
     script += "print(sorted(c.Cluster().map(t.Squares(Path(sys.argv[1])), 5)), ray.is_initialized())"
     command = [sys.executable, "-c", script, str(tmp_path), str(ROOT / "tests"), str(Path(__file__).parent)]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
@@ -142,13 +139,19 @@ def test_all_items_are_done_when_the_only_worker_dies(tmp_path: Path) -> None:
 # -- extraction --------------------------------------------------------------------------------------------------
 
 
-def test_extraction_equals_that_of_one_process(
+def test_extraction_equals_that_of_one_process_even_if_a_worker_is_killed(
     running: Cluster, videos: Path, expected: dict[str, bytes], tmp_path: Path
 ) -> None:
     found = find_videos([videos])[0]
-    outcomes = list(extract_many(writer(tmp_path), found, cluster=running))
-    assert {outcome.video for outcome in outcomes} == set(found)
-    (failed,) = (outcome for outcome in outcomes if outcome.error)
+    outcomes: dict[str, Outcome] = {}
+    for outcome in extract_many(writer(tmp_path), found, cluster=running):
+        if not outcomes:
+            victims = workers_of_ray()
+            assert victims
+            victims[0].kill()
+        outcomes[outcome.video] = outcome
+    assert outcomes.keys() == found.keys()
+    (failed,) = (outcome for outcome in outcomes.values() if outcome.error)
     assert failed.video == "broken"
     assert str(videos / "broken.mp4") in str(failed.error)
     assert features(tmp_path) == expected
@@ -157,56 +160,15 @@ def test_extraction_equals_that_of_one_process(
     assert [outcome.video for outcome in again if outcome.new] == ["broken"]
 
 
-def test_a_worker_that_is_killed_in_the_middle_loses_nothing(
-    running: Cluster, videos: Path, expected: dict[str, bytes], tmp_path: Path
-) -> None:
-    outcomes: dict[str, bool] = {}
-    for outcome in extract_many(writer(tmp_path), find_videos([videos])[0], cluster=running):
-        if not outcomes:
-            victims = workers_of_ray()
-            assert victims
-            victims[0].kill()
-        outcomes[outcome.video] = outcome.record is not None
-    assert [video for video, done in outcomes.items() if not done] == ["broken"]
-    assert features(tmp_path) == expected
-
-
-# -- detection ---------------------------------------------------------------------------------------------------
-
-
-def test_detection_equals_that_of_one_process(running: Cluster, pack: Path, tmp_path: Path) -> None:
-    checkpoint = read_checkpoint(save_untrained(tmp_path / "last.ckpt"))
-    localizer = Localizer.from_checkpoint(checkpoint)
-    jobs = jobs_of(pack, localizer, "validation", "TC", None)
-    (tmp_path / "damaged.npy").write_bytes(b"no array")
-    jobs += jobs_of(tmp_path / "damaged.npy", localizer, None, "TC", None)
-
-    here = {found.video: found for found in detect_here(localizer, jobs, steps=1)}
-    there = {found.video: found for found in detect_on_cluster(checkpoint, jobs, running, steps=1)}
-    assert here.keys() == there.keys()
-    for video, found in here.items():
-        mine, yours = found.detections, there[video].detections
-        if mine is None:
-            assert video == "damaged"
-            assert str(found.error) == str(there[video].error)
-            continue
-        assert yours is not None
-        assert mine.labels == yours.labels
-        np.testing.assert_allclose(mine.segments_seconds, yours.segments_seconds, atol=1e-4)
-        np.testing.assert_allclose(mine.scores, yours.scores, atol=1e-5)
-        np.testing.assert_array_equal(mine.label_index, yours.label_index)
-
-
 # -- the command line --------------------------------------------------------------------------------------------
 
 
 def test_a_killed_run_is_continued(videos: Path, expected: dict[str, bytes], tmp_path: Path) -> None:
     pack = tmp_path / "pack"
     command = [sys.executable, "-m", "rcl.cli", "extract", str(videos), "--output", str(pack), "--engine", "ray"]
+    command += ["--workers", "1"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    first = subprocess.Popen(
-        [*command, "--workers", "1"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    first = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_until(lambda: (pack / "records").exists() and any((pack / "records").iterdir()), first)
     helpers = psutil.Process(first.pid).children(recursive=True)
     first.kill()
@@ -227,15 +189,25 @@ def test_a_killed_run_is_continued(videos: Path, expected: dict[str, bytes], tmp
         assert (pack / "records" / f"{video}.json").stat().st_mtime_ns == time_ns
 
 
-def test_detect_through_ray(running: Cluster, pack: Path, tmp_path: Path, rcl_: Rcl) -> None:
-    checkpoint = save_untrained(tmp_path / "last.ckpt")
+@pytest.mark.usefixtures("running")
+def test_detection_through_ray_equals_that_of_one_process(pack: Path, tmp_path: Path, rcl_: Rcl) -> None:
+    checkpoint, damaged = save_untrained(tmp_path / "last.ckpt"), tmp_path / "damaged.npy"
+    damaged.write_bytes(b"no array")
     outputs = tmp_path / "here.json", tmp_path / "ray.json"
-    for output, options in zip(outputs, ([], ["--engine", "ray"]), strict=True):
-        result = rcl_("detect", checkpoint, pack, "--subset", "val", "--output", output, *options)
-        assert result.status == 0
+    told = []
+    for output, options in zip(outputs, ([], ["--engine", "ray", "--workers", 1]), strict=True):
+        result = rcl_("detect", checkpoint, pack, damaged, "--subset", "val", "--output", output, *options)
+        assert result.status == 2  # as one file is damaged
+        told.append(result.err)
+    assert f"{damaged}, video 'damaged': expected" in told[0]
+    assert told[1] == told[0]
     here, there = map(load_detections, outputs)
-    assert here.videos == there.videos
-    np.testing.assert_allclose(here.scores, there.scores, atol=1e-5)
+    assert (sorted(there.videos), there.labels) == (sorted(here.videos), here.labels)
+    for video in here.videos:
+        mine, yours = here.for_video(video), there.for_video(video)
+        np.testing.assert_allclose(mine.segments_seconds, yours.segments_seconds, atol=1e-4)
+        np.testing.assert_allclose(mine.scores, yours.scores, atol=1e-5)
+        np.testing.assert_array_equal(mine.label_index, yours.label_index)
 
 
 def test_wrong_options_are_one_sentence(
@@ -252,10 +224,11 @@ def test_wrong_options_are_one_sentence(
     assert result.err.count("\n") == 1
 
 
-def test_no_ray_at_the_address_is_one_sentence(videos: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "rcl.cli", "extract", str(videos), "--output", str(tmp_path / "pack")]
-    command += ["--engine", "ray", "--address", "127.0.0.1:1"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
-    assert result.returncode == 2
-    assert "127.0.0.1:1: expected a running Ray" in result.stderr
-    assert "Traceback" not in result.stderr
+def test_no_ray_at_the_address_is_one_sentence(
+    videos: Path, tmp_path: Path, rcl_: Rcl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ray.is_initialized", lambda: False)  # whatever other tests have started
+    result = rcl_("extract", videos, "--output", tmp_path / "pack", "--engine", "ray", "--address", "127.0.0.1:1")
+    assert result.status == 2
+    assert "127.0.0.1:1: expected a running Ray" in result.err
+    assert "Traceback" not in result.err

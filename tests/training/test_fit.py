@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import rcl
 from networks import random_stream, write_onnx, write_script
 from places import SHARED
-from quick import quick_fit
+from quick import film, quick_fit
 from rcl import Localizer
 from rcl.cli.outputs import mark_demo
 from rcl.data.annotations import Annotations, VideoAnnotation
@@ -30,7 +30,6 @@ from rcl.training.choices import choose_stride, split_videos
 from rcl.training.fit_videos import choose_features
 from rcl.video.backbones.cuts import CutsBackbone
 from rcl.video.backbones.options import parse_options
-from rcl.video.synthetic.rendering import render_videos
 from rendered import render
 from typed import Rcl
 from untrained import save_untrained
@@ -47,7 +46,7 @@ def run(rcl_: Rcl, monkeypatch: pytest.MonkeyPatch) -> Rcl:
 def filmed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Annotations]:
     """Five short videos of a figure."""
     folder = tmp_path_factory.mktemp("films")
-    return folder, render_videos(folder, count=5, instances=(2, 2), processes=1)
+    return folder, film(folder, 5)
 
 
 @pytest.fixture

@@ -10,12 +10,11 @@ import pytest
 import torch
 
 import rcl
-from quick import quick_fit
+from quick import film, quick_fit
 from rcl.data.formats.results import load_detections
 from rcl.detector.checkpoint import read_checkpoint
 from rcl.system.errors import InputError
 from rcl.video.backbones.base import FrameSize
-from rcl.video.synthetic.rendering import render_videos
 from typed import Rcl
 
 
@@ -35,7 +34,7 @@ BOTH = f"motion+{__name__}:MeanColor"
 def filmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with four short videos, their labels, and a run on two streams of them."""
     folder = tmp_path_factory.mktemp("films")
-    truth = render_videos(folder / "videos", count=4, instances=(2, 2), processes=1)
+    truth = film(folder / "videos", 4)
     with (folder / "labels.csv").open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["video", "start", "end", "label"])

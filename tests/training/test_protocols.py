@@ -12,9 +12,11 @@ from places import ROOT
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.formats.load import load_annotations, save_annotations
 from rcl.data.formats.results import load_detections
+from rcl.detector.checkpoint import Facts
 from rcl.detector.load_config import load_config
 from rcl.evaluation.metrics import evaluate
 from typed import Rcl
+from untrained import save_untrained
 
 LABELS = ("Archery", "Bowling", "Cricket")
 RECIPES = sorted(path.stem for path in (ROOT / "configs").glob("activitynet_*.yaml"))
@@ -68,12 +70,10 @@ def test_a_recipe_runs_to_the_end(tmp_path: Path, packs: dict[int, Path], recipe
 
 
 def test_missing_scores_are_an_error_before_the_first_video(tmp_path: Path, packs: dict[int, Path], rcl_: Rcl) -> None:
-    pack, run = packs[400], tmp_path / "run"
-    recipe = ROOT / "configs" / "activitynet_tsn_rcl.yaml"
-    assert rcl_("train", recipe, f"data.root={pack}", *QUICK, "--output", run).status == 0
+    checkpoint = save_untrained(tmp_path / "last.ckpt", Facts((), 400, 100.0, None), model={"labels": "none"})
     (tmp_path / "scores.json").write_text(json.dumps({"results": {"0": [1, 0, 0]}, "class": LABELS}))
     arguments = ("--video-scores", tmp_path / "scores.json", "--output", tmp_path / "detections.json")
-    status, _, notes = rcl_("detect", run / "last.ckpt", pack, *arguments)
+    status, _, notes = rcl_("detect", checkpoint, packs[400], *arguments)
     assert status == 2
     assert "expected scores of 10 videos, found none of 'v_1'" in notes
     assert not (tmp_path / "detections.json").exists()

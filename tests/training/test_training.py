@@ -32,6 +32,7 @@ from rcl.system.errors import InputError
 from rcl.training.callbacks import averaging_decay
 from rcl.training.data import load_training_data
 from rcl.training.run import train
+from typed import Rcl
 from waiting import PATIENCE_SECONDS, wait_until
 
 HEAD = {"channels": 32, "points": 8}
@@ -92,60 +93,52 @@ class Interruption(Callback):
             raise RuntimeError("killed")
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the small configuration."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    train(configure(pack), folder)
+    return folder
+
+
 @pytest.mark.parametrize(("epoch", "batch", "steps"), [(0, 1, None), (1, 0, None), (2, 3, None), (1, 1, 6)])
 def test_a_resumed_run_equals_an_uninterrupted_one(
-    pack: Path, tmp_path: Path, epoch: int, batch: int, steps: int | None
+    pack: Path, uninterrupted: Path, tmp_path: Path, epoch: int, batch: int, steps: int | None
 ) -> None:
     config = configure(pack, training={"epoch_steps": steps})  # a pass over the videos has 4 steps
-    train(config, tmp_path / "whole")
+    one, two = tmp_path / "whole" if steps else uninterrupted, tmp_path / "parts"
+    if steps:
+        train(config, one)
     with pytest.raises(RuntimeError, match="killed"):
-        train(config, tmp_path / "parts", callbacks=[Interruption(epoch, batch)])
-    train(config, tmp_path / "parts", resume=True)
-    whole, parts = weights_of(tmp_path / "whole"), weights_of(tmp_path / "parts")
+        train(config, two, callbacks=[Interruption(epoch, batch)])
+    train(config, two, resume=True)
+    whole, parts = weights_of(one), weights_of(two)
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
-    assert rows_of(tmp_path / "whole") == rows_of(tmp_path / "parts")
-    best = [read_checkpoint(tmp_path / name / "best.ckpt").weights for name in ("whole", "parts")]
+    assert rows_of(one) == rows_of(two)
+    best = [read_checkpoint(folder / "best.ckpt").weights for folder in (one, two)]
     assert all(torch.equal(best[0][name], best[1][name]) for name in whole)
 
 
-def test_a_checkpoint_knows_the_best_epoch_so_far(pack: Path, tmp_path: Path) -> None:
-    train(configure(pack), tmp_path)
-    kept = torch.load(tmp_path / "last.ckpt", weights_only=True)["callbacks"]
+def test_a_checkpoint_knows_the_best_epoch_so_far(uninterrupted: Path) -> None:
+    kept = torch.load(uninterrupted / "last.ckpt", weights_only=True)["callbacks"]
     (record,) = [float(state["best_model_score"]) for name, state in kept.items() if "validation_mAP" in name]
-    assert record == pytest.approx(max(row["validation_mAP"] for row in rows_of(tmp_path)))
+    assert record == pytest.approx(max(row["validation_mAP"] for row in rows_of(uninterrupted)))
 
 
-def test_a_killed_process_leaves_a_run_that_resumes(pack: Path, tmp_path: Path) -> None:
+def test_a_killed_process_leaves_a_run_that_resumes(pack: Path, tmp_path: Path, rcl_: Rcl) -> None:
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(configure(pack).model_dump(mode="json")))
-    command = [sys.executable, "-m", "rcl.cli", "train", str(tmp_path / "config.yaml")]
-    command += ["training.epochs=40", "--output", str(tmp_path / "run"), "--resume"]
-    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    command = ["train", str(tmp_path / "config.yaml"), "training.epochs=24", "--output", str(tmp_path / "run")]
+    command += ["--resume"]
+    process = subprocess.Popen([sys.executable, "-m", "rcl.cli", *command], env={**os.environ, "OMP_NUM_THREADS": "1"})
     wait_until((tmp_path / "run" / "last.ckpt").exists, process)
     time.sleep(0.5)  # somewhere in an epoch, or while a checkpoint is written
     process.send_signal(signal.SIGKILL)
     process.wait()
     before = len(rows_of(tmp_path / "run"))
-    assert 1 <= before < 40
+    assert 1 <= before < 24
     assert read_checkpoint(tmp_path / "run" / "last.ckpt").facts.in_channels == 32
-    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert [row["epoch"] for row in rows_of(tmp_path / "run")] == list(range(40))
-
-
-def test_two_processes_train_a_model_with_an_unused_layer(pack: Path, tmp_path: Path) -> None:
-    config = configure(pack, loss={"offsets": 0.0}, training={"epochs": 2, "batch_size": 1})
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
-    command = [sys.executable, "-m", "rcl.cli", "train", str(tmp_path / "config.yaml"), "--devices", "2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, "--output", str(tmp_path / "run")],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert [row["epoch"] for row in rows_of(tmp_path / "run")] == [0, 1]
-    assert Localizer.load(tmp_path / "run" / "last.ckpt", device="cpu").labels
+    assert rcl_(*command).status == 0
+    assert [row["epoch"] for row in rows_of(tmp_path / "run")] == list(range(24))
 
 
 def test_an_interruption_says_how_to_continue(pack: Path, tmp_path: Path) -> None:
@@ -161,24 +154,17 @@ def test_an_interruption_says_how_to_continue(pack: Path, tmp_path: Path) -> Non
     assert notes == "rcl: interrupted; add --resume to the same command to continue from the last epoch.\n"
 
 
-def test_a_full_disk_is_one_sentence_and_keeps_the_checkpoint(pack: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_one_sentence_and_keeps_the_checkpoint(pack: Path, tmp_path: Path, rcl_: Rcl) -> None:
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(configure(pack).model_dump(mode="json")))
-    command = [sys.executable, "-m", "rcl.cli", "train", str(tmp_path / "config.yaml"), "training.epochs=2"]
-
-    def no_room() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # less than a checkpoint
-
-    run = subprocess.run(
-        [*command, "--output", str(tmp_path / "run")],
-        preexec_fn=no_room,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 2, run.stderr
-    assert "expected a place to write to, found File too large; make room, and continue with --resume." in run.stderr
-    assert "Traceback" not in run.stderr
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limit[1]))  # less than a checkpoint
+    try:
+        result = rcl_("train", tmp_path / "config.yaml", "training.epochs=2", "--output", tmp_path / "run")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert result.status == 2, result.err
+    assert "expected a place to write to, found File too large; make room, and continue with --resume." in result.err
+    assert "Traceback" not in result.err
     assert not (tmp_path / "run" / "last.ckpt").exists()
 
 
@@ -435,7 +421,7 @@ def test_a_missing_validation_subset_says_how_to_do_without(pack: Path, tmp_path
         train(configure(folder), tmp_path / "run")
 
 
-def test_a_spreadsheet_and_one_file_of_features_are_a_pack(pack: Path, tmp_path: Path) -> None:
+def test_a_spreadsheet_and_one_file_of_features_are_a_pack(pack: Path, tmp_path: Path, rcl_: Rcl) -> None:
     annotations = load_annotations(pack / "annotations.json")
     lines = ["video,start,end,label,subset,fps"]
     for name, video in annotations.videos.items():
@@ -447,8 +433,7 @@ def test_a_spreadsheet_and_one_file_of_features_are_a_pack(pack: Path, tmp_path:
             archive[path.stem] = np.load(path)
     checkpoint = train(configure(tmp_path, training={"epochs": 1}), tmp_path / "run")
     for inputs, videos in ((tmp_path, 20), (tmp_path / "features.h5", 20)):
-        command = ["detect", str(checkpoint), str(inputs), "--output", str(tmp_path / "d.json")]
-        subprocess.run([sys.executable, "-m", "rcl.cli", *command], check=True, capture_output=True)
+        assert rcl_("detect", checkpoint, inputs, "--output", tmp_path / "d.json").status == 0
         assert len(load_detections(tmp_path / "d.json").videos) == videos
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import multiprocessing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
 from functools import partial
@@ -56,7 +56,7 @@ def render_videos(
         count: number of videos.
         seed: the same seed makes the same files with any number of processes.
         instances: smallest and largest number of actions in a video.
-        processes: number of processes; ``None`` for one per core.
+        processes: number of processes; 1 for this one, ``None`` for one per core.
         progress: called after every video.
 
     Returns:
@@ -65,16 +65,24 @@ def render_videos(
     Raises:
         InputError: the folder cannot be written.
     """
-    names = [f"figure-{number:03d}" for number in range(count)]
     render = partial(_render_numbered, folder, seed, instances)
     videos = {}
-    context = multiprocessing.get_context("spawn")  # a fork of a process with threads can hang
-    with ProcessPoolExecutor(processes or usable_cores(), context, initializer=_use_one_thread) as executor:
-        for video in executor.map(render, range(count), names):
-            videos[video.name] = video
-            if progress is not None:
-                progress()
+    for video in _in_processes(processes or usable_cores(), render, range(count)):
+        videos[video.name] = video
+        if progress is not None:
+            progress()
     return Annotations(videos, source="rendered videos")
+
+
+def _in_processes(
+    processes: int, render: Callable[[int], VideoAnnotation], numbers: Iterable[int]
+) -> Iterator[VideoAnnotation]:
+    if processes == 1:
+        yield from map(render, numbers)
+        return
+    context = multiprocessing.get_context("spawn")  # a fork of a process with threads can hang
+    with ProcessPoolExecutor(processes, context, initializer=_use_one_thread) as executor:
+        yield from executor.map(render, numbers)
 
 
 def write_labels(annotations: Annotations, path: PathLike) -> None:
@@ -96,8 +104,8 @@ def _use_one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def _render_numbered(folder: Path, seed: int, instances: tuple[int, int], number: int, name: str) -> VideoAnnotation:
-    random = np.random.default_rng((seed, number))
+def _render_numbered(folder: Path, seed: int, instances: tuple[int, int], number: int) -> VideoAnnotation:
+    name, random = f"figure-{number:03d}", np.random.default_rng((seed, number))
     script, frames = write_script(random, instances=instances)
     render_video(folder / f"{name}.mp4", script, frames, random)
     actions = [performance for performance in script if performance.name in ACTIONS]
