@@ -29,7 +29,7 @@ BATCH, EPOCHS = 2, 10
 LEAST_WIDE = 1000  # channels: the 376 of motion gain nothing from what follows (docs/notebook/surveillance.md)
 WIDE = 8.0  # channels for every training instance: from here on, a network finds a chance reason for every label
 WIDE_DROPOUT, WIDE_NOISE = 0.5, 0.5  # of input channels, then; of standardized features
-STREAM_DROPOUT = 0.5  # without a stream, a detector is then about as good as one that never had it
+STREAM_DROPOUT = 0.5  # a detector then still works without a stream, a little less accurately (docs/results.md)
 ONE_LENGTH_RATE, OWN_LENGTHS_RATE = 1e-3, 2e-3  # learning rates: measured, and not explained (docs/design.md)
 
 
@@ -157,7 +157,7 @@ def choose_streams(recordings: Recordings, sections: Sections) -> list[Choice]:
     found = Choice("streams", value, "the pack has them")
     if len(streams) == 1:
         return [found]
-    reason = "the detector then does without a stream that is missing"
+    reason = "the detector then still works where a stream is missing"
     if recordings.one_file:
         reason = "all come from one file, so none is missing alone"
     return [found, Choice("dropout of streams", f"{dropout:g}", reason)]
