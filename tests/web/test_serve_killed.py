@@ -157,7 +157,7 @@ def take(session: Session, step: Step) -> None:
     """Do what a request asks for, without a server."""
     sent, (_, _, kind, key, *rest) = {"revision": None, **step.body}, step.path.split("/")
     if kind == "classes":
-        session.class_changes.rename(sent["from"], sent["to"])
+        session.class_changes.rename(sent)
     elif step.method == "DELETE":
         session.take_out(key, None)
     else:

@@ -19,6 +19,7 @@ from rcl.data.formats.load import load_annotations
 from rcl.system.errors import InputError
 from rcl.web.serve.app import STATIC, build_app
 from rcl.web.serve.class_file import KEYS, ClassFile
+from rcl.web.serve.file_content import Renaming
 from rcl.web.serve.media import HEIGHT, Media, read_header
 from rcl.web.serve.session import Session
 from rcl.web.serve.videos import key_of
@@ -283,3 +284,40 @@ def test_what_was_used_last_is_kept_up_to_a_size(videos: Path, monkeypatch: pyte
 def test_a_file_that_is_no_video_has_no_header(tmp_path: Path) -> None:
     (tmp_path / "x.mp4").write_bytes(b"no video")
     assert read_header(tmp_path / "x.mp4") == (None, None, False)
+
+
+def test_classes_that_were_joined_can_be_taken_apart_again(client: TestClient, path: Path) -> None:
+    ours, theirs = [segment(1, 2, "wave"), segment(2, 3, "greet")], [segment(0, 1, "wave"), segment(1, 1.5, "greet")]
+    saved = put(client, f"{A}/annotations", ours, "new")
+    put(client, f"{A}/draft", [*ours, segment(3, 4, "wave")], saved["revision"])
+    out = put(client, f"{B}/annotations", theirs, "new")
+    client.request("DELETE", f"{B}/annotations", json={"revision": out["revision"]})
+    before = [client.get(video).json() for video in (A, B)]
+    joined = client.post("/api/classes/rename", json={"from": "wave", "to": "greet"}).json()
+    assert joined["renamed"] == {"a": [[1.0, 2.0], [3.0, 4.0]], "b": [[0.0, 1.0]]}
+    assert {one["label"] for video in (A, B) for one in client.get(video).json()["annotations"]} == {"greet"}
+    shown = client.get(A).json()
+    put(client, f"{A}/draft", [*shown["annotations"], segment(5, 6, "greet")], shown["revision"])  # since then
+    apart = {"from": "greet", "to": "wave", "only": joined["renamed"]}
+    answer = client.post("/api/classes/rename", json=apart).json()
+    assert {one["name"] for one in answer["classes"]} == {"greet", "wave"}
+    assert client.get(A).json()["annotations"] == [*before[0]["annotations"], segment(5.0, 6.0, "greet")]
+    shown = client.get(B).json()
+    assert shown["annotations"] == before[1]["annotations"]
+    put(client, f"{B}/annotations", shown["annotations"], shown["revision"])
+    labels = {name: video.labels for name, video in load_annotations(path).videos.items()}
+    assert labels == {"a": ("wave", "greet"), "b": ("wave", "greet")}
+    for wrong in (3, {"a": 3}, {"a": [[2, 1]]}):
+        assert client.post("/api/classes/rename", json={**apart, "only": wrong}).status_code == 400
+
+
+def test_a_renaming_that_was_interrupted_is_completed_at_the_next_start(videos: Path, path: Path) -> None:
+    session = Session(None, videos, path)
+    ours = [segment(1, 2, "wave"), segment(2, 3, "wave")]
+    session.save(key_of("a"), {"segments": ours})
+    session.classes.announce(Renaming("wave", "greet", {"a": [(2.0, 3.0)]}))
+    session.close()
+    again = Session(None, videos, path)
+    assert [one["label"] for one in again.video(key_of("a"))["annotations"]] == ["wave", "greet"]
+    assert again.classes.renaming is None
+    again.close()

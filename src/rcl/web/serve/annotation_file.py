@@ -20,6 +20,8 @@ from rcl.web.serve.database_content import Database
 from rcl.web.serve.file_content import (
     Content,
     Entry,
+    Only,
+    Renaming,
     Replacement,
     Segment,
     describe,
@@ -129,14 +131,22 @@ class AnnotationFile:
             if name in self.read():
                 write_text(self.path, self._file.get().content.without(name))
 
-    def rename(self, old: str, new: str) -> int:
-        """Give a label another name in all videos, atomically, and return the number of segments that have it.
+    def times_of(self, label: str) -> Only:
+        """The segments that have a label.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        return self._file.get().content.times_of(label)
+
+    def rename(self, renaming: Renaming) -> int:
+        """Give a label another name, atomically, and return the number of segments that got it.
 
         Raises:
             InputError: the file is damaged or cannot be written.
         """
         with self._lock:
-            text, count = self._file.get().content.renamed(old, new)
+            text, count = self._file.get().content.renamed(renaming)
             if count:
                 write_text(self.path, text)
             return count

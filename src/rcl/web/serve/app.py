@@ -156,10 +156,7 @@ async def _remove_class(request: Request) -> Response:
 
 async def _rename_class(request: Request) -> Response:
     session: Session = request.app.state.session
-    sent = await json_of(request)
-    return JSONResponse(
-        await run_in_threadpool(session.class_changes.rename, str(sent.get("from", "")), sent.get("to"))
-    )
+    return JSONResponse(await run_in_threadpool(session.class_changes.rename, await json_of(request)))
 
 
 async def _assign(request: Request) -> Response:

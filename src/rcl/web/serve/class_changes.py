@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rcl.data.formats.values import to_label
 from rcl.system.errors import InputError, located
 from rcl.web.serve.class_file import ClassFile
 from rcl.web.serve.decisions import Decisions
-from rcl.web.serve.sent_segments import checked_label
+from rcl.web.serve.file_content import Renaming
+from rcl.web.serve.sent_segments import checked_renaming
 
 
 class ClassChanges:
@@ -27,7 +27,7 @@ class ClassChanges:
     def __init__(self, file: ClassFile, decisions: Decisions, labels: Callable[[], list[str]]) -> None:
         self._file, self._decisions, self._labels = file, decisions, labels
         if file.renaming:
-            self._rename(*file.renaming)
+            self._rename(file.renaming)
 
     def all(self) -> list[dict[str, str]]:
         """All classes, each ``{"name", "colour", "key"}``."""
@@ -50,23 +50,29 @@ class ClassChanges:
         self._file.remove(name)
         return {"classes": self.all()}
 
-    def rename(self, old: str, new: Any) -> dict[str, Any]:
-        """Give a class another name in all videos; return how many segments in the labels have it, and all classes.
+    def rename(self, sent: Mapping[str, Any]) -> dict[str, Any]:
+        """Give a class another name in all videos, or in some segments; see :func:`checked_renaming`.
+
+        Returns:
+            How many segments in the labels got it, and all classes; ``renamed``, if there was a class of that name
+            already: the starts and ends of the segments that got it, by the name of the video, to take it back.
 
         Raises:
             InputError: it is no name, or a file is damaged or cannot be written.
         """
-        with located(f"class {old!r}"):
-            name = checked_label(to_label(new))
-        return {"segments": self._rename(old, name), "classes": self.all()}
+        with located(f"class {sent.get('from', '')!r}"):
+            renaming = checked_renaming(sent)
+        joins = renaming.only is None and any(one["name"] == renaming.new for one in self.all())
+        renamed = {"renamed": self._decisions.times_of(renaming.old)} if joins else {}
+        return {"segments": self._rename(renaming), "classes": self.all(), **renamed}
 
-    def _rename(self, old: str, new: str) -> int:
+    def _rename(self, renaming: Renaming) -> int:
         """Give a class another name in all files: each is written at once, but not all together."""
-        self._file.announce((old, new))
+        self._file.announce(renaming)
         try:
-            count = self._decisions.rename(old, new)
+            count = self._decisions.rename(renaming)
         except InputError:
             self._file.announce(None)
             raise
-        self._file.rename(old, new)
+        self._file.rename(renaming)
         return count

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from rcl.data.formats.values import composed
 from rcl.system.errors import Defect, InputError, located
 from rcl.system.text_files import read_json, write_json
-from rcl.web.serve.sent_segments import checked_label
+from rcl.web.serve.file_content import Renaming
+from rcl.web.serve.sent_segments import checked_label, checked_renaming
 
 FORMAT = "RCL classes"
 KEYS = "123456789abeghjkqtuwxyz"  # those of the alphabet that the page does not use itself, see keys.js
@@ -104,27 +105,32 @@ class ClassFile:
         with self._lock:
             self._write([one for one in self._stored() if one.name != name])
 
-    def rename(self, old: str, new: str) -> None:
+    def rename(self, renaming: Renaming) -> None:
         """Give a class another name; if there is one of that name, they become one. An announced renaming is over.
+
+        If only some segments get the name, both classes stay.
 
         Raises:
             InputError: the file is damaged or cannot be written.
         """
+        old, new, only = renaming
         with self._lock:
-            classes = self.read([old])
-            if any(one.name == new for one in classes):
-                classes = [one for one in classes if one.name != old]
+            classes = self.read([old] if only is None else [old, new])
+            if only is None:
+                if any(one.name == new for one in classes):
+                    classes = [one for one in classes if one.name != old]
+                classes = [one._replace(name=new) if one.name == old else one for one in classes]
             self._renaming = None
-            self._write([one._replace(name=new) if one.name == old else one for one in classes])
+            self._write(classes)
 
     # -- a renaming that takes several files ----------------------------------------------------------------------
 
     @property
-    def renaming(self) -> tuple[str, str] | None:
-        """The old and the new name of a renaming that was announced and did not come to its end."""
+    def renaming(self) -> Renaming | None:
+        """The renaming that was announced and did not come to its end."""
         return self._renaming
 
-    def announce(self, renaming: tuple[str, str] | None) -> None:
+    def announce(self, renaming: Renaming | None) -> None:
         """Note that a renaming begins, or is given up, so that the next start completes one that was interrupted.
 
         Raises:
@@ -144,18 +150,16 @@ class ClassFile:
         with located(str(self.path)):
             return [_checked(_class_of(item)) for item in data["classes"]]
 
-    def _announced(self) -> tuple[str, str] | None:
+    def _announced(self) -> Renaming | None:
         stated = read_json(self.path).get("renaming") if self.path.exists() else None
         if stated is None:
             return None
-        if not isinstance(stated, list) or len(stated) != 2 or not all(isinstance(name, str) for name in stated):
-            fix = "remove it from the file"
-            raise InputError(self.path, expected='two names as "renaming"', found=repr(stated)[:40], fix=fix)
-        return stated[0], stated[1]
+        with located(f"{self.path}, renaming"):
+            return checked_renaming(stated)
 
     def _write(self, classes: Sequence[LabelClass]) -> None:
         content: dict[str, Any] = {"format": FORMAT, "classes": [one._asdict() for one in classes]}
-        content |= {"renaming": self._renaming} if self._renaming else {}
+        content |= {"renaming": self._renaming.to_json()} if self._renaming else {}
         write_json(self.path, content, indent=1)
 
 

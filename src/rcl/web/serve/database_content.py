@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rcl.data.formats.values import composed
 from rcl.web.serve import file_content as content
-from rcl.web.serve.file_content import ANNOTATOR, OF_VIDEO, REMARKS, REVIEWED, Entry, Naming, Replacement, Segment
+from rcl.web.serve.file_content import (
+    ANNOTATOR,
+    OF_VIDEO,
+    REMARKS,
+    REVIEWED,
+    Entry,
+    Naming,
+    Renaming,
+    Replacement,
+    Segment,
+)
 
 
 class Database:
@@ -42,24 +52,33 @@ class Database:
 
     def remarked(self) -> dict[str, list[Segment]]:
         """The segments of each video with their remarks, in the order of the file."""
-        names = self._names_of(self._entries)
+        return {name: [*map(_segment_of, items)] for _, name, items in self._named()}
+
+    def times_of(self, label: str) -> content.Only:
+        """The segments that have a label."""
+        videos = {name: [*map(_segment_of, items)] for _, name, items in self._named()}
         return {
-            names[key]: [_segment_of(item) for item in entry.get("annotations") or []]
-            for key, entry in self._entries.items()
-            if key in names
+            name: times
+            for name, segments in videos.items()
+            if (times := [(one.start, one.end) for one in segments if one.label == label])
         }
 
-    def renamed(self, old: str, new: str) -> tuple[str, int]:
-        """The text of the file in which a label has another name, and the number of segments that have it."""
-        found = 0
-        entries = {}
+    def renamed(self, renaming: Renaming) -> tuple[str, int]:
+        """The text of the file in which a label has another name, and the number of segments that got it."""
+        entries, count = dict(self._entries), 0
+        for key, name, items in self._named():
+            found = [renaming.concerns(name, _segment_of(item)) for item in items]
+            named = [{**item, "label": renaming.new} if it else item for item, it in zip(items, found, strict=True)]
+            if any(found):
+                entries[key] = {**entries[key], "annotations": named}
+            count += sum(found)
+        return self._text(entries), count
+
+    def _named(self) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
+        """Each key with the name of its video and its instances."""
+        names = self._names_of(self._entries)
         for key, entry in self._entries.items():
-            items = [*(entry.get("annotations") or [])]
-            has_it = [composed(str(item["label"])) == old for item in items]
-            found += sum(has_it)
-            named = [{**item, "label": new} if has else item for item, has in zip(items, has_it, strict=True)]
-            entries[key] = {**entry, "annotations": named} if any(has_it) else entry
-        return self._text(entries), found
+            yield key, names.get(key, key), entry.get("annotations") or []
 
     def replaced(self, new: Replacement) -> str:
         """The text of the file in which the segments of a video are replaced; keys that RCL does not read stay."""

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from rcl.data.annotations import VideoAnnotation
+from rcl.data.formats.values import Pair
 from rcl.web.serve.annotation_file import NEW, AnnotationFile, check_revision, revision_of, segments_of
-from rcl.web.serve.file_content import REVIEWED, Intervals, Replacement, Segment, reviewed_of
+from rcl.web.serve.file_content import REVIEWED, Intervals, Renaming, Replacement, Segment, reviewed_of
 from rcl.web.serve.review_file import ReviewFile, VideoReview
 
 
@@ -188,15 +189,29 @@ class Decisions:
             self.reviews.write(name, review)
             return self.of(name)
 
-    def rename(self, old: str, new: str) -> int:
-        """Give a label another name in all videos, and return how many segments of the labels have it.
+    def times_of(self, label: str) -> dict[str, list[Pair]]:
+        """The segments that have a label, in the labels or beside them, by the name of the video.
+
+        Raises:
+            InputError: a file is damaged.
+        """
+        with self._lock:
+            labelled, reviews = self.annotations.times_of(label), self.reviews.read()
+        times = {
+            name: {*labelled.get(name, ()), *reviews.get(name, VideoReview()).times_of(label)}
+            for name in {*labelled, *reviews}
+        }
+        return {name: sorted(pairs) for name, pairs in times.items() if pairs}
+
+    def rename(self, renaming: Renaming) -> int:
+        """Give a label another name, and return how many segments of the labels got it.
 
         Raises:
             InputError: a file is damaged or cannot be written.
         """
         with self._lock:
-            count = self.annotations.rename(old, new)
-            self.reviews.rename(old, new)
+            count = self.annotations.rename(renaming)
+            self.reviews.rename(renaming)
             return count
 
     def take_out(self, name: str, *, revision: str | None) -> Decided:

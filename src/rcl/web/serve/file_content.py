@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
@@ -52,6 +52,35 @@ class Segment(NamedTuple):
         return {key: value for key, value in self._asdict().items() if value or key not in REMARKS}
 
 
+Only: TypeAlias = Mapping[str, Collection[Pair]]
+"""Starts and ends of some segments, by the name of the video."""
+
+
+class Renaming(NamedTuple):
+    """Another name of a label.
+
+    Args:
+        old: the name so far.
+        new: the name from now on.
+        only: the segments that get it; ``None`` for all.
+    """
+
+    old: str
+    new: str
+    only: Only | None = None
+
+    def concerns(self, video: str, segment: Segment | None) -> bool:
+        """Whether a segment of a video gets the new name."""
+        if segment is None or segment.label != self.old:
+            return False
+        return self.only is None or (segment.start, segment.end) in self.only.get(video, ())
+
+    def to_json(self) -> dict[str, Any]:
+        """As a page sends it."""
+        only = None if self.only is None else {name: [*pairs] for name, pairs in self.only.items()}
+        return {"from": self.old, "to": self.new, "only": only}
+
+
 class Replacement(NamedTuple):
     """What a file says of one video from now on.
 
@@ -88,8 +117,11 @@ class Content(Protocol):
     def without(self, name: str) -> str:
         """The text of a file without one video, which is in this one."""
 
-    def renamed(self, old: str, new: str) -> tuple[str, int]:
-        """The text of a file in which a label has another name, and the number of segments that have it."""
+    def times_of(self, label: str) -> Only:
+        """The segments that have a label."""
+
+    def renamed(self, renaming: Renaming) -> tuple[str, int]:
+        """The text of a file in which a label has another name, and the number of segments that got it."""
 
     def replaced(self, new: Replacement) -> str:
         """The text of a file in which the segments of one video are replaced, and all else is as it was.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from rcl.data.formats.values import composed, to_label, to_number, to_reviewed
 from rcl.system.errors import Defect, InputError, located
-from rcl.web.serve.file_content import Intervals, Segment, grouped, take, union
+from rcl.web.serve.file_content import Intervals, Renaming, Segment, grouped, take, union
 
 MAX_SEGMENTS, MAX_LABEL, MAX_COMMENT, MAX_NAME = 20_000, 200, 2000, 80
 MAX_INTERVALS = 10_000  # that were looked at in a video
@@ -106,6 +106,21 @@ def checked_label(label: str) -> str:
         expected = f"a label of at most {MAX_LABEL} printable characters"
         raise Defect(expected=expected, found=repr(label[:40]), fix="shorten or correct it")
     return label
+
+
+def checked_renaming(sent: Mapping[str, Any]) -> Renaming:
+    """The renaming ``{"from", "to"}``, perhaps with ``"only"``: starts and ends of segments by the name of the video.
+
+    Raises:
+        Defect: it is something else.
+    """
+    old, only = str(sent.get("from", "")), sent.get("only")
+    if only is None:
+        return Renaming(old, checked_label(to_label(sent.get("to"))))
+    if not isinstance(only, dict):
+        raise Defect(expected='segments by the name of the video as "only"', found=repr(only)[:40], fix="correct it")
+    times = {str(name): {*to_reviewed(pairs)} for name, pairs in only.items()}
+    return Renaming(old, checked_label(to_label(sent.get("to"))), times)
 
 
 def _comment(comment: Any) -> str:

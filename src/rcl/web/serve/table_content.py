@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rcl.data.annotations import VideoAnnotation
 from rcl.data.formats.tables.intervals import intervals_text, is_intervals
@@ -13,7 +13,17 @@ from rcl.data.formats.values import composed
 from rcl.system.errors import Defect, shown
 from rcl.system.text_formats import csv_text
 from rcl.web.serve import file_content as content
-from rcl.web.serve.file_content import ANNOTATOR, OF_VIDEO, REMARKS, REVIEWED, Entry, Naming, Replacement, Segment
+from rcl.web.serve.file_content import (
+    ANNOTATOR,
+    OF_VIDEO,
+    REMARKS,
+    REVIEWED,
+    Entry,
+    Naming,
+    Renaming,
+    Replacement,
+    Segment,
+)
 
 COLUMNS = ("video", "start", "end", "label")
 
@@ -56,21 +66,35 @@ class Table:
         column = _places(self._header or [])
         if not {*REMARKS} & column.keys():
             return {}
-        names = self._names_of(row[column["video"]].strip() for row in self._rows)
         own = defaultdict[str, list[Segment]](list)
-        for row in self._rows:
-            segment, name = _segment_in(row, column), names.get(row[column["video"]].strip())
-            if segment and name:
+        for name, segment in self._named():
+            if segment:
                 own[name].append(segment)
         return own
 
-    def renamed(self, old: str, new: str) -> tuple[str, int]:
-        """The text of the table in which a label has another name, and the number of segments that have it."""
+    def times_of(self, label: str) -> content.Only:
+        """The segments that have a label."""
+        times = defaultdict[str, list[tuple[float, float]]](list)
+        for name, segment in self._named():
+            if segment and segment.label == label:
+                times[name].append((segment.start, segment.end))
+        return times
+
+    def renamed(self, renaming: Renaming) -> tuple[str, int]:
+        """The text of the table in which a label has another name, and the number of segments that got it."""
         place = _places(self._header or COLUMNS)["label"]
-        found = [composed(row[place].strip()) == old for row in self._rows]
+        found = [renaming.concerns(name, segment) for name, segment in self._named()]
         pairs = zip(self._rows, found, strict=True)
-        rows = [[*row[:place], new, *row[place + 1 :]] if has_it else row for row, has_it in pairs]
+        rows = [[*row[:place], renaming.new, *row[place + 1 :]] if is_it else row for row, is_it in pairs]
         return csv_text([self._header or COLUMNS, *rows]), sum(found)
+
+    def _named(self) -> Iterator[tuple[str, Segment | None]]:
+        """The name of the video and the segment of each row."""
+        column = _places(self._header or COLUMNS)
+        written = [row[column["video"]].strip() for row in self._rows]
+        names = self._names_of(written)
+        for name, row in zip(written, self._rows, strict=True):
+            yield names.get(name, name), _segment_in(row, column)
 
     def replaced(self, new: Replacement) -> str:
         """The text of the table in which the segments of a video are replaced; columns that RCL does not read stay.
