@@ -1,4 +1,4 @@
-"""A detector of streams extracts each from its own recording of a video, and does without what is not given."""
+"""A detector of streams extracts each from its own recording of a video, and works without what is not given."""
 
 from __future__ import annotations
 
