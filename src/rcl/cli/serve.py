@@ -17,6 +17,8 @@ from rcl.system.errors import InputError, counted, listed
 from rcl.system.extras import how_to_install
 
 if TYPE_CHECKING:
+    from rcl.detector.localizer import Localizer
+    from rcl.web.serve.run_folder import Run
     from rcl.web.serve.session import Session
 
 
@@ -39,21 +41,25 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to bind to; only this machine can reach 127.0.0.1.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8000,
     open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = False,
+    background: Annotated[
+        bool,
+        typer.Option(
+            "--background/--no-background",
+            help="Extract features in the background, and detect in all videos, so that training in the page is quick.",
+        ),
+    ] = True,
 ) -> None:
-    """Label videos in a browser, or correct detections, as labels for the next training."""
+    """Label videos in a browser, train a detector on the labels, and correct what it finds."""
     checkpoint, folder = served_paths(paths, checkpoint)
     _check_packages()
     with contextlib.closing(_listen(host, port)) as listener:
-        from rcl.detector.localizer import Localizer
         from rcl.web.serve.session import Session
 
-        localizer = Localizer.load(checkpoint, **moved.arguments()) if checkpoint else None
+        localizer, run = _load(checkpoint, folder, annotations, moved)
         session = Session(localizer, folder, annotations)
-        names = [video.name for video in session.videos.values()]
-        note(f"{counted(len(names), 'video')}: {listed(names, 3)}")
-        note(f"Labels go to {session.annotations.path}")
-        if unfinished := session.unfinished():
-            note(f"Partly reviewed and not in the labels: {listed(unfinished, 3)}")
+        _describe(session)
+        if background:
+            session.learning.begin(run)
         address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/"
         _run(session, listener, host, address, open_page=open_page)
 
@@ -68,6 +74,37 @@ def _check_packages() -> None:
             raise
         fix = how_to_install("serve")
         raise InputError("rcl serve", expected="starlette and uvicorn", found="no such packages", fix=fix) from None
+
+
+def _describe(session: Session) -> None:
+    """Print what is served."""
+    names = [video.name for video in session.videos.values()]
+    note(f"{counted(len(names), 'video')}: {listed(names, 3)}")
+    note(f"Labels go to {session.annotations.path}")
+    if unfinished := session.unfinished():
+        note(f"Partly reviewed and not in the labels: {listed(unfinished, 3)}")
+
+
+def _load(
+    checkpoint: Path | None, folder: Path, annotations: Path | None, moved: DetectorFiles
+) -> tuple[Localizer | None, Run | None]:
+    """The detector that is given, else that of the last training in the page, with its folder."""
+    from rcl.detector.localizer import Localizer
+    from rcl.web.serve.run_folder import RunFolder
+    from rcl.web.serve.videos import labels_of
+
+    if checkpoint:
+        return Localizer.load(checkpoint, **moved.arguments()), None
+    run = RunFolder(labels_of(folder, annotations)).latest()
+    if run is None:
+        return None, None
+    try:
+        localizer = Localizer.load(run.checkpoint)
+    except InputError as error:
+        warn(f"{error} The page begins without a detector.")
+        return None, None
+    note(f"The detector is that of training {run.name} in {run.folder.parent}")
+    return localizer, run
 
 
 def _listen(host: str, port: int) -> socket.socket:

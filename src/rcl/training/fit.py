@@ -28,6 +28,7 @@ from rcl.system.ray_cluster import Cluster
 from rcl.system.text_files import write_json
 from rcl.training.budget import Budget, complete
 from rcl.training.calibrate import Calibrated, choose
+from rcl.training.callbacks import TrainingShare
 from rcl.training.extraction import Extraction
 from rcl.training.fit_pack import pack_in, plan_pack
 from rcl.training.fit_result import FitObserver, FitResult
@@ -131,7 +132,16 @@ def fit(
     if not plan.resumes:
         plan = complete(plan, run.output, ensemble, budget, observer)
     # A single process, because Lightning would start the others with the command line of this one.
-    checkpoint = train(plan.config, run.output, resume=plan.resumes, overwrite=overwrite, devices=1, loggers=loggers)
+    followed = [TrainingShare(observer.trained)]
+    checkpoint = train(
+        plan.config,
+        run.output,
+        resume=plan.resumes,
+        overwrite=overwrite,
+        devices=1,
+        callbacks=followed,
+        loggers=loggers,
+    )
     return _evaluate(_result(checkpoint, plan), plan, observer)
 
 

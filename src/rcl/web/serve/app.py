@@ -23,6 +23,7 @@ from rcl.system.errors import InputError
 from rcl.web.serve.annotation_file import OutdatedError
 from rcl.web.serve.detecting import NotReadyError
 from rcl.web.serve.guard import Guard
+from rcl.web.serve.learning_routes import learning_routes
 from rcl.web.serve.session import Session
 
 MAX_BODY = 4 * 2**20
@@ -63,6 +64,7 @@ def build_app(session: Session, *, host: str = "127.0.0.1") -> Starlette:
             Route(f"{video}/draft", _draft, methods=["PUT"]),
             Route(f"{video}/annotations", _save, methods=["PUT"]),
             Route(f"{video}/annotations", _take_out, methods=["DELETE"]),
+            *learning_routes(session.learning),
         ],
         middleware=[Middleware(Guard, host=host)],
         exception_handlers={InputError: _input_error, HTTPException: _http_error},

@@ -17,12 +17,11 @@ from rcl.web.serve.decisions import Decided, Decisions
 from rcl.web.serve.detecting import Detecting
 from rcl.web.serve.file_content import Segment
 from rcl.web.serve.intervals import Intervals, to_intervals, union
+from rcl.web.serve.learning import Learning
 from rcl.web.serve.media import Header, Media, read_header
 from rcl.web.serve.review_file import ReviewFile
 from rcl.web.serve.sent_segments import checked_label, checked_segments
-from rcl.web.serve.videos import Video, folder_of, list_videos
-
-ANNOTATIONS = "rcl-annotations.csv"
+from rcl.web.serve.videos import Video, folder_of, labels_of, list_videos
 
 
 class Session:
@@ -41,14 +40,16 @@ class Session:
         self.folder = folder_of(root)
         self.videos = list_videos(root, localizer)
         names = [video.name for video in self.videos.values()]
-        self.annotations = AnnotationFile(annotations or self.folder / ANNOTATIONS, names)
+        self.annotations = AnnotationFile(labels_of(root, annotations), names)
         self.decisions = Decisions(self.annotations, ReviewFile(self.annotations.path, names))
         self.classes = ClassFile(self.annotations.path)
         self.detecting = Detecting(localizer, self.videos)
+        self.learning = Learning(root, self.annotations, self.videos, self.detecting)
         self.media = Media()
 
     def close(self) -> None:
-        """Cancel all detections."""
+        """Cancel all detections, and end all processes."""
+        self.learning.close()
         self.detecting.close()
 
     # -- what the page shows ------------------------------------------------------------------------------------------
