@@ -132,16 +132,8 @@ def fit(
     if not plan.resumes:
         plan = complete(plan, run.output, ensemble, budget, observer)
     # A single process, because Lightning would start the others with the command line of this one.
-    followed = [TrainingShare(observer.trained)]
-    checkpoint = train(
-        plan.config,
-        run.output,
-        resume=plan.resumes,
-        overwrite=overwrite,
-        devices=1,
-        callbacks=followed,
-        loggers=loggers,
-    )
+    how = {"resume": plan.resumes, "overwrite": overwrite, "loggers": loggers}
+    checkpoint = train(plan.config, run.output, devices=1, callbacks=[TrainingShare(observer.trained)], **how)
     return _evaluate(_result(checkpoint, plan), plan, observer)
 
 

@@ -68,10 +68,6 @@ class Detecting:
             self._results.clear()
             self._encoded.clear()
 
-    def count(self) -> int:
-        """The number of videos in which something was looked for."""
-        return len(self._results)
-
     def result(self, key: str) -> Result | None:
         """What was found in a video; ``None`` before that."""
         return self._results.get(key)

@@ -92,7 +92,7 @@ class Learning:
             "training": self._job and {**self._job.to_json(), "run": self._job.key},
             "interrupted": [] if busy else [run.name for run in self.runs.interrupted()],
             "detector": self._describe_detector(),
-            "proposals": {"done": self.detecting.count(), "total": len(self._videos)},
+            "proposals": self._count_proposals(),
         }
 
     def _is_busy(self) -> bool:
@@ -125,6 +125,12 @@ class Learning:
         name = self._latest.name if self._latest else None
         points = self.detecting.localizer.operating_points
         return {"run": name, "version": self.detecting.version, "sentences": said, "calibrated": points is not None}
+
+    def _count_proposals(self) -> dict[str, Any]:
+        """In which videos was looked for actions, and in how many that can be done."""
+        keys = [key for key in self._videos if self.detecting.result(key) is not None]
+        failed = self.features.failed if self.features else ()
+        return {"keys": keys, "done": len(keys), "total": len(self._videos) - len(failed)}
 
     # -- training -----------------------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ def describe_run(folder: Path) -> list[str]:
         return [NOTHING_HELD_OUT, *_doubts(folder)]
     evaluation = read_json(folder / "evaluation.json")
     videos, instances = (evaluation["counts"][name] for name in ("videos", "ground_truths"))
-    where = f"In the {counted(videos, 'held-out video')}"
+    where = f"In the {counted(videos, 'held-out video')}" if videos > 1 else "In the held-out video"
     said = _describe_events(evaluation.get("operating_points"), where)
     if not said:
         said = [f"{where} it finds none of the {counted(instances, 'action')}."]

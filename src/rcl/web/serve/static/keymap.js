@@ -3,6 +3,8 @@
 
 import { byId } from "./dom.js";
 import { accept, add, editSelected, nudge, remove, snap, travel } from "./editor.js";
+import { acceptAll } from "./bulk.js";
+import { train } from "./learning.js";
 import { copyPrevious, giveUpBegun, markEnd, markStart } from "./labelling.js";
 import { confirmWatched, takeLookBack } from "./looked_at.js";
 import { page } from "./page_state.js";
@@ -59,6 +61,7 @@ export const KEYMAP = [
       { keys: ["m"], does: "edit the comment", act: focus("comment") },
       { keys: ["s"], does: "snap: move it to where the model places it", act: snap, isForDetector: true },
       { keys: ["Enter"], does: "accept it, and go to the next detection", act: accept, isForDetector: true },
+      { keys: ["Shift+A"], does: "accept all detections shown", act: acceptAll, isForDetector: true },
       { keys: ["Delete", "Backspace"], shown: "Del", does: "delete it; reject a detection, or take a rejection back", act: remove },
       { keys: ["Escape"], shown: "Esc", does: "give up what has begun; clear the selection", act: () => giveUpBegun() || select(null) },
     ],
@@ -82,6 +85,7 @@ export const KEYMAP = [
       { keys: ["Control+s"], shown: "Ctrl S", does: "save", act: save, needsNoVideo: true },
       { keys: ["Shift+N"], does: "next video", act: () => openNeighbour(1) },
       { keys: ["Shift+P"], does: "previous video", act: () => openNeighbour(-1) },
+      { keys: ["Shift+T"], does: "train a detector on the labels", act: train, needsNoVideo: true },
       { keys: ["?"], does: "show these keys", act: () => byId("help-dialog").showModal(), needsNoVideo: true },
     ],
   },

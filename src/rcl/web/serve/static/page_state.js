@@ -16,11 +16,14 @@ export const jobsChanged = signal();
 export const classesChanged = signal();
 export const keptChanged = signal(); // (one): what the server has confirmed of a video, or that it does not answer
 export const viewChanged = signal(); // the timeline shows another part
+export const learningChanged = signal(); // features, trainings, the detector
 export const marksChanged = signal(); // the parts that were played, or an action that has begun and not ended
 
 export const page = {
   minScore: 0.4,
   detector: false, // whether there is one
+  version: undefined, // of the detector: each training makes a new one
+  learning: null, // what the server says of features and trainings; see learning.js
   labels: [],
   classes: [], // [{ name, colour, key }]; the first labels, in the same order
   keys: "", // those that a class may have

@@ -1,13 +1,16 @@
 // The page: its keys and buttons, and the start.
 
+import { acceptAll } from "./bulk.js";
 import "./classes.js";
 import { byId } from "./dom.js";
-import { accept, acceptAll, add, remove, snap, travel } from "./editor.js";
+import { accept, add, remove, snap, travel } from "./editor.js";
 import { showKeys } from "./help.js";
 import { cancelJob, findActions } from "./jobs.js";
 import { KEYMAP } from "./keymap.js";
 import { listenToKeys } from "./keys.js";
 import { copyPrevious, giveUpPress, markEnd, markStart, pressClass, releaseClass } from "./labelling.js";
+import { refreshLearning } from "./learning.js";
+import "./learning_panel.js";
 import { confirmWatched } from "./looked_at.js";
 import "./overview_bar.js";
 import { page, setClasses } from "./page_state.js";
@@ -67,6 +70,7 @@ showingErrors(async () => {
   byId("file").textContent = annotations;
   showKeys();
   showVideos();
+  await refreshLearning();
   const wanted = location.hash.slice(1);
   if (videos.some((video) => video.key === wanted)) await openVideo(wanted);
   else if (videos.length === 1 || !detector) await openVideo(videos[0].key);

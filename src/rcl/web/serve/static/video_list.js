@@ -1,9 +1,9 @@
 // The list of videos, and opening one of them.
 
 import { byId, cutName, element } from "./dom.js";
-import { watch } from "./jobs.js";
+import { findActions, watch } from "./jobs.js";
 import { scores } from "./live_scores.js";
-import { isBusy, jobsChanged, keptChanged, movePlayhead, opened, page, segmentsChanged, showSegments } from "./page_state.js";
+import { isBusy, jobsChanged, keptChanged, learningChanged, movePlayhead, opened, page, segmentsChanged, showSegments } from "./page_state.js";
 import { loadPlayer } from "./player.js";
 import { Review } from "./review.js";
 import { server } from "./server.js";
@@ -92,6 +92,7 @@ export const openVideo = showingErrors(async (key) => {
   movePlayhead(0);
   jobsChanged.emit();
   if (isBusy(video.job)) watch(key);
+  else if (page.learning?.open && page.detector && !video.scored) findActions();
   else if (video.detections && !video.scored) say("Find the actions again to see live scores.");
 });
 
@@ -115,4 +116,5 @@ byId("show-videos").addEventListener("click", () => {
 });
 segmentsChanged.on(showVideos);
 jobsChanged.on(showVideos);
+learningChanged.on(showVideos);
 keptChanged.on(showVideos);
