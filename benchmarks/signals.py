@@ -1,6 +1,6 @@
 """Time and memory of reading a recording of sensors, by its length: 50 columns at 1,000 samples per second.
 
-    python benchmarks/signals.py --hours 0.25 0.5 1
+python benchmarks/signals.py --hours 0.25 0.5 1
 """
 
 import argparse

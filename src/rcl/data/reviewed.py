@@ -28,6 +28,17 @@ def clipped(intervals: np.ndarray, start: float, end: float) -> np.ndarray:
     return joined(np.clip(intervals, start, end))
 
 
+def between(intervals: np.ndarray, start: float, end: float) -> np.ndarray:
+    """What two times have between and around sorted, disjoint intervals: ``(R, 2)`` → ``(G, 2)``, in their unit.
+
+    >>> between(np.array([[0.0, 30.0], [60.0, 90.0]]), 0.0, 100.0).tolist()
+    [[30.0, 60.0], [90.0, 100.0]]
+    """
+    inside = clipped(intervals, start, end)
+    gaps = np.concatenate(([start], inside.ravel(), [end])).reshape(-1, 2)
+    return gaps[gaps[:, 1] > gaps[:, 0]]
+
+
 def covered(segments: np.ndarray, intervals: np.ndarray) -> np.ndarray:
     """How much of each segment lies inside the intervals: ``(K, 2)`` and ``(R, 2)`` → ``(K,)``, in their unit.
 
