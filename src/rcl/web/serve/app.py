@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import mimetypes
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -24,9 +23,9 @@ from rcl.web.serve.annotation_file import OutdatedError
 from rcl.web.serve.detecting import NotReadyError
 from rcl.web.serve.guard import Guard
 from rcl.web.serve.learning_routes import learning_routes
+from rcl.web.serve.sent_json import json_of
 from rcl.web.serve.session import Session
 
-MAX_BODY = 4 * 2**20
 MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 STATIC = {  # the only files that are served besides the videos and the page itself
     file.name: file
@@ -64,7 +63,7 @@ def build_app(session: Session, *, host: str = "127.0.0.1") -> Starlette:
             Route(f"{video}/draft", _draft, methods=["PUT"]),
             Route(f"{video}/annotations", _save, methods=["PUT"]),
             Route(f"{video}/annotations", _take_out, methods=["DELETE"]),
-            *learning_routes(session.learning),
+            *learning_routes(session.learning, session.suggestions),
         ],
         middleware=[Middleware(Guard, host=host)],
         exception_handlers={InputError: _input_error, HTTPException: _http_error},
@@ -106,7 +105,7 @@ def _answer(method: Callable[[str], Any]) -> Callable[[Request], Response]:
 
 async def _score(request: Request) -> Response:
     session: Session = request.app.state.session
-    sent = await _json_of(request)
+    sent = await json_of(request)
     scores = await run_in_threadpool(session.score, request.path_params["key"], sent.get("segments"))
     return JSONResponse(
         {
@@ -128,7 +127,7 @@ async def _draft(request: Request) -> Response:
 
 async def _keep(request: Request, keep: Callable[[str, dict[str, Any]], dict[str, Any]]) -> Response:
     session: Session = request.app.state.session
-    sent = await _json_of(request)
+    sent = await json_of(request)
     _check_revision(sent)
     saved = await run_in_threadpool(keep, request.path_params["key"], sent)
     return JSONResponse({**saved, "file": str(session.annotations.path)})
@@ -136,18 +135,18 @@ async def _keep(request: Request, keep: Callable[[str, dict[str, Any]], dict[str
 
 async def _put_class(request: Request) -> Response:
     session: Session = request.app.state.session
-    return JSONResponse(await run_in_threadpool(session.put_class, await _json_of(request)))
+    return JSONResponse(await run_in_threadpool(session.put_class, await json_of(request)))
 
 
 async def _remove_class(request: Request) -> Response:
     session: Session = request.app.state.session
-    sent = await _json_of(request)
+    sent = await json_of(request)
     return JSONResponse(await run_in_threadpool(session.remove_class, str(sent.get("name", ""))))
 
 
 async def _rename_class(request: Request) -> Response:
     session: Session = request.app.state.session
-    sent = await _json_of(request)
+    sent = await json_of(request)
     return JSONResponse(await run_in_threadpool(session.rename, str(sent.get("from", "")), sent.get("to")))
 
 
@@ -176,7 +175,7 @@ async def _part(request: Request, make: Callable[[Path, float, float, int], byte
 
 async def _take_out(request: Request) -> Response:
     session: Session = request.app.state.session
-    sent = await _json_of(request)
+    sent = await json_of(request)
     _check_revision(sent)
     saved = await run_in_threadpool(session.take_out, request.path_params["key"], sent.get("revision"))
     return JSONResponse({**saved, "file": str(session.annotations.path)})
@@ -185,21 +184,6 @@ async def _take_out(request: Request) -> Response:
 def _check_revision(sent: dict[str, Any]) -> None:
     if not isinstance(sent.get("revision"), str | None):
         raise HTTPException(400, "revision: expected text or null.")
-
-
-async def _json_of(request: Request) -> dict[str, Any]:
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY:
-            raise HTTPException(413, "The request is too large.")
-    try:
-        content = json.loads(bytes(body))
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        raise HTTPException(400, "Expected a JSON object.")
-    return content
 
 
 def _input_error(request: Request, error: Exception) -> Response:

@@ -28,12 +28,13 @@ class NotReadyError(InputError):
 
 
 class Result(NamedTuple):
-    """The result of detecting in a video."""
+    """The result of detecting in a video: ``detections`` as the page takes them, ``found`` as they are."""
 
     duration_seconds: float
     snippet_seconds: float
     problems: tuple[str, ...]
     detections: list[dict[str, Any]]
+    found: Detections
 
 
 class Detecting:
@@ -132,7 +133,7 @@ class Detecting:
         )
         snippet_seconds = 1 / prepared.timeline.snippets_per_second
         rows = rows_of(detections, localizer.operating_points)
-        result = Result(prepared.duration_seconds, snippet_seconds, prepared.problems, rows)
+        result = Result(prepared.duration_seconds, snippet_seconds, prepared.problems, rows, detections)
         with self._lock:
             if localizer is not self.localizer:  # replaced in the meantime
                 return

@@ -50,7 +50,7 @@ class Learning:
         self._videos, self._fit = videos, fit
         self._keys = {video.name: key for key, video in videos.items()}
         self.features: Features | None = None
-        self._latest: Run | None = None  # whose detector is in use
+        self.run: Run | None = None  # whose detector is in use
         self._job: Job | None = None
         self._jobs = JobQueue(self._train)
         self._is_open = False
@@ -64,7 +64,7 @@ class Learning:
         Raises:
             InputError: the folder of features is damaged or cannot be written.
         """
-        self._is_open, self._latest = True, run
+        self._is_open, self.run = True, run
         localizer = self.detecting.localizer
         files = {video.name: video.files[0] for video in self._videos.values() if len(video.files) == 1}
         if can_extract(self.root, localizer) and len(files) == len(self._videos):
@@ -121,8 +121,8 @@ class Learning:
     def _describe_detector(self) -> dict[str, Any] | None:
         if self.detecting.localizer is None:
             return None
-        said = describe_run(self._latest.folder) if self._latest else []
-        name = self._latest.name if self._latest else None
+        said = describe_run(self.run.folder) if self.run else []
+        name = self.run.name if self.run else None
         points = self.detecting.localizer.operating_points
         return {"run": name, "version": self.detecting.version, "sentences": said, "calibrated": points is not None}
 
@@ -211,7 +211,7 @@ class Learning:
             InputError: its checkpoint is damaged.
         """
         localizer = Localizer.load(run.checkpoint)
-        self._latest = run
+        self.run = run
         self.detecting.replace(localizer)
         self._propose()
 

@@ -21,6 +21,7 @@ from rcl.web.serve.learning import Learning
 from rcl.web.serve.media import Header, Media, read_header
 from rcl.web.serve.review_file import ReviewFile
 from rcl.web.serve.sent_segments import checked_label, checked_segments
+from rcl.web.serve.suggestions import Suggestions
 from rcl.web.serve.videos import Video, folder_of, labels_of, list_videos
 
 
@@ -45,6 +46,7 @@ class Session:
         self.classes = ClassFile(self.annotations.path)
         self.detecting = Detecting(localizer, self.videos)
         self.learning = Learning(root, self.annotations, self.videos, self.detecting)
+        self.suggestions = Suggestions(root, self.videos, self.decisions, self.detecting, self.learning)
         self.media = Media()
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ import { page } from "./page_state.js";
 import { changeSpeed, playSegment, stepFrames, stepSeconds, toggle, toggleLoop } from "./player.js";
 import { finish, save } from "./saving.js";
 import { select, selectNeighbour } from "./selection.js";
+import { nextStretch, seenStretch } from "./stretches.js";
 import { fitTimeline, panTimeline, zoomTimeline } from "./timeline_view.js";
 import { openNeighbour } from "./video_list.js";
 
@@ -83,6 +84,8 @@ export const KEYMAP = [
       { keys: ["Control+Z", "Control+y"], shown: "Ctrl Shift Z", does: "redo", act: () => travel("redo"), needsNoVideo: true },
       { keys: ["Control+Enter"], shown: "Ctrl Enter", does: "done with this video: put it in the labels", act: finish },
       { keys: ["Control+s"], shown: "Ctrl S", does: "save", act: save, needsNoVideo: true },
+      { keys: ["Shift+L"], does: "open the stretch to look at next; skip the one that is open", act: nextStretch, needsNoVideo: true },
+      { keys: ["Shift+S"], does: "you have looked at the stretch: it goes into the labels, and the next one opens", act: seenStretch },
       { keys: ["Shift+N"], does: "next video", act: () => openNeighbour(1) },
       { keys: ["Shift+P"], does: "previous video", act: () => openNeighbour(-1) },
       { keys: ["Shift+T"], does: "train a detector on the labels", act: train, needsNoVideo: true },

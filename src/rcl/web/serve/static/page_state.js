@@ -74,6 +74,10 @@ export function isFinished({ video }) {
   return !page.proposals.length && (!video.begunEarlier || video.detections !== null);
 }
 
+/** Detections to decide that lie in the parts that were looked at. */
+export const undecidedInParts = ({ review }) =>
+  page.proposals.filter((one) => review.seen.some(([start, end]) => one.start < end && one.end > start));
+
 /** Note where a video is saved: how many segments in the labels, how many beside them, and whether there is a draft. */
 export function setSaved(one, { saved, unfinished, draft, partial }, { isDecided = true } = {}) {
   Object.assign(one.video, { saved, unfinished, draft, partial });

@@ -21,6 +21,7 @@ import "./segment_table.js";
 import { server } from "./server.js";
 import "./splitter.js";
 import { showingErrors } from "./status.js";
+import "./stretches.js";
 import "./strips.js";
 import { fitTimeline, panTimeline, zoomTimeline } from "./timeline_view.js";
 import { openVideo, showVideos } from "./video_list.js";

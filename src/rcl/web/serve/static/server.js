@@ -45,6 +45,8 @@ export const server = {
   cancelTraining: () => request("DELETE", "/api/learning/training"),
   continueRun: (name) => request("POST", `/api/learning/runs/${encodeURIComponent(name)}`),
   removeRun: (name) => request("DELETE", `/api/learning/runs/${encodeURIComponent(name)}`),
+  /** skipped: the stretch that the user does not want, or null. */
+  nextStretch: (skipped) => request("POST", "/api/learning/stretch", { skipped }),
   media: (key) => `/media/${encodeURIComponent(key)}`,
   thumbnails: (key, start, end, count) => `${of(key)}/thumbnails?start=${start}&end=${end}&count=${count}`,
   waveform: (key, start, end, count) => `${of(key)}/waveform?start=${start}&end=${end}&count=${count}`,
