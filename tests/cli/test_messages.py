@@ -40,7 +40,7 @@ def test_every_named_command_exists() -> None:
     named = {
         (place, word)
         for place, text in texts()
-        for word in re.findall(r"\brcl ([a-z]+)\b", text)
+        for word in re.findall(r"\brcl ([a-z]+(?:-[a-z]+)*)\b", text)
         if word not in {*COMMANDS, *OTHER_WORDS}
     }
     assert named == set()
@@ -60,7 +60,7 @@ def test_every_named_option_exists() -> None:
 def test_an_option_that_is_named_with_a_command_is_one_of_that_command() -> None:
     wrong = set()
     for place, text in texts():
-        for command, option in re.findall(r"\brcl ([a-z]+) (?:with )?(--[a-z][a-z-]*[a-z])\b", text):
+        for command, option in re.findall(r"\brcl ([a-z]+(?:-[a-z]+)*) (?:with )?(--[a-z][a-z-]*[a-z])\b", text):
             if command in COMMANDS and option not in options_of(COMMANDS[command]):
                 wrong.add((place, command, option))
     assert wrong == set()

@@ -27,9 +27,10 @@ from rcl.detector.load_config import load_config, parse_config
 from rcl.evaluation.metrics import evaluate
 from rcl.evaluation.out_of_fold import CrossValidation
 from rcl.system.errors import InputError
-from rcl.training.crossval import CrossvalObserver, TrainingsFailed, crossval, described, is_expected
+from rcl.training.crossval import CrossvalObserver, crossval
 from rcl.training.fit import fit
 from rcl.training.fold_run import FoldRun, train_fold
+from rcl.training.trainings import TrainingsFailed, described, is_expected
 from tiny_pack import tiny_annotations, tiny_pack
 from waiting import PATIENCE_SECONDS, wait_until
 

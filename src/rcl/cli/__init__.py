@@ -31,6 +31,7 @@ from rcl.cli import (
     extract,
     fit,
     import_,
+    learning_curve,
     report,
     segment,
     serve,
@@ -62,12 +63,13 @@ for function in (
     clips.clips,
     agreement.agreement,
     crossval.crossval,
+    learning_curve.learning_curve,
     convert.convert,
     export.export,
     import_.import_,
     demo.demo,
 ):
-    app.command(function.__name__.rstrip("_"))(as_command(function))
+    app.command(function.__name__.rstrip("_").replace("_", "-"))(as_command(function))
 
 
 def _print_version(wanted: bool) -> None:

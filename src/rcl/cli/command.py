@@ -21,6 +21,7 @@ HOW_TO_CONTINUE = {
     "extract": "; run the same command again to continue",
     "clips": "; run the same command again to continue",
     "crossval": "; run the same command again to continue",
+    "learning_curve": "; run the same command again to continue",
     "train": "; add --resume to the same command to continue from the last epoch",
     "fit": "; run the same command again to continue, with --resume if the training had started",
 }

@@ -95,6 +95,7 @@ def crossval(
     """
     from rcl.cli.crossval_output import CrossvalPrinter, print_crossval
     from rcl.training import crossval as training
+    from rcl.training.trainings import TrainingsFailed
 
     pack, labels, config = _inputs(recipe, arguments or [])
     thresholds = parse_thresholds(tiou)
@@ -113,7 +114,7 @@ def crossval(
             **given.arguments(),
             **fitting.arguments(),
         )
-    except training.TrainingsFailed as error:
+    except TrainingsFailed as error:
         warn(error)
         raise typer.Exit(1) from None
     print_crossval(result, output)

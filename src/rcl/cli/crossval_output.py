@@ -15,9 +15,10 @@ from rcl.data.annotations import Annotations
 from rcl.evaluation.bootstrap import Repeated
 from rcl.evaluation.out_of_fold import CrossValidation, Fold
 from rcl.system.errors import counted, listed
-from rcl.training.crossval import CrossvalObserver, described, is_expected
+from rcl.training.crossval import CrossvalObserver
 from rcl.training.fold_run import FoldRun
 from rcl.training.plan import LabelledVideos
+from rcl.training.trainings import described, is_expected
 
 
 class CrossvalPrinter(CrossvalObserver):

@@ -72,12 +72,13 @@ TRANSITIONS = Kind("a table of transitions", _begins_with(r"group,from,to,count,
 CLIP_INDEX = Kind("an index of clips", _begins_with(r"file,video,start,end,label,score,clip_start,clip_end"))
 PICTURE = Kind("a picture that rcl clips made", lambda head: "made by rcl clips" in head)
 AGREEMENT = Kind("an agreement of annotators", _begins_with(r'\s*\{\s*"agreement_of":'))
+LEARNING_CURVE = Kind("a learning curve", _begins_with(r'\s*\{\s*"made_by": "rcl learning-curve",'))
 METRICS = Kind("the metrics of a run", _begins_with(r"epoch,step,learning_rate"))
 
 
 def describe(head: str) -> str:
     """What a file with these first lines is, in words for the user."""
-    evaluations = (EVALUATION, FRAME_EVALUATION, COMPARISON, DIAGNOSIS, LEADERBOARD)
+    evaluations = (EVALUATION, FRAME_EVALUATION, COMPARISON, DIAGNOSIS, LEADERBOARD, LEARNING_CURVE)
     outcomes = (TIME_BUDGET, GROUP_BUDGET, TRANSITIONS, CLIP_INDEX, AGREEMENT)
     kinds = (DETECTIONS, FRAME_LABELS, *evaluations, *outcomes, REPORT, COMPARISON_PAGE)
     known = next((kind.name for kind in kinds if kind.recognizes(head)), None)

@@ -17,53 +17,28 @@ from rcl.data.formats.results import load_detections, save_detections
 from rcl.data.pack import find_annotations, find_features
 from rcl.detector.config import Config, DataConfig
 from rcl.evaluation.out_of_fold import CrossValidation, cross_validation
-from rcl.system.errors import InputError, counted, describe_error, listed
+from rcl.system.errors import InputError, listed
 from rcl.system.paths import PathLike, exists, to_path
 from rcl.system.text_files import write_json
 from rcl.training.choices import hold_out
 from rcl.training.crossval_folder import ANNOTATIONS, claim
 from rcl.training.fit import TIOU_THRESHOLDS
-from rcl.training.fold_run import FitRecipe, FoldRun, ProcessKilled, train_folds
+from rcl.training.fold_run import FitRecipe, FoldRun
 from rcl.training.folds import held_out_in_turn, labels_of_one_fold, with_groups
 from rcl.training.labels_of_pack import open_pack, other_labels, own_labels
 from rcl.training.plan import LabelledVideos
+from rcl.training.trainings import TrainingsObserver, train_all
 
 log = logging.getLogger("rcl")
 
 RESULT = "crossval.json"
 
 
-class TrainingsFailed(Exception):
-    """Trainings of a cross-validation failed; the others are finished and are not repeated.
-
-    Args:
-        problems: name of each training that failed, and its error.
-        count: of all trainings.
-    """
-
-    def __init__(self, problems: dict[str, Exception], count: int) -> None:
-        self.problems = problems
-        names = f"{len(problems)} of {counted(count, 'training')} failed: {'; '.join(problems)}"
-        super().__init__(f"{names}. The same command repeats these alone.")
-
-
-class CrossvalObserver:
+class CrossvalObserver(TrainingsObserver):
     """Follows a cross-validation. This one logs warnings; a subclass can show progress."""
-
-    def matched(self, labelled: LabelledVideos) -> None:
-        """Labels and videos were matched."""
-        for sentence in labelled.doubts():
-            log.warning("%s", sentence)
 
     def divided(self, annotations: Annotations, folds: Sequence[set[str]], left: int, count: int) -> None:
         """The labelled videos are divided into folds; so many trainings are left of all."""
-
-    def trained(self, run: FoldRun, done: int, count: int) -> None:
-        """A training has ended well; so many are done of all."""
-
-    def failed(self, run: FoldRun, error: Exception) -> None:
-        """A training has failed."""
-        log.warning("%s: %s", run.name, described(error))
 
 
 def crossval(
@@ -134,7 +109,7 @@ def crossval(
     first = config.training.seed if config else 0
     runs = _runs(folder, root, recipe, annotations, parts, range(first, first + seeds))
     observer.divided(annotations, parts, sum(not run.is_finished for run in runs), len(runs))
-    _train(runs, jobs, observer)
+    train_all(runs, jobs, observer)
     if config and config.model.labels == "none":
         annotations = annotations.unlabelled()
     return _collect(folder, annotations, parts, runs, tiou_thresholds)
@@ -213,24 +188,6 @@ def _runs(
     ]
 
 
-def _train(runs: Sequence[FoldRun], jobs: int, observer: CrossvalObserver) -> None:
-    left = [run for run in runs if not run.is_finished]
-    done, problems = len(runs) - len(left), dict[str, Exception]()
-
-    def ended(run: FoldRun, error: Exception | None) -> None:
-        nonlocal done
-        if error:
-            problems[run.name] = error
-            observer.failed(run, error)
-        else:
-            done += 1
-            observer.trained(run, done, len(runs))
-
-    train_folds(left, min(jobs, max(len(left), 1)), ended)
-    if problems:
-        raise TrainingsFailed(problems, len(runs)) from next(iter(problems.values()))
-
-
 def _collect(
     folder: Path,
     annotations: Annotations,
@@ -248,13 +205,3 @@ def _collect(
     result = cross_validation(annotations, parts, by_fold, seeds=seeds, tiou_thresholds=tiou_thresholds)
     write_json(folder / RESULT, result.to_json(), indent=1)
     return result
-
-
-def is_expected(error: Exception) -> bool:
-    """Whether an error of a training is no fault of the program."""
-    return isinstance(error, InputError | ProcessKilled)
-
-
-def described(error: Exception) -> str:
-    """What went wrong, in a sentence."""
-    return str(error) if is_expected(error) else describe_error(error)

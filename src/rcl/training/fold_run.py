@@ -49,15 +49,16 @@ class FitRecipe(NamedTuple):
 
 
 class FoldRun(NamedTuple):
-    """One training of a cross-validation. Picklable.
+    """One training of a cross-validation or of a learning curve. Picklable.
 
     Args:
         recipe: what is trained; a configuration as plain values.
         pack: the folder of the features.
         annotations: file with the held-out fold in the subset validation, and the others in training.
         folder: for the run.
-        fold: its number, from 1.
+        fold: its number, from 1; of a learning curve, that of the subset of the labels.
         seed: of the training.
+        part: what is trained on, as the user calls it; by default the fold.
     """
 
     recipe: FitRecipe | dict[str, Any]
@@ -66,21 +67,27 @@ class FoldRun(NamedTuple):
     folder: Path
     fold: int
     seed: int
+    part: str = ""
 
     @property
     def name(self) -> str:
         """What the user calls it."""
-        return f"fold {self.fold}, seed {self.seed}"
+        return f"{self.part or f'fold {self.fold}'}, seed {self.seed}"
 
     @property
     def detections(self) -> Path:
-        """The detections in the held-out fold."""
+        """The detections in the held-out videos."""
         return self.folder / "detections.json"
 
     @property
+    def evaluation(self) -> Path:
+        """How good they are; written last."""
+        return self.folder / "evaluation.json"
+
+    @property
     def is_finished(self) -> bool:
-        """Whether nothing is left to do: the evaluation is written last."""
-        return (self.folder / "evaluation.json").is_file()
+        """Whether nothing is left to do."""
+        return self.evaluation.is_file()
 
 
 class _Quiet(FitObserver):
@@ -118,7 +125,7 @@ def _train(run: FoldRun, recipe: Config) -> None:
     found = detect_held_out(Localizer.load(checkpoint), truth, run.pack, features=recipe.data.features).detections
     save_detections(found, run.detections)
     evaluation = evaluate(found, truth, tiou_thresholds=TIOU_THRESHOLDS)
-    write_json(run.folder / "evaluation.json", evaluation.to_json(), indent=1)
+    write_json(run.evaluation, evaluation.to_json(), indent=1)
 
 
 # -- many trainings ----------------------------------------------------------------------------------------------
