@@ -23,7 +23,7 @@ from rcl.video.records import Record, extracted_streams, read_record, records_of
 from rcl.video.settings import ExtractionSettings, Settings, difference, read_settings, streams_in
 from rcl.web.serve.job_queue import Report
 from rcl.web.serve.videos import Prepared, Video
-from rcl.web.serve.worker import FEATURES, Message, Worker, module_command
+from rcl.web.serve.worker import FEATURES, Command, Message, Worker, module_command
 
 POLL_SECONDS = 0.2
 
@@ -35,7 +35,7 @@ class Features:
         videos: name to file.
         root: the folder of the packs.
         extracted: called in a thread with the name of every video whose features are there.
-        command: of the worker, given its arguments.
+        command: that runs a worker, given its module and its arguments.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Features:
         videos: Mapping[str, Path],
         root: Path,
         extracted: Callable[[str], None],
-        command: Callable[[Message], list[str]] = lambda arguments: module_command(FEATURES, arguments),
+        command: Command = module_command,
     ) -> None:
         self.videos, self.root = videos, root
         self.pack = root / "features"
@@ -69,7 +69,7 @@ class Features:
         left = {n: str(file.absolute()) for n, file in self.videos.items() if n not in self.done | self.failed.keys()}
         if left and not self._closed:
             self.pack.mkdir(parents=True, exist_ok=True)
-            command = self._command({"pack": str(self.pack.absolute()), "videos": left})
+            command = self._command(FEATURES, {"pack": str(self.pack.absolute()), "videos": left})
             self._worker = Worker(command, self.pack, self._said, self._ended)
             self._worker.tell({"first": self._first})
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import queue
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,12 @@ from rcl.web.serve.annotation_file import AnnotationFile
 from rcl.web.serve.detecting import Detecting, NotReadyError
 from rcl.web.serve.features import Features, can_extract
 from rcl.web.serve.job_queue import RUNNING, WAITING, Cancelled, Job, JobQueue, Report
-from rcl.web.serve.outcome import describe_run
+from rcl.web.serve.outcome import describe_forecast, describe_run
 from rcl.web.serve.run_folder import Run, RunFolder, delete
 from rcl.web.serve.videos import Video
-from rcl.web.serve.worker import FIT, Message, Worker, module_command
+from rcl.web.serve.worker import CURVES, FIT, Command, follow, module_command
 
-POLL_SECONDS = 0.2
+CURVE = "learning-curve"  # the key of its job, and its folder in that of the run
 LEAST_VIDEOS = 2
 TWO_FIRST = "Label two videos first and press Done in each: one to learn from, and one to test on"
 
@@ -33,7 +32,7 @@ class Learning:
         annotations: the labels.
         videos: by key.
         detecting: gets every new detector.
-        fit: the command of a training, given its arguments.
+        command: that runs a worker, given its module and its arguments.
     """
 
     def __init__(
@@ -43,16 +42,16 @@ class Learning:
         videos: Mapping[str, Video],
         detecting: Detecting,
         *,
-        fit: Callable[[Message], list[str]] = lambda arguments: module_command(FIT, arguments),
+        command: Command = module_command,
     ) -> None:
         self.root, self.annotations, self.detecting = root, annotations, detecting
         self.runs = RunFolder(annotations.path)
-        self._videos, self._fit = videos, fit
+        self._videos, self._command = videos, command
         self._keys = {video.name: key for key, video in videos.items()}
         self.features: Features | None = None
         self.run: Run | None = None  # whose detector is in use
         self._job: Job | None = None
-        self._jobs = JobQueue(self._train)
+        self._jobs = JobQueue(self._work)
         self._is_open = False
 
     def begin(self, run: Run | None = None) -> None:
@@ -68,7 +67,7 @@ class Learning:
         localizer = self.detecting.localizer
         files = {video.name: video.files[0] for video in self._videos.values() if len(video.files) == 1}
         if can_extract(self.root, localizer) and len(files) == len(self._videos):
-            self.features = Features(files, self.runs.root, self._propose_in)
+            self.features = Features(files, self.runs.root, self._propose_in, self._command)
             self.detecting.stored = self.features.read
             self.features.begin(localizer)
         elif is_pack(self.root):
@@ -89,11 +88,18 @@ class Learning:
             "open": self._is_open,
             "features": self.features.status() if self.features else None,
             "obstacle": None if busy else self._obstacle(),
-            "training": self._job and {**self._job.to_json(), "run": self._job.key},
+            "training": self._describe_job(),
             "interrupted": [] if busy else [run.name for run in self.runs.interrupted()],
             "detector": self._describe_detector(),
             "proposals": self._count_proposals(),
+            "forecast": describe_forecast(self.run.folder) if self.run else [],
         }
+
+    def _describe_job(self) -> dict[str, Any] | None:
+        if self._job is None:
+            return None
+        kind = "curve" if self._job.key == CURVE else "training"
+        return {**self._job.to_json(), "kind": kind}
 
     def _is_busy(self) -> bool:
         return self._job is not None and self._job.state in (WAITING, RUNNING)
@@ -124,7 +130,13 @@ class Learning:
         said = describe_run(self.run.folder) if self.run else []
         name = self.run.name if self.run else None
         points = self.detecting.localizer.operating_points
-        return {"run": name, "version": self.detecting.version, "sentences": said, "calibrated": points is not None}
+        return {
+            "run": name,
+            "version": self.detecting.version,
+            "sentences": said,
+            "calibrated": points is not None,
+            "tested": self.run is not None and self.run.is_tested,
+        }
 
     def _count_proposals(self) -> dict[str, Any]:
         """In which videos was looked for actions, and in how many that can be done."""
@@ -145,6 +157,19 @@ class Learning:
         if obstacle := self._obstacle():
             raise NotReadyError(obstacle)
         self._job = self._jobs.submit(self.runs.begin().name)
+        return self.status()
+
+    def forecast(self) -> dict[str, Any]:
+        """Begin the learning curve of the detector, which tells what more labels would bring; return :meth:`status`.
+
+        Raises:
+            NotReadyError: a training is running, or there is no detector that was trained here and tested.
+        """
+        self._check_free()
+        if self.run is None or not self.run.is_tested:
+            expected, fix = "a detector that was trained here and tested on held-out videos", "train one first"
+            raise NotReadyError("learning curve", expected=expected, found="none", fix=fix)
+        self._job = self._jobs.submit(CURVE)
         return self.status()
 
     def resume(self, name: str) -> dict[str, Any]:
@@ -179,6 +204,15 @@ class Learning:
         if self._is_busy():
             raise NotReadyError("training", expected="no other training", found="one", fix="wait, or cancel it")
 
+    def _work(self, key: str, report: Report) -> None:
+        """A job: the learning curve, or the training of this name."""
+        if key != CURVE:
+            self._train(key, report)
+        elif self.run:
+            folder = self.run.folder
+            arguments = {"run": str(folder), "output": str(folder / CURVE)}
+            follow(self._command(CURVES, arguments), folder, report)
+
     def _train(self, name: str, report: Report) -> None:
         """The job of a training: features, the fit in a process of its own, and the new detector."""
         run = Run(self.runs.root / name)
@@ -195,7 +229,7 @@ class Learning:
                 "resume": run.can_continue,
             }
             report("training", None)
-            follow(self._fit(arguments), run.folder, report)
+            follow(self._command(FIT, arguments), run.folder, report)
         except Cancelled:
             if not (run.can_continue or run.is_finished):
                 delete(run)  # it holds a copy of the labels alone
@@ -225,29 +259,3 @@ class Learning:
         localizer = self.detecting.localizer
         if localizer and (self.features is None or self.features.suits(localizer)):
             self.detecting.submit(self._keys[name], in_background=True)
-
-
-def follow(command: list[str], place: Path, report: Report) -> None:
-    """Run a worker to its end, and report its progress. If ``report`` raises, the worker is ended.
-
-    Raises:
-        InputError: it failed; the message is its own.
-    """
-    messages = queue.SimpleQueue[Message]()
-    worker = Worker(command, place, messages.put, lambda error: messages.put({"ended": error}))
-    progress: tuple[str, float | None] = "training", None
-    try:
-        while True:
-            try:
-                message = messages.get(timeout=POLL_SECONDS)
-            except queue.Empty:
-                message = {}
-            if "ended" in message:
-                break
-            if "stage" in message:
-                progress = message["stage"], message["share"]
-            report(*progress)
-    finally:
-        worker.kill()
-    if message["ended"]:
-        raise InputError(message["ended"])

@@ -26,6 +26,7 @@ def learning_routes(learning: Learning, suggestions: Suggestions) -> list[Route]
         Route("/api/learning", _calling(learning.status)),
         Route("/api/learning/training", _calling(learning.train), methods=["POST"]),
         Route("/api/learning/training", _calling(learning.cancel), methods=["DELETE"]),
+        Route("/api/learning/forecast", _calling(learning.forecast), methods=["POST"]),
         Route("/api/learning/runs/{name:str}", _of_run(learning.resume), methods=["POST"]),
         Route("/api/learning/runs/{name:str}", _of_run(learning.remove), methods=["DELETE"]),
         Route("/api/learning/stretch", suggest, methods=["POST"]),

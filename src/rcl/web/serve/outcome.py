@@ -36,6 +36,16 @@ def describe_run(folder: Path) -> list[str]:
     return [*said, *_describe_change(folder), *_doubts(folder)]
 
 
+def describe_forecast(folder: Path) -> list[str]:
+    """Sentences on what more labels would bring, once the learning curve of a run is finished.
+
+    Raises:
+        InputError: its file is damaged.
+    """
+    path = folder / "learning-curve" / "learning_curve.json"
+    return [str(sentence) for sentence in read_json(path).get("summary", ())] if path.exists() else []
+
+
 def _describe_events(points: Any, where: str) -> list[str]:
     """What the list of decided detections holds, class by class."""
     events = points and (points["other_videos"] or points["same_videos"])

@@ -39,6 +39,11 @@ class Run(NamedTuple):
         return (self.folder / FINISHED).exists() and self.checkpoint.exists()
 
     @property
+    def is_tested(self) -> bool:
+        """Whether the detector was evaluated on held-out videos."""
+        return (self.folder / "evaluation.json").exists()
+
+    @property
     def can_continue(self) -> bool:
         """Whether a training began and was interrupted."""
         return not self.is_finished and (self.folder / "config.yaml").exists()

@@ -5,21 +5,27 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import queue
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import psutil
 
+from rcl.system.errors import InputError
+from rcl.web.serve.job_queue import Report
+
 log = logging.getLogger("rcl")
 
-FIT, FEATURES = "rcl.training.workers.fit", "rcl.training.workers.features"
+FIT, FEATURES, CURVES = (f"rcl.training.workers.{name}" for name in ("fit", "features", "curve"))
+POLL_SECONDS = 0.2
 END_SECONDS = 10.0  # that a killed process may take to go
 
 Message = dict[str, Any]
+Command: TypeAlias = Callable[[str, Message], list[str]]
 
 
 def module_command(module: str, arguments: Message) -> list[str]:
@@ -100,3 +106,29 @@ class Worker:
             last = next((line.strip() for line in reversed(lines) if line.strip()), "")
             return f"It ended unexpectedly (status {status}). The last line of {self.log}: {last[:300]}"
         return f"It ended unexpectedly (status {status})."
+
+
+def follow(command: list[str], place: Path, report: Report) -> None:
+    """Run a worker to its end, and report its progress. If ``report`` raises, the worker is ended.
+
+    Raises:
+        InputError: it failed; the message is its own.
+    """
+    messages = queue.SimpleQueue[Message]()
+    worker = Worker(command, place, messages.put, lambda error: messages.put({"ended": error}))
+    progress: tuple[str, float | None] = "", None
+    try:
+        while True:
+            try:
+                message = messages.get(timeout=POLL_SECONDS)
+            except queue.Empty:
+                message = {}
+            if "ended" in message:
+                break
+            if "stage" in message:
+                progress = message["stage"], message["share"]
+            report(*progress)
+    finally:
+        worker.kill()
+    if message["ended"]:
+        raise InputError(message["ended"])

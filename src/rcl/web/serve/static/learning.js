@@ -39,9 +39,11 @@ function isWorking() {
   return isBusy(training) || isExtracting || (page.learning?.open && detector && proposals.done < proposals.total);
 }
 
-function sayHowItEnded({ training, detector }) {
+function sayHowItEnded({ training, detector, forecast }) {
+  if (training.kind === "curve") return training.state === "done" && say(forecast.join(" "), { lasting: true });
   if (training.state === "done") say(`The training is finished. ${detector.sentences[0]}`, { lasting: true });
   else if (training.state === "cancelled") say("The training was cancelled.");
+  return undefined;
 }
 
 /** There is another detector, or the first one: what the one before found is out of date. */
@@ -67,6 +69,7 @@ export const train = showingErrors(async () => {
   await asking(server.train)();
   return say("The training has begun. You can go on labelling.");
 });
+export const forecast = asking(server.forecast);
 export const cancelTraining = asking(server.cancelTraining);
 export const continueRun = (name) => asking(() => server.continueRun(name))();
 export const removeRun = (name) => asking(() => server.removeRun(name))();

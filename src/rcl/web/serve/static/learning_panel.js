@@ -1,11 +1,11 @@
 // The panel of the detector: features, training, and how good the result is.
 
 import { byId, element } from "./dom.js";
-import { cancelTraining, continueRun, removeRun, train } from "./learning.js";
+import { cancelTraining, continueRun, forecast as askForecast, removeRun, train } from "./learning.js";
 import { isBusy, learningChanged, page } from "./page_state.js";
 import { counted } from "./segments.js";
 
-const STAGES = { features: "Features", training: "Training", evaluation: "Testing", "": "Starting" };
+const STAGES = { features: "Features", training: "Training", evaluation: "Testing", curve: "Trainings on parts of the labels", "": "Starting" };
 
 /** A rough duration. */
 export function about(seconds) {
@@ -14,7 +14,7 @@ export function about(seconds) {
 }
 
 function show() {
-  const { training, obstacle, detector, proposals, features, interrupted, open } = page.learning;
+  const { training, obstacle, detector, proposals, features, interrupted, open, forecast } = page.learning;
   const isTraining = isBusy(training);
   byId("learning").hidden = !open;
   byId("features-state").textContent = describeFeatures(features);
@@ -27,6 +27,8 @@ function show() {
   showInterrupted(interrupted);
   byId("outcome").replaceChildren(...(detector?.sentences ?? []).map((text) => element("p", { textContent: text })));
   byId("outcome-box").hidden = !detector?.sentences.length || isTraining;
+  byId("forecast").hidden = isTraining || !detector?.tested || forecast.length > 0;
+  byId("forecast-said").textContent = forecast.join(" ");
   const isLooking = detector && proposals.done < proposals.total;
   byId("proposals-state").textContent = isLooking ? `Proposals: ${proposals.done} of ${counted(proposals.total, "video")}.` : "";
 }
@@ -72,5 +74,6 @@ function rowOf(name) {
 }
 
 byId("train").addEventListener("click", train);
+byId("forecast").addEventListener("click", askForecast);
 byId("cancel-training").addEventListener("click", cancelTraining);
 learningChanged.on(show);

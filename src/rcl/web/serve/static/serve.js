@@ -36,6 +36,7 @@ const CLICKS = {
   "zoom-in": () => zoomTimeline(1.5), "zoom-out": () => zoomTimeline(1 / 1.5), "zoom-all": fitTimeline,
   "pan-left": () => panTimeline(-0.5), "pan-right": () => panTimeline(0.5),
 };
+const isNew = ({ saved }) => saved === null;
 const classOf = ({ key }) => page.classes.find((one) => one.key && one.key === key.toLowerCase());
 const CLASS_KEYS = {
   down(event) {
@@ -74,5 +75,5 @@ showingErrors(async () => {
   await refreshLearning();
   const wanted = location.hash.slice(1);
   if (videos.some((video) => video.key === wanted)) await openVideo(wanted);
-  else if (videos.length === 1 || !detector) await openVideo(videos[0].key);
+  else if (videos.length === 1 || !detector || page.learning?.open) await openVideo((videos.find(isNew) ?? videos[0]).key);
 })();

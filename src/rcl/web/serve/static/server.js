@@ -43,6 +43,7 @@ export const server = {
   learning: () => request("GET", "/api/learning"),
   train: () => request("POST", "/api/learning/training"),
   cancelTraining: () => request("DELETE", "/api/learning/training"),
+  forecast: () => request("POST", "/api/learning/forecast"),
   continueRun: (name) => request("POST", `/api/learning/runs/${encodeURIComponent(name)}`),
   removeRun: (name) => request("DELETE", `/api/learning/runs/${encodeURIComponent(name)}`),
   /** skipped: the stretch that the user does not want, or null. */
