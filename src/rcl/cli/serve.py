@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import webbrowser
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ import typer
 
 from rcl.cli.arguments import served_paths
 from rcl.cli.console import note, warn
+from rcl.cli.durations import parse_duration
 from rcl.cli.extraction_options import DetectorFiles
 from rcl.system.errors import InputError, counted, listed
 from rcl.system.extras import how_to_install
@@ -20,6 +22,31 @@ if TYPE_CHECKING:
     from rcl.detector.localizer import Localizer
     from rcl.web.serve.run_folder import Run
     from rcl.web.serve.session import Session
+
+
+@dataclass(frozen=True)
+class LearningOptions:
+    """How the page learns."""
+
+    background: Annotated[
+        bool,
+        typer.Option(
+            "--background/--no-background",
+            help="Extract features in the background, and detect in all videos, so that training in the page is quick.",
+        ),
+    ] = True
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Time for each training in the page, as in rcl fit: 90s, 10m."),
+    ] = None
+
+    def budget_seconds(self) -> float | None:
+        """The time for a training, if it is limited.
+
+        Raises:
+            InputError: it is no length of time.
+        """
+        return None if self.budget is None else parse_duration(self.budget, option="--budget")
 
 
 def serve(
@@ -31,6 +58,7 @@ def serve(
         ),
     ],
     moved: DetectorFiles,
+    learning: LearningOptions,
     checkpoint: Annotated[
         Path | None, typer.Option(help="last.ckpt of a training run, or its folder: a detector that suggests segments.")
     ] = None,
@@ -41,16 +69,10 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to bind to; only this machine can reach 127.0.0.1.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8000,
     open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = False,
-    background: Annotated[
-        bool,
-        typer.Option(
-            "--background/--no-background",
-            help="Extract features in the background, and detect in all videos, so that training in the page is quick.",
-        ),
-    ] = True,
 ) -> None:
     """Label videos in a browser, train a detector on the labels, and correct what it finds."""
     checkpoint, folder = served_paths(paths, checkpoint)
+    budget_seconds = learning.budget_seconds()
     _check_packages()
     with contextlib.closing(_listen(host, port)) as listener:
         from rcl.web.serve.session import Session
@@ -58,7 +80,8 @@ def serve(
         localizer, run = _load(checkpoint, folder, annotations, moved)
         session = Session(localizer, folder, annotations)
         _describe(session)
-        if background:
+        session.learning.budget_seconds = budget_seconds
+        if learning.background:
             session.learning.begin(run)
         address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/"
         _run(session, listener, host, address, open_page=open_page)

@@ -1,7 +1,7 @@
 """``python -m rcl.training.workers.fit``: ``rcl.fit`` on a pack, with its progress in lines of JSON.
 
 The argument is an object with ``pack``, ``labels`` (a file, or null for those of the pack), ``output``, ``after`` (the
-folder of an earlier fit, or null) and ``resume``.
+folder of an earlier fit, or null), ``budget_seconds`` (or null) and ``resume``.
 """
 
 from __future__ import annotations
@@ -72,9 +72,8 @@ def work(reports: Reports, arguments: dict[str, Any]) -> None:
     if after is not None and not _can_follow(after, pack=pack, output=output):
         after = None
         observer.doubts.append("The earlier training was on other features, so other videos are held out now.")
-    result = fit(
-        pack, arguments["labels"], output, after=after, resume=arguments["resume"], workers=None, observer=observer
-    )
+    how = {name: arguments[name] for name in ("budget_seconds", "resume")}
+    result = fit(pack, arguments["labels"], output, after=after, observer=observer, **how)
     observer.doubts += [str(error) for error in result.problems.values()]
     write_json(output / FINISHED, {"made_by": "rcl serve", "doubts": observer.doubts}, indent=1)
 

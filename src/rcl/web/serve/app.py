@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -21,6 +22,7 @@ from starlette.routing import Route
 from rcl.system.errors import InputError
 from rcl.web.serve.annotation_file import OutdatedError
 from rcl.web.serve.detecting import NotReadyError
+from rcl.web.serve.exports import exported_labels
 from rcl.web.serve.guard import Guard
 from rcl.web.serve.learning_routes import learning_routes
 from rcl.web.serve.sent_json import json_of
@@ -52,6 +54,7 @@ def build_app(session: Session, *, host: str = "127.0.0.1") -> Starlette:
             Route("/api/classes", _put_class, methods=["PUT"]),
             Route("/api/classes", _remove_class, methods=["DELETE"]),
             Route("/api/classes/rename", _rename_class, methods=["POST"]),
+            Route("/api/export/{format:str}", _export),
             Route("/api/session", lambda request: JSONResponse(session.overview())),
             Route(video, _answer(session.video)),
             Route(f"{video}/job", _answer(session.job)),
@@ -179,6 +182,17 @@ async def _take_out(request: Request) -> Response:
     _check_revision(sent)
     saved = await run_in_threadpool(session.take_out, request.path_params["key"], sent.get("revision"))
     return JSONResponse({**saved, "file": str(session.annotations.path)})
+
+
+async def _export(request: Request) -> Response:
+    session: Session = request.app.state.session
+    wanted = request.path_params["format"]
+    download = await run_in_threadpool(exported_labels, session.annotations, session.videos, wanted)
+    headers = {
+        "content-disposition": f'attachment; filename="{download.name}"',
+        "x-rcl-lost": quote("; ".join(download.lost)),
+    }
+    return Response(download.content, media_type="application/octet-stream", headers=headers)
 
 
 def _check_revision(sent: dict[str, Any]) -> None:

@@ -50,6 +50,7 @@ class Learning:
         self._keys = {video.name: key for key, video in videos.items()}
         self.features: Features | None = None
         self.run: Run | None = None  # whose detector is in use
+        self.budget_seconds: float | None = None  # for a training; None: as long as one takes
         self._job: Job | None = None
         self._jobs = JobQueue(self._work)
         self._is_open = False
@@ -226,6 +227,7 @@ class Learning:
                 "labels": str(run.labels),
                 "output": str(run.folder),
                 "after": str(latest.folder) if latest else None,
+                "budget_seconds": self.budget_seconds,
                 "resume": run.can_continue,
             }
             report("training", None)

@@ -28,7 +28,7 @@ export function takeOver(status) {
   page.learning = status;
   for (const video of page.videos) video.detected = status.proposals.keys.includes(video.key);
   const ended = before?.training && isBusy(before.training) && status.training && !isBusy(status.training);
-  if (status.detector && status.detector.version !== page.version) adoptDetector(status.detector.version);
+  if (status.detector && status.detector.version !== page.version) adoptDetector(status.detector.version, before !== null);
   learningChanged.emit();
   if (ended) sayHowItEnded(status);
 }
@@ -47,8 +47,7 @@ function sayHowItEnded({ training, detector, forecast }) {
 }
 
 /** There is another detector, or the first one: what the one before found is out of date. */
-function adoptDetector(version) {
-  const isNew = page.version !== undefined;
+function adoptDetector(version, isNew) {
   Object.assign(page, { version, detector: true });
   document.body.classList.remove("without-detector");
   if (!isNew) return;

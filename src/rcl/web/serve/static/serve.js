@@ -1,6 +1,7 @@
 // The page: its keys and buttons, and the start.
 
 import { acceptAll } from "./bulk.js";
+import "./bulk_dialog.js";
 import "./classes.js";
 import { byId } from "./dom.js";
 import { accept, add, remove, snap, travel } from "./editor.js";
@@ -10,6 +11,7 @@ import { KEYMAP } from "./keymap.js";
 import { listenToKeys } from "./keys.js";
 import { copyPrevious, giveUpPress, markEnd, markStart, pressClass, releaseClass } from "./labelling.js";
 import { refreshLearning } from "./learning.js";
+import "./export.js";
 import "./learning_panel.js";
 import { confirmWatched } from "./looked_at.js";
 import "./overview_bar.js";

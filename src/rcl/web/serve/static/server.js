@@ -24,6 +24,14 @@ async function request(method, address, body, more = {}) {
   return content;
 }
 
+/** A file to download: its name, its content, and what its format cannot keep. */
+async function fetchFile(address) {
+  const response = await fetch(address, { headers: { "X-RCL": "1" } });
+  if (!response.ok) throw new Refused((await response.json().catch(() => ({}))).error ?? `The server answered ${response.status}.`, response.status);
+  const [, name] = response.headers.get("content-disposition").split('"');
+  return { name, content: await response.blob(), lost: decodeURIComponent(response.headers.get("x-rcl-lost") ?? "") };
+}
+
 const of = (key) => `/api/videos/${encodeURIComponent(key)}`;
 
 export const server = {
@@ -40,6 +48,7 @@ export const server = {
   putClass: (one) => request("PUT", "/api/classes", one),
   removeClass: (name) => request("DELETE", "/api/classes", { name }),
   renameClass: (from, to) => request("POST", "/api/classes/rename", { from, to }),
+  exported: (format) => fetchFile(`/api/export/${format}`),
   learning: () => request("GET", "/api/learning"),
   train: () => request("POST", "/api/learning/training"),
   cancelTraining: () => request("DELETE", "/api/learning/training"),

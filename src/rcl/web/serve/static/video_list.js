@@ -69,8 +69,8 @@ function stateOf(video, one) {
   return { kind: "", text: video.detected ? "detected" : "" };
 }
 
-export const openVideo = showingErrors(async (key) => {
-  hideSidebar();
+/** A video with its review, as far as the user has got with it. */
+export async function load(key) {
   if (!opened.has(key)) {
     const video = await server.video(key);
     video.begunEarlier = video.unfinished !== null;
@@ -78,7 +78,12 @@ export const openVideo = showingErrors(async (key) => {
     opened.set(key, { video, review: new Review(video), threshold: page.minScore, ...marks });
     if (video.detections) opened.get(key).review.propose(video.detections);
   }
-  Object.assign(page, { current: opened.get(key), selected: null, dragged: null, playhead: 0 });
+  return opened.get(key);
+}
+
+export const openVideo = showingErrors(async (key) => {
+  hideSidebar();
+  Object.assign(page, { current: await load(key), selected: null, dragged: null, playhead: 0 });
   const { video } = page.current;
   scores.begin(key);
   say("");
