@@ -15,6 +15,8 @@ import psutil
 import pytest
 from starlette.testclient import TestClient
 
+from made_pack import make_pack
+from rcl.data.formats.load import load_annotations
 from rcl.system.text_files import write_json
 from rcl.video.extraction import choose_extraction
 from rcl.web.serve.app import build_app
@@ -25,6 +27,7 @@ from rcl.web.serve.session import Session
 from rcl.web.serve.videos import key_of
 from rendered import render
 from served import save_for_videos
+from untrained import save_untrained
 from waiting import wait_until
 
 OURS = {"X-RCL": "1", "Content-Type": "application/json"}
@@ -54,12 +57,20 @@ def plan(rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return folder
 
 
+def prepare_features(videos: Path) -> None:
+    """Begin the pack of features as a worker does."""
+    pack = videos / "rcl-runs" / "features"
+    pack.mkdir(parents=True)
+    (pack / "extraction.json").write_text(json.dumps({"format": 1, "settings": SETTINGS}), encoding="utf-8")
+
+
 @pytest.fixture
 def videos(rendered: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "videos"
     folder.mkdir()
     for name in NAMES:
         (folder / f"{name}.mp4").write_bytes((rendered / "a.mp4").read_bytes())
+    prepare_features(folder)
     return folder
 
 
@@ -67,9 +78,6 @@ class Page:
     """A server's answers, without a server."""
 
     def __init__(self, videos: Path) -> None:
-        pack = videos / "rcl-runs" / "features"
-        pack.mkdir(parents=True)
-        (pack / "extraction.json").write_text(json.dumps({"format": 1, "settings": SETTINGS}), encoding="utf-8")
         self.session = session = Session(None, videos)
         session.learning = Learning(videos, session.annotations, session.videos, session.detecting, command=fake)
         session.suggestions.learning = session.learning
@@ -122,6 +130,22 @@ def test_two_labelled_videos_become_a_detector_and_proposals_of_all_videos(page:
     assert arguments["after"] == str(run.folder)
     assert arguments["pack"] == str(videos / "rcl-runs" / "features")
     assert page.status()["detector"]["version"] == 2
+
+
+def test_a_pack_is_trained_on_as_it_is(plan: Path, tmp_path: Path) -> None:
+    pack = make_pack(tmp_path / "pack", training=2, validation=1)
+    (plan / "last.ckpt").unlink()
+    save_untrained(plan / "last.ckpt")
+    made = Page(pack)
+    assert made.status()["features"] is None
+    made.label("video-000", "video-001")
+    made.ask("training")
+    assert made.wait_for("done")["detector"]["run"] == "1"
+    arguments = json.loads((pack / "rcl-runs" / "1" / "arguments.json").read_text("utf-8"))
+    assert arguments["pack"] == str(pack)
+    wait_until(lambda: made.status()["proposals"]["done"] == 3)
+    assert made.ask("stretch")["stretch"]["video"] == "video-002"
+    made.session.close()
 
 
 def test_a_cancelled_training_leaves_no_process_and_can_be_continued_or_removed(page: Page, plan: Path) -> None:
@@ -220,6 +244,21 @@ def test_a_worker_ends_with_the_process_that_started_it() -> None:
     worker.stdin.close()  # as when the server is killed
     assert worker.wait(timeout=60) == 1
     worker.stdout.close()
+
+
+def test_labels_are_downloaded_as_files_of_other_tools(page: Page, tmp_path: Path) -> None:
+    assert page.client.get("/api/export/boris").status_code == 400  # nothing is labelled
+    page.label("a", "b")
+    for name, format_ in (("labels.boris", "boris"), ("labels.csv", "csv")):
+        answer = page.client.get(f"/api/export/{format_}")
+        assert f'filename="{name}"' in answer.headers["content-disposition"]
+        (tmp_path / name).write_bytes(answer.content)
+        found = load_annotations(tmp_path / name, clip=False).videos
+        assert {name: video.segments_seconds.tolist() for name, video in found.items()} == dict.fromkeys(
+            "ab", [[0.5, 1]]
+        )
+    assert page.client.get("/api/export/elan").content[:2] == b"PK"
+    assert page.client.get("/api/export/png").status_code == 400
 
 
 # -- the outcome in words -------------------------------------------------------------------------------------------

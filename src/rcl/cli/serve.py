@@ -90,13 +90,15 @@ def serve(
 def _check_packages() -> None:
     """Check that the packages of the extra ``serve`` are installed."""
     try:
+        import psutil  # noqa: F401
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401
     except ModuleNotFoundError as error:
-        if error.name not in ("starlette", "uvicorn"):
+        if error.name not in ("psutil", "starlette", "uvicorn"):
             raise
         fix = how_to_install("serve")
-        raise InputError("rcl serve", expected="starlette and uvicorn", found="no such packages", fix=fix) from None
+        expected = "psutil, starlette and uvicorn"
+        raise InputError("rcl serve", expected=expected, found="no such packages", fix=fix) from None
 
 
 def _describe(session: Session) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -132,7 +133,7 @@ def fit(
     if not plan.resumes:
         plan = complete(plan, run.output, ensemble, budget, observer)
     # A single process, because Lightning would start the others with the command line of this one.
-    how = {"resume": plan.resumes, "overwrite": overwrite, "loggers": loggers}
+    how: dict[str, Any] = {"resume": plan.resumes, "overwrite": overwrite, "loggers": loggers}
     checkpoint = train(plan.config, run.output, devices=1, callbacks=[TrainingShare(observer.trained)], **how)
     return _evaluate(_result(checkpoint, plan), plan, observer)
 

@@ -54,8 +54,8 @@ class Order:
     def next(self) -> str | None:
         """The next video; ``None`` if none is left."""
         with self._lock:
-            wanted = [name for name in self._first if name in self._left]
-            return (wanted or self._left or [None])[0]
+            wanted = (name for name in self._first if name in self._left)
+            return next(wanted, next(iter(self._left), None))
 
     def done(self, name: str) -> None:
         """A video is finished, or failed."""
