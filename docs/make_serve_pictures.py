@@ -7,23 +7,20 @@ playwright.
 from __future__ import annotations
 
 import shutil
-import socket
+import signal
+import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
-import uvicorn
 from playwright.sync_api import Page, sync_playwright
 
 from rcl.data.annotations import Annotations
 from rcl.video.synthetic.rendering import render_videos
-from rcl.web.serve.app import build_app
-from rcl.web.serve.session import Session
 from rcl.web.serve.videos import key_of
 
 PICTURES = Path(__file__).parent / "pictures"
@@ -34,17 +31,15 @@ TRAINING_MS = 1_200_000
 
 
 @contextmanager
-def serving(session: Session) -> Iterator[str]:
-    """The address of a server in a thread."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(build_app(session), log_level="error", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
+def serving(videos: Path) -> Iterator[str]:
+    """The address of ``rcl serve``."""
+    command = [sys.executable, "-m", "rcl.cli", "serve", str(videos), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+            yield server.stdout.readline().split()[0]
         finally:
-            server.should_exit = True
-            thread.join()
+            server.send_signal(signal.SIGINT)
 
 
 def take(page: Page, name: str) -> None:
@@ -85,9 +80,7 @@ def main() -> None:
         videos = Path(folder) / "my-videos"
         truth = render_videos(videos, count=VIDEOS, seed=5, instances=(3, 4), processes=1)
         names = [*truth.videos]
-        session = Session(None, videos)
-        session.learning.begin()
-        with serving(session) as address:
+        with serving(videos) as address:
             page = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"]).new_page(viewport=SIZE)
             page.goto(address)
             label(page, truth, names[0], finished=False)
@@ -106,7 +99,6 @@ def main() -> None:
             page.locator("#rows tr.open").first.wait_for()
             page.locator("#stretch").wait_for()
             take(page, "serve-proposals")
-    sys.exit()
 
 
 if __name__ == "__main__":

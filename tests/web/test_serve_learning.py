@@ -254,9 +254,7 @@ def test_labels_are_downloaded_as_files_of_other_tools(page: Page, tmp_path: Pat
         assert f'filename="{name}"' in answer.headers["content-disposition"]
         (tmp_path / name).write_bytes(answer.content)
         found = load_annotations(tmp_path / name, clip=False).videos
-        assert {name: video.segments_seconds.tolist() for name, video in found.items()} == dict.fromkeys(
-            "ab", [[0.5, 1]]
-        )
+        assert {name: one.segments_seconds.tolist() for name, one in found.items()} == {key: [[0.5, 1]] for key in "ab"}
     assert page.client.get("/api/export/elan").content[:2] == b"PK"
     assert page.client.get("/api/export/png").status_code == 400
 
