@@ -28,14 +28,15 @@ def save_for_videos(path: Path, folder: Path) -> Path:
 
 
 @contextmanager
-def serving(session: Session) -> Iterator[str]:
+def serving(session: Session, config: uvicorn.Config | None = None) -> Iterator[str]:
     """The address of a server of this session, in a thread and on a free port."""
+    config = config or uvicorn.Config(build_app(session), log_level="error", timeout_graceful_shutdown=1)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(build_app(session), log_level="error", timeout_graceful_shutdown=1))
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+            yield f"http{'s' if config.is_ssl else ''}://127.0.0.1:{listener.getsockname()[1]}/"
         finally:
             server.should_exit = True
             thread.join()

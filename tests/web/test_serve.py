@@ -27,7 +27,7 @@ from rcl.detector.localizer import Localizer
 from rcl.system.errors import InputError
 from rcl.web.serve.annotation_file import NEW, AnnotationFile, OutdatedError, revision_of
 from rcl.web.serve.app import STATIC, build_app
-from rcl.web.serve.file_content import Segment
+from rcl.web.serve.file_content import Replacement, Segment
 from rcl.web.serve.job_queue import JobQueue, Report
 from rcl.web.serve.session import Session
 from rcl.web.serve.videos import key_of
@@ -576,14 +576,14 @@ def test_simultaneous_saves_lose_nothing(tmp_path: Path, extension: str) -> None
     names = [f"v{number}" for number in range(24)]
     file = AnnotationFile(tmp_path / f"a.{extension}", names)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda name: file.save(name, [Segment(0.0, 1.0, name)], revision=NEW), names))
+        list(pool.map(lambda name: file.save(Replacement(name, [Segment(0.0, 1.0, name)]), revision=NEW), names))
     videos = load_annotations(file.path).videos
     assert {name: video.labels for name, video in videos.items()} == {name: (name,) for name in names}
     outcomes = []
 
     def race(label: str) -> None:
         try:
-            file.save("v0", [Segment(0.0, 1.0, label)], revision=before)
+            file.save(Replacement("v0", [Segment(0.0, 1.0, label)]), revision=before)
             outcomes.append(label)
         except OutdatedError:
             pass
@@ -649,7 +649,7 @@ def test_a_testing_video_of_a_pack_that_gets_segments_is_trained_on(tmp_path: Pa
     entries = {name: {"subset": "testing", "fps": 5.0, "annotations": []} for name in ("a", "b")}
     path.write_text(json.dumps({"database": entries}), encoding="utf-8")
     file = AnnotationFile(path, ["a", "b"])
-    file.save("a", [Segment(0.0, 1.0, "clap")], revision=None)
+    file.save(Replacement("a", [Segment(0.0, 1.0, "clap")]), revision=None)
     assert [video.subset for video in load_annotations(path).videos.values()] == ["training", "testing"]
 
 
@@ -657,11 +657,11 @@ def test_a_testing_video_of_a_pack_that_gets_segments_is_trained_on(tmp_path: Pa
 def test_a_video_keeps_its_group(tmp_path: Path, extension: str) -> None:
     known = VideoAnnotation("a", "training", 9.0, 5.0, np.zeros((0, 2)), (), "anna")
     file = AnnotationFile(tmp_path / f"a.{extension}", ["a"])
-    revision = file.save("a", [], revision=None, known=known)
-    file.save("a", [Segment(0.0, 1.0, "clap"), Segment(2.0, 3.0, "clap")], revision=revision)
+    revision = file.save(Replacement("a", [], known), revision=None)
+    file.save(Replacement("a", [Segment(0.0, 1.0, "clap"), Segment(2.0, 3.0, "clap")]), revision=revision)
     entry = file.entry_of("a")
     file.remove("a")
-    file.save("a", [Segment(0.0, 1.0, "clap")], revision=None, entry=entry)
+    file.save(Replacement("a", [Segment(0.0, 1.0, "clap")], entry=entry), revision=None)
     (video,) = load_annotations(file.path).videos.values()
     assert (video.group, video.labels) == ("anna", ("clap",))
 

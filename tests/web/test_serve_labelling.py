@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +12,14 @@ import av
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from made_pack import make_pack
 from rcl.data.formats.load import load_annotations
-from rcl.system.errors import Defect, InputError
+from rcl.system.errors import InputError
 from rcl.web.serve.app import STATIC, build_app
 from rcl.web.serve.class_file import KEYS, ClassFile
-from rcl.web.serve.intervals import from_text, to_text, union
+from rcl.web.serve.file_content import Renaming
 from rcl.web.serve.media import HEIGHT, Media, read_header
 from rcl.web.serve.session import Session
 from rcl.web.serve.videos import key_of
@@ -114,30 +108,6 @@ def test_a_draft_of_nothing_leaves_no_trace(client: TestClient, path: Path) -> N
     assert (last["unfinished"], last["draft"], last["revision"]) == (None, False, "new")
 
 
-def test_a_server_that_is_killed_loses_nothing_that_it_confirmed(videos: Path, tmp_path: Path) -> None:
-    labels = tmp_path / "labels.csv"
-    command = [sys.executable, "-m", "rcl.cli", "serve", str(videos), "--annotations", str(labels), "--port", "0"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert server.stdout is not None
-    try:
-        address = server.stdout.readline().split()[0].rstrip("/")
-        revision, segments = "new", []
-        for number in range(20):
-            segments.append(segment(0.1 * number, 0.1 * number + 0.05, "wave"))
-            body = json.dumps({"segments": segments, "revision": revision}).encode()
-            request = urllib.request.Request(address + f"{A}/draft", body, {**OURS, "Host": address[7:]}, method="PUT")
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                revision = json.load(answer)["revision"]
-    finally:
-        server.kill()
-        server.wait()
-    session = Session(None, videos, labels)
-    assert [*map(dict, session.video(key_of("a"))["annotations"])] == [
-        {**one, "start": pytest.approx(one["start"]), "end": pytest.approx(one["end"])} for one in segments
-    ]
-    session.close()
-
-
 # -- reviewed parts and comments -----------------------------------------------------------------------------------
 
 
@@ -150,7 +120,7 @@ def test_the_parts_that_were_looked_at_go_into_the_labels_with_the_segments(clie
     assert done["partial"] is True
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".csv":
-        assert text.splitlines() == ["video,start,end,label,reviewed", "a,1.0,2.0,wave,0-0.9;1-2"]
+        assert text.splitlines() == ["video,start,end,label,reviewed", "a,1.0,2.0,wave,0.0-0.9;1.0-2.0"]
     else:
         assert json.loads(text)["database"]["a"]["reviewed"] == [[0.0, 0.9], [1.0, 2.0]]
     assert client.get(A).json()["reviewed"] == [[0, 0.9], [1, 2]]
@@ -169,7 +139,7 @@ def test_the_parts_of_all_rows_count_and_absent_ones_mean_the_whole_video(videos
     path = tmp_path / "labels.csv"
     path.write_text("video,start,end,label,reviewed\na,1,2,wave,0-1\na,3,4,wave,2-3;2.5-4\nb,,,,\n", encoding="utf-8")
     session = Session(None, videos, path)
-    assert session.video(key_of("a"))["reviewed"] == ((0.0, 1.0), (2.0, 4.0))
+    assert session.video(key_of("a"))["reviewed"] == ((0.0, 4.0),)  # with what the segments cover
     assert (session.video(key_of("b"))["reviewed"], session.video(key_of("b"))["partial"]) == ((), False)
     session.close()
 
@@ -184,28 +154,6 @@ def test_comments_stay_with_their_segments(client: TestClient, path: Path) -> No
     put(client, f"{A}/annotations", [segment(1, 2, "wave")], changed["revision"])
     assert "anew" not in path.read_text(encoding="utf-8")
     assert load_annotations(path).videos["a"].labels == ("wave",)
-
-
-PAIRS = st.lists(
-    st.tuples(st.integers(0, 999), st.integers(1, 99)).map(lambda one: (one[0] / 8, (one[0] + one[1]) / 8))
-)
-
-
-@given(PAIRS)
-def test_intervals_are_read_as_written_and_their_union_is_disjoint(pairs: list[tuple[float, float]]) -> None:
-    merged = union(pairs)
-    assert all(before[1] < after[0] for before, after in pairwise(merged))
-    times = np.linspace(0, 140, 1121)
-    inside = [[any(start <= time <= end for start, end in some) for time in times] for some in (pairs, merged)]
-    assert inside[0] == inside[1]
-    assert from_text(to_text(merged)) == merged
-    assert from_text(" ") == ()
-
-
-@pytest.mark.parametrize("text", ["3", "3-2", "a-b", "1-2-3", "-1-2"])
-def test_a_cell_that_states_no_intervals_is_refused(text: str) -> None:
-    with pytest.raises(Defect):
-        from_text(text)
 
 
 # -- classes -------------------------------------------------------------------------------------------------------
@@ -336,3 +284,40 @@ def test_what_was_used_last_is_kept_up_to_a_size(videos: Path, monkeypatch: pyte
 def test_a_file_that_is_no_video_has_no_header(tmp_path: Path) -> None:
     (tmp_path / "x.mp4").write_bytes(b"no video")
     assert read_header(tmp_path / "x.mp4") == (None, None, False)
+
+
+def test_classes_that_were_joined_can_be_taken_apart_again(client: TestClient, path: Path) -> None:
+    ours, theirs = [segment(1, 2, "wave"), segment(2, 3, "greet")], [segment(0, 1, "wave"), segment(1, 1.5, "greet")]
+    saved = put(client, f"{A}/annotations", ours, "new")
+    put(client, f"{A}/draft", [*ours, segment(3, 4, "wave")], saved["revision"])
+    out = put(client, f"{B}/annotations", theirs, "new")
+    client.request("DELETE", f"{B}/annotations", json={"revision": out["revision"]})
+    before = [client.get(video).json() for video in (A, B)]
+    joined = client.post("/api/classes/rename", json={"from": "wave", "to": "greet"}).json()
+    assert joined["renamed"] == {"a": [[1.0, 2.0], [3.0, 4.0]], "b": [[0.0, 1.0]]}
+    assert {one["label"] for video in (A, B) for one in client.get(video).json()["annotations"]} == {"greet"}
+    shown = client.get(A).json()
+    put(client, f"{A}/draft", [*shown["annotations"], segment(5, 6, "greet")], shown["revision"])  # since then
+    apart = {"from": "greet", "to": "wave", "only": joined["renamed"]}
+    answer = client.post("/api/classes/rename", json=apart).json()
+    assert {one["name"] for one in answer["classes"]} == {"greet", "wave"}
+    assert client.get(A).json()["annotations"] == [*before[0]["annotations"], segment(5.0, 6.0, "greet")]
+    shown = client.get(B).json()
+    assert shown["annotations"] == before[1]["annotations"]
+    put(client, f"{B}/annotations", shown["annotations"], shown["revision"])
+    labels = {name: video.labels for name, video in load_annotations(path).videos.items()}
+    assert labels == {"a": ("wave", "greet"), "b": ("wave", "greet")}
+    for wrong in (3, {"a": 3}, {"a": [[2, 1]]}):
+        assert client.post("/api/classes/rename", json={**apart, "only": wrong}).status_code == 400
+
+
+def test_a_renaming_that_was_interrupted_is_completed_at_the_next_start(videos: Path, path: Path) -> None:
+    session = Session(None, videos, path)
+    ours = [segment(1, 2, "wave"), segment(2, 3, "wave")]
+    session.save(key_of("a"), {"segments": ours})
+    session.classes.announce(Renaming("wave", "greet", {"a": [(2.0, 3.0)]}))
+    session.close()
+    again = Session(None, videos, path)
+    assert [one["label"] for one in again.video(key_of("a"))["annotations"]] == ["wave", "greet"]
+    assert again.classes.renaming is None
+    again.close()

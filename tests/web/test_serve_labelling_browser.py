@@ -70,7 +70,7 @@ def opens(browser: Browser, videos: Path, labels: Path) -> Iterator[Opens]:
         yield open_page
         for context in contexts:
             context.close()
-    assert complaints == []
+    assert [one for one in complaints if "409" not in one] == []  # two pages; Chromium logs any such answer
 
 
 def add_classes(page: Page, *names: str) -> None:
@@ -176,7 +176,7 @@ def test_what_was_played_and_confirmed_is_what_was_looked_at(opens: Opens, label
     expect(page.locator("#review-state")).to_contain_text("for the parts that were looked at")
     header, row = labels.read_text(encoding="utf-8").splitlines()
     assert header == "video,start,end,label,reviewed"
-    assert row.startswith("v1,0.0,1.0,wave,0-1")
+    assert row.startswith("v1,0.0,1.0,wave,0.0-1")
     keys(page, "Control+Enter")  # now all of it
     expect(page.locator("#review-state")).to_have_text("In the labels with 1 segment.")
     assert labels.read_text(encoding="utf-8").splitlines()[1] == "v1,0.0,1.0,wave,"
@@ -224,3 +224,52 @@ def test_on_a_touch_screen_all_targets_are_large_enough_for_a_finger(opens: Open
     expect(page.locator("#rows tr")).to_contain_text("wave")
     small = page.evaluate(SMALL)
     assert small == []
+
+
+def say_name(page: Page, name: str) -> None:
+    page.locator("#who").click()
+    page.locator("#who-name").fill(name)
+    page.locator("#who-name").press("Enter")
+    expect(page.locator("#who")).to_have_text(f"You: {name}")
+
+
+def test_two_people_label_one_video_and_share_the_others(opens: Opens, labels: Path) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    anna, ben = opens(), opens()
+    say_name(anna, "Anna")
+    say_name(ben, "Ben")
+    add_classes(anna, "wave", "jump")
+    keys(anna, "1", ">", "1")
+    expect(anna.locator("#kept")).to_have_text("All changes kept")
+    ben.evaluate("window.dispatchEvent(new Event('focus'))")  # he comes back to his page
+    expect(ben.locator("#rows tr")).to_contain_text("wave")
+    expect(ben.locator("#status")).to_contain_text("Somebody else has changed this video")
+    keys(ben, "2", ">", "2", "ArrowUp")
+    expect(ben.locator("#state")).to_have_text("Accepted by Anna")
+    expect(ben.locator("#kept")).to_have_text("All changes kept")
+    keys(anna, "Escape", ">", "1", ">", "1")  # she has not seen his
+    expect(anna.locator("#conflict-dialog")).to_be_visible()
+    anna.get_by_role("button", name="Load those segments").click()
+    expect(anna.locator("#rows tr")).to_have_count(2)
+    expect(anna.locator("#rows")).to_contain_text("jump")
+    keys(anna, "Control+Enter")
+    expect(anna.locator("#status")).to_contain_text("Saved 2 segments of v1")
+    rows = sorted(line.split(",")[-2:] for line in labels.read_text(encoding="utf-8").splitlines())
+    assert rows == [["jump", "Ben"], ["label", "annotator"], ["wave", "Anna"]]
+    anna.locator("#filter").fill("v3")
+    anna.get_by_role("button", name="Assign").click()
+    assert axe.Axe().run(anna).violations_count == 0
+    anna.locator("#assign-what").select_option("listed")
+    anna.locator("#assign-to").fill("Ben")
+    anna.locator("#assign-to").press("Enter")
+    expect(anna.locator("#status")).to_have_text("Assigned 1 video to Ben.")
+    ben.evaluate("window.dispatchEvent(new Event('focus'))")
+    ben.locator("#whose").select_option("my videos")
+    ben.locator("#whose").blur()
+    expect(ben.locator("#videos li")).to_have_count(1)
+    keys(ben, "Shift+N")
+    expect(ben.locator("#name")).to_have_text("v3")
+    keys(ben, "Shift+N")
+    expect(ben.locator("#status")).to_have_text("This is the last video.")
+    ben.reload()
+    expect(ben.locator("#who")).to_have_text("You: Ben")  # the browser knows the name

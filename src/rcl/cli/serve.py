@@ -15,10 +15,13 @@ from rcl.cli.arguments import served_paths
 from rcl.cli.console import note, warn
 from rcl.cli.durations import parse_duration
 from rcl.cli.extraction_options import DetectorFiles
+from rcl.cli.network_options import NetworkOptions
 from rcl.system.errors import InputError, counted, listed
 from rcl.system.extras import how_to_install
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from rcl.detector.localizer import Localizer
     from rcl.web.serve.run_folder import Run
     from rcl.web.serve.session import Session
@@ -59,6 +62,7 @@ def serve(
     ],
     moved: DetectorFiles,
     learning: LearningOptions,
+    network: NetworkOptions,
     checkpoint: Annotated[
         Path | None, typer.Option(help="last.ckpt of a training run, or its folder: a detector that suggests segments.")
     ] = None,
@@ -66,25 +70,27 @@ def serve(
         Path | None,
         typer.Option(help="File of labels, .csv or .json; by default rcl-annotations.csv in the folder."),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to bind to; only this machine can reach 127.0.0.1.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8000,
+    annotator: Annotated[
+        str,
+        typer.Option(help="Your name, which is kept with what you label; by default, each page has its own."),
+    ] = "",
     open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = False,
 ) -> None:
     """Label videos in a browser, train a detector on the labels, and correct what it finds."""
     checkpoint, folder = served_paths(paths, checkpoint)
     budget_seconds = learning.budget_seconds()
     _check_packages()
-    with contextlib.closing(_listen(host, port)) as listener:
+    network.check()
+    with contextlib.closing(network.listen()) as listener:
         from rcl.web.serve.session import Session
 
         localizer, run = _load(checkpoint, folder, annotations, moved)
-        session = Session(localizer, folder, annotations)
+        session = Session(localizer, folder, annotations, annotator=annotator)
         _describe(session)
         session.learning.budget_seconds = budget_seconds
         if learning.background:
             session.learning.begin(run)
-        address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/"
-        _run(session, listener, host, address, open_page=open_page)
+        _run(session, listener, network, open_page=open_page)
 
 
 def _check_packages() -> None:
@@ -132,39 +138,33 @@ def _load(
     return localizer, run
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """A bound socket, so that a port in use is an error before anything is loaded."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        found = error.strerror or str(error)
-        fix = "choose another with --port (0 for any free one) or --host"
-        raise InputError(f"{host}:{port}", expected="a free address of this machine", found=found, fix=fix) from None
-
-
-def _run(session: Session, listener: socket.socket, host: str, address: str, *, open_page: bool) -> None:
-    """Serve the session until Ctrl+C."""
+def server_config(session: Session, network: NetworkOptions, token: str | None) -> uvicorn.Config:
+    """How the server of a session runs; ``token`` is what requests need, if anything."""
     import uvicorn
 
     from rcl.web.serve.app import build_app
-    from rcl.web.serve.guard import is_loopback
 
-    if not is_loopback(host):
-        warn(
-            f"everybody who can reach {host} can watch these videos and change the annotations; "
-            "there is no password and no encryption."
-        )
-    print(f"{address} (Ctrl+C ends)", flush=True)
-    if open_page:
-        webbrowser.open(address)
-    config = uvicorn.Config(
-        build_app(session, host=host),
+    return uvicorn.Config(
+        build_app(session, host=network.host, token=token, is_encrypted=network.is_encrypted),
         log_level="warning",
         access_log=False,
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=2,
+        ssl_certfile=network.tls_certificate,
+        ssl_keyfile=network.tls_key,
     )
+
+
+def _run(session: Session, listener: socket.socket, network: NetworkOptions, *, open_page: bool) -> None:
+    """Serve the session until Ctrl+C."""
+    import uvicorn
+
+    network.warn_of_network()
+    token = network.chosen_token()
+    address = network.address(listener.getsockname()[1], token)
+    print(f"{address} (Ctrl+C ends)", flush=True)
+    if open_page:
+        webbrowser.open(address)
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listener])
+        uvicorn.Server(server_config(session, network, token)).run(sockets=[listener])

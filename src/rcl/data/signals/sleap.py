@@ -47,6 +47,7 @@ def open_sleap(path: Path, options: RecordingOptions) -> OpenRecording:
     step = max(1, BLOCK_BYTES // (4 * len(columns)))
 
     def frames(rate: float) -> Iterator[Rows]:
+        """The rows of the file in blocks, at ``rate`` frames per second; the file is open meanwhile."""
         with open_hdf5(path) as file:
             places, scores = file["tracks"], file["point_scores"] if scored else None
             score_axes = _score_axes(file, axes, str(path)) or ()

@@ -115,6 +115,7 @@ def _poses(recording: Recording, settings: SignalSettings, individual: str | Non
     selves = max(len(settings.individuals), 1) if individual is None else 1
 
     def describe(windows: np.ndarray) -> np.ndarray:
+        """What :func:`describe_poses` says of windows ``(n, L, individuals · parts · 3)``: ``(n, C)``."""
         return describe_poses(
             windows.reshape(*windows.shape[:2], count, parts, 3),
             body,

@@ -8,16 +8,29 @@ import logging
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from rcl.data.annotations import VideoAnnotation
 from rcl.data.formats.load import format_of, load_annotations
 from rcl.data.formats.tables.table import is_plain
 from rcl.data.names import match_names
-from rcl.system.errors import InputError, counted
+from rcl.system.errors import InputError, counted, located
 from rcl.system.text_files import check_place, extension_of, read_json, read_text, write_text
 from rcl.web.serve.database_content import Database
-from rcl.web.serve.file_content import Content, Entry, Remarks, Segment, describe, video_in
-from rcl.web.serve.intervals import Intervals
+from rcl.web.serve.file_content import (
+    Content,
+    Entry,
+    Only,
+    Renaming,
+    Replacement,
+    Segment,
+    describe,
+    grouped,
+    reviewed_of,
+    take,
+    video_in,
+)
+from rcl.web.serve.held_file import HeldFile
 from rcl.web.serve.table_content import Table
 
 log = logging.getLogger("rcl")
@@ -29,10 +42,18 @@ class OutdatedError(InputError):
     """Another page or program has saved the video in the meantime."""
 
 
+class _Said(NamedTuple):
+    """What a file of annotations says; nobody changes it."""
+
+    content: Content
+    videos: Mapping[str, VideoAnnotation]
+    remarked: Mapping[str, Sequence[Segment]]
+
+
 class AnnotationFile:
     """Annotations as ``rcl train`` and ``rcl fit`` read them: ActivityNet's JSON or a CSV table, by extension.
 
-    The file is read again each time, because it may change on disk. The names of videos stay as the file writes them,
+    The file is read again whenever it has changed on disk. The names of videos stay as the file writes them,
     for instance ``clip.mp4`` for the video ``clip``.
 
     Args:
@@ -49,71 +70,56 @@ class AnnotationFile:
         self._videos = videos
         self._is_table = extension_of(path, (".csv", ".json")) == ".csv"
         self._lock = threading.Lock()
+        self._file = HeldFile(path, self._parse)
         if path.exists():
             self._warn_of_others(self.read())
         check_place(path)
 
-    def read(self) -> dict[str, VideoAnnotation]:
+    def read(self) -> Mapping[str, VideoAnnotation]:
         """The annotations in the file, by the name of the video.
 
         Raises:
             InputError: the file is damaged, has two names for one video, or is of a format that RCL only reads.
         """
-        if not self.path.exists():
-            return {}
-        self._check_format()
-        if self._content().is_empty:
-            return {}
-        annotations = load_annotations(self.path, clip=False)
-        return dict(annotations.renamed(self._names_of(annotations.videos)).videos)
+        return self._file.get().videos
 
-    def remarks(self) -> dict[str, Remarks]:
-        """The comments and reviewed intervals in the file, by the name of the video.
+    def remarked(self) -> Mapping[str, Sequence[Segment]]:
+        """The segments in the file with their remarks, by the name of the video.
 
         Raises:
             InputError: the file is damaged.
         """
-        return self._content().remarks() if self.path.exists() else {}
+        return self._file.get().remarked
 
     def entry_of(self, name: str) -> Entry | None:
         """All that the file says of one video, also what RCL does not read, so that :meth:`save` can put it back."""
         video = self.read().get(name)
-        entry = self._content().entry_of(name) if video else None
+        entry = self._file.get().content.entry_of(name) if video else None
         return {**describe(video), **entry} if video and entry else None
 
-    def save(
-        self,
-        name: str,
-        segments: Sequence[Segment],
-        *,
-        revision: str | None,
-        known: VideoAnnotation | None = None,
-        entry: Entry | None = None,
-        reviewed: Intervals | None = None,
-    ) -> str:
+    def save(self, new: Replacement, *, revision: str | None) -> str:
         """Replace the segments of one video, atomically, and return their revision.
 
         A testing video that had no segments becomes a training video.
 
         Args:
-            name: of the video.
-            segments: all its segments.
+            new: what the file says of the video from now on.
             revision: of the segments that the page began with; ``None`` overwrites any.
-            known: the annotation of a video that is not in the file yet.
-            entry: what :meth:`entry_of` returned before the video was taken out of the file.
-            reviewed: the parts of the video that somebody looked at; ``None`` for all of it.
 
         Raises:
             OutdatedError: the file holds another revision.
-            InputError: the file is damaged or cannot be written.
+            InputError: the file is damaged, cannot hold what was reviewed, or cannot be written.
         """
         with self._lock:
-            before = self.read().get(name)
-            check_revision(self.path, name, revision, revision_of(before, self.remarks().get(name)))
-            earlier = video_in(entry, name) if entry else known
-            text = self._content().replaced(name, sorted(segments), before or earlier, entry, reviewed)
+            before = self.read().get(new.name)
+            check_revision(self.path, new.name, revision, self._revision_of(new.name))
+            earlier = video_in(new.entry, new.name) if new.entry else new.known
+            with located(self.path):
+                text = self._file.get().content.replaced(
+                    new._replace(known=before or earlier, segments=sorted(new.segments))
+                )
             write_text(self.path, text)
-            return revision_of(self.read()[name], self.remarks().get(name))
+            return self._revision_of(new.name)
 
     def remove(self, name: str) -> None:
         """Take a video out of the file, atomically, if it is there.
@@ -123,28 +129,42 @@ class AnnotationFile:
         """
         with self._lock:
             if name in self.read():
-                write_text(self.path, self._content().without(name))
+                write_text(self.path, self._file.get().content.without(name))
 
-    def rename(self, old: str, new: str) -> int:
-        """Give a label another name in all videos, atomically, and return the number of segments that have it.
+    def times_of(self, label: str) -> Only:
+        """The segments that have a label.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        return self._file.get().content.times_of(label)
+
+    def rename(self, renaming: Renaming) -> int:
+        """Give a label another name, atomically, and return the number of segments that got it.
 
         Raises:
             InputError: the file is damaged or cannot be written.
         """
         with self._lock:
-            if not self.path.exists():
-                return 0
-            self._check_format()
-            text, count = self._content().renamed(old, new)
+            text, count = self._file.get().content.renamed(renaming)
             if count:
                 write_text(self.path, text)
             return count
 
-    def _content(self) -> Content:
-        exists = self.path.exists()
-        if self._is_table:
-            return Table(read_text(self.path) if exists else None, self._names_of)
-        return Database(read_json(self.path) if exists else None, self._names_of)
+    def _revision_of(self, name: str) -> str:
+        return revision_of(self.read().get(name), self.remarked().get(name, ()))
+
+    def _parse(self) -> _Said:
+        if not self.path.exists():
+            new = Table(None, self._names_of) if self._is_table else Database(None, self._names_of)
+            return _Said(new, {}, {})
+        self._check_format()
+        table, names = self._is_table, self._names_of
+        content = Table(read_text(self.path), names) if table else Database(read_json(self.path), names)
+        if content.is_empty:
+            return _Said(content, {}, {})
+        annotations = load_annotations(self.path, clip=False)
+        return _Said(content, annotations.renamed(self._names_of(annotations.videos)).videos, content.remarked())
 
     def _names_of(self, keys: Iterable[str]) -> Mapping[str, str]:
         return match_names(keys, self._videos).pairs
@@ -183,22 +203,19 @@ def check_revision(path: Path, name: str, known: str | None, actual: str) -> Non
         )
 
 
-def revision_of(video: VideoAnnotation | None, remarks: Remarks | None = None) -> str:
-    """A digest of the segments of a video, their comments and what was reviewed, which changes when they do."""
+def revision_of(video: VideoAnnotation | None, remarked: Sequence[Segment] = ()) -> str:
+    """A digest of the segments of a video with their remarks and what was reviewed, which changes when they do."""
     if video is None:
         return NEW
-    reviewed = remarks.reviewed if remarks else None
-    content = json.dumps([segments_of(video, remarks), reviewed])
+    content = json.dumps([segments_of(video, remarked), reviewed_of(video)])
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def segments_of(video: VideoAnnotation | None, remarks: Remarks | None = None) -> list[Segment]:
-    """The instances of a video, in the order of the file, with their comments."""
+def segments_of(video: VideoAnnotation | None, remarked: Sequence[Segment] = ()) -> list[Segment]:
+    """The instances of a video, in the order of the file, with the remarks on them."""
     if video is None:
         return []
     pairs = zip(video.segments_seconds.tolist(), video.labels, strict=True)
     segments = [Segment(start, end, label) for (start, end), label in pairs]
-    if remarks is None or not remarks.comments:
-        return segments
-    left = {segment: iter(comments) for segment, comments in remarks.comments.items()}
-    return [segment._replace(comment=next(left.get(segment, iter(())), "")) for segment in segments]
+    known = grouped((one.plain, one) for one in remarked)
+    return [take(known, segment) or segment for segment in segments]

@@ -20,6 +20,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from rcl.system.errors import InputError
+from rcl.web.serve.access import Access
 from rcl.web.serve.annotation_file import OutdatedError
 from rcl.web.serve.detecting import NotReadyError
 from rcl.web.serve.exports import exported_labels
@@ -37,14 +38,24 @@ STATIC = {  # the only files that are served besides the videos and the page its
 }
 
 
-def build_app(session: Session, *, host: str = "127.0.0.1") -> Starlette:
-    """The application of a session, for a server that is bound to ``host``."""
+def build_app(
+    session: Session, *, host: str = "127.0.0.1", token: str | None = None, is_encrypted: bool = False
+) -> Starlette:
+    """The application of a session.
+
+    Args:
+        session: what is served.
+        host: the address that the server is bound to.
+        token: what requests need; ``None`` if whoever can reach the server may use it.
+        is_encrypted: whether the server speaks TLS.
+    """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
         session.close()
 
+    access = [Middleware(Access, token=token, is_encrypted=is_encrypted)] if token else []
     video = "/api/videos/{key:str}"
     app = Starlette(
         routes=[
@@ -55,6 +66,7 @@ def build_app(session: Session, *, host: str = "127.0.0.1") -> Starlette:
             Route("/api/classes", _remove_class, methods=["DELETE"]),
             Route("/api/classes/rename", _rename_class, methods=["POST"]),
             Route("/api/export/{format:str}", _export),
+            Route("/api/assigned", _assign, methods=["PUT"]),
             Route("/api/session", lambda request: JSONResponse(session.overview())),
             Route(video, _answer(session.video)),
             Route(f"{video}/job", _answer(session.job)),
@@ -68,7 +80,7 @@ def build_app(session: Session, *, host: str = "127.0.0.1") -> Starlette:
             Route(f"{video}/annotations", _take_out, methods=["DELETE"]),
             *learning_routes(session.learning, session.suggestions),
         ],
-        middleware=[Middleware(Guard, host=host)],
+        middleware=[Middleware(Guard, host=host), *access],
         exception_handlers={InputError: _input_error, HTTPException: _http_error},
         lifespan=lifespan,
     )
@@ -138,19 +150,23 @@ async def _keep(request: Request, keep: Callable[[str, dict[str, Any]], dict[str
 
 async def _put_class(request: Request) -> Response:
     session: Session = request.app.state.session
-    return JSONResponse(await run_in_threadpool(session.put_class, await json_of(request)))
+    return JSONResponse(await run_in_threadpool(session.class_changes.put, await json_of(request)))
 
 
 async def _remove_class(request: Request) -> Response:
     session: Session = request.app.state.session
     sent = await json_of(request)
-    return JSONResponse(await run_in_threadpool(session.remove_class, str(sent.get("name", ""))))
+    return JSONResponse(await run_in_threadpool(session.class_changes.remove, str(sent.get("name", ""))))
 
 
 async def _rename_class(request: Request) -> Response:
     session: Session = request.app.state.session
-    sent = await json_of(request)
-    return JSONResponse(await run_in_threadpool(session.rename, str(sent.get("from", "")), sent.get("to")))
+    return JSONResponse(await run_in_threadpool(session.class_changes.rename, await json_of(request)))
+
+
+async def _assign(request: Request) -> Response:
+    session: Session = request.app.state.session
+    return JSONResponse(await run_in_threadpool(session.people.assign, await json_of(request)))
 
 
 async def _thumbnails(request: Request) -> Response:

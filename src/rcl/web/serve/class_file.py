@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from rcl.data.formats.values import composed
 from rcl.system.errors import Defect, InputError, located
 from rcl.system.text_files import read_json, write_json
-from rcl.web.serve.sent_segments import checked_label
+from rcl.web.serve.file_content import Renaming
+from rcl.web.serve.sent_segments import checked_label, checked_renaming
 
 FORMAT = "RCL classes"
 KEYS = "123456789abeghjkqtuwxyz"  # those of the alphabet that the page does not use itself, see keys.js
@@ -43,6 +44,7 @@ class ClassFile:
         self.path = annotations.with_suffix(".classes.json")
         self._lock = threading.Lock()
         self.read()
+        self._renaming = self._announced()
 
     def read(self, labels: Iterable[str] = ()) -> list[LabelClass]:
         """The classes in the file, and those of other labels with the colours and keys that are left.
@@ -103,17 +105,40 @@ class ClassFile:
         with self._lock:
             self._write([one for one in self._stored() if one.name != name])
 
-    def rename(self, old: str, new: str) -> None:
-        """Give a class another name; if there is one of that name, they become one.
+    def rename(self, renaming: Renaming) -> None:
+        """Give a class another name; if there is one of that name, they become one. An announced renaming is over.
+
+        If only some segments get the name, both classes stay.
+
+        Raises:
+            InputError: the file is damaged or cannot be written.
+        """
+        old, new, only = renaming
+        with self._lock:
+            classes = self.read([old] if only is None else [old, new])
+            if only is None:
+                if any(one.name == new for one in classes):
+                    classes = [one for one in classes if one.name != old]
+                classes = [one._replace(name=new) if one.name == old else one for one in classes]
+            self._renaming = None
+            self._write(classes)
+
+    # -- a renaming that takes several files ----------------------------------------------------------------------
+
+    @property
+    def renaming(self) -> Renaming | None:
+        """The renaming that was announced and did not come to its end."""
+        return self._renaming
+
+    def announce(self, renaming: Renaming | None) -> None:
+        """Note that a renaming begins, or is given up, so that the next start completes one that was interrupted.
 
         Raises:
             InputError: the file is damaged or cannot be written.
         """
         with self._lock:
-            classes = self._stored()
-            if any(one.name == new for one in classes):
-                classes = [one for one in classes if one.name != old]
-            self._write([one._replace(name=new) if one.name == old else one for one in classes])
+            classes, self._renaming = self._stored(), renaming
+            self._write(classes)
 
     def _stored(self) -> list[LabelClass]:
         if not self.path.exists():
@@ -125,8 +150,17 @@ class ClassFile:
         with located(str(self.path)):
             return [_checked(_class_of(item)) for item in data["classes"]]
 
+    def _announced(self) -> Renaming | None:
+        stated = read_json(self.path).get("renaming") if self.path.exists() else None
+        if stated is None:
+            return None
+        with located(f"{self.path}, renaming"):
+            return checked_renaming(stated)
+
     def _write(self, classes: Sequence[LabelClass]) -> None:
-        write_json(self.path, {"format": FORMAT, "classes": [one._asdict() for one in classes]}, indent=1)
+        content: dict[str, Any] = {"format": FORMAT, "classes": [one._asdict() for one in classes]}
+        content |= {"renaming": self._renaming.to_json()} if self._renaming else {}
+        write_json(self.path, content, indent=1)
 
 
 def _next_class(name: str, classes: Sequence[LabelClass]) -> LabelClass:

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rcl.data.annotations import VideoAnnotation
 from rcl.data.formats.values import composed
-from rcl.system.errors import located
+from rcl.web.serve import file_content as content
 from rcl.web.serve.file_content import (
-    COMMENT,
+    ANNOTATOR,
     OF_VIDEO,
+    REMARKS,
     REVIEWED,
     Entry,
     Naming,
-    Remarks,
+    Renaming,
+    Replacement,
     Segment,
-    facts_of,
-    grouped,
-    subset_with,
-    take,
 )
-from rcl.web.serve.intervals import Intervals, to_intervals
 
 
 class Database:
@@ -42,68 +37,90 @@ class Database:
 
     @property
     def is_empty(self) -> bool:
+        """Whether there is no video in the database."""
         return self._data.get("database") == {}
 
     def entry_of(self, name: str) -> Entry | None:
+        """All that the file says of a video, also what RCL does not read; ``None`` if the video is not in it."""
         key = self._key_of(name)
         return None if key is None else {"name": key, "entry": self._entries[key]}
 
     def without(self, name: str) -> str:
+        """The text of the file without a video."""
         gone = self._key_of(name)
         return self._text({key: entry for key, entry in self._entries.items() if key != gone})
 
-    def remarks(self) -> dict[str, Remarks]:
+    def remarked(self) -> dict[str, list[Segment]]:
+        """The segments of each video with their remarks, in the order of the file."""
+        return {name: [*map(_segment_of, items)] for _, name, items in self._named()}
+
+    def times_of(self, label: str) -> content.Only:
+        """The segments that have a label."""
+        videos = {name: [*map(_segment_of, items)] for _, name, items in self._named()}
+        return {
+            name: times
+            for name, segments in videos.items()
+            if (times := [(one.start, one.end) for one in segments if one.label == label])
+        }
+
+    def renamed(self, renaming: Renaming) -> tuple[str, int]:
+        """The text of the file in which a label has another name, and the number of segments that got it."""
+        entries, count = dict(self._entries), 0
+        for key, name, items in self._named():
+            found = [renaming.concerns(name, _segment_of(item)) for item in items]
+            named = [{**item, "label": renaming.new} if it else item for item, it in zip(items, found, strict=True)]
+            if any(found):
+                entries[key] = {**entries[key], "annotations": named}
+            count += sum(found)
+        return self._text(entries), count
+
+    def _named(self) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
+        """Each key with the name of its video and its instances."""
         names = self._names_of(self._entries)
-        return {names[key]: _remarks_of(entry, key) for key, entry in self._entries.items() if key in names}
+        for key, entry in self._entries.items():
+            yield key, names.get(key, key), entry.get("annotations") or []
 
-    def renamed(self, old: str, new: str) -> tuple[str, int]:
-        items = [item for entry in self._entries.values() for item in entry.get("annotations") or []]
-        found = [item for item in items if composed(str(item["label"])) == old]
-        for item in found:  # they are read for this text alone
-            item["label"] = new
-        return self._text(self._entries), len(found)
-
-    def replaced(
-        self,
-        name: str,
-        segments: Sequence[Segment],
-        video: VideoAnnotation | None,
-        entry: Entry | None,
-        reviewed: Intervals | None = None,
-    ) -> str:
-        key = self._key_of(name) or (entry or {}).get("name", name)
-        facts = {title: fact for title, fact in zip(OF_VIDEO, facts_of(video), strict=True) if fact is not None}
-        before: dict[str, Any] = self._entries.get(key) or (entry or {}).get("entry") or facts
-        items = grouped((_segment_of(item), item) for item in before.get("annotations") or [])
-        new = [_item(take(items, segment.plain), segment) for segment in segments]
-        changed = {**before, "subset": subset_with(segments, video), "annotations": new}
-        changed |= {REVIEWED: [[*pair] for pair in reviewed]} if reviewed else {}
-        if not reviewed:
-            changed.pop(REVIEWED, None)
+    def replaced(self, new: Replacement) -> str:
+        """The text of the file in which the segments of a video are replaced; keys that RCL does not read stay."""
+        key = self._key_of(new.name) or (new.entry or {}).get("name", new.name)
+        facts = zip(OF_VIDEO, content.facts_of(new.known), strict=True)
+        stated = {title: fact for title, fact in facts if fact is not None}
+        before: dict[str, Any] = self._entries.get(key) or (new.entry or {}).get("entry") or stated
+        held = content.grouped((_segment_of(item).plain, item) for item in before.get("annotations") or [])
+        items = [_item(content.take(held, segment.plain), segment) for segment in new.segments]
+        subset = content.subset_with(new.segments, new.known)
+        changed = {**before, "subset": subset, "annotations": items}
+        _set(changed, REVIEWED, [[*pair] for pair in new.reviewed or ()])
+        if new.segments and not before.get("annotations"):
+            changed.pop(ANNOTATOR, None)  # of who said that nothing happens
+        elif not new.segments and new.annotator:
+            changed[ANNOTATOR] = new.annotator
         return self._text({**self._entries, key: changed})
 
     def _key_of(self, name: str) -> str | None:
         return next((key for key, video in self._names_of(self._entries).items() if video == name), None)
 
-    def _text(self, database: dict[str, Any]) -> str:
+    def _text(self, database: Mapping[str, Any]) -> str:
         data = {**self._data, "database": database}
         return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _segment_of(item: Mapping[str, Any]) -> Segment:
     start, end = item["segment"]
-    return Segment(float(start), float(end), composed(str(item["label"])))
+    remarks = (str(item.get(title) or "") for title in REMARKS)
+    return Segment(float(start), float(end), composed(str(item["label"])), *remarks)
 
 
-def _item(held: dict[str, Any] | None, segment: Segment) -> dict[str, Any]:
+def _item(held: Mapping[str, Any] | None, segment: Segment) -> dict[str, Any]:
     item = dict(held or {"segment": [segment.start, segment.end], "label": segment.label})
-    item.pop(COMMENT, None)
-    return {**item, COMMENT: segment.comment} if segment.comment else item
+    for title in REMARKS:
+        _set(item, title, getattr(segment, title))
+    return item
 
 
-def _remarks_of(entry: Mapping[str, Any], key: str) -> Remarks:
-    comments = defaultdict[Segment, list[str]](list)
-    for item in entry.get("annotations") or []:
-        comments[_segment_of(item)].append(str(item.get(COMMENT) or ""))
-    with located(f"video {key!r}"):
-        return Remarks(comments, to_intervals(entry.get(REVIEWED) or []) or None)
+def _set(item: dict[str, Any], title: str, value: object) -> None:
+    """Set a key, or remove it if there is nothing to say."""
+    if value:
+        item[title] = value
+    else:
+        item.pop(title, None)

@@ -3,54 +3,102 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
 from rcl.data.annotations import VideoAnnotation
-from rcl.data.formats.values import to_group
-from rcl.web.serve.intervals import Intervals
+from rcl.data.formats.values import Pair, reviewed_pairs, to_group, to_reviewed
+from rcl.data.reviewed import joined
 
 OF_VIDEO = ("subset", "duration", "fps", "group")  # columns that describe the video, not a segment
-COMMENT, REVIEWED = "comment", "reviewed"  # columns and keys of what only the page shows
+REVIEWED = "reviewed"  # a column or key that describes the video, too
+COMMENT, ANNOTATOR = REMARKS = ("comment", "annotator")  # columns and keys of a segment that only the page shows
 
 Entry: TypeAlias = dict[str, Any]
 """All that a file says of one video, as JSON can hold it; ``name`` is how the file writes its name."""
+Intervals: TypeAlias = tuple[Pair, ...]
+"""Pairs of start and end in seconds, sorted and disjoint."""
 Naming: TypeAlias = Callable[[Iterable[str]], Mapping[str, str]]
 """From the names in a file to those of the videos."""
 Held = TypeVar("Held")
 
 
 class Segment(NamedTuple):
-    """An instance of an action, in seconds."""
+    """An instance of an action, in seconds, and what somebody remarked about it.
+
+    Args:
+        start: in seconds.
+        end: in seconds.
+        label: empty in a draft whose label is not chosen yet.
+        comment: in one line.
+        annotator: the name of who made it or changed it last.
+    """
 
     start: float
     end: float
     label: str
     comment: str = ""
+    annotator: str = ""
 
     @property
     def plain(self) -> Segment:
-        """The same without its comment."""
-        return self._replace(comment="")
+        """The same without remarks."""
+        return self._replace(comment="", annotator="")
 
     def to_json(self) -> dict[str, Any]:
         """As the page and the file of reviews hold it."""
-        content = self._asdict()
-        return content if self.comment else {key: value for key, value in content.items() if key != COMMENT}
+        return {key: value for key, value in self._asdict().items() if value or key not in REMARKS}
 
 
-class Remarks(NamedTuple):
-    """What a file says of a video besides its annotation.
+Only: TypeAlias = Mapping[str, Collection[Pair]]
+"""Starts and ends of some segments, by the name of the video."""
+
+
+class Renaming(NamedTuple):
+    """Another name of a label.
 
     Args:
-        comments: those of each segment, in the order of the file.
-        reviewed: the parts that somebody looked at; ``None`` for all of it.
+        old: the name so far.
+        new: the name from now on.
+        only: the segments that get it; ``None`` for all.
     """
 
-    comments: Mapping[Segment, Sequence[str]] = {}
+    old: str
+    new: str
+    only: Only | None = None
+
+    def concerns(self, video: str, segment: Segment | None) -> bool:
+        """Whether a segment of a video gets the new name."""
+        if segment is None or segment.label != self.old:
+            return False
+        return self.only is None or (segment.start, segment.end) in self.only.get(video, ())
+
+    def to_json(self) -> dict[str, Any]:
+        """As a page sends it."""
+        only = None if self.only is None else {name: [*pairs] for name, pairs in self.only.items()}
+        return {"from": self.old, "to": self.new, "only": only}
+
+
+class Replacement(NamedTuple):
+    """What a file says of one video from now on.
+
+    Args:
+        name: of the video.
+        segments: all its segments, in order.
+        known: what is known of the video already.
+        entry: what an earlier file said of it, if it is not in this one.
+        reviewed: the parts of the video that somebody looked at; ``None`` for all of it.
+        annotator: the name of who says so; a file without segments of the video keeps it.
+    """
+
+    name: str
+    segments: Sequence[Segment]
+    known: VideoAnnotation | None = None
+    entry: Entry | None = None
     reviewed: Intervals | None = None
+    annotator: str = ""
 
 
 class Content(Protocol):
@@ -63,36 +111,41 @@ class Content(Protocol):
     def entry_of(self, name: str) -> Entry | None:
         """All that is said of one video, also what RCL does not read."""
 
-    def remarks(self) -> dict[str, Remarks]:
-        """What is said of each video besides its annotation.
-
-        Raises:
-            InputError: the reviewed intervals of a video are something else.
-        """
+    def remarked(self) -> dict[str, list[Segment]]:
+        """The segments of each video with their remarks, in the order of the file."""
 
     def without(self, name: str) -> str:
         """The text of a file without one video, which is in this one."""
 
-    def renamed(self, old: str, new: str) -> tuple[str, int]:
-        """The text of a file in which a label has another name, and the number of segments that have it."""
+    def times_of(self, label: str) -> Only:
+        """The segments that have a label."""
 
-    def replaced(
-        self,
-        name: str,
-        segments: Sequence[Segment],
-        video: VideoAnnotation | None,
-        entry: Entry | None,
-        reviewed: Intervals | None = None,
-    ) -> str:
+    def renamed(self, renaming: Renaming) -> tuple[str, int]:
+        """The text of a file in which a label has another name, and the number of segments that got it."""
+
+    def replaced(self, new: Replacement) -> str:
         """The text of a file in which the segments of one video are replaced, and all else is as it was.
 
-        Args:
-            name: of the video.
-            segments: all its segments, in order.
-            video: what is known of it already.
-            entry: of the same video in an earlier file, if it is not in this one.
-            reviewed: the parts of the video that somebody looked at; ``None`` for all of it.
+        Raises:
+            Defect: the file cannot hold what was reviewed.
         """
+
+
+# -- intervals ---------------------------------------------------------------------------------------------------
+
+
+def union(pairs: Iterable[Sequence[float]]) -> Intervals:
+    """The union of intervals in seconds; those without a length are left out."""
+    return _pairs(joined(np.array([*pairs], dtype=np.float64)))
+
+
+def reviewed_of(video: VideoAnnotation | None) -> Intervals | None:
+    """The parts of a video that somebody looked at; ``None`` for all of it."""
+    return None if video is None or video.reviewed_seconds is None else _pairs(video.reviewed_seconds)
+
+
+def _pairs(intervals: np.ndarray) -> Intervals:
+    return tuple((start, end) for start, end in intervals.tolist())
 
 
 # -- what describes a video --------------------------------------------------------------------------------------
@@ -108,16 +161,21 @@ def facts_of(video: VideoAnnotation | None) -> tuple[str, float | None, float | 
 def describe(video: VideoAnnotation) -> Entry:
     """A video as JSON can hold it; see :func:`video_in`."""
     facts = dict(zip(OF_VIDEO, facts_of(video), strict=True))
-    return {**facts, "segments": video.segments_seconds.tolist(), "labels": [*video.labels]}
+    parts = {} if video.reviewed_seconds is None else {REVIEWED: reviewed_pairs(video)}
+    return {**facts, **parts, "segments": video.segments_seconds.tolist(), "labels": [*video.labels]}
 
 
 def video_in(entry: Entry, name: str) -> VideoAnnotation:
-    """The video that :func:`describe` described."""
+    """The video that :func:`describe` described.
+
+    Raises:
+        Defect: its group or what was reviewed of it is something else.
+    """
     subset, duration, fps = (entry[title] for title in OF_VIDEO[:-1])
     segments_seconds = np.array(entry["segments"], dtype=np.float64).reshape(-1, 2)
-    return VideoAnnotation(
-        name, subset, duration, fps, segments_seconds, tuple(entry["labels"]), to_group(entry.get("group"))
-    )
+    reviewed = np.array(to_reviewed(entry[REVIEWED]), dtype=np.float64) if REVIEWED in entry else None
+    facts = name, subset, duration, fps, segments_seconds, tuple(entry["labels"]), to_group(entry.get("group"))
+    return VideoAnnotation(*facts, reviewed)
 
 
 def subset_with(segments: Sequence[Segment], video: VideoAnnotation | None) -> str:
@@ -134,7 +192,7 @@ def grouped(pairs: Iterable[tuple[Segment | None, Held]]) -> dict[Segment | None
     return groups
 
 
-def take(groups: Mapping[Segment | None, list[Held]], segment: Segment) -> Held | None:
-    """Take the first of those that are left of a segment."""
+def take(groups: Mapping[Segment | None, list[Held]], segment: Segment | None) -> Held | None:
+    """Take the first of those that are left of a segment; ``None`` as a segment stands for the video alone."""
     held = groups.get(segment)
     return held.pop(0) if held else None

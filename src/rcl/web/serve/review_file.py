@@ -8,12 +8,13 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rcl.data.formats.values import to_label, to_number
+from rcl.data.formats.values import Pair, to_label, to_number, to_reviewed
 from rcl.data.names import match_names
 from rcl.system.errors import Defect, InputError, located
 from rcl.system.text_files import read_json, write_json
-from rcl.web.serve.file_content import Entry, Segment, video_in
-from rcl.web.serve.intervals import Intervals, to_intervals
+from rcl.web.serve.file_content import REMARKS, Entry, Intervals, Renaming, Segment, union
+from rcl.web.serve.file_entry import checked_entry, entry_renamed, times_in
+from rcl.web.serve.held_file import HeldFile
 
 FORMAT = "RCL review"
 
@@ -43,14 +44,20 @@ class VideoReview(NamedTuple):
             return ""
         return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]
 
-    def renamed(self, old: str, new: str) -> VideoReview:
-        """The same with another name of a label."""
+    def times_of(self, label: str) -> set[Pair]:
+        """The segments that have a label, be it in the draft or beside it."""
+        segments = [*self.segments, *self.rejected, *(self.draft or ())]
+        times = {(one.start, one.end) for one in segments if one.label == label}
+        return times | (times_in(self.entry, label) if self.entry else set())
+
+    def renamed(self, name: str, renaming: Renaming) -> VideoReview:
+        """The same with another name of a label; ``name`` is that of the video."""
 
         def under(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
-            return tuple(one._replace(label=new) if one.label == old else one for one in segments)
+            return tuple(one._replace(label=renaming.new) if renaming.concerns(name, one) else one for one in segments)
 
         draft = None if self.draft is None else under(self.draft)
-        entry = self.entry and _entry_renamed(self.entry, old, new)
+        entry = self.entry and entry_renamed(self.entry, name, renaming)
         return VideoReview(under(self.segments), under(self.rejected), entry, draft, self.reviewed)
 
 
@@ -68,14 +75,18 @@ class ReviewFile:
     def __init__(self, annotations: Path, videos: Collection[str]) -> None:
         self.path = annotations.with_suffix(".review.json")
         self._videos = videos
+        self._file = HeldFile(self.path, self._parse)
         self.read()
 
-    def read(self) -> dict[str, VideoReview]:
-        """The reviews by the name of the video.
+    def read(self) -> Mapping[str, VideoReview]:
+        """The reviews by the name of the video. The file is read again whenever it has changed.
 
         Raises:
             InputError: the file is damaged.
         """
+        return self._file.get()
+
+    def _parse(self) -> dict[str, VideoReview]:
         reviews = self._read()
         names = match_names(reviews, self._videos).pairs
         known = {key: names.get(key, key) for key in reviews}
@@ -91,14 +102,14 @@ class ReviewFile:
         if review != reviews.get(name, VideoReview()):
             self._write({**reviews, name: review})
 
-    def rename(self, old: str, new: str) -> None:
-        """Give a label another name in all videos, atomically.
+    def rename(self, renaming: Renaming) -> None:
+        """Give a label another name, atomically.
 
         Raises:
             InputError: the file is damaged or cannot be written.
         """
         reviews = self.read()
-        renamed = {name: review.renamed(old, new) for name, review in reviews.items()}
+        renamed = {name: review.renamed(name, renaming) for name, review in reviews.items()}
         if renamed != reviews:
             self._write(renamed)
 
@@ -133,42 +144,13 @@ def _review_of(item: Any) -> VideoReview:
         segments = tuple(_segment(one, to_label(one["label"])) for one in item.get("segments", ()))
         rejected = tuple(_segment(one, str(one["label"])) for one in item.get("rejected", ()))
         draft = tuple(_segment(one, str(one["label"])) for one in item["draft"]) if "draft" in item else None
-        reviewed = to_intervals(item.get("reviewed", []))
-        return VideoReview(segments, rejected, _checked(item.get("entry")), draft, reviewed)
+        reviewed = union(to_reviewed(item.get("reviewed")))
+        return VideoReview(segments, rejected, checked_entry(item.get("entry")), draft, reviewed)
     except (AttributeError, KeyError, TypeError, IndexError):
         expected, fix = "lists of segments", "correct this video, or remove it from the file"
         raise Defect(expected=expected, found="something else", fix=fix) from None
 
 
-def _entry_renamed(entry: Entry, old: str, new: str) -> Entry:
-    """What the annotation file said of a video, with another name of a label."""
-
-    def named(label: Any) -> Any:
-        return new if label == old else label
-
-    copy: Entry = json.loads(json.dumps(entry))
-    copy["labels"] = [named(label) for label in copy["labels"]]
-    for row in copy.get("rows", ()):
-        for title in row:
-            row[title] = named(row[title]) if title.strip().lower() == "label" else row[title]
-    for held in copy.get("entry", {}).get("annotations") or ():
-        held["label"] = named(held["label"])
-    return copy
-
-
-def _checked(entry: Any) -> Entry | None:
-    """What the annotation file said; an error of Python's if it is something else."""
-    if entry is None:
-        return None
-    try:
-        video_in(entry, "video")
-    except ValueError:
-        raise TypeError from None
-    if not all(isinstance(row, dict) for row in entry.get("rows", ())) or not isinstance(entry.get("entry", {}), dict):
-        raise TypeError
-    return dict(entry)
-
-
 def _segment(item: Any, label: str) -> Segment:
-    comment = str(item.get("comment", ""))
-    return Segment(to_number(item["start"], "start"), to_number(item["end"], "end"), label, comment)
+    remarks = (str(item.get(title, "")) for title in REMARKS)
+    return Segment(to_number(item["start"], "start"), to_number(item["end"], "end"), label, *remarks)

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from rcl.data.formats.values import to_label, to_number
+from rcl.data.formats.values import composed, to_label, to_number, to_reviewed
 from rcl.system.errors import Defect, InputError, located
-from rcl.web.serve.file_content import Segment
+from rcl.web.serve.file_content import Intervals, Renaming, Segment, grouped, take, union
 
-MAX_SEGMENTS, MAX_LABEL, MAX_COMMENT = 20_000, 200, 2000
+MAX_SEGMENTS, MAX_LABEL, MAX_COMMENT, MAX_NAME = 20_000, 200, 2000, 80
+MAX_INTERVALS = 10_000  # that were looked at in a video
 
 
-def check_list(segments: Any, most: int, where: str) -> None:
+def check_list(items: Any, most: int, where: str, what: str = "segments") -> None:
     """Check that it is a list, and not too long.
 
     Raises:
         InputError: it is not.
     """
-    if not isinstance(segments, list) or len(segments) > most:
-        found = f"{len(segments):,}" if isinstance(segments, list) else type(segments).__name__
-        raise InputError(where, expected=f"a list of at most {most:,} segments", found=found, fix="send fewer")
+    if not isinstance(items, list) or len(items) > most:
+        found = f"{len(items):,}" if isinstance(items, list) else type(items).__name__
+        raise InputError(where, expected=f"a list of at most {most:,} {what}", found=found, fix="send fewer")
 
 
 def checked_segments(
@@ -58,6 +59,42 @@ def _segment(item: dict[str, Any], stored: Collection[Segment], unlabelled: bool
     return Segment(start, end, checked_label(label), comment)
 
 
+def attributed(segments: Iterable[Segment], stored: Iterable[Segment], annotator: str) -> list[Segment]:
+    """The segments, each with the name of its annotator: those that were stored before keep theirs."""
+    known = grouped((one.plain, one) for one in stored)
+    held = [(one, take(known, one.plain)) for one in segments]
+    return [one._replace(annotator=before.annotator if before else annotator) for one, before in held]
+
+
+def checked_intervals(intervals: Any, where: str) -> Intervals:
+    """The union of intervals of a video, each ``[start, end]`` in seconds.
+
+    Raises:
+        InputError: they are something else.
+    """
+    check_list(intervals, MAX_INTERVALS, where, "reviewed intervals")
+    with located(where):
+        pairs = to_reviewed(intervals)
+        for start, end in pairs:
+            if not 0 <= start < end:
+                expected, found = "an interval that begins at 0 or later, before its end", f"{start:g} to {end:g}"
+                raise Defect(expected=expected, found=found, fix="correct the times")
+        return union(pairs)
+
+
+def checked_name(name: Any) -> str:
+    """The name of an annotator without blanks around it; empty if there is none.
+
+    Raises:
+        Defect: it is no text, too long, or holds what cannot be printed.
+    """
+    name = name.strip() if isinstance(name, str) else name
+    if not isinstance(name, str) or len(name) > MAX_NAME or not name.isprintable():
+        expected = f"the name of an annotator of at most {MAX_NAME} printable characters"
+        raise Defect(expected=expected, found=repr(name)[:40], fix="shorten or correct it")
+    return composed(name)
+
+
 def checked_label(label: str) -> str:
     """A label without blanks around it.
 
@@ -69,6 +106,21 @@ def checked_label(label: str) -> str:
         expected = f"a label of at most {MAX_LABEL} printable characters"
         raise Defect(expected=expected, found=repr(label[:40]), fix="shorten or correct it")
     return label
+
+
+def checked_renaming(sent: Mapping[str, Any]) -> Renaming:
+    """The renaming ``{"from", "to"}``, perhaps with ``"only"``: starts and ends of segments by the name of the video.
+
+    Raises:
+        Defect: it is something else.
+    """
+    old, only = str(sent.get("from", "")), sent.get("only")
+    if only is None:
+        return Renaming(old, checked_label(to_label(sent.get("to"))))
+    if not isinstance(only, dict):
+        raise Defect(expected='segments by the name of the video as "only"', found=repr(only)[:40], fix="correct it")
+    times = {str(name): {*to_reviewed(pairs)} for name, pairs in only.items()}
+    return Renaming(old, checked_label(to_label(sent.get("to"))), times)
 
 
 def _comment(comment: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -89,6 +89,18 @@ def list_videos(root: Path, localizer: Localizer | None) -> dict[str, Video]:
     """
     videos = _of_pack(root, localizer) if is_pack(root) else _of_folder(root, localizer)
     return {video.key: video for video in videos}
+
+
+def video_of(videos: Mapping[str, Video], key: str) -> Video:
+    """The video of a key.
+
+    Raises:
+        InputError: there is none.
+    """
+    if key not in videos:
+        expected, fix = "the key of a listed video", "load the page again"
+        raise InputError("videos", expected=expected, found=f"{key[:40]!r}", fix=fix)
+    return videos[key]
 
 
 def folder_of(root: Path) -> Path:

@@ -27,12 +27,28 @@ export function addPatterns(svg, prefix) {
  *
  * A ring around the box shows the selection and the focus, so that the box keeps what tells its state.
  */
-export function drawSegment(group, {type, state}, prefix, box, glyph) {
-  const ring = box.x === undefined ? {} : {x: box.x - RING, width: box.width + 2 * RING};
-  svgElement("rect", {class: "ring", rx: 4, y: box.y - RING, height: box.height + 2 * RING, ...ring}, group);
+export function drawSegment(group, segment, prefix, box, glyph) {
+  drawRing(group, box);
+  drawBox(group, segment, prefix, box);
+  drawGlyph(group, segment, glyph);
+}
+
+export function drawRing(group, {x, y, width, height}) {
+  const ring = svgElement("rect", {class: "ring", rx: 4, y: y - RING, height: height + 2 * RING});
+  if (x !== undefined) stretch(ring, x, width);
+  group.prepend(ring);
+  return ring;
+}
+
+export function drawBox(group, {type, state}, prefix, box) {
   svgElement("rect", {class: "body", rx: 2, ...box}, group);
   if (type === "detection") svgElement("rect", {class: "hatch", rx: 2, fill: `url(#${prefix}-${state})`, ...box}, group);
-  svgElement("text", {class: "glyph", ...glyph}, group).textContent = GLYPHS[state];
+}
+
+export function drawGlyph(group, {state}, place) {
+  const glyph = svgElement("text", {class: "glyph", ...place}, group);
+  glyph.textContent = GLYPHS[state];
+  return glyph;
 }
 
 /** Move a rectangle of drawSegment to a place along the axis. */

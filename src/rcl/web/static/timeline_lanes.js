@@ -1,16 +1,20 @@
 // The lanes of a timeline with their segments. Of many segments, only those in sight are drawn.
 
 import {svgElement} from "./dom.js";
-import {drawSegment, stretch} from "./timeline_drawing.js";
+import {drawBox, drawGlyph, drawRing, stretch} from "./timeline_drawing.js";
 
 const ALL_DRAWN = 300; // segments up to which all are drawn, so that those out of sight keep their place in the tab order
 const THINNEST = 3; // pixels of a segment
+const ROOM = 11; // pixels that a glyph needs
 
 export class TimelineLanes {
   #parent; #prefix; #describe;
   #width = 0;
   #places = new Map(); // id → {segment, y, height, row, parent, colour}
   #groups = new Map(); // id → its element, if it is drawn
+  #frame = ""; // what was drawn besides the segments
+  #rows = []; // the element of each lane that holds its segments
+  #tabStop = null; // the element that the Tab key goes to
   #kept = new Set(); // ids that are drawn wherever they are: the selected segment and the focused one
 
   /** describe(segment) returns lines; prefix is that of the patterns. */
@@ -18,28 +22,70 @@ export class TimelineLanes {
     this.#parent = parent;
     this.#prefix = prefix;
     this.#describe = describe;
+    parent.addEventListener("pointerover", ({target}) => this.#ring(target.closest(".segment")));
   }
 
-  /** Draw the lanes of layOut, without segments; place() draws these. Colours are by the number of the label. */
+  /** Draw the lanes of layOut, without segments; place() draws these. Colours are by the number of the label.
+   *
+   * Of many segments, those that are as before stay: drawing them again takes longer than all else.
+   */
   draw({wide, gutter, lanes}, width, colours = []) {
     this.#width = width;
-    this.#places.clear();
-    this.#groups.clear();
-    this.#parent.replaceChildren();
-    lanes.forEach((lane, number) => this.#drawLane(lane, wide ? gutter : 0, number, colours[lane.label]));
+    const frame = JSON.stringify([width, wide, gutter, lanes.map(({places, ...lane}) => [lane, colours[lane.label]])]);
+    const before = this.#places;
+    const renews = frame === this.#frame && before.size > ALL_DRAWN;
+    this.#places = new Map();
+    if (!renews) {
+      this.#groups.clear();
+      this.#parent.replaceChildren();
+      this.#rows = lanes.map((lane, number) => this.#drawLane(lane, wide ? gutter : 0, number, colours[lane.label]));
+    }
+    lanes.forEach(({label, places}, number) => {
+      const more = {parent: this.#rows[number], colour: colours[label]};
+      for (const place of places) this.#places.set(place.segment.id, {...place, row: `${number} ${place.y}`, ...more});
+    });
+    if (renews) this.#keepSame(before);
+    this.#frame = frame;
   }
 
-  #drawLane({name, top, height, textY, text, places}, gutter, number, colour) {
+  /** Keep the elements of segments that would be drawn as before, perhaps under another id, and remove the others. */
+  #keepSame(before) {
+    const held = new Map();
+    for (const [id, group] of this.#groups) {
+      const look = lookOf(before.get(id));
+      if (held.has(look)) group.remove();
+      else held.set(look, group);
+    }
+    this.#groups.clear();
+    for (const [id, place] of this.#places) {
+      const look = lookOf(place);
+      const group = held.get(look);
+      if (!group) continue;
+      held.delete(look);
+      group.segment = place.segment;
+      group.classList.remove("selected");
+      this.#groups.set(id, group);
+    }
+    for (const group of held.values()) group.remove();
+  }
+
+  #remove(id) {
+    this.#groups.get(id)?.remove();
+    this.#groups.delete(id);
+  }
+
+  /** The element that holds the segments of a lane. */
+  #drawLane({name, top, height, textY, text}, gutter, number, colour) {
     const even = number % 2 ? " even" : "";
     svgElement("rect", {class: `lane${even}`, x: 0, y: top, width: this.#width, height}, this.#parent);
     const parent = svgElement("g", {}, this.#parent);
-    for (const place of places) this.#places.set(place.segment.id, {...place, row: `${number} ${place.y}`, parent, colour});
     // The name is drawn last, so that segments that are cut off at the left do not hide it.
     const box = gutter ? svgElement("rect", {class: `gutter${even}`, x: 0, y: top, width: gutter - 4, height}, this.#parent) : null;
     if (colour) svgElement("rect", {class: "lane-colour", x: 0, y: top + 2, width: 4, height: height - 4, rx: 2}, this.#parent).style.fill = colour;
     const label = svgElement("text", {class: "lane-name", x: colour ? 9 : 6, y: textY}, this.#parent);
     label.textContent = text;
     svgElement("title", {}, box ?? label).textContent = name;
+    return parent;
   }
 
   has(id) {
@@ -57,21 +103,34 @@ export class TimelineLanes {
   }
 
   makeTabStop(group) {
-    for (const one of this.#groups.values()) one.setAttribute("tabindex", one === group ? 0 : -1);
+    this.#tabStop?.setAttribute("tabindex", -1);
+    this.#tabStop = group;
+    group.setAttribute("tabindex", 0);
+    this.#ring(group);
   }
 
   makeFirstTabStop() {
-    this.#groups.values().next().value?.setAttribute("tabindex", 0);
+    const first = this.#groups.values().next().value;
+    if (first) this.makeTabStop(first);
   }
 
+  /** Of many segments, rings and glyphs are drawn once they can be seen. */
   #drawGroup({segment, y, height, parent, colour}) {
     const group = svgElement("g", {class: `segment ${segment.type} ${segment.state}`, role: "button", tabindex: -1}, parent);
     group.setAttribute("aria-label", this.#describe(segment).join(", "));
-    drawSegment(group, segment, this.#prefix, {y, height}, {y: y + height - (segment.type === "truth" ? 4 : 3)});
+    drawBox(group, segment, this.#prefix, {y, height});
     if (colour) group.style.setProperty("--truth", colour);
-    group.segment = segment;
+    Object.assign(group, {segment, box: {y, height}, glyph: null, ring: null});
+    if (this.#places.size <= ALL_DRAWN) {
+      drawGlyphOf(group);
+      this.#ring(group);
+    }
     this.#groups.set(segment.id, group);
     return group;
+  }
+
+  #ring(group) {
+    if (group) group.ring ??= drawRing(group, {...group.box, x: group.from, width: group.width});
   }
 
   /** Put the segments where x(seconds) says; those beyond left and right are out of sight. */
@@ -85,8 +144,7 @@ export class TimelineLanes {
       const outside = to < left || from > right;
       const isHidden = outside || from + width <= (edges.get(row) ?? -1) + 0.5; // behind the one before
       if (isHidden && !drawsAll && !this.#kept.has(id)) {
-        this.#groups.get(id)?.remove();
-        this.#groups.delete(id);
+        this.#remove(id);
       } else {
         edges.set(row, outside ? edges.get(row) : from + width);
         placeGroup(this.group(id), from, width, outside);
@@ -95,11 +153,23 @@ export class TimelineLanes {
   }
 }
 
+/** What the drawing of a segment and its description depend on. */
+function lookOf({segment: {type, state, start, end, label, score, truth}, row, height}) {
+  return [type, state, start, end, label, score, truth, row, height].join(" ");
+}
+
+function drawGlyphOf(group) {
+  const {y, height} = group.box;
+  group.glyph = drawGlyph(group, group.segment, {y: y + height - (group.segment.type === "truth" ? 4 : 3)});
+}
+
 function placeGroup(group, from, width, outside) {
+  if (group.from === from && group.width === width && group.isOutside === outside) return;
+  Object.assign(group, {from, width, isOutside: outside});
   // A segment out of sight keeps its place in the tab order; the focus brings it into view.
   group.classList.toggle("outside", outside);
-  for (const rect of group.querySelectorAll("rect")) stretch(rect, from, width);
-  const glyph = group.lastElementChild;
-  glyph.setAttribute("x", from + Math.min(width / 2, 8));
-  glyph.classList.toggle("tight", width < 11);
+  if (!group.glyph && width >= ROOM) drawGlyphOf(group);
+  for (const part of group.children) if (part !== group.glyph) stretch(part, from, width);
+  group.glyph?.setAttribute("x", from + Math.min(width / 2, 8));
+  group.glyph?.classList.toggle("tight", width < ROOM);
 }

@@ -61,6 +61,7 @@ _BRACKETED_UNITS = _UNITS | {
 }
 UNKNOWN = "unknown"
 LENGTH = "length"  # of an instance: only where the options say so, as it may be that of the video
+_FOR_PEOPLE = ("comment", "annotator")
 INDIVIDUAL = "individual"  # whom a row is about: only where the options say so, as a video may show all of them
 
 
@@ -213,10 +214,12 @@ def commands_for(role: str) -> str:
 
 
 def warn_of_others(header: Sequence[str], source: object, read: Collection[Column]) -> None:
-    """Name the columns that are not read; comments are meant for people."""
+    """Name the columns that are not read, but for those that are meant for people."""
     places = {column.place for column in read}
     left = [
-        (place, name) for place, name in enumerate(header, 1) if place - 1 not in places and name.lower() != "comment"
+        (place, name)
+        for place, name in enumerate(header, 1)
+        if place - 1 not in places and name.lower() not in _FOR_PEOPLE
     ]
     if left:
         names = ", ".join(repr(name) if name else f"{place} (without a name)" for place, name in left)

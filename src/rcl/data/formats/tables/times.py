@@ -40,6 +40,11 @@ def number_reader(cells: Sequence[str], *, separator: str = ",") -> Reader:
     unsure = separator != ";" and all(map(_GROUPED.fullmatch, with_comma))
 
     def read(cell: str, what: str) -> float:
+        """The number in a cell; ``what`` says what it is, for messages.
+
+        Raises:
+            Defect: it is no number, or could be read in two ways.
+        """
         if _THOUSANDS.fullmatch(cell):
             found = f"{shown(cell)}, with a sign for thousands"
             fix = f"write {_without_thousands(cell)}, with nothing but a decimal point"

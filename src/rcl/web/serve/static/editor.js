@@ -44,7 +44,8 @@ function showEditor() {
 function describe(segment, state) {
   if (!segment.label && state === "accepted") return "New: choose a label";
   const score = segment.score === undefined ? "" : `, score ${segment.score.toFixed(2)}`;
-  return { accepted: "Accepted", rejected: `Rejected${score}`, open: `Detection${score}` }[state];
+  const by = segment.annotator && segment.annotator !== page.annotator ? ` by ${segment.annotator}` : "";
+  return { accepted: `Accepted${by}`, rejected: `Rejected${score}`, open: `Detection${score}` }[state];
 }
 
 /** Set a field, unless the user is typing in it. */

@@ -14,6 +14,7 @@ export const playheadMoved = signal(); // ({ follow }): whether the timeline fol
 export const scoresChanged = signal(); // the live scores
 export const jobsChanged = signal();
 export const classesChanged = signal();
+export const peopleChanged = signal(); // the name of the user, or whose videos are listed
 export const keptChanged = signal(); // (one): what the server has confirmed of a video, or that it does not answer
 export const viewChanged = signal(); // the timeline shows another part
 export const learningChanged = signal(); // features, trainings, the detector
@@ -27,6 +28,9 @@ export const page = {
   labels: [],
   classes: [], // [{ name, colour, key }]; the first labels, in the same order
   keys: "", // those that a class may have
+  annotator: "", // the name of the user
+  annotators: [], // all names
+  assigned: {}, // key of a video → name of who is to label it
   videos: [], // [{ key, name, saved, unfinished, draft, partial, detected }]
   current: null, // of opened
   proposals: [], // detections to decide, in the order of the timeline

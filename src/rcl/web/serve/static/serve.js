@@ -1,5 +1,6 @@
 // The page: its keys and buttons, and the start.
 
+import "./assigning.js";
 import { acceptAll } from "./bulk.js";
 import "./bulk_dialog.js";
 import "./classes.js";
@@ -16,6 +17,7 @@ import "./learning_panel.js";
 import { confirmWatched } from "./looked_at.js";
 import "./overview_bar.js";
 import { page, setClasses } from "./page_state.js";
+import { beginPeople } from "./people.js";
 import { playSegment, stepFrames, stepSeconds, toggle, toggleLoop } from "./player.js";
 import "./review_state.js";
 import { finish, finishParts, save, sayNothingHappens, takeOut } from "./saving.js";
@@ -26,7 +28,7 @@ import { showingErrors } from "./status.js";
 import "./stretches.js";
 import "./strips.js";
 import { fitTimeline, panTimeline, zoomTimeline } from "./timeline_view.js";
-import { openVideo, showVideos } from "./video_list.js";
+import { openVideo } from "./video_list.js";
 
 const CLICKS = {
   detect: findActions, cancel: cancelJob, add, accept, remove, snap, "accept-all": acceptAll, "play-segment": playSegment,
@@ -65,7 +67,8 @@ document.addEventListener("click", (event) => {
 byId("speed").addEventListener("change", () => byId("speed").blur());
 
 showingErrors(async () => {
-  const { folder, annotations, min_score: minScore, detector, classes, keys, videos } = await server.overview();
+  const overview = await server.overview();
+  const { folder, annotations, min_score: minScore, detector, classes, keys, videos } = overview;
   Object.assign(page, { minScore, detector, keys, videos });
   setClasses(classes);
   document.body.classList.toggle("without-detector", !detector);
@@ -73,7 +76,7 @@ showingErrors(async () => {
   byId("title").title = folder;
   byId("file").textContent = annotations;
   showKeys();
-  showVideos();
+  beginPeople(overview);
   await refreshLearning();
   const wanted = location.hash.slice(1);
   if (videos.some((video) => video.key === wanted)) await openVideo(wanted);

@@ -1,5 +1,9 @@
 // Requests to the server.
 
+let annotator = ""; // who changes what is sent from now on
+
+export const setAnnotator = (name) => (annotator = name);
+
 export class Refused extends Error {
   constructor(message, status) {
     super(message);
@@ -42,12 +46,13 @@ export const server = {
   cancel: (key) => request("DELETE", `${of(key)}/job`),
   scores: (key, segments) => request("POST", `${of(key)}/scores`, { segments }),
   /** With isLast, it is also sent while the page is being closed, which browsers allow for 64 KiB. */
-  draft: (key, content, { isLast = false } = {}) => request("PUT", `${of(key)}/draft`, content, { keepalive: isLast }),
-  save: (key, decided) => request("PUT", `${of(key)}/annotations`, decided),
+  draft: (key, content, { isLast = false } = {}) => request("PUT", `${of(key)}/draft`, { ...content, annotator }, { keepalive: isLast }),
+  save: (key, decided) => request("PUT", `${of(key)}/annotations`, { ...decided, annotator }),
   takeOut: (key, revision) => request("DELETE", `${of(key)}/annotations`, { revision }),
   putClass: (one) => request("PUT", "/api/classes", one),
   removeClass: (name) => request("DELETE", "/api/classes", { name }),
   renameClass: (from, to) => request("POST", "/api/classes/rename", { from, to }),
+  assign: (videos, name) => request("PUT", "/api/assigned", { videos, annotator: name }),
   exported: (format) => fetchFile(`/api/export/${format}`),
   learning: () => request("GET", "/api/learning"),
   train: () => request("POST", "/api/learning/training"),

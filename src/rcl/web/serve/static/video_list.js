@@ -3,7 +3,10 @@
 import { byId, cutName, element } from "./dom.js";
 import { findActions, watch } from "./jobs.js";
 import { scores } from "./live_scores.js";
-import { isBusy, jobsChanged, keptChanged, learningChanged, movePlayhead, opened, page, segmentsChanged, showSegments } from "./page_state.js";
+import {
+  isBusy, jobsChanged, keptChanged, learningChanged, movePlayhead, opened, page, peopleChanged, segmentsChanged, showSegments,
+} from "./page_state.js";
+import { isListed } from "./people.js";
 import { loadPlayer } from "./player.js";
 import { Review } from "./review.js";
 import { server } from "./server.js";
@@ -11,9 +14,14 @@ import { say, showingErrors } from "./status.js";
 
 const rows = new Map(); // key → [what its row says, its element]
 
-export function showVideos() {
+/** The videos that the list shows. */
+export function listedVideos() {
   const wanted = byId("filter").value.trim().toLowerCase();
-  const shown = page.videos.filter((video) => video.name.toLowerCase().includes(wanted)).map(rowOf);
+  return page.videos.filter((video) => video.name.toLowerCase().includes(wanted) && isListed(video));
+}
+
+export function showVideos() {
+  const shown = listedVideos().map(rowOf);
   const list = byId("videos");
   if (list.children.length !== shown.length || shown.some((row, at) => row !== list.children[at])) {
     const focused = list.contains(document.activeElement) ? document.activeElement : null;
@@ -33,7 +41,7 @@ export function showVideos() {
 function rowOf(video) {
   const one = opened.get(video.key);
   const { kind, text } = stateOf(video, one);
-  const says = `${kind} ${text} ${one !== undefined && one === page.current}`;
+  const says = `${kind} ${text} ${page.assigned[video.key] ?? ""} ${one !== undefined && one === page.current}`;
   const [before, row] = rows.get(video.key) ?? [];
   if (before === says) return row;
   const hadFocus = row?.contains(document.activeElement);
@@ -50,7 +58,9 @@ function buttonOf(video, one, kind, text) {
   const button = element("button", { className: "video", title: video.name });
   button.append(cutName(video.name, "title"));
   button.append(element("span", { className: `badge ${kind}`, textContent: text }));
-  button.setAttribute("aria-label", text ? `${video.name}, ${text}` : video.name);
+  const assigned = page.assigned[video.key];
+  if (assigned) button.append(element("span", { className: "badge", textContent: `for ${assigned}` }));
+  button.setAttribute("aria-label", [video.name, text, assigned && `for ${assigned}`].filter(Boolean).join(", "));
   if (one && one === page.current) button.setAttribute("aria-current", "true");
   button.addEventListener("click", () => openVideo(video.key));
   return button;
@@ -103,8 +113,9 @@ export const openVideo = showingErrors(async (key) => {
 
 /** Open the next video of the list (by 1) or the one before (by −1). */
 export function openNeighbour(by) {
-  const at = page.videos.findIndex((video) => video.key === page.current?.video.key);
-  const next = page.videos[at + by];
+  const listed = new Set([...listedVideos().map(({ key }) => key), page.current?.video.key]);
+  const videos = page.videos.filter(({ key }) => listed.has(key));
+  const next = videos[videos.findIndex(({ key }) => key === page.current?.video.key) + by];
   if (next) openVideo(next.key);
   else say(by > 0 ? "This is the last video." : "This is the first video.");
 }
@@ -123,3 +134,4 @@ segmentsChanged.on(showVideos);
 jobsChanged.on(showVideos);
 learningChanged.on(showVideos);
 keptChanged.on(showVideos);
+peopleChanged.on(showVideos);
