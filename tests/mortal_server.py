@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rcl.cli.extraction_options import DetectorFiles
 from rcl.cli.network_options import NetworkOptions
-from rcl.cli.serve import serve
+from rcl.cli.serve import LearningOptions, serve
 
 
 def start(folder: Path, labels: Path) -> tuple[BaseProcess, int]:
@@ -32,4 +32,4 @@ def start(folder: Path, labels: Path) -> tuple[BaseProcess, int]:
 def _serve(folder: Path, labels: Path, stdout: Connection) -> None:
     os.dup2(stdout.fileno(), 1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    serve([folder], DetectorFiles(), NetworkOptions(port=0), annotations=labels)
+    serve([folder], DetectorFiles(), LearningOptions(background=False), NetworkOptions(port=0), annotations=labels)

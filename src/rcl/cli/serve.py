@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import socket
 import webbrowser
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rcl.cli.arguments import served_paths
-from rcl.cli.console import note
+from rcl.cli.console import note, warn
+from rcl.cli.durations import parse_duration
 from rcl.cli.extraction_options import DetectorFiles
 from rcl.cli.network_options import NetworkOptions
 from rcl.system.errors import InputError, counted, listed
@@ -20,7 +22,34 @@ from rcl.system.extras import how_to_install
 if TYPE_CHECKING:
     import uvicorn
 
+    from rcl.detector.localizer import Localizer
+    from rcl.web.serve.run_folder import Run
     from rcl.web.serve.session import Session
+
+
+@dataclass(frozen=True)
+class LearningOptions:
+    """How the page learns."""
+
+    background: Annotated[
+        bool,
+        typer.Option(
+            "--background/--no-background",
+            help="Extract features in the background, and detect in all videos, so that training in the page is quick.",
+        ),
+    ] = True
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Time for each training in the page, as in rcl fit: 90s, 10m."),
+    ] = None
+
+    def budget_seconds(self) -> float | None:
+        """The time for a training, if it is limited.
+
+        Raises:
+            InputError: it is no length of time.
+        """
+        return None if self.budget is None else parse_duration(self.budget, option="--budget")
 
 
 def serve(
@@ -32,6 +61,7 @@ def serve(
         ),
     ],
     moved: DetectorFiles,
+    learning: LearningOptions,
     network: NetworkOptions,
     checkpoint: Annotated[
         Path | None, typer.Option(help="last.ckpt of a training run, or its folder: a detector that suggests segments.")
@@ -46,34 +76,66 @@ def serve(
     ] = "",
     open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = False,
 ) -> None:
-    """Label videos in a browser, or correct detections, as labels for the next training."""
+    """Label videos in a browser, train a detector on the labels, and correct what it finds."""
     checkpoint, folder = served_paths(paths, checkpoint)
+    budget_seconds = learning.budget_seconds()
     _check_packages()
     network.check()
     with contextlib.closing(network.listen()) as listener:
-        from rcl.detector.localizer import Localizer
         from rcl.web.serve.session import Session
 
-        localizer = Localizer.load(checkpoint, **moved.arguments()) if checkpoint else None
+        localizer, run = _load(checkpoint, folder, annotations, moved)
         session = Session(localizer, folder, annotations, annotator=annotator)
-        names = [video.name for video in session.videos.values()]
-        note(f"{counted(len(names), 'video')}: {listed(names, 3)}")
-        note(f"Labels go to {session.annotations.path}")
-        if unfinished := session.unfinished():
-            note(f"Partly reviewed and not in the labels: {listed(unfinished, 3)}")
+        _describe(session)
+        session.learning.budget_seconds = budget_seconds
+        if learning.background:
+            session.learning.begin(run)
         _run(session, listener, network, open_page=open_page)
 
 
 def _check_packages() -> None:
     """Check that the packages of the extra ``serve`` are installed."""
     try:
+        import psutil  # noqa: F401
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401
     except ModuleNotFoundError as error:
-        if error.name not in ("starlette", "uvicorn"):
+        if error.name not in ("psutil", "starlette", "uvicorn"):
             raise
         fix = how_to_install("serve")
-        raise InputError("rcl serve", expected="starlette and uvicorn", found="no such packages", fix=fix) from None
+        expected = "psutil, starlette and uvicorn"
+        raise InputError("rcl serve", expected=expected, found="no such packages", fix=fix) from None
+
+
+def _describe(session: Session) -> None:
+    """Print what is served."""
+    names = [video.name for video in session.videos.values()]
+    note(f"{counted(len(names), 'video')}: {listed(names, 3)}")
+    note(f"Labels go to {session.annotations.path}")
+    if unfinished := session.unfinished():
+        note(f"Partly reviewed and not in the labels: {listed(unfinished, 3)}")
+
+
+def _load(
+    checkpoint: Path | None, folder: Path, annotations: Path | None, moved: DetectorFiles
+) -> tuple[Localizer | None, Run | None]:
+    """The detector that is given, else that of the last training in the page, with its folder."""
+    from rcl.detector.localizer import Localizer
+    from rcl.web.serve.run_folder import RunFolder
+    from rcl.web.serve.videos import labels_of
+
+    if checkpoint:
+        return Localizer.load(checkpoint, **moved.arguments()), None
+    run = RunFolder(labels_of(folder, annotations)).latest()
+    if run is None:
+        return None, None
+    try:
+        localizer = Localizer.load(run.checkpoint)
+    except InputError as error:
+        warn(f"{error} The page begins without a detector.")
+        return None, None
+    note(f"The detector is that of training {run.name} in {run.folder.parent}")
+    return localizer, run
 
 
 def server_config(session: Session, network: NetworkOptions, token: str | None) -> uvicorn.Config:

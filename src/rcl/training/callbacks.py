@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -82,8 +82,30 @@ class TrainingLines(Callback):
     def _state(self, trainer: lightning.Trainer) -> tuple[str, float]:
         """The epoch in words, and the share of the steps that are done."""
         epochs = trainer.max_epochs or 1
-        share = trainer.global_step / max(float(trainer.estimated_stepping_batches), 1)
-        return f"epoch {min(trainer.current_epoch + 1, epochs)} of {epochs}", min(share, 1)
+        return f"epoch {min(trainer.current_epoch + 1, epochs)} of {epochs}", _share(trainer)
+
+
+class TrainingShare(Callback):
+    """Reports how much of the training is done, after every step.
+
+    Args:
+        report: takes the share of the steps, in [0, 1].
+    """
+
+    def __init__(self, report: Callable[[float], None]) -> None:
+        self.report = report
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Begin where the training resumes."""
+        self.report(_share(trainer))
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """Report the steps so far."""
+        self.report(_share(trainer))
+
+
+def _share(trainer: lightning.Trainer) -> float:
+    return min(trainer.global_step / max(float(trainer.estimated_stepping_batches), 1), 1.0)
 
 
 class AveragedWeights(WeightAveraging):

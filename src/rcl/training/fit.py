@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from rcl.system.ray_cluster import Cluster
 from rcl.system.text_files import write_json
 from rcl.training.budget import Budget, complete
 from rcl.training.calibrate import Calibrated, choose
+from rcl.training.callbacks import TrainingShare
 from rcl.training.extraction import Extraction
 from rcl.training.fit_pack import pack_in, plan_pack
 from rcl.training.fit_result import FitObserver, FitResult
@@ -131,7 +133,8 @@ def fit(
     if not plan.resumes:
         plan = complete(plan, run.output, ensemble, budget, observer)
     # A single process, because Lightning would start the others with the command line of this one.
-    checkpoint = train(plan.config, run.output, resume=plan.resumes, overwrite=overwrite, devices=1, loggers=loggers)
+    how: dict[str, Any] = {"resume": plan.resumes, "overwrite": overwrite, "loggers": loggers}
+    checkpoint = train(plan.config, run.output, devices=1, callbacks=[TrainingShare(observer.trained)], **how)
     return _evaluate(_result(checkpoint, plan), plan, observer)
 
 

@@ -80,6 +80,9 @@ class FitObserver:
     def split(self, annotations: Annotations, held_out: str | None) -> None:
         """It is known which videos are held out: the labels of all videos, and the subset that is held out, if any."""
 
+    def trained(self, share: float) -> None:
+        """So much of the training is done, in [0, 1]. Called after every step."""
+
     @contextmanager
     def evaluation(self, videos: int) -> Iterator[Callable[[], None]]:
         """Around the search of so many held-out videos. Yields a function to call after each."""

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -22,7 +23,9 @@ from rcl.system.errors import InputError
 from rcl.web.serve.access import Access
 from rcl.web.serve.annotation_file import OutdatedError
 from rcl.web.serve.detecting import NotReadyError
+from rcl.web.serve.exports import exported_labels
 from rcl.web.serve.guard import Guard
+from rcl.web.serve.learning_routes import learning_routes
 from rcl.web.serve.sent_json import json_of
 from rcl.web.serve.session import Session
 
@@ -62,6 +65,7 @@ def build_app(
             Route("/api/classes", _put_class, methods=["PUT"]),
             Route("/api/classes", _remove_class, methods=["DELETE"]),
             Route("/api/classes/rename", _rename_class, methods=["POST"]),
+            Route("/api/export/{format:str}", _export),
             Route("/api/assigned", _assign, methods=["PUT"]),
             Route("/api/session", lambda request: JSONResponse(session.overview())),
             Route(video, _answer(session.video)),
@@ -74,6 +78,7 @@ def build_app(
             Route(f"{video}/draft", _draft, methods=["PUT"]),
             Route(f"{video}/annotations", _save, methods=["PUT"]),
             Route(f"{video}/annotations", _take_out, methods=["DELETE"]),
+            *learning_routes(session.learning, session.suggestions),
         ],
         middleware=[Middleware(Guard, host=host), *access],
         exception_handlers={InputError: _input_error, HTTPException: _http_error},
@@ -193,6 +198,17 @@ async def _take_out(request: Request) -> Response:
     _check_revision(sent)
     saved = await run_in_threadpool(session.take_out, request.path_params["key"], sent.get("revision"))
     return JSONResponse({**saved, "file": str(session.annotations.path)})
+
+
+async def _export(request: Request) -> Response:
+    session: Session = request.app.state.session
+    wanted = request.path_params["format"]
+    download = await run_in_threadpool(exported_labels, session.annotations, session.videos, wanted)
+    headers = {
+        "content-disposition": f'attachment; filename="{download.name}"',
+        "x-rcl-lost": quote("; ".join(download.lost)),
+    }
+    return Response(download.content, media_type="application/octet-stream", headers=headers)
 
 
 def _check_revision(sent: dict[str, Any]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from rcl.system.errors import InputError, describe_error
+from rcl.system.progress_lines import LEAST_SHARE
 
 log = logging.getLogger("rcl")
 
@@ -38,6 +40,19 @@ class Job:
     share: float | None = None
     message: str = ""
     cancelled: threading.Event = field(default_factory=threading.Event, repr=False)
+    _began: tuple[float, float] = field(default=(0.0, 0.0), repr=False)  # when the stage did, and its share then
+
+    def to_json(self) -> dict[str, Any]:
+        """The state of the job, and about how many seconds are left of its stage, if that is known."""
+        fields = {"state": self.state, "stage": self.stage, "share": self.share, "message": self.message}
+        return {**fields, "seconds_left": self._seconds_left()}
+
+    def _seconds_left(self) -> float | None:
+        if self.state != RUNNING or self.share is None:
+            return None
+        began, first = self._began
+        done = self.share - first
+        return (time.monotonic() - began) * (1 - self.share) / done if done >= LEAST_SHARE else None
 
     def report(self, stage: str, share: float | None) -> None:
         """Record the progress of the job.
@@ -47,7 +62,10 @@ class Job:
         """
         if self.cancelled.is_set():
             raise Cancelled
+        before = self.stage, self.share is None
         self.stage, self.share = stage, None if share is None else min(max(share, 0.0), 1.0)
+        if before != (stage, share is None):
+            self._began = time.monotonic(), self.share or 0.0
 
 
 class JobQueue:
@@ -67,14 +85,17 @@ class JobQueue:
         self._thread = threading.Thread(target=self._run, name="rcl-jobs", daemon=True)
         self._thread.start()
 
-    def submit(self, key: str) -> Job:
-        """Queue the work on ``key``, unless it already waits or runs."""
+    def submit(self, key: str, *, first: bool = False) -> Job:
+        """Queue the work on ``key``, unless it already waits or runs; ``first``: before all that waits."""
         with self._changed:
             job = self._latest.get(key)
             if job is None or job.state not in (WAITING, RUNNING) or job.cancelled.is_set():
                 job = self._latest[key] = Job(key)
                 self._queue.append(job)
                 self._changed.notify()
+            if first and job in self._queue:
+                self._queue.remove(job)
+                self._queue.insert(0, job)
             return job
 
     def get(self, key: str) -> Job | None:

@@ -16,13 +16,13 @@ from rcl.web.serve.class_file import KEYS, ClassFile
 from rcl.web.serve.decisions import Decided, Decisions
 from rcl.web.serve.detecting import Detecting
 from rcl.web.serve.file_content import Segment, reviewed_of
+from rcl.web.serve.learning import Learning
 from rcl.web.serve.media import Header, Media, read_header
 from rcl.web.serve.people import People
 from rcl.web.serve.review_file import ReviewFile
 from rcl.web.serve.sent_video import SentVideo, read_sent
-from rcl.web.serve.videos import Video, folder_of, list_videos, video_of
-
-ANNOTATIONS = "rcl-annotations.csv"
+from rcl.web.serve.suggestions import Suggestions
+from rcl.web.serve.videos import Video, folder_of, labels_of, list_videos, video_of
 
 
 class Session:
@@ -44,16 +44,19 @@ class Session:
         self.folder = folder_of(root)
         self.videos = list_videos(root, localizer)
         names = [video.name for video in self.videos.values()]
-        self.annotations = AnnotationFile(annotations or self.folder / ANNOTATIONS, names)
+        self.annotations = AnnotationFile(labels_of(root, annotations), names)
         self.decisions = Decisions(self.annotations, ReviewFile(self.annotations.path, names))
         self.classes = ClassFile(self.annotations.path)
         self.people = People(AssignmentFile(self.annotations.path), self.videos, annotator)
         self.detecting = Detecting(localizer, self.videos)
+        self.learning = Learning(root, self.annotations, self.videos, self.detecting)
+        self.suggestions = Suggestions(root, self.videos, self.decisions, self.detecting, self.learning)
         self.class_changes = ClassChanges(self.classes, self.decisions, self._labels)
         self.media = Media()
 
     def close(self) -> None:
-        """Cancel all detections."""
+        """Cancel all detections, and end all processes."""
+        self.learning.close()
         self.detecting.close()
 
     # -- what the page shows ------------------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ from rcl.web.serve.job_queue import Report
 
 log = logging.getLogger("rcl")
 
+ANNOTATIONS = "rcl-annotations.csv"
+
 
 class Prepared(NamedTuple):
     """Features of one video.
@@ -59,6 +61,7 @@ class Video(NamedTuple):
         path: the file to play; ``None`` for a video of a pack.
         read: reads or extracts the features that a detector needs.
         known: the annotation in the pack.
+        files: all recordings of the video.
     """
 
     key: str
@@ -66,6 +69,7 @@ class Video(NamedTuple):
     path: Path | None
     read: Reader
     known: VideoAnnotation | None = None
+    files: tuple[Path, ...] = ()
 
     def playable(self, folder: Path) -> Path | None:
         """The file to play, if it exists and, links resolved, lies in ``folder``."""
@@ -104,6 +108,11 @@ def folder_of(root: Path) -> Path:
     return (root if root.is_dir() else root.parent).resolve()
 
 
+def labels_of(root: Path, annotations: Path | None = None) -> Path:
+    """The file of labels of a root: the one that is given, else one in its folder."""
+    return annotations or folder_of(root) / ANNOTATIONS
+
+
 def key_of(name: str) -> str:
     """The key of a video in addresses."""
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
@@ -128,7 +137,7 @@ def _of_folder(root: Path, localizer: Localizer | None) -> list[Video]:
         links = "only links to files outside it"
         raise InputError(root, expected="videos in the folder", found=links, fix="copy the videos into it")
     return [
-        Video(key_of(name), name, next(filter(is_video, files), None), partial(_extract, name, files))
+        Video(key_of(name), name, next(filter(is_video, files), None), partial(_extract, name, files), files=files)
         for name, files in kept.items()
     ]
 

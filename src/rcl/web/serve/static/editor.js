@@ -178,12 +178,6 @@ function selectNext({ start }) {
   if (next) select(next.id);
 }
 
-export function acceptAll() {
-  if (page.proposals.some((one) => !one.label)) return say("These detections have no labels; label them one by one.");
-  page.current.review.accept(...page.proposals.map((one) => one.id));
-  return showSegments();
-}
-
 export function add() {
   if (!page.current) return;
   const last = durationOf(page.current) || Infinity;

@@ -2,9 +2,12 @@
 
 import { byId, element } from "./dom.js";
 import { KEYMAP } from "./keymap.js";
-import { page } from "./page_state.js";
+import { learningChanged, page } from "./page_state.js";
+
+let shownFor = null; // whether there was a detector when the keys were shown last
 
 export function showKeys() {
+  shownFor = page.detector;
   byId("keys").replaceChildren(...KEYMAP.map(sectionOf));
 }
 
@@ -19,3 +22,5 @@ function sectionOf({ title, keys }) {
 
 const nameOf = (key) => key.replace("+", " ").split(" ").map((part) => (part.length === 1 ? part.toUpperCase() : part)).join(" ");
 const partOf = (part) => (["key", "of", "a", "class"].includes(part) ? [`${part} `] : [element("kbd", { textContent: part }), " "]);
+
+learningChanged.on(() => page.detector !== shownFor && showKeys());

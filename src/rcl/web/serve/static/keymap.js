@@ -3,12 +3,15 @@
 
 import { byId } from "./dom.js";
 import { accept, add, editSelected, nudge, remove, snap, travel } from "./editor.js";
+import { acceptAll } from "./bulk.js";
+import { train } from "./learning.js";
 import { copyPrevious, giveUpBegun, markEnd, markStart } from "./labelling.js";
 import { confirmWatched, takeLookBack } from "./looked_at.js";
 import { page } from "./page_state.js";
 import { changeSpeed, playSegment, stepFrames, stepSeconds, toggle, toggleLoop } from "./player.js";
 import { finish, save } from "./saving.js";
 import { select, selectNeighbour } from "./selection.js";
+import { nextStretch, seenStretch } from "./stretches.js";
 import { fitTimeline, panTimeline, zoomTimeline } from "./timeline_view.js";
 import { openNeighbour } from "./video_list.js";
 
@@ -59,6 +62,7 @@ export const KEYMAP = [
       { keys: ["m"], does: "edit the comment", act: focus("comment") },
       { keys: ["s"], does: "snap: move it to where the model places it", act: snap, isForDetector: true },
       { keys: ["Enter"], does: "accept it, and go to the next detection", act: accept, isForDetector: true },
+      { keys: ["Shift+A"], does: "accept all detections shown", act: acceptAll, isForDetector: true },
       { keys: ["Delete", "Backspace"], shown: "Del", does: "delete it; reject a detection, or take a rejection back", act: remove },
       { keys: ["Escape"], shown: "Esc", does: "give up what has begun; clear the selection", act: () => giveUpBegun() || select(null) },
     ],
@@ -80,8 +84,11 @@ export const KEYMAP = [
       { keys: ["Control+Z", "Control+y"], shown: "Ctrl Shift Z", does: "redo", act: () => travel("redo"), needsNoVideo: true },
       { keys: ["Control+Enter"], shown: "Ctrl Enter", does: "done with this video: put it in the labels", act: finish },
       { keys: ["Control+s"], shown: "Ctrl S", does: "save", act: save, needsNoVideo: true },
+      { keys: ["Shift+L"], does: "open the stretch to look at next; skip the one that is open", act: nextStretch, needsNoVideo: true },
+      { keys: ["Shift+S"], does: "you have looked at the stretch: it goes into the labels, and the next one opens", act: seenStretch },
       { keys: ["Shift+N"], does: "next video", act: () => openNeighbour(1) },
       { keys: ["Shift+P"], does: "previous video", act: () => openNeighbour(-1) },
+      { keys: ["Shift+T"], does: "train a detector on the labels", act: train, needsNoVideo: true },
       { keys: ["?"], does: "show these keys", act: () => byId("help-dialog").showModal(), needsNoVideo: true },
     ],
   },

@@ -17,11 +17,14 @@ export const classesChanged = signal();
 export const peopleChanged = signal(); // the name of the user, or whose videos are listed
 export const keptChanged = signal(); // (one): what the server has confirmed of a video, or that it does not answer
 export const viewChanged = signal(); // the timeline shows another part
+export const learningChanged = signal(); // features, trainings, the detector
 export const marksChanged = signal(); // the parts that were played, or an action that has begun and not ended
 
 export const page = {
   minScore: 0.4,
   detector: false, // whether there is one
+  version: undefined, // of the detector: each training makes a new one
+  learning: null, // what the server says of features and trainings; see learning.js
   labels: [],
   classes: [], // [{ name, colour, key }]; the first labels, in the same order
   keys: "", // those that a class may have
@@ -74,6 +77,10 @@ export function isFinished({ video }) {
   if (!page.detector) return video.saved !== null;
   return !page.proposals.length && (!video.begunEarlier || video.detections !== null);
 }
+
+/** Detections to decide that lie in the parts that were looked at. */
+export const undecidedInParts = ({ review }) =>
+  page.proposals.filter((one) => review.seen.some(([start, end]) => one.start < end && one.end > start));
 
 /** Note where a video is saved: how many segments in the labels, how many beside them, and whether there is a draft. */
 export function setSaved(one, { saved, unfinished, draft, partial }, { isDecided = true } = {}) {

@@ -69,9 +69,13 @@ export function toggle() {
 
 export function playSegment() {
   const segment = shownSegment();
-  if (!segment || !hasPlayer()) return;
-  seek(segment.start);
-  playUntil = segment.end;
+  if (segment) playRange(segment.start, segment.end);
+}
+
+export function playRange(start, end) {
+  if (!hasPlayer()) return;
+  seek(start);
+  playUntil = end;
   player.play().catch(() => {});
 }
 

@@ -1,7 +1,7 @@
 // Whether the current video is in the labels, why not, and the buttons that change it.
 
 import { byId } from "./dom.js";
-import { classesChanged, isFinished, keptChanged, page, segmentsChanged } from "./page_state.js";
+import { classesChanged, isFinished, keptChanged, page, segmentsChanged, undecidedInParts } from "./page_state.js";
 import { counted } from "./segments.js";
 
 /** In which file the decisions about a video are. */
@@ -43,7 +43,7 @@ function show() {
   byId("finish").hidden = !hasSegments || !(page.detector ? undecided || video.unfinished !== null || video.partial : isUnfinished);
   byId("finish").textContent = undecided ? `Done: reject the other ${undecided}` : "Done with this video";
   byId("finish").classList.toggle("primary", !undecided && (!page.detector || !review.isDirty));
-  byId("finish-parts").hidden = !review.seen.length || undecided > 0 || (video.saved !== null && !review.isDirty);
+  byId("finish-parts").hidden = !review.seen.length || undecidedInParts(one).length > 0 || (video.saved !== null && !review.isDirty);
   byId("nothing-here").hidden = hasSegments || (video.saved === 0 && !undecided && !video.partial);
   byId("take-out").hidden = video.saved === null;
 }

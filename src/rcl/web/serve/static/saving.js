@@ -3,7 +3,7 @@
 import { byId } from "./dom.js";
 import { askOnConflict, inTurn, keep } from "./drafts.js";
 import { coverWhole, union } from "./intervals.js";
-import { durationOf, isFinished, page, segmentsChanged, setSaved, showSegments } from "./page_state.js";
+import { durationOf, isFinished, page, segmentsChanged, setSaved, showSegments, undecidedInParts } from "./page_state.js";
 import { counted } from "./segments.js";
 import { select } from "./selection.js";
 import { server } from "./server.js";
@@ -21,6 +21,7 @@ export const save = showingErrors(async () => {
   const isInLabels = one.video.saved !== null;
   if (!page.detector && !isInLabels) return keepOpen(one);
   if (!one.review.accepted.length && isInLabels) return say(NONE_LEFT, { lasting: true });
+  if (one.video.partial && !undecidedInParts(one).length) return finishWith({ parts: true });
   if (isInLabels && page.proposals.length) return askAboutUndecided(one);
   const finished = one.review.accepted.length > 0 && isFinished(one);
   return send(one, { finished, reviewed: one.video.partial || !finished ? one.review.seen : null });
@@ -35,10 +36,12 @@ async function keepOpen(one) {
 /** Reject the detections that are undecided, and put the video in the labels; true of parts: as far as it was looked at. */
 async function finishWith({ parts }) {
   const one = page.current;
-  if (!one || !isLabelled(one)) return;
-  one.review.remove(...page.proposals.map((proposal) => proposal.id));
+  if (!one || !isLabelled(one)) return false;
+  const rejected = parts ? undecidedInParts(one) : page.proposals;
+  one.review.remove(...rejected.map((proposal) => proposal.id));
   showSegments();
   await send(one, { finished: true, nothing_happens: !one.review.accepted.length, reviewed: parts ? partsOf(one) : null });
+  return one.review.isKept;
 }
 
 export const finish = showingErrors(async () => {

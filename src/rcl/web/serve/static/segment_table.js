@@ -28,7 +28,6 @@ function showRows() {
   const counts = `${accepted.length} accepted, ${page.proposals.length} to decide, ${rejected.length} rejected`;
   byId("count").textContent = (page.detector || rejected.length ? counts : counted(accepted.length, "segment")) + note;
   byId("rejected-box").hidden = !rejected.length;
-  byId("accept-all").disabled = !page.proposals.length;
   showFits();
 }
 

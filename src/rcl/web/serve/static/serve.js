@@ -1,14 +1,19 @@
 // The page: its keys and buttons, and the start.
 
 import "./assigning.js";
+import { acceptAll } from "./bulk.js";
+import "./bulk_dialog.js";
 import "./classes.js";
 import { byId } from "./dom.js";
-import { accept, acceptAll, add, remove, snap, travel } from "./editor.js";
+import { accept, add, remove, snap, travel } from "./editor.js";
 import { showKeys } from "./help.js";
 import { cancelJob, findActions } from "./jobs.js";
 import { KEYMAP } from "./keymap.js";
 import { listenToKeys } from "./keys.js";
 import { copyPrevious, giveUpPress, markEnd, markStart, pressClass, releaseClass } from "./labelling.js";
+import { refreshLearning } from "./learning.js";
+import "./export.js";
+import "./learning_panel.js";
 import { confirmWatched } from "./looked_at.js";
 import "./overview_bar.js";
 import { page, setClasses } from "./page_state.js";
@@ -20,6 +25,7 @@ import "./segment_table.js";
 import { server } from "./server.js";
 import "./splitter.js";
 import { showingErrors } from "./status.js";
+import "./stretches.js";
 import "./strips.js";
 import { fitTimeline, panTimeline, zoomTimeline } from "./timeline_view.js";
 import { openVideo } from "./video_list.js";
@@ -34,6 +40,7 @@ const CLICKS = {
   "zoom-in": () => zoomTimeline(1.5), "zoom-out": () => zoomTimeline(1 / 1.5), "zoom-all": fitTimeline,
   "pan-left": () => panTimeline(-0.5), "pan-right": () => panTimeline(0.5),
 };
+const isNew = ({ saved }) => saved === null;
 const classOf = ({ key }) => page.classes.find((one) => one.key && one.key === key.toLowerCase());
 const CLASS_KEYS = {
   down(event) {
@@ -70,7 +77,8 @@ showingErrors(async () => {
   byId("file").textContent = annotations;
   showKeys();
   beginPeople(overview);
+  await refreshLearning();
   const wanted = location.hash.slice(1);
   if (videos.some((video) => video.key === wanted)) await openVideo(wanted);
-  else if (videos.length === 1 || !detector) await openVideo(videos[0].key);
+  else if (videos.length === 1 || !detector || page.learning?.open) await openVideo((videos.find(isNew) ?? videos[0]).key);
 })();

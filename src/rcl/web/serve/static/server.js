@@ -28,6 +28,14 @@ async function request(method, address, body, more = {}) {
   return content;
 }
 
+/** A file to download: its name, its content, and what its format cannot keep. */
+async function fetchFile(address) {
+  const response = await fetch(address, { headers: { "X-RCL": "1" } });
+  if (!response.ok) throw new Refused((await response.json().catch(() => ({}))).error ?? `The server answered ${response.status}.`, response.status);
+  const [, name] = response.headers.get("content-disposition").split('"');
+  return { name, content: await response.blob(), lost: decodeURIComponent(response.headers.get("x-rcl-lost") ?? "") };
+}
+
 const of = (key) => `/api/videos/${encodeURIComponent(key)}`;
 
 export const server = {
@@ -45,6 +53,15 @@ export const server = {
   removeClass: (name) => request("DELETE", "/api/classes", { name }),
   renameClass: (from, to) => request("POST", "/api/classes/rename", { from, to }),
   assign: (videos, name) => request("PUT", "/api/assigned", { videos, annotator: name }),
+  exported: (format) => fetchFile(`/api/export/${format}`),
+  learning: () => request("GET", "/api/learning"),
+  train: () => request("POST", "/api/learning/training"),
+  cancelTraining: () => request("DELETE", "/api/learning/training"),
+  forecast: () => request("POST", "/api/learning/forecast"),
+  continueRun: (name) => request("POST", `/api/learning/runs/${encodeURIComponent(name)}`),
+  removeRun: (name) => request("DELETE", `/api/learning/runs/${encodeURIComponent(name)}`),
+  /** skipped: the stretch that the user does not want, or null. */
+  nextStretch: (skipped) => request("POST", "/api/learning/stretch", { skipped }),
   media: (key) => `/media/${encodeURIComponent(key)}`,
   thumbnails: (key, start, end, count) => `${of(key)}/thumbnails?start=${start}&end=${end}&count=${count}`,
   waveform: (key, start, end, count) => `${of(key)}/waveform?start=${start}&end=${end}&count=${count}`,

@@ -17,8 +17,9 @@ export function say(text, { lasting = false } = {}) {
 /** The same action, but an error that it throws is shown. */
 export const showingErrors = (action) => async (...values) => {
   try {
-    await action(...values);
+    return await action(...values);
   } catch (error) {
     say(error.message, { lasting: true });
+    return undefined;
   }
 };

@@ -52,6 +52,11 @@ export function showFrom(seconds) {
   timeline.setView(start, start + span);
 }
 
+/** Show a part of the video. */
+export function showRange(start, end) {
+  timeline.setView(Math.max(start, 0), Math.min(end, durationOf(page.current) || end));
+}
+
 /** The id of a segment in the review; the timeline has ids of its own. */
 const idOf = ({ type, index }) => (type === "truth" ? page.current.review.accepted : page.proposals)[index].id;
 

@@ -1,9 +1,11 @@
 // The list of videos, and opening one of them.
 
 import { byId, cutName, element } from "./dom.js";
-import { watch } from "./jobs.js";
+import { findActions, watch } from "./jobs.js";
 import { scores } from "./live_scores.js";
-import { isBusy, jobsChanged, keptChanged, movePlayhead, opened, page, peopleChanged, segmentsChanged, showSegments } from "./page_state.js";
+import {
+  isBusy, jobsChanged, keptChanged, learningChanged, movePlayhead, opened, page, peopleChanged, segmentsChanged, showSegments,
+} from "./page_state.js";
 import { isListed } from "./people.js";
 import { loadPlayer } from "./player.js";
 import { Review } from "./review.js";
@@ -77,8 +79,8 @@ function stateOf(video, one) {
   return { kind: "", text: video.detected ? "detected" : "" };
 }
 
-export const openVideo = showingErrors(async (key) => {
-  hideSidebar();
+/** A video with its review, as far as the user has got with it. */
+export async function load(key) {
   if (!opened.has(key)) {
     const video = await server.video(key);
     video.begunEarlier = video.unfinished !== null;
@@ -86,7 +88,12 @@ export const openVideo = showingErrors(async (key) => {
     opened.set(key, { video, review: new Review(video), threshold: page.minScore, ...marks });
     if (video.detections) opened.get(key).review.propose(video.detections);
   }
-  Object.assign(page, { current: opened.get(key), selected: null, dragged: null, playhead: 0 });
+  return opened.get(key);
+}
+
+export const openVideo = showingErrors(async (key) => {
+  hideSidebar();
+  Object.assign(page, { current: await load(key), selected: null, dragged: null, playhead: 0 });
   const { video } = page.current;
   scores.begin(key);
   say("");
@@ -100,6 +107,7 @@ export const openVideo = showingErrors(async (key) => {
   movePlayhead(0);
   jobsChanged.emit();
   if (isBusy(video.job)) watch(key);
+  else if (page.learning?.open && page.detector && !video.scored) findActions();
   else if (video.detections && !video.scored) say("Find the actions again to see live scores.");
 });
 
@@ -124,5 +132,6 @@ byId("show-videos").addEventListener("click", () => {
 });
 segmentsChanged.on(showVideos);
 jobsChanged.on(showVideos);
+learningChanged.on(showVideos);
 keptChanged.on(showVideos);
 peopleChanged.on(showVideos);
