@@ -43,7 +43,7 @@ export const server = {
   takeOut: (key, revision) => request("DELETE", `${of(key)}/annotations`, { revision }),
   putClass: (one) => request("PUT", "/api/classes", one),
   removeClass: (name) => request("DELETE", "/api/classes", { name }),
-  renameClass: (from, to) => request("POST", "/api/classes/rename", { from, to }),
+  renameClass: (from, to, only) => request("POST", "/api/classes/rename", { from, to, only }),
   assign: (videos, name) => request("PUT", "/api/assigned", { videos, annotator: name }),
   media: (key) => `/media/${encodeURIComponent(key)}`,
   thumbnails: (key, start, end, count) => `${of(key)}/thumbnails?start=${start}&end=${end}&count=${count}`,
