@@ -132,8 +132,8 @@ class Annotator:
 def random_stretch(labelled: Annotations, random: np.random.Generator) -> tuple[str, float, float]:
     """A stretch of the usual length, whose place is uniform in what was not reviewed."""
     length, free = stretch_seconds(labelled), []
-    for name, video in labelled.videos.items():
-        gaps = between(video.reviewed_seconds, 0.0, float(video.duration_seconds or 0.0))
+    for name, reviewed in _reviewed(labelled).items():
+        gaps = between(reviewed, 0.0, float(labelled.videos[name].duration_seconds or 0.0))
         free += [(name, start, end) for start, end in gaps.tolist()]
     sizes = np.array([end - start for _, start, end in free])
     name, start, end = free[random.choice(len(free), p=sizes / sizes.sum())]

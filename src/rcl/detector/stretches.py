@@ -47,8 +47,8 @@ def stretch_seconds(labelled: Annotations) -> float:
     >>> stretch_seconds(Annotations({}))
     20.0
     """
-    lengths = [np.diff(video.segments_seconds, axis=1).ravel() for video in labelled.videos.values()]
-    lengths = np.concatenate([np.zeros(0), *lengths])
+    every = [np.diff(video.segments_seconds, axis=1).ravel() for video in labelled.videos.values()]
+    lengths = np.concatenate([np.zeros(0), *every])
     if not len(lengths):
         return FIRST_SECONDS
     return float(np.clip(INSTANCES * np.median(lengths), SHORTEST_SECONDS, LONGEST_SECONDS))
