@@ -20,3 +20,8 @@ def wait_until(condition: Callable[[], T], process: subprocess.Popen | None = No
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.01)
     return value
+
+
+def without_progress(notes: str) -> str:
+    """What a process said besides how far its training is, which it says where that takes half a minute."""
+    return "".join(line for line in notes.splitlines(keepends=True) if not line.startswith("Training: "))

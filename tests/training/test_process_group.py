@@ -24,7 +24,7 @@ from rcl.training.module import in_turn
 from rcl.training.run import train
 from together import Steps, first_steps_of, free_port, steps_of, train_together
 from typed import Rcl
-from waiting import PATIENCE_SECONDS, wait_until
+from waiting import PATIENCE_SECONDS, wait_until, without_progress
 
 STEADY = {"dropout": 0.0, "jitter": 0.0}  # what each process would draw by itself
 SMALL_HEAD = {**HEAD, **STEADY}
@@ -213,7 +213,7 @@ def start(arguments: list[str], **environment: str) -> subprocess.Popen:
 def run(arguments: list[str], **environment: str) -> tuple[int, str, str]:
     process = start(arguments, **environment)
     output, notes = process.communicate(timeout=PATIENCE_SECONDS)
-    return process.returncode, output, notes
+    return process.returncode, output, without_progress(notes)
 
 
 def children(pid: int) -> list[int]:
@@ -256,7 +256,7 @@ def test_a_killed_process_ends_the_job_and_resume_goes_on_as_if_nothing_had_been
         wait_until(lambda before=before: len(rows_of(tmp_path / "parts")) > before + 1, process)
         (child,) = children(process.pid)
         os.kill(child if victim == "child" else process.pid, signal.SIGKILL)
-        _, notes = process.communicate(timeout=ENDS_WITHIN_SECONDS)  # until both have closed their streams
+        notes = without_progress(process.communicate(timeout=ENDS_WITHIN_SECONDS)[1])  # both have closed their streams
         assert process.returncode == (1 if victim == "child" else -signal.SIGKILL)
         assert notes.startswith(LOST)
         assert notes.endswith(RESUME)
@@ -332,7 +332,7 @@ def test_two_nodes_train_together_and_end_together(pack: Path, whole: Path, tmp_
     started = [start(nodes, **world, NODE_RANK=str(rank)) for rank in range(2)]
     wait_until((tmp_path / "three" / "last.ckpt").exists, started[0])
     started[1].kill()
-    _, notes = started[0].communicate(timeout=ENDS_WITHIN_SECONDS)
+    notes = without_progress(started[0].communicate(timeout=ENDS_WITHIN_SECONDS)[1])
     started[1].communicate()
     assert started[0].returncode == 1
     assert notes.startswith(LOST)

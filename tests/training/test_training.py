@@ -33,7 +33,7 @@ from rcl.training.callbacks import averaging_decay
 from rcl.training.data import load_training_data
 from rcl.training.run import train
 from typed import Rcl
-from waiting import PATIENCE_SECONDS, wait_until
+from waiting import PATIENCE_SECONDS, wait_until, without_progress
 
 HEAD = {"channels": 32, "points": 8}
 SMALL: dict[str, Any] = {
@@ -149,7 +149,7 @@ def test_an_interruption_says_how_to_continue(pack: Path, tmp_path: Path) -> Non
     process = subprocess.Popen([*command, *output], env=environment, stderr=subprocess.PIPE, text=True)
     wait_until((tmp_path / "run" / "last.ckpt").exists, process)
     process.send_signal(signal.SIGINT)
-    _, notes = process.communicate(timeout=PATIENCE_SECONDS)
+    notes = without_progress(process.communicate(timeout=PATIENCE_SECONDS)[1])
     assert process.returncode == 130
     assert notes == "rcl: interrupted; add --resume to the same command to continue from the last epoch.\n"
 
