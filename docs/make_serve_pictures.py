@@ -28,6 +28,8 @@ SIZE = {"width": 1280, "height": 800}
 VIDEOS, LABELLED = 12, 8
 QUALITY = 80  # of the pictures, of 100
 TRAINING_MS = 1_200_000
+IN_TRAINING = """document.querySelector('#training-stage').textContent.startsWith('Training,') &&
+    document.querySelector('#training-progress').value > 0.4"""
 
 
 @contextmanager
@@ -85,13 +87,15 @@ def main() -> None:
             page.goto(address)
             label(page, truth, names[0], finished=False)
             page.reload()
-            page.locator("#rows button").nth(1).click()
+            page.locator("#rows tr").first.wait_for()
+            page.keyboard.press("ArrowDown")
+            page.keyboard.press("ArrowDown")
             take(page, "serve-label")
             for name in names[:LABELLED]:
                 label(page, truth, name, finished=True)
             page.reload()
             page.locator("#train:enabled").click()
-            wait_until(page, "document.querySelector('#training-progress').value > 0.4 ? 'done' : ''")
+            wait_until(page, IN_TRAINING)
             take(page, "serve-train")
             page.locator("#outcome-box").wait_for(timeout=TRAINING_MS)
             wait_until(page, "document.querySelector('#proposals-state').textContent ? '' : 'done'")

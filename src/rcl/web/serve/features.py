@@ -93,8 +93,8 @@ class Features:
         return not (name in self.done or name in self.failed or self.problem or self._closed)
 
     def prefer(self, names: Collection[str]) -> None:
-        """Make the features of some videos before those of the others."""
-        self._first = [*names]
+        """Make the features of some videos before those of the others; what was preferred before comes after them."""
+        self._first = [*names, *(name for name in self._first if name not in names and self.is_open(name))]
         if self._worker:
             self._worker.tell({"first": self._first})
 
