@@ -25,9 +25,12 @@ from rcl.web.serve.videos import key_of
 
 PICTURES = Path(__file__).parent / "pictures"
 SIZE = {"width": 1280, "height": 800}
-VIDEOS, LABELLED = 12, 8
+VIDEOS, LABELLED = 16, 12
+CLASSES = ("walk", "wave", "squats", "jump")  # that are labelled; a few videos are too few for more
 QUALITY = 80  # of the pictures, of 100
 TRAINING_MS = 1_200_000
+IN_TRAINING = """document.querySelector('#training-stage').textContent.startsWith('Training,') &&
+    document.querySelector('#training-progress').value > 0.4"""
 
 
 @contextmanager
@@ -61,7 +64,7 @@ def segments_of(truth: Annotations, name: str) -> list[dict[str, object]]:
     """The instances of a video, as the page sends them."""
     video = truth.videos[name]
     pairs = zip(video.segments_seconds.tolist(), video.labels, strict=True)
-    return [{"start": start, "end": end, "label": label} for (start, end), label in pairs]
+    return [{"start": start, "end": end, "label": label} for (start, end), label in pairs if label in CLASSES]
 
 
 def label(page: Page, truth: Annotations, name: str, *, finished: bool) -> None:
@@ -78,20 +81,22 @@ def main() -> None:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         videos = Path(folder) / "my-videos"
-        truth = render_videos(videos, count=VIDEOS, seed=5, instances=(3, 4), processes=1)
+        truth = render_videos(videos, count=VIDEOS, seed=5, instances=(5, 6), processes=1)
         names = [*truth.videos]
         with serving(videos) as address:
             page = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"]).new_page(viewport=SIZE)
             page.goto(address)
             label(page, truth, names[0], finished=False)
             page.reload()
-            page.locator("#rows button").nth(1).click()
+            page.locator("#rows tr").first.wait_for()
+            page.keyboard.press("ArrowDown")
+            page.keyboard.press("ArrowDown")
             take(page, "serve-label")
             for name in names[:LABELLED]:
                 label(page, truth, name, finished=True)
             page.reload()
             page.locator("#train:enabled").click()
-            wait_until(page, "document.querySelector('#training-progress').value > 0.4 ? 'done' : ''")
+            wait_until(page, IN_TRAINING)
             take(page, "serve-train")
             page.locator("#outcome-box").wait_for(timeout=TRAINING_MS)
             wait_until(page, "document.querySelector('#proposals-state').textContent ? '' : 'done'")

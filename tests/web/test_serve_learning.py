@@ -13,12 +13,15 @@ from typing import Any
 import fake_workers
 import psutil
 import pytest
+import torch
 from starlette.testclient import TestClient
 
 from made_pack import make_pack
 from rcl.data.formats.load import load_annotations
+from rcl.detector.localizer import Localizer
 from rcl.system.text_files import write_json
 from rcl.video.extraction import choose_extraction
+from rcl.video.packs import PackWriter
 from rcl.web.serve.app import build_app
 from rcl.web.serve.learning import Learning
 from rcl.web.serve.outcome import NOTHING_HELD_OUT, describe_forecast, describe_run
@@ -201,6 +204,21 @@ def test_broken_videos_are_named_and_the_others_go_on(videos: Path, plan: Path, 
     assert features["problem"] == ""
     assert made.status()["proposals"]["total"] == len(NAMES)
     made.session.close()
+
+
+def test_features_in_the_pack_are_those_that_a_detector_would_extract(page: Page, rendered: Path, videos: Path) -> None:
+    localizer, video = Localizer.load(rendered / "last.ckpt", device="cpu"), page.session.videos[key_of("a")]
+    assert localizer.extractor is not None
+    PackWriter(videos / "rcl-runs" / "features", localizer.extractor.settings).extract_one("a", videos / "a.mp4")
+    wait_until(lambda: page.status()["features"]["done"] == len(NAMES))
+    features = page.session.learning.features
+    assert features is not None
+    stored = features.read(video, localizer, lambda stage, share: None)
+    extracted = video.read(localizer, lambda stage, share: None)
+    assert stored is not None
+    assert stored.timeline == extracted.timeline
+    assert torch.equal(torch.as_tensor(stored.features), torch.as_tensor(extracted.features))
+    assert [*features.stored()] == ["a"]
 
 
 def test_a_stretch_is_offered_until_all_was_looked_at(page: Page) -> None:

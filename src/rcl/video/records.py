@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -121,14 +121,23 @@ def records_of_pack(root: Path) -> dict[str, Record]:
     """
     joined = dict[str, Record]()
     streams = [read_records(root, recorded_names(root, stream), stream) for stream in extracted_streams(root)]
-    for name, record in (item for own in streams for item in own.items()):
-        other = joined.get(name, record)
-        ends = {
-            "duration_seconds": max(record.duration_seconds, other.duration_seconds),
-            "snippets_per_second": max(record.snippets_per_second, other.snippets_per_second),
-        }
-        joined[name] = other.model_copy(update=ends)
+    for name in {name: None for own in streams for name in own}:
+        record = joined_record(own.get(name) for own in streams)
+        assert record is not None  # a stream has it
+        joined[name] = record
     return dict(sorted(joined.items()))
+
+
+def joined_record(records: Iterable[Record | None]) -> Record | None:
+    """One record of a video that has several, one per stream: the first, with the latest end and the highest rate, as
+    the aligned streams have them. ``None`` if there is none."""
+    found = [record for record in records if record]
+    ends = {
+        name: max(getattr(record, name) for record in found)
+        for name in ("duration_seconds", "snippets_per_second")
+        if found
+    }
+    return found[0].model_copy(update=ends) if found else None
 
 
 # -- names in a pack ---------------------------------------------------------------------------------------------

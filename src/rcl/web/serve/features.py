@@ -19,7 +19,7 @@ from rcl.detector.inputs import open_store_for
 from rcl.detector.localizer import Localizer
 from rcl.system.errors import InputError
 from rcl.video.pack_streams import write_stream_settings
-from rcl.video.records import Record, extracted_streams, read_record, records_of_pack
+from rcl.video.records import Record, extracted_streams, joined_record, read_record, records_of_pack
 from rcl.video.settings import ExtractionSettings, Settings, difference, read_settings, streams_in
 from rcl.web.serve.job_queue import Report
 from rcl.web.serve.videos import Prepared, Video
@@ -93,8 +93,8 @@ class Features:
         return not (name in self.done or name in self.failed or self.problem or self._closed)
 
     def prefer(self, names: Collection[str]) -> None:
-        """Make the features of some videos before those of the others."""
-        self._first = [*names]
+        """Make the features of some videos before those of the others; what was preferred before comes after them."""
+        self._first = [*names, *(name for name in self._first if name not in names and self.is_open(name))]
         if self._worker:
             self._worker.tell({"first": self._first})
 
@@ -151,8 +151,7 @@ class Features:
         return {name: (record.duration_seconds, store.open(name)) for name, record in records.items()}
 
     def _record(self, name: str) -> Record | None:
-        records = [read_record(self.pack, name, stream) for stream in extracted_streams(self.pack)]
-        return next((record for record in records if record), None)
+        return joined_record(read_record(self.pack, name, stream) for stream in extracted_streams(self.pack))
 
     # -- the process --------------------------------------------------------------------------------------------------
 

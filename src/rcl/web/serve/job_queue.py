@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from rcl.system.progress_lines import LEAST_SHARE
 
 log = logging.getLogger("rcl")
 
+NICENESS = 5
 WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
 Report: TypeAlias = Callable[[str, "float | None"], None]
 
@@ -131,6 +134,8 @@ class JobQueue:
         self._thread.join(timeout=10)
 
     def _run(self) -> None:
+        if sys.platform == "linux":  # elsewhere, a thread cannot give way to those that answer the page
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._queue or self._closed)

@@ -128,7 +128,10 @@ class Learning:
     def _describe_detector(self) -> dict[str, Any] | None:
         if self.detecting.localizer is None:
             return None
-        said = describe_run(self.run.folder) if self.run else []
+        try:
+            said = describe_run(self.run.folder) if self.run else []
+        except InputError as error:
+            said = [str(error)]
         name = self.run.name if self.run else None
         points = self.detecting.localizer.operating_points
         return {

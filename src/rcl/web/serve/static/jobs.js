@@ -1,7 +1,7 @@
 // Finding the actions of a video, and the progress of that.
 
 import { byId } from "./dom.js";
-import { isBusy, jobsChanged, opened, page, showSegments } from "./page_state.js";
+import { durationOf, isBusy, jobsChanged, opened, page, showSegments } from "./page_state.js";
 import { counted } from "./segments.js";
 import { server } from "./server.js";
 import { say, showingErrors } from "./status.js";
@@ -41,12 +41,13 @@ export async function watch(key) {
 /** Show the detections of a finished job; decisions that the user made in the meantime stay. */
 async function takeOver(one) {
   const { duration, snippet, problems, detections, scored } = await server.video(one.video.key);
+  const before = one.video.duration ?? (one === page.current ? durationOf(one) : 0);
   Object.assign(one.video, { duration, snippet, problems, detections, scored });
   page.videos.find((video) => video.key === one.video.key).detected = true;
   one.review.propose(detections);
   if (one !== page.current) return;
   if (!one.review.find(page.selected)) page.selected = null;
-  showSegments({ keepView: false });
+  showSegments({ keepView: Math.abs(before - duration) < 1 });
   say(describeProposals(one));
 }
 

@@ -35,12 +35,13 @@ function show() {
 
 function describeFeatures(features) {
   if (!features) return "";
-  const { done, total, failed, problem } = features;
+  const { done, total, current, failed, problem } = features;
   const unreadable = failed.map(({ video }) => video).slice(0, 3).join(", ");
   const said = failed.length ? ` Cannot be read: ${unreadable}${failed.length > 3 ? " and more" : ""}.` : "";
   byId("features-state").title = failed.map(({ message }) => message).join("\n");
   if (problem || done + failed.length >= total) return said.trim();
-  return `Features: ${done} of ${counted(total, "video")}.${said}`;
+  const now = current ? ` ${current.video}: ${Math.round(100 * current.share)} %.` : "";
+  return `Features: ${done} of ${counted(total, "video")}.${now}${said}`;
 }
 
 function showTraining(isTraining, training) {
@@ -66,6 +67,7 @@ function rowOf(name) {
   const remove = element("button", { textContent: "Remove" });
   go.setAttribute("aria-label", `Continue training ${name}`);
   remove.setAttribute("aria-label", `Remove training ${name}`);
+  remove.title = "Delete what this training has done so far; labels and features stay";
   go.addEventListener("click", () => continueRun(name));
   remove.addEventListener("click", () => removeRun(name));
   const row = element("div", { className: "row" }, `Training ${name} was interrupted.`, go, remove);
