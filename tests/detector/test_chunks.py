@@ -148,7 +148,7 @@ def test_half_of_the_anchors_are_refined_in_the_cases_above() -> None:
 
 @pytest.mark.parametrize("case", CASES)
 @given(snippets=st.integers(1, 300), chunk=st.integers(4, 320), beyond=st.floats(0, 0.9), seed=st.integers(0, 99))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@settings(max_examples=16, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 def test_chunks_give_what_a_single_pass_gives(case: str, snippets: int, chunk: int, beyond: float, seed: int) -> None:
     features, end = make_features(snippets, seed), max(snippets - beyond, 0.5)
     once = detect(CASES[case], features, 10**6, end=end)

@@ -56,7 +56,8 @@ def width_of(recipe: str) -> int:
 def test_a_recipe_runs_to_the_end(tmp_path: Path, packs: dict[int, Path], recipe: str, rcl_: Rcl) -> None:
     pack = packs[width_of(recipe)]
     run = tmp_path / "run"
-    assert rcl_("train", ROOT / "configs" / f"{recipe}.yaml", f"data.root={pack}", *QUICK, "--output", run).status == 0
+    quick = QUICK if recipe == RECIPES[0] else [*QUICK, "data.validation_subset=null"]
+    assert rcl_("train", ROOT / "configs" / f"{recipe}.yaml", f"data.root={pack}", *quick, "--output", run).status == 0
     options = ("--subset", "validation", "--video-scores", pack / "scores.json", "--video-labels", 2)
     assert rcl_("detect", run / "last.ckpt", pack, *options, "--output", tmp_path / "detections.json").status == 0
     found = load_detections(tmp_path / "detections.json")
