@@ -197,6 +197,27 @@ def test_a_class_is_renamed_in_the_page_with_all_its_segments(opens: Opens, labe
     keys(page, "Escape", "7", ">", "7")
     expect(page.locator("#rows tr")).to_have_count(2)
     expect(page.locator("#rows")).not_to_contain_text("wave")
+    keys(page, "Control+z", "Control+z")  # the second segment, and the new name and key
+    expect(page.locator("#status")).to_have_text("Undone: wave is now greet.")
+    expect(page.get_by_role("button", name="wave, key 1")).to_be_visible()
+    expect(page.locator("#rows tr")).to_contain_text("wave")
+    assert load_annotations(labels).videos["v1"].labels == ("wave",)
+    keys(page, "Control+Shift+z")
+    expect(page.get_by_role("button", name="greet, key 7")).to_be_visible()
+    page.get_by_role("button", name="Edit greet").click()
+    page.locator("#class-name").fill("jump")
+    page.get_by_role("button", name="Join them").click()
+    expect(page.locator("#rows tr")).to_contain_text("jump")
+    keys(page, "Control+z")
+    expect(page.locator("#rows tr")).to_contain_text("greet")
+    assert load_annotations(labels).videos["v1"].labels == ("greet",)
+    expect(page.locator("#status")).to_have_text("Undone: greet is now jump.")
+    page.get_by_role("button", name="Edit jump").click()
+    page.get_by_role("button", name="Remove").click()
+    expect(page.locator("#classes")).not_to_contain_text("jump")
+    page.locator("#undo").click()
+    expect(page.get_by_role("button", name="jump, key 2")).to_be_visible()
+    expect(page.locator("#kept")).to_have_text("All changes kept")
 
 
 def test_no_size_of_screen_has_a_barrier_or_is_too_wide(opens: Opens) -> None:

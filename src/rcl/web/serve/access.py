@@ -8,7 +8,7 @@ import re
 import secrets
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rcl.system.errors import InputError
@@ -63,7 +63,7 @@ class Access:
         sent = request.query_params.get("token") if request.url.path == "/" and request.method == "GET" else None
         app: ASGIApp = self.app
         if sent is not None and self._is_right(sent):
-            app = _without_token(request)
+            app = _without_token()
             app.set_cookie(cookie, sent, httponly=True, samesite="strict", secure=self._is_encrypted)
         elif not self._is_right(request.cookies.get(cookie, "")):
             app = _refusal(request)
@@ -77,10 +77,12 @@ def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-def _without_token(request: Request) -> Response:
-    """Lead to the page. After a link in another page, a browser keeps the cookie back from what a redirect leads to."""
-    if request.headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
-        return RedirectResponse("/", status_code=303)
+def _without_token() -> Response:
+    """A page that opens the address without the token.
+
+    After a link in another page, a browser keeps the cookie back from what a redirect leads to, but not from what our
+    own page leads to.
+    """
     head = '<meta http-equiv="refresh" content="0; url=/">'
     return HTMLResponse(_PAGE.format(head=head, title="RCL", text='<a href="/">Open the page</a>'))
 

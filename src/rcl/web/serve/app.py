@@ -80,7 +80,7 @@ def build_app(
             Route(f"{video}/annotations", _take_out, methods=["DELETE"]),
             *learning_routes(session.learning, session.suggestions),
         ],
-        middleware=[Middleware(Guard, host=host), *access],
+        middleware=[Middleware(Guard, host=host, is_encrypted=is_encrypted), *access],
         exception_handlers={InputError: _input_error, HTTPException: _http_error},
         lifespan=lifespan,
     )

@@ -17,9 +17,9 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
     "cache-control": "no-store",
 }
+OF_TRUSTED = {"cross-origin-opener-policy": "same-origin"}  # elsewhere, browsers ignore it and complain
 
 
 def is_loopback(host: str) -> bool:
@@ -39,10 +39,13 @@ class Guard:
     Args:
         app: the application to protect.
         host: the address that the server is bound to.
+        is_encrypted: whether the server speaks TLS.
     """
 
-    def __init__(self, app: ASGIApp, host: str) -> None:
+    def __init__(self, app: ASGIApp, host: str, *, is_encrypted: bool = False) -> None:
         self.app, self.host = app, host.lower()
+        is_trusted = is_encrypted or is_loopback(host)
+        self._headers = HEADERS | (OF_TRUSTED if is_trusted else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse a request, or pass it on and add security headers to the response."""
@@ -53,7 +56,7 @@ class Guard:
         async def complete(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
             await send(message)
 

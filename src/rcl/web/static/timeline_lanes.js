@@ -10,10 +10,11 @@ const ROOM = 11; // pixels that a glyph needs
 export class TimelineLanes {
   #parent; #prefix; #describe;
   #width = 0;
-  #places = new Map(); // id → {segment, y, height, row, parent, colour}
+  #places = new Map(); // id → {segment, y, height, row, parent}
   #groups = new Map(); // id → its element, if it is drawn
   #frame = ""; // what was drawn besides the segments
   #rows = []; // the element of each lane that holds its segments
+  #models = new Map(); // elements of which those of segments are copies: making each anew takes three times as long
   #tabStop = null; // the element that the Tab key goes to
   #kept = new Set(); // ids that are drawn wherever they are: the selected segment and the focused one
 
@@ -36,13 +37,13 @@ export class TimelineLanes {
     const renews = frame === this.#frame && before.size > ALL_DRAWN;
     this.#places = new Map();
     if (!renews) {
-      this.#groups.clear();
+      for (const held of [this.#groups, this.#models]) held.clear();
       this.#parent.replaceChildren();
       this.#rows = lanes.map((lane, number) => this.#drawLane(lane, wide ? gutter : 0, number, colours[lane.label]));
     }
-    lanes.forEach(({label, places}, number) => {
-      const more = {parent: this.#rows[number], colour: colours[label]};
-      for (const place of places) this.#places.set(place.segment.id, {...place, row: `${number} ${place.y}`, ...more});
+    lanes.forEach(({places}, number) => {
+      const parent = this.#rows[number];
+      for (const place of places) this.#places.set(place.segment.id, {...place, row: `${number} ${place.y}`, parent});
     });
     if (renews) this.#keepSame(before);
     this.#frame = frame;
@@ -79,6 +80,7 @@ export class TimelineLanes {
     const even = number % 2 ? " even" : "";
     svgElement("rect", {class: `lane${even}`, x: 0, y: top, width: this.#width, height}, this.#parent);
     const parent = svgElement("g", {}, this.#parent);
+    if (colour) parent.style.setProperty("--truth", colour);
     // The name is drawn last, so that segments that are cut off at the left do not hide it.
     const box = gutter ? svgElement("rect", {class: `gutter${even}`, x: 0, y: top, width: gutter - 4, height}, this.#parent) : null;
     if (colour) svgElement("rect", {class: "lane-colour", x: 0, y: top + 2, width: 4, height: height - 4, rx: 2}, this.#parent).style.fill = colour;
@@ -115,18 +117,27 @@ export class TimelineLanes {
   }
 
   /** Of many segments, rings and glyphs are drawn once they can be seen. */
-  #drawGroup({segment, y, height, parent, colour}) {
-    const group = svgElement("g", {class: `segment ${segment.type} ${segment.state}`, role: "button", tabindex: -1}, parent);
+  #drawGroup({segment, y, height, parent}) {
+    const group = this.#modelOf(segment, {y, height}).cloneNode(true);
     group.setAttribute("aria-label", this.#describe(segment).join(", "));
-    drawBox(group, segment, this.#prefix, {y, height});
-    if (colour) group.style.setProperty("--truth", colour);
     Object.assign(group, {segment, box: {y, height}, glyph: null, ring: null});
     if (this.#places.size <= ALL_DRAWN) {
       drawGlyphOf(group);
       this.#ring(group);
     }
+    parent.append(group);
     this.#groups.set(segment.id, group);
     return group;
+  }
+
+  #modelOf({type, state}, box) {
+    const name = [type, state, box.y, box.height].join(" ");
+    if (!this.#models.has(name)) {
+      const group = svgElement("g", {class: `segment ${type} ${state}`, role: "button", tabindex: -1});
+      drawBox(group, {type, state}, this.#prefix, box);
+      this.#models.set(name, group);
+    }
+    return this.#models.get(name);
   }
 
   #ring(group) {
@@ -167,7 +178,7 @@ function placeGroup(group, from, width, outside) {
   if (group.from === from && group.width === width && group.isOutside === outside) return;
   Object.assign(group, {from, width, isOutside: outside});
   // A segment out of sight keeps its place in the tab order; the focus brings it into view.
-  group.classList.toggle("outside", outside);
+  if (outside !== group.classList.contains("outside")) group.classList.toggle("outside", outside);
   if (!group.glyph && width >= ROOM) drawGlyphOf(group);
   for (const part of group.children) if (part !== group.glyph) stretch(part, from, width);
   group.glyph?.setAttribute("x", from + Math.min(width / 2, 8));

@@ -1,5 +1,6 @@
 // The panel of the classes: their colours, keys and buttons, and the dialog to change one.
 
+import { makeChange } from "./class_history.js";
 import { byId, cutName, element } from "./dom.js";
 import { keepAll } from "./drafts.js";
 import { giveUpPress, pressClass, releaseClass } from "./labelling.js";
@@ -44,12 +45,16 @@ function swatch(colour) {
 const addClass = showingErrors(async () => {
   const name = byId("new-class").value.trim();
   if (!name) return byId("new-class").focus();
-  const { classes } = await server.putClass({ name });
-  setClasses(classes);
   byId("new-class").value = "";
-  const { key } = classes.find((one) => one.name === name) ?? {};
-  return say(key ? `${name} has the key ${key.toUpperCase()}.` : `${name} was added.`);
+  if (page.classes.some((one) => one.name === name)) return say(`There is a class ${name} already.`);
+  return makeChange({ what: `${name} was added`, undo: () => remove(name), redo: () => add(name) });
 });
+
+async function add(name) {
+  setClasses((await server.putClass({ name })).classes);
+  const { key } = page.classes.find((one) => one.name === name) ?? {};
+  say(key ? `${name} has the key ${key.toUpperCase()}.` : `${name} was added.`);
+}
 
 function edit(name) {
   changed = page.classes.find((one) => one.name === name);
@@ -71,42 +76,81 @@ const saveClass = showingErrors(async () => {
   const name = byId("class-name").value.trim();
   if (!name) return byId("class-name").focus();
   byId("class-dialog").close();
-  const [colour, key] = [byId("class-colour").value, byId("class-key").value];
-  if (name !== changed.name) await rename(changed.name, name);
-  setClasses((await server.putClass({ name, colour, key })).classes);
-  if (page.current) showSegments();
-  return undefined;
+  const old = changed.name;
+  const wanted = { name, colour: byId("class-colour").value, key: byId("class-key").value };
+  let [before, takeBack] = [[], null];
+  const redo = async () => {
+    before = page.classes;
+    takeBack = name === old ? null : await rename(old, name);
+    await put(wanted);
+  };
+  const undo = async () => restore(before, (await takeBack?.()) ?? page.classes);
+  return makeChange({ what: name === old ? `${name} was changed` : `${old} is now ${name}`, undo, redo });
 });
 
-/** Rename a class in all files, and in the videos that are open here with their histories. */
+async function put(one) {
+  show((await server.putClass(one)).classes);
+}
+
+/** Give classes, which are like now on the server, the colours and keys that they had. */
+async function restore(classes, now) {
+  for (const one of classes) {
+    const { colour, key } = now.find(({ name }) => name === one.name) ?? {};
+    if (colour !== one.colour || key !== one.key) now = (await server.putClass(one)).classes;
+  }
+  show(now);
+}
+
+function show(classes) {
+  setClasses(classes);
+  if (page.current) showSegments();
+}
+
+/** Rename a class in all files, and in the videos that are open here with their histories; show() shows it.
+ *
+ * Returns what takes it back; that returns the classes.
+ */
 async function rename(old, name) {
+  const { answer, renamed } = await renameSome(old, name);
+  const back = async () => (await renameSome(name, old, answer.renamed, renamed)).answer.classes;
+  say(`${old} is now ${name}, in ${counted(answer.segments, "segment")} of the labels.`);
+  return back;
+}
+
+/** Rename those segments: only is what the server needs to know of them, among what this page does; null for all. */
+async function renameSome(old, name, only = null, among = null) {
   await keepAll();
-  const { segments } = await server.renameClass(old, name);
-  for (const one of opened.values()) {
-    one.review.rename(old, name);
-    if (one.running.has(old)) one.running.set(name, one.running.get(old));
-    one.running.delete(old);
-    const video = await server.video(one.video.key);
-    Object.assign(one.review, { revision: video.revision, kept: one.review.content() });
-    if (!video.draft) one.review.saved = one.review.content();
+  const answer = await server.renameClass(old, name, only);
+  const renamed = new Map();
+  for (const [key, one] of opened) {
+    renamed.set(key, one.review.rename(old, name, only && (among.get(key) ?? new Set())));
+    if (one.running.has(old) && !only) one.running.set(name, one.running.get(old));
+    if (!only) one.running.delete(old);
+    const video = await server.video(key);
+    one.review.follow(video);
     setSaved(one, video, { isDecided: false });
   }
-  say(`${old} is now ${name}, in ${counted(segments, "segment")} of the labels.`);
+  return { answer, renamed };
 }
 
 const removeClass = showingErrors(async () => {
   byId("class-dialog").close();
-  await keepAll();
-  setClasses((await server.removeClass(changed.name)).classes);
-  say(`${changed.name} was removed.`);
+  const removed = changed;
+  return makeChange({ what: `${removed.name} was removed`, undo: () => put(removed), redo: () => remove(removed.name) });
 });
 
-/** Warn where two classes become one: that cannot be undone. */
+async function remove(name) {
+  await keepAll();
+  setClasses((await server.removeClass(name)).classes);
+  say(`${name} was removed.`);
+}
+
+/** Say where two classes become one. */
 function note() {
   const name = byId("class-name").value.trim();
   const joins = name !== changed.name && page.classes.some((one) => one.name === name);
   byId("class-note").textContent = joins
-    ? `There is a class ${name} already. The two become one, which cannot be undone.`
+    ? `There is a class ${name} already. The two become one.`
     : "Another name is given to all segments of this class, in all videos.";
   byId("class-save").textContent = joins ? "Join them" : "Save";
 }

@@ -1,8 +1,9 @@
 // The panel of the selected segment, and everything that changes segments.
 
+import { canTravel, isNext, travelClasses } from "./class_history.js";
 import { byId, cutName, element } from "./dom.js";
 import { requestScores, scores } from "./live_scores.js";
-import { durationOf, page, scoresChanged, segmentsChanged, selectionChanged, shownSegment, showSegments } from "./page_state.js";
+import { classesChanged, durationOf, page, scoresChanged, segmentsChanged, selectionChanged, shownSegment, showSegments } from "./page_state.js";
 import { seek } from "./player.js";
 import { toMilliseconds } from "./review.js";
 import { clamp, formatTime } from "./segments.js";
@@ -191,13 +192,20 @@ export function add() {
 
 /** direction is "undo" or "redo". */
 export function travel(direction) {
-  if (!page.current) return;
-  const { review } = page.current;
-  if (!(direction === "undo" ? review.past : review.future).length) return say(`Nothing is left to ${direction}.`);
+  const review = page.current?.review;
+  const last = (direction === "undo" ? review?.past : review?.future)?.at(-1);
+  if (isNext(direction, last?.at)) return travelClasses(direction);
+  if (!last) return say(`Nothing is left to ${direction}.`);
   review[direction]();
   if (!review.find(page.selected)) page.selected = null;
   showSegments();
   return say(direction === "undo" ? "Undone." : "Done again.");
+}
+
+function showTravel() {
+  const { past, future } = page.current?.review ?? { past: [], future: [] };
+  byId("undo").disabled = !past.length && !canTravel("undo");
+  byId("redo").disabled = !future.length && !canTravel("redo");
 }
 
 for (const name of ["start", "end"]) {
@@ -220,9 +228,9 @@ for (const name of ["label", "comment"]) {
 segmentsChanged.on(() => {
   const labels = page.labels.filter(Boolean).map((label) => element("option", { value: label }));
   byId("labels").replaceChildren(...labels);
-  byId("undo").disabled = !page.current.review.past.length;
-  byId("redo").disabled = !page.current.review.future.length;
+  showTravel();
   showEditor();
 });
+classesChanged.on(showTravel);
 selectionChanged.on(showEditor);
 scoresChanged.on(showScores);

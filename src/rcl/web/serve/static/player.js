@@ -140,7 +140,7 @@ for (const event of ["play", "pause", "emptied"]) {
     byId("play").textContent = player.paused ? "Play" : "Pause";
   });
 }
-player.addEventListener("loadedmetadata", () => page.current && showSegments({ keepView: Boolean(page.current.video.duration) }));
+player.addEventListener("loadedmetadata", () => page.current && !page.current.video.duration && showSegments({ keepView: false }));
 player.addEventListener("error", () => {
   const file = page.current?.video.file;
   if (!file || !player.getAttribute("src")) return;

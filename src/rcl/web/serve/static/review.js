@@ -144,12 +144,31 @@ export class Review {
     this.#change({ seen });
   }
 
-  /** Take over another name of a label, also in the history; nothing is to be saved by that. */
-  rename(old, name) {
-    const under = (segments) => segments.map((one) => (one.label === old ? { ...one, label: name } : one));
+  /** Take over another name of a label, also in the history; nothing is to be saved by that.
+   *
+   * Returns the segments that have it now; with among, only those get it.
+   */
+  rename(old, name, among = null) {
+    const renamed = new Map(); // one object is in many states
+    const isIt = (one) => one.label === old && (!among || among.has(one));
+    const under = (segments) => segments.map((one) => {
+      if (!isIt(one)) return one;
+      if (!renamed.has(one)) renamed.set(one, { ...one, label: name });
+      return renamed.get(one);
+    });
     for (const state of [this, ...this.past, ...this.future]) {
       Object.assign(state, { accepted: under(state.accepted), rejected: under(state.rejected) });
     }
+    return new Set(renamed.values());
+  }
+
+  /** Take over the revision of a video that the server has changed in the same way as this page, or else its segments. */
+  follow(video) {
+    const { accepted, rejected, seen } = this.#read(video);
+    const theirs = JSON.stringify({ segments: plain(accepted), rejected: plain(rejected), reviewed: seen });
+    if (theirs === this.content()) this.markKept(video.revision, theirs);
+    else this.load(video);
+    if (!video.draft) this.saved = this.content();
   }
 
   /** Change a segment. A proposal that is corrected is thereby accepted. */
@@ -174,12 +193,13 @@ export class Review {
   #travel(from, to) {
     if (!from.length) return;
     to.push(this.#state());
-    Object.assign(this, from.pop());
+    const { at, ...state } = from.pop();
+    Object.assign(this, state);
     this.last = null;
   }
 
   #state() {
-    return { accepted: this.accepted, rejected: this.rejected, seen: this.seen };
+    return { accepted: this.accepted, rejected: this.rejected, seen: this.seen, at: performance.now() };
   }
 
   #change(changed, what = null) {
