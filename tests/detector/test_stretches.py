@@ -14,6 +14,7 @@ from rcl.detector.coverage import Coverage
 from rcl.detector.moments import Candidate, answer_in, divide, mean_features
 from rcl.detector.reasons import AT_RANDOM
 from rcl.detector.stretches import rank_stretches, stretch_seconds
+from rcl.system.errors import InputError
 
 
 def labelled(*videos):
@@ -177,6 +178,12 @@ def test_a_recording_of_ten_hours_among_others(random, monkeypatch):
     ranked = rank_stretches(videos, Annotations({}), count=5, length_seconds=20.0)
     assert len(ranked) == 5
     assert len(survey.survey(videos, Annotations({}), 1.0).part) <= 502
+
+
+def test_features_of_two_widths():
+    videos = [Candidate("a", 10.0, np.zeros((5, 3))), Candidate("b", 10.0, np.zeros((5, 4)))]
+    with pytest.raises(InputError, match="video 'b': expected 3 channels, as in video 'a', found 4"):
+        rank_stretches(videos, Annotations({}), count=1)
 
 
 def test_the_length_follows_the_instances():

@@ -47,8 +47,8 @@ def stretch_seconds(labelled: Annotations) -> float:
     >>> stretch_seconds(Annotations({}))
     20.0
     """
-    lengths = [np.diff(video.segments_seconds, axis=1).ravel() for video in labelled.videos.values()]
-    lengths = np.concatenate([np.zeros(0), *lengths])
+    every = [np.diff(video.segments_seconds, axis=1).ravel() for video in labelled.videos.values()]
+    lengths = np.concatenate([np.zeros(0), *every])
     if not len(lengths):
         return FIRST_SECONDS
     return float(np.clip(INSTANCES * np.median(lengths), SHORTEST_SECONDS, LONGEST_SECONDS))
@@ -84,6 +84,9 @@ def rank_stretches(
 
     Returns:
         Stretches that neither overlap each other nor what was reviewed; none if everything was.
+
+    Raises:
+        InputError: features cannot be read, or have different widths.
     """
     length = length_seconds or stretch_seconds(labelled)
     known = survey(videos, labelled, length / MOMENTS)
@@ -115,7 +118,8 @@ def _stretches(known: Survey, length_seconds: float) -> np.ndarray:
     begin_of_part = np.searchsorted(part, part, side="left")
     last = np.minimum(first + size, end_of_part)
     whole = (last - first == size) | (first == begin_of_part)
-    rows = is_open & whole
+    seconds = known.seconds[last - 1, 1] - known.seconds[first, 0]
+    rows = is_open & whole & (seconds >= known.moment_seconds / 2)  # what users leave between stretches is no work
     return np.stack((first[rows], last[rows]), axis=1)
 
 
@@ -157,7 +161,7 @@ class _Ranking:
         self.is_free &= (self.stretches[:, 1] <= first) | (self.stretches[:, 0] >= last)
         self.coverage.choose(row)
         self.chosen += self.instances[row]
-        return row, float(gain[row]), AT_RANDOM if random else reason
+        return row, float(gain[row]), reason if random is None else AT_RANDOM
 
     def _of_labels(self) -> np.ndarray:
         """What the expected instances of each label are worth: ``(S, L)``."""

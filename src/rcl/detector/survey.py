@@ -9,6 +9,7 @@ import numpy as np
 
 from rcl.data.annotations import Annotations
 from rcl.detector.moments import Answer, Candidate, Moments, answer_in, divide, mean_features
+from rcl.system.errors import InputError
 
 MOST_MOMENTS = 20_000  # of all videos: bounds memory and time
 
@@ -77,12 +78,15 @@ def survey(videos: Iterable[Candidate], labelled: Annotations, moment_seconds: f
         videos: in which somebody may look.
         labelled: what is labelled so far.
         moment_seconds: the wanted length of a moment; they are longer where there would be too many.
+
+    Raises:
+        InputError: features cannot be read, or have different widths.
     """
     candidates = [each for each in videos if each.duration_seconds > 0]
     total = sum(each.duration_seconds for each in candidates)
     moment_seconds = max(moment_seconds, total / MOST_MOMENTS)
     labels = sorted({*labelled.labels, *(name for each in candidates for own in each.answers for name in own.labels)})
-    channels = next((each.features.shape[1] for each in candidates if each.features is not None), 0)
+    channels = _channels(candidates)
     divided = [divide(each.duration_seconds, _reviewed(each, labelled), moment_seconds) for each in candidates]
     answers = [_answered(each, own, labels) for each, own in zip(candidates, divided, strict=True)]
     features = [_features(each, own, channels) for each, own in zip(candidates, divided, strict=True)]
@@ -103,6 +107,21 @@ def survey(videos: Iterable[Candidate], labelled: Annotations, moment_seconds: f
         instances=_joined([own[2].instances for own in answers], np.float64, len(labels)),
         overhang=_joined([own[2].overhang for own in answers], np.float64, 2),
     )
+
+
+def _channels(candidates: list[Candidate]) -> int:
+    """C of all features; 0 without any.
+
+    Raises:
+        InputError: they differ.
+    """
+    widths = {each.video: each.features.shape[1] for each in candidates if each.features is not None}
+    first = next(iter(widths), "")
+    for video, width in widths.items():
+        if width != widths[first]:
+            expected, fix = f"{widths[first]} channels, as in video {first!r}", "use features of one backbone"
+            raise InputError(f"video {video!r}", expected=expected, found=str(width), fix=fix)
+    return widths.get(first, 0)
 
 
 def _joined(parts: list[np.ndarray], kind: type, *width: int) -> np.ndarray:
