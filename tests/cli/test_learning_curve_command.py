@@ -32,7 +32,7 @@ def test_a_learning_curve_in_words_numbers_and_pictures(
     assert result == json.loads((out / "learning_curve.json").read_text())
     assert result["forecasts"][0]["sentence"] in said
     assert "1 more labelled minute: about +" in said
-    assert "One seed: how much the numbers change with the seed is assumed." in said
+    assert "One seed: more of them make the forecast surer (--seeds 3)." in said
     assert {path.name for path in out.glob("learning_curve.*")} == {
         f"learning_curve.{x}" for x in ("json", "svg", "png")
     }

@@ -98,6 +98,12 @@ def test_whole_videos_if_there_are_many_and_stretches_if_there_are_few() -> None
     assert all(video.reviewed_seconds is not None for video in few.values())
 
 
+@pytest.mark.parametrize("count", [3, 20])
+def test_a_share_does_not_depend_on_the_others(count: int) -> None:
+    alone = nested_subsets(regular(count), (0.5,), 0)[0]
+    assert instances(alone.annotations) == instances(nested_subsets(regular(count), SHARES, 0)[2].annotations)
+
+
 def test_a_seed_draws_an_order() -> None:
     drawn = [[*nested_subsets(regular(20), SHARES, seed)[0].annotations.videos] for seed in (0, 0, 1)]
     assert drawn[0] == drawn[1] != drawn[2]

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.markup import escape
 from rich.table import Table
 
-from rcl.cli.console import note, print_table, warn
+from rcl.cli.console import note, print_table
+from rcl.cli.trainings_output import TrainingsPrinter
 from rcl.data.annotations import Annotations
 from rcl.evaluation.bootstrap import Repeated
 from rcl.evaluation.out_of_fold import CrossValidation, Fold
 from rcl.system.errors import counted, listed
 from rcl.training.crossval import CrossvalObserver
-from rcl.training.fold_run import FoldRun
-from rcl.training.plan import LabelledVideos
-from rcl.training.trainings import described, is_expected
 
 
-class CrossvalPrinter(CrossvalObserver):
+class CrossvalPrinter(TrainingsPrinter, CrossvalObserver):
     """Prints how a cross-validation proceeds, on stderr.
 
     Args:
@@ -31,28 +27,12 @@ class CrossvalPrinter(CrossvalObserver):
     def __init__(self, subset: str | None = None) -> None:
         self.subset = subset
 
-    def matched(self, labelled: LabelledVideos) -> None:
-        """Warn of names and labels that can hardly be meant."""
-        for sentence in labelled.doubts():
-            warn(f"{sentence}.")
-
     def divided(self, annotations: Annotations, folds: Sequence[set[str]], left: int, count: int) -> None:
         """Print the numbers of videos, folds and trainings."""
         videos = counted(len(annotations.videos), "labelled video")
         done = f", {count - left} of which are finished" if left < count else ""
         whose = "whatever their subset" if self.subset is None else f"those of the subset {self.subset}"
         note(f"{videos}, {whose}, in {counted(len(folds), 'fold')}: {counted(count, 'training')}{done}.")
-
-    def trained(self, run: FoldRun, done: int, count: int) -> None:
-        """Print the average mAP in the held-out fold."""
-        found = json.loads((run.folder / "evaluation.json").read_text(encoding="utf-8"))
-        note(f"{run.name}: average mAP {found['average_mAP']:.1%} ({done} of {counted(count, 'training')}).")
-
-    def failed(self, run: FoldRun, error: Exception) -> None:
-        """Print the error; a fault of the program with the place where it happened."""
-        if not is_expected(error):
-            note("".join(traceback.format_exception(error)))
-        warn(f"{run.name}: {described(error)}")
 
 
 def print_crossval(result: CrossValidation, folder: Path) -> None:

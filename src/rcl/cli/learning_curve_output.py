@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.table import Table
 
-from rcl.cli.console import note, print_table, warn
+from rcl.cli.console import note, print_table
+from rcl.cli.trainings_output import TrainingsPrinter
 from rcl.evaluation.figures import save_figure
 from rcl.evaluation.learning_curve import LearningCurve
 from rcl.evaluation.learning_curve_figure import learning_curve_figure
 from rcl.system.errors import counted
 from rcl.system.text_files import read_json, write_json
-from rcl.training.fold_run import FoldRun
 from rcl.training.label_subsets import LabelSubset
 from rcl.training.learning_curve import RESULT, CurveObserver
-from rcl.training.plan import LabelledVideos
-from rcl.training.trainings import described, is_expected
 
 
-class CurvePrinter(CurveObserver):
+class CurvePrinter(TrainingsPrinter, CurveObserver):
     """Prints how a learning curve proceeds, on stderr."""
-
-    def matched(self, labelled: LabelledVideos) -> None:
-        """Warn of names and labels that can hardly be meant."""
-        for sentence in labelled.doubts():
-            warn(f"{sentence}.")
 
     def divided(self, subsets: Sequence[LabelSubset], left: int, count: int) -> None:
         """Print the amounts of labels and the number of trainings."""
@@ -37,17 +28,6 @@ class CurvePrinter(CurveObserver):
             f"{subset.minutes:.2g}" if subset.minutes < 10 else f"{subset.minutes:.0f}" for subset in subsets
         )
         note(f"Labels of {minutes} minutes: {counted(count, 'training')}{done}.")
-
-    def trained(self, run: FoldRun, done: int, count: int) -> None:
-        """Print the average mAP in the held-out videos."""
-        found = json.loads(run.evaluation.read_text(encoding="utf-8"))
-        note(f"{run.name}: average mAP {found['average_mAP']:.1%} ({done} of {counted(count, 'training')}).")
-
-    def failed(self, run: FoldRun, error: Exception) -> None:
-        """Print the error; a fault of the program with the place where it happened."""
-        if not is_expected(error):
-            note("".join(traceback.format_exception(error)))
-        warn(f"{run.name}: {described(error)}")
 
 
 def write_files(curve: LearningCurve, more_minutes: Sequence[float], folder: Path, numbers: Path | None) -> None:
@@ -64,8 +44,8 @@ def print_learning_curve(curve: LearningCurve, more_minutes: Sequence[float], fo
     print_table(curve_table(curve))
     for sentence in curve.summary(more_minutes):
         print(sentence)
-    if curve.noise is None:
-        print("One seed: how much the numbers change with the seed is assumed. Add --seeds 3.")
+    if len(curve.points[-1].scores) == 1:
+        print("One seed: more of them make the forecast surer (--seeds 3).")
     print(f"results     {folder / RESULT}")
     print(f"figure      {folder / 'learning_curve.png'} (.svg)")
 

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rcl.evaluation.saturating_law import SaturatingLaws, typical_noise
+from rcl.evaluation.saturating_law import SaturatingLaws
 from rcl.system.errors import InputError
 
 LEAST_POINTS = 3  # a law has three parameters
 FAR = 1.0  # times the labels of now: what lies beyond is said to be far
-_FLAT = 0.01  # a smaller gain, known to be small, is none
+_FLAT = 0.02  # a gain that is known to be smaller is none
+_QUANTILE = 1.2816  # standard deviations from the middle of a normal distribution that hold 80 %
 
 
 class CurvePoint(NamedTuple):
@@ -57,9 +58,8 @@ class Forecast(NamedTuple):
     Args:
         more_minutes: of labels, in addition to those of now.
         gain: expected difference of the average mAP.
-        plus_minus: half the width of its central 80 % interval. The average of many trainings is meant; a single one
-            differs from it by the noise of the training.
-        average_map: expected then, on the same held-out videos.
+        plus_minus: half the width of its central 80 % interval, for the mean of as many trainings as have all labels.
+        average_map: expected then, on the same held-out videos: what is measured now, and the gain.
         sentence: the gain in words.
     """
 
@@ -80,8 +80,8 @@ class LearningCurve:
 
     >>> scores = {10.0: 0.5, 20.0: 0.6, 40.0: 0.66}
     >>> points = [CurvePoint(m / 40, m, 1, 1, (score,)) for m, score in scores.items()]
-    >>> LearningCurve(tuple(points)).forecast(20).sentence
-    '20 more labelled minutes: about +2 points ± 1.'
+    >>> round(LearningCurve(tuple(points)).forecast(60).gain, 2)
+    0.05
 
     Args:
         points: at least three, sorted by their minutes; the last has all labels.
@@ -107,11 +107,6 @@ class LearningCurve:
         minutes = np.array([point.minutes for point in self.points for _ in point.scores])
         return SaturatingLaws(minutes, np.array([score for point in self.points for score in point.scores]))
 
-    @property
-    def noise(self) -> float | None:
-        """Standard deviation of the score between trainings with the same amount of labels; ``None`` with one seed."""
-        return typical_noise([point.scores for point in self.points])
-
     def forecast(self, more_minutes: float) -> Forecast:
         """What some more labelled minutes are expected to bring.
 
@@ -121,9 +116,13 @@ class LearningCurve:
         if not 0 < more_minutes < math.inf:
             fix = "give the minutes that you would label in addition"
             raise InputError("more minutes", expected="a number above 0", found=f"{more_minutes:g}", fix=fix)
-        gain = self.laws.gain(more_minutes)
-        half = (gain.high - gain.low) / 2
-        then = float(self.laws.mean(np.array([self.minutes + more_minutes]))[0])
+        gain, last = self.laws.gain(more_minutes), self.points[-1]
+        # What the labels of now have by luck, such as a rare class, a larger set of labels keeps: from the score of now
+        # on, luck adds up like the steps of a random walk, here one for every doubling of the labels.
+        steps = math.log2(1 + more_minutes / self.minutes)
+        luck = _QUANTILE * self.laws.noise * math.sqrt(steps / len(last.scores))
+        half = math.hypot((gain.high - gain.low) / 2, luck)
+        then = min(last.average_map + gain.mean, 1.0)
         return Forecast(more_minutes, gain.mean, half, then, _sentence(more_minutes, gain.mean, half))
 
     def forecasts(self, more_minutes: Sequence[float] = ()) -> list[Forecast]:
@@ -137,9 +136,6 @@ class LearningCurve:
         spread = "" if last.spread is None else f" (± {100 * last.spread:.1f} over seeds)"
         found = [f"With {_time(last.minutes)} of labels: average mAP {last.average_map:.1%}{spread}."]
         found += [forecast.sentence for forecast in forecasts]
-        if self.noise is not None and self.noise > max(forecast.gain for forecast in forecasts):
-            size = f"{100 * self.noise:.1f} points (standard deviation)"
-            found.append(f"Trainings on as many labels differ by {size}, more than this: a single one may not show it.")
         if any(forecast.more_minutes > FAR * self.minutes for forecast in forecasts):
             found.append("Beyond twice the labels of now, a forecast is little more than a guess.")
         return found
@@ -149,7 +145,7 @@ class LearningCurve:
         enough = len(self.points) >= LEAST_POINTS and self.points[-1].share == 1
         return {
             "points": [point.to_json() for point in self.points],
-            "noise": self.noise,
+            "noise": self.laws.noise if enough else None,
             "forecasts": [each.to_json() for each in self.forecasts(more_minutes)] if enough else [],
             "summary": self.summary(more_minutes) if enough else [],
         }
@@ -160,10 +156,10 @@ class LearningCurve:
 
 def _sentence(more_minutes: float, gain: float, plus_minus: float) -> str:
     begin = f"{_time(more_minutes, more=True)}: "
-    if gain < _FLAT and plus_minus < _FLAT:
+    if gain + plus_minus < _FLAT:
         return f"{begin}hardly any gain ({_points(gain, plus_minus)}); the curve is flat here."
     if gain <= plus_minus:
-        return f"{begin}no gain that stands out from the noise ({_points(gain, plus_minus)})."
+        return f"{begin}about {_points(gain, plus_minus)}, which is within the noise."
     return f"{begin}about {_points(gain, plus_minus)}."
 
 

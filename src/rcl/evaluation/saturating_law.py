@@ -9,7 +9,6 @@ is how much these laws disagree.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -44,6 +43,9 @@ class SaturatingLaws:
         minutes: ``(N,)`` labels of each training, above 0.
         scores: ``(N,)`` in [0, 1].
 
+    Attributes:
+        noise: standard deviation of the scores around their law.
+
     >>> minutes = np.array([5.0, 10.0, 20.0, 40.0])
     >>> laws = SaturatingLaws(minutes, 0.8 - 0.9 * minutes**-0.5)
     >>> bool(abs(laws.gain(40.0).mean - 0.9 * (40**-0.5 - 80**-0.5)) < 0.01)
@@ -61,8 +63,10 @@ class SaturatingLaws:
         errors = np.zeros(len(self.last))  # (G,)
         for part, score in zip(relative, scores, strict=True):
             errors += (self._scores_at(float(part)) - score) ** 2
-        self.weights = _posterior(errors, len(scores)) * _prior(self.gap)
+        squares = errors + _TRAININGS_OF_IT * _TYPICAL_NOISE**2
+        self.weights = _posterior(squares, len(scores)) * _prior(self.gap)
         self.weights /= self.weights.sum()
+        self.noise = float(np.sqrt(self.weights @ squares / (len(scores) + _TRAININGS_OF_IT - 2)))
 
     def _scores_at(self, relative: float) -> np.ndarray:
         """``(G,)``, with so many times all labels; no score is below 0."""
@@ -88,13 +92,12 @@ class SaturatingLaws:
         return float(low), float(high)
 
 
-def _posterior(errors: np.ndarray, count: int) -> np.ndarray:
-    """The weight of laws with these sums of squared ``errors (G,)`` of ``count`` scores.
+def _posterior(squares: np.ndarray, count: int) -> np.ndarray:
+    """The weight of laws with these sums of squared errors ``(G,)`` of ``count`` scores, those of the prior included.
 
     The noise is not known. With an inverse gamma prior of its variance, integrating over it gives this power.
     """
-    total = errors + _TRAININGS_OF_IT * _TYPICAL_NOISE**2
-    return (total / total.min()) ** (-0.5 * (count + _TRAININGS_OF_IT))
+    return (squares / squares.min()) ** (-0.5 * (count + _TRAININGS_OF_IT))
 
 
 def _prior(gaps: np.ndarray) -> np.ndarray:
@@ -104,11 +107,3 @@ def _prior(gaps: np.ndarray) -> np.ndarray:
     """
     edges = np.concatenate(([0.0], (_GAPS[1:] + _GAPS[:-1]) / 2, [_GAPS[-1]]))
     return np.interp(gaps, _GAPS, np.diff(np.sqrt(edges)))
-
-
-def typical_noise(scores: Sequence[Sequence[float]]) -> float | None:
-    """Standard deviation between trainings with the same amount of labels, of all amounts; ``None`` with one each."""
-    freedom = sum(len(own) - 1 for own in scores)
-    if not freedom:
-        return None
-    return float(np.sqrt(sum(((np.array(own) - np.mean(own)) ** 2).sum() for own in scores) / freedom))

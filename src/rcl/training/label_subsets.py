@@ -14,8 +14,8 @@ from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.reviewed import clipped
 from rcl.data.reviewed_time import reviewed_intervals, reviewed_seconds
 
-_LEAST_VIDEOS = 2.0  # in the smallest subset: with fewer, one video decides how good a detector is
-_LEAST_PIECES = 4  # of videos, in the smallest subset
+FEW_VIDEOS = 16  # below it, an eighth is a single video, which decides how good a detector is
+_LEAST_PIECES = 32  # of few videos: an eighth then has four
 
 
 class LabelSubset(NamedTuple):
@@ -48,9 +48,9 @@ class _Piece(NamedTuple):
 def nested_subsets(training: Annotations, shares: Sequence[float], seed: int) -> list[LabelSubset]:
     """Parts of the labels, each with about a share of the minutes that somebody looked at.
 
-    Whole videos are drawn in a random order, because further labels are usually those of further videos. If the
-    smallest share has fewer than two videos, stretches of videos are drawn instead, which begin and end between two
-    actions.
+    Whole videos are drawn in a random order, because further labels are usually those of further videos. Of fewer than
+    16 videos, stretches are drawn instead, which begin and end between two actions. What one share has does not depend
+    on the other shares.
 
     Args:
         training: the labelled videos.
@@ -58,9 +58,7 @@ def nested_subsets(training: Annotations, shares: Sequence[float], seed: int) ->
         seed: of the order.
     """
     looked_at = {name: video for name, video in training.videos.items() if len(reviewed_intervals(video))}
-    number = 1
-    if looked_at and len(looked_at) * min(shares) < _LEAST_VIDEOS:
-        number = int(np.ceil(_LEAST_PIECES / min(shares) / len(looked_at)))
+    number = -(-_LEAST_PIECES // len(looked_at)) if 0 < len(looked_at) < FEW_VIDEOS else 1
     pieces = [piece for name in sorted(looked_at) for piece in _pieces(looked_at[name], number)]
     order = np.random.default_rng(seed).permutation(len(pieces))
     seconds = np.array([float(np.diff(pieces[index].intervals, axis=1).sum()) for index in order])  # (P,)

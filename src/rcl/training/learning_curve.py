@@ -150,9 +150,9 @@ class _Training(NamedTuple):
 def _run(folder: Path, source: CurveSource, subset: LabelSubset, seed: int) -> FoldRun:
     """A training; the file with its labels is written."""
     root = (folder / f"share-{subset.share:.4g}").absolute()
-    videos = subset.annotations.with_subset("training").videos | source.held_out.with_subset("validation").videos
+    parts = subset.annotations.with_subset("training"), source.held_out.with_subset("validation")
     file = root / f"labels-{seed}.json"
-    save_annotations(replace(source.training, videos=videos), file)
+    save_annotations(replace(source.training, videos={**parts[0].videos, **parts[1].videos}), file)
     settings = source.config.model_dump(mode="json")
     number, part = round(1000 * subset.share), f"{100 * subset.share:.3g} % of the labels"
     return FoldRun(settings, source.pack.absolute(), file, root / f"seed-{seed}", number, seed, part)
