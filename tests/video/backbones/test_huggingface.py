@@ -14,6 +14,7 @@ from torch import Tensor
 from rcl.system.errors import InputError
 from rcl.video.backbones.base import FrameSize
 from rcl.video.backbones.huggingface import EXPECTED, HuggingFaceBackbone
+from rcl.video.backbones.weights import own_digest
 
 transformers = pytest.importorskip("transformers")
 safetensors = pytest.importorskip("safetensors.torch")
@@ -241,6 +242,16 @@ def edit_weights(folder: Path, edit: Callable[[dict[str, Tensor]], None]) -> Non
     weights = safetensors.load_file(path)
     edit(weights)
     safetensors.save_file(weights, path, metadata={"format": "pt"})
+
+
+def test_other_weights_have_another_digest_by_which_features_are_refused(saved: Saved) -> None:
+    folder = saved("videomae")
+    backbone = HuggingFaceBackbone(str(folder))
+    digest = own_digest("hf:model", backbone)
+    assert digest
+    assert digest == own_digest("hf:model", HuggingFaceBackbone(str(folder)))
+    edit_weights(folder, lambda weights: weights["encoder.layer.1.output.dense.bias"].add_(1))
+    assert digest != own_digest("hf:model", HuggingFaceBackbone(str(folder)))
 
 
 def test_missing_weights_are_refused(saved: Saved) -> None:

@@ -94,7 +94,7 @@ class HuggingFaceBackbone:
         scale, shift = normalization(source, read_processor(source), self._kind)
         self._scale, self._shift = scale.to(self.device), shift.to(self.device)
         self._model = load_model(source, config).to(self.device)
-        self.weightsdigest_of = digest_of({**self._model.state_dict(), "scale": scale, "shift": shift})
+        self.weights_digest = digest_of({**self._model.state_dict(), "scale": scale, "shift": shift})
 
     @torch.inference_mode()
     def __call__(self, frames: Tensor) -> Tensor:
