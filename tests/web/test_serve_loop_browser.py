@@ -112,6 +112,19 @@ def correct_three(page: Page) -> None:
     expect(page.locator("#review-state")).to_contain_text("In the labels with 2 segments.")
 
 
+def accept_in_all_videos_and_take_it_back(page: Page) -> None:
+    page.locator("#bulk").click()
+    page.locator("#bulk-score").fill("0")
+    expect(page.locator("#bulk-count")).to_contain_text("in 1 video")  # the others are in the labels
+    expect(page.locator("#bulk-count")).to_contain_text("wrong")
+    page.locator("#bulk-accept").click()
+    expect(page.locator("#bulk-count")).to_contain_text("Accepted in 1 video")
+    expect(page.get_by_role("navigation")).to_contain_text("partly reviewed")
+    page.locator("#bulk-undo").click()
+    expect(page.get_by_role("navigation")).not_to_contain_text("partly reviewed")
+    page.locator("#bulk-close").click()
+
+
 def export(page: Page, format_: str, folder: Path) -> Path:
     if not page.locator("#export button").first.is_visible():
         page.locator("#export summary").click()
@@ -140,6 +153,7 @@ def test_from_a_folder_of_videos_to_a_better_detector_and_files_of_other_tools(
     label_by_keyboard(page)
     train(page, "1")
     correct_three(page)
+    accept_in_all_videos_and_take_it_back(page)
     press(page, "Shift+L")  # what is left to look at
     expect(page.locator("#name")).to_have_text("v7")
     expect(page.locator("#stretch-reason")).to_contain_text("Look at 0:0")
