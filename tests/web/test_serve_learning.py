@@ -264,18 +264,23 @@ def test_the_forecast_needs_a_tested_detector_and_is_told_in_a_sentence(page: Pa
     assert describe_forecast(folder) == []  # the rest is still to be trained
 
 
-def test_a_worker_ends_with_the_process_that_started_it() -> None:
-    code = (
-        "import time; from rcl.training.workers.reporting import run_worker;"
-        "run_worker(lambda reports, given: (reports.send(ready=True), time.sleep(600)), lambda message: None)"
-    )
-    worker = subprocess.Popen([sys.executable, "-c", code, "{}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert isinstance(worker.stdout, io.BufferedReader)
+WORK = (
+    "from rcl.training.workers.reporting import run_worker\nmain = lambda: run_worker(lambda *given: wait(), print)\n"
+)
+
+
+@pytest.mark.parametrize("then", ["wait()", WORK], ids=["while it imports", "while it works"])
+def test_a_worker_ends_with_the_process_that_started_it(tmp_path: Path, then: str) -> None:
+    waits = "import os, time\n\ndef wait():\n    os.write(2, b'ready')\n    time.sleep(600)\n\n"
+    (tmp_path / "slow.py").write_text(waits + then, encoding="utf-8")
+    command = [sys.executable, "-m", "rcl.training.workers", "slow", "{}"]
+    worker = subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert isinstance(worker.stderr, io.BufferedReader)
     assert isinstance(worker.stdin, io.BufferedWriter)
-    assert json.loads(worker.stdout.readline()) == {"ready": True}
+    assert worker.stderr.read(5) == b"ready"
     worker.stdin.close()  # as when the server is killed
     assert worker.wait(timeout=60) == 1
-    worker.stdout.close()
+    worker.stderr.close()
 
 
 def test_labels_are_downloaded_as_files_of_other_tools(page: Page, tmp_path: Path) -> None:

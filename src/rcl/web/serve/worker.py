@@ -30,7 +30,7 @@ Command: TypeAlias = Callable[[str, Message], list[str]]
 
 def module_command(module: str, arguments: Message) -> list[str]:
     """The command that runs a worker of :mod:`rcl.training.workers`."""
-    return [sys.executable, "-m", module, json.dumps(arguments)]
+    return [sys.executable, "-m", module.rpartition(".")[0], module, json.dumps(arguments)]
 
 
 class UnexpectedEnd(InputError):
