@@ -84,7 +84,7 @@ def test_a_pack_is_labelled_without_its_features(tmp_path: Path) -> None:
 
 
 def test_a_draft_is_kept_beside_the_labels_until_the_user_decides(client: TestClient, path: Path) -> None:
-    first = put(client, f"{A}/draft", [segment(1, 2, "")], "new")  # its label is not chosen yet
+    first = put(client, f"{A}/draft", [segment(1, 2, "")], "new", reviewed=[])  # its label is not chosen yet
     assert (first["saved"], first["unfinished"], first["draft"]) == (None, 1, True)
     assert not path.exists()
     assert client.get(A).json()["annotations"] == [segment(1.0, 2.0, "")]

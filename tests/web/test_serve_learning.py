@@ -19,6 +19,7 @@ from starlette.testclient import TestClient
 from made_pack import make_pack
 from rcl.data.formats.load import load_annotations
 from rcl.detector.localizer import Localizer
+from rcl.system.errors import InputError
 from rcl.system.text_files import write_json
 from rcl.video.extraction import choose_extraction
 from rcl.video.packs import PackWriter
@@ -182,6 +183,15 @@ def test_an_interrupted_training_is_removed_by_its_name_alone(page: Page, plan: 
     found.remove("1")
     assert found.runs() == []
     assert found.begin().name == "1"
+    assert [run.name for run in found.interrupted()] == ["1"]  # as if the server was killed at once
+
+
+def test_a_page_that_was_started_without_training_says_how_to_get_it(videos: Path) -> None:
+    session = Session(None, videos)
+    assert "--no-background" in session.learning.status()["obstacle"]
+    with pytest.raises(InputError, match="--no-background"):
+        session.learning.train()
+    session.close()
 
 
 def test_an_error_of_the_fit_is_what_the_page_says(page: Page, plan: Path) -> None:
@@ -191,6 +201,7 @@ def test_an_error_of_the_fit_is_what_the_page_says(page: Page, plan: Path) -> No
     after = page.wait_for("failed")
     assert after["training"]["message"] == "labels.csv: expected longer segments, found short ones; correct them."
     assert after["detector"] is None
+    assert after["interrupted"] == []
 
 
 def test_broken_videos_are_named_and_the_others_go_on(videos: Path, plan: Path, rendered: Path) -> None:
@@ -247,21 +258,29 @@ def test_the_forecast_needs_a_tested_detector_and_is_told_in_a_sentence(page: Pa
     write_json(folder / "evaluation.json", {"counts": {"videos": 1, "ground_truths": 4}})
     page.ask("forecast")
     assert page.wait_for("done")["forecast"] == ["10 more labelled minutes: about +2 points ± 1."]
-    assert describe_forecast(folder) == page.status()["forecast"]
-
-
-def test_a_worker_ends_with_the_process_that_started_it() -> None:
-    code = (
-        "import time; from rcl.training.workers.reporting import run_worker;"
-        "run_worker(lambda reports, given: (reports.send(ready=True), time.sleep(600)), lambda message: None)"
+    write_json(
+        folder / "learning-curve" / "learning_curve.json", {"trainings": {"done": 7, "count": 8}, "summary": ["?"]}
     )
-    worker = subprocess.Popen([sys.executable, "-c", code, "{}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert isinstance(worker.stdout, io.BufferedReader)
+    assert describe_forecast(folder) == []  # the rest is still to be trained
+
+
+WORK = (
+    "from rcl.training.workers.reporting import run_worker\nmain = lambda: run_worker(lambda *given: wait(), print)\n"
+)
+
+
+@pytest.mark.parametrize("then", ["wait()", WORK], ids=["while it imports", "while it works"])
+def test_a_worker_ends_with_the_process_that_started_it(tmp_path: Path, then: str) -> None:
+    waits = "import os, time\n\ndef wait():\n    os.write(2, b'ready')\n    time.sleep(600)\n\n"
+    (tmp_path / "slow.py").write_text(waits + then, encoding="utf-8")
+    command = [sys.executable, "-m", "rcl.training.workers", "slow", "{}"]
+    worker = subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert isinstance(worker.stderr, io.BufferedReader)
     assert isinstance(worker.stdin, io.BufferedWriter)
-    assert json.loads(worker.stdout.readline()) == {"ready": True}
+    assert worker.stderr.read(5) == b"ready"
     worker.stdin.close()  # as when the server is killed
     assert worker.wait(timeout=60) == 1
-    worker.stdout.close()
+    worker.stderr.close()
 
 
 def test_labels_are_downloaded_as_files_of_other_tools(page: Page, tmp_path: Path) -> None:
@@ -306,3 +325,22 @@ def test_the_outcome_is_honest_where_nothing_is_found_or_held_out(tmp_path: Path
     assert describe_run(tmp_path) == [NOTHING_HELD_OUT]
     write_json(tmp_path / "evaluation.json", {"counts": {"videos": 1, "ground_truths": 40}})
     assert describe_run(tmp_path) == ["In the held-out video it finds none of the 40 actions."]
+
+
+@pytest.mark.parametrize(
+    ("right", "reported", "said"),
+    [
+        (0, 0, "It reports no action there."),
+        (0, 1, "The one action that it reports there is wrong."),
+        (3, 3, "Of the 3 actions that it reports there, none is wrong."),
+        (2, 3, "Of the 3 actions that it reports there, 1 is wrong."),
+        (0, 3, "Of the 3 actions that it reports there, all are wrong."),
+    ],
+)
+def test_the_outcome_says_how_much_of_what_is_reported_is_wrong(
+    tmp_path: Path, right: int, reported: int, said: str
+) -> None:
+    points = {"other_videos": events(wave=(right, reported, 40)), "same_videos": None}
+    content = {"counts": {"videos": 1, "ground_truths": 40}, "operating_points": points}
+    write_json(tmp_path / "evaluation.json", content)
+    assert describe_run(tmp_path) == [f"In the held-out video it finds {right} of 40 wave.", said]

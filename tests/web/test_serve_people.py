@@ -15,6 +15,7 @@ from rcl.data.formats.load import load_annotations
 from rcl.system.errors import InputError
 from rcl.web.serve.app import build_app
 from rcl.web.serve.assignment_file import AssignmentFile
+from rcl.web.serve.claim import claimed
 from rcl.web.serve.session import Session
 from rcl.web.serve.videos import key_of
 
@@ -165,3 +166,13 @@ def test_a_name_that_the_server_was_started_with_is_told_to_all_pages(videos: Pa
     session.close()
     with pytest.raises(InputError, match="--annotator"):
         Session(None, videos, tmp_path / "labels.csv", annotator="a\nb")
+
+
+def test_a_second_server_on_the_same_labels_is_refused_until_the_first_one_ends(path: Path) -> None:
+    with claimed(path):
+        with pytest.raises(InputError, match="no other rcl serve"), claimed(path):
+            pass
+        with claimed(path.with_name("others.csv")):
+            pass
+    with claimed(path):
+        pass

@@ -81,7 +81,7 @@ def serve(
     budget_seconds = learning.budget_seconds()
     _check_packages()
     network.check()
-    with contextlib.closing(network.listen()) as listener:
+    with contextlib.closing(network.listen()) as listener, _claimed(folder, annotations):
         from rcl.web.serve.session import Session
 
         localizer, run = _load(checkpoint, folder, annotations, moved)
@@ -93,17 +93,26 @@ def serve(
         _run(session, listener, network, open_page=open_page)
 
 
+def _claimed(folder: Path, annotations: Path | None) -> contextlib.AbstractContextManager[None]:
+    """Keep other servers from the file of labels."""
+    from rcl.web.serve.claim import claimed
+    from rcl.web.serve.videos import labels_of
+
+    return claimed(labels_of(folder, annotations))
+
+
 def _check_packages() -> None:
     """Check that the packages of the extra ``serve`` are installed."""
     try:
+        import filelock  # noqa: F401
         import psutil  # noqa: F401
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401
     except ModuleNotFoundError as error:
-        if error.name not in ("psutil", "starlette", "uvicorn"):
+        if error.name not in ("filelock", "psutil", "starlette", "uvicorn"):
             raise
         fix = how_to_install("serve")
-        expected = "psutil, starlette and uvicorn"
+        expected = "filelock, psutil, starlette and uvicorn"
         raise InputError("rcl serve", expected=expected, found="no such packages", fix=fix) from None
 
 

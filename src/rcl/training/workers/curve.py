@@ -1,4 +1,4 @@
-"""``python -m rcl.training.workers.curve``: a learning curve of a finished run, with progress in lines of JSON.
+"""A worker that makes a learning curve of a finished run, with progress in lines of JSON.
 
 The argument is an object with ``run`` and ``output``. The result is ``learning_curve.json`` in ``output``.
 """
@@ -45,7 +45,3 @@ def work(reports: Reports, arguments: dict[str, Any]) -> None:
 def main() -> None:
     """Run the worker."""
     run_worker(work, told=lambda message: None)
-
-
-if __name__ == "__main__":
-    main()

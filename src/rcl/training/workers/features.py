@@ -1,4 +1,4 @@
-"""``python -m rcl.training.workers.features``: features of videos into a pack, with progress in lines of JSON.
+"""A worker that extracts the features of videos into a pack, with progress in lines of JSON.
 
 The argument is an object with ``pack`` and ``videos`` (name to file). On stdin, ``{"first": [names]}`` says which
 videos are wanted before the others.
@@ -119,7 +119,3 @@ def main() -> None:
     """Run the worker."""
     order = Order()
     run_worker(partial(work, order=order), told=lambda message: order.prefer(message.get("first", ())))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""``python -m rcl.training.workers.fit``: ``rcl.fit`` on a pack, with its progress in lines of JSON.
+"""A worker that runs ``rcl.fit`` on a pack, with its progress in lines of JSON.
 
 The argument is an object with ``pack``, ``labels`` (a file, or null for those of the pack), ``output``, ``after`` (the
 folder of an earlier fit, or null), ``budget_seconds`` (or null) and ``resume``.
@@ -91,7 +91,3 @@ def _can_follow(after: str, *, pack: Path, output: Path) -> bool:
 def main() -> None:
     """Run the worker."""
     run_worker(work, told=lambda message: None)
-
-
-if __name__ == "__main__":
-    main()

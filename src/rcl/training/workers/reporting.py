@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import queue
 import sys
 import threading
 import time
@@ -17,6 +18,7 @@ from rcl.system.errors import InputError
 
 NICENESS = 10  # the page, and whatever else the user does, comes first
 LEAST_SECONDS = 0.1  # between two reports of the same stage
+_arrived = queue.SimpleQueue[dict[str, Any]]()
 
 
 class Reports:
@@ -41,8 +43,14 @@ class Reports:
             self.send(stage=stage, share=min(max(share, 0.0), 1.0), **values)
 
 
+def listen() -> None:
+    """Take what arrives on stdin from now on. It ends when the process that started this one does, also if that was
+    killed: then this one ends, too, with all that it has started."""
+    threading.Thread(target=_listen, daemon=True).start()
+
+
 def run_worker(work: Callable[[Reports, dict[str, Any]], None], told: Callable[[dict[str, Any]], None]) -> None:
-    """Do the work of a worker whose only argument is a JSON object.
+    """Do the work of a worker whose last argument is a JSON object; :func:`listen` comes before.
 
     An error of the user's is reported as ``{"error": sentence}``, with exit status 2.
 
@@ -51,9 +59,9 @@ def run_worker(work: Callable[[Reports, dict[str, Any]], None], told: Callable[[
         told: called, in another thread, with every JSON object that arrives on stdin.
     """
     logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
-    reports, arguments = Reports(), json.loads(sys.argv[1])
+    reports, arguments = Reports(), json.loads(sys.argv[-1])
     psutil.Process().nice(NICENESS if os.name == "posix" else psutil.BELOW_NORMAL_PRIORITY_CLASS)
-    threading.Thread(target=_listen, args=(told,), daemon=True).start()
+    threading.Thread(target=_pass_on, args=(told,), daemon=True).start()
     try:
         work(reports, arguments)
     except InputError as error:
@@ -61,10 +69,14 @@ def run_worker(work: Callable[[Reports, dict[str, Any]], None], told: Callable[[
         sys.exit(2)
 
 
-def _listen(told: Callable[[dict[str, Any]], None]) -> None:
-    """Take what arrives on stdin. It ends when the process that started this one does, also if that was killed."""
+def _listen() -> None:
     for line in sys.stdin:
-        told(json.loads(line))
+        _arrived.put(json.loads(line))
     for child in psutil.Process().children(recursive=True):
         child.kill()
     os._exit(1)
+
+
+def _pass_on(told: Callable[[dict[str, Any]], None]) -> None:
+    while True:
+        told(_arrived.get())

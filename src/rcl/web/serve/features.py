@@ -83,8 +83,9 @@ class Features:
 
     def status(self) -> dict[str, Any]:
         """How far the work is, as the page shows it."""
-        current = self._current and {"video": self._current[0], "share": self._current[1]}
-        failed = [{"video": video, "message": message} for video, message in sorted(self.failed.items())]
+        now = self._current  # another thread replaces it
+        current = now and {"video": now[0], "share": now[1]}
+        failed = [{"video": video, "message": message} for video, message in sorted(self.failed.copy().items())]
         counts = {"done": len(self.done), "total": len(self.videos)}
         return {**counts, "current": current, "failed": failed, "problem": self.problem}
 
@@ -108,8 +109,9 @@ class Features:
         if any(self.is_open(name) for name in names):
             self.prefer(names)
         while left := [name for name in names if self.is_open(name)]:
-            current = self._current[1] if self._current and self._current[0] in left else 0.0
-            report("extracting", (len(names) - len(left) + current) / len(names))
+            now = self._current
+            share = now[1] if now and now[0] in left else 0.0
+            report("extracting", (len(names) - len(left) + share) / len(names))
             with self._changed:
                 self._changed.wait(POLL_SECONDS)
 

@@ -17,7 +17,7 @@ from rcl.web.serve.job_queue import RUNNING, WAITING, Cancelled, Job, JobQueue, 
 from rcl.web.serve.outcome import describe_forecast, describe_run
 from rcl.web.serve.run_folder import Run, RunFolder, delete
 from rcl.web.serve.videos import Video
-from rcl.web.serve.worker import CURVES, FIT, Command, follow, module_command
+from rcl.web.serve.worker import CURVES, FIT, Command, UnexpectedEnd, follow, module_command
 
 CURVE = "learning-curve"  # the key of its job, and its folder in that of the run
 LEAST_VIDEOS = 2
@@ -107,6 +107,8 @@ class Learning:
 
     def _obstacle(self) -> str | None:
         """Why no training is possible, for the user."""
+        if not self._is_open:
+            return "Start rcl serve without --no-background to train in the page."
         if self.features is None and not is_pack(self.root):
             return "Recordings of this kind are trained on with rcl fit."
         if self.features and self.features.problem:
@@ -231,12 +233,12 @@ class Learning:
                 "output": str(run.folder),
                 "after": str(latest.folder) if latest else None,
                 "budget_seconds": self.budget_seconds,
-                "resume": run.can_continue,
+                "resume": run.has_begun,
             }
             report("training", None)
             follow(self._command(FIT, arguments), run.folder, report)
-        except Cancelled:
-            if not (run.can_continue or run.is_finished):
+        except (Cancelled, InputError) as error:
+            if not (run.has_begun or isinstance(error, UnexpectedEnd)):
                 delete(run)  # it holds a copy of the labels alone
             raise
         self.use(run)

@@ -43,7 +43,11 @@ def describe_forecast(folder: Path) -> list[str]:
         InputError: its file is damaged.
     """
     path = folder / "learning-curve" / "learning_curve.json"
-    return [str(sentence) for sentence in read_json(path).get("summary", ())] if path.exists() else []
+    if not path.exists():
+        return []
+    curve = read_json(path)  # it is written after each of its trainings
+    is_finished = curve["trainings"]["done"] == curve["trainings"]["count"]
+    return [str(sentence) for sentence in curve["summary"]] if is_finished else []
 
 
 def _describe_events(points: Any, where: str) -> list[str]:
@@ -55,10 +59,17 @@ def _describe_events(points: Any, where: str) -> list[str]:
     said = [f"{where} it finds {_joined(found)}."]
     right = sum(row["right"] for row in events["per_class"].values())
     reported = sum(row["detections"] for row in events["per_class"].values()) + events["of_other_labels"]
-    if reported:
-        are = "is" if reported - right == 1 else "are"
-        said.append(f"Of the {counted(reported, 'action')} that it reports there, {reported - right} {are} wrong.")
-    return said
+    return [*said, _describe_wrong(reported, reported - right)]
+
+
+def _describe_wrong(reported: int, wrong: int) -> str:
+    """How much of what is reported is wrong."""
+    if reported == 0:
+        return "It reports no action there."
+    if reported == 1:
+        return f"The one action that it reports there is {'wrong' if wrong else 'right'}."
+    are = "none is" if wrong == 0 else "all are" if wrong == reported else "1 is" if wrong == 1 else f"{wrong} are"
+    return f"Of the {counted(reported, 'action')} that it reports there, {are} wrong."
 
 
 def _describe_change(folder: Path) -> list[str]:

@@ -44,9 +44,9 @@ class Run(NamedTuple):
         return (self.folder / "evaluation.json").exists()
 
     @property
-    def can_continue(self) -> bool:
-        """Whether a training began and was interrupted."""
-        return not self.is_finished and (self.folder / "config.yaml").exists()
+    def has_begun(self) -> bool:
+        """Whether there is more than a copy of the labels."""
+        return (self.folder / "config.yaml").exists()
 
     @property
     def labels(self) -> Path | None:
@@ -77,8 +77,8 @@ class RunFolder:
         return next((run for run in reversed(self.runs()) if run.is_finished), None)
 
     def interrupted(self) -> list[Run]:
-        """The trainings that can be continued."""
-        return [run for run in self.runs() if run.can_continue]
+        """The trainings that are not finished, which can be continued: also from the start."""
+        return [run for run in self.runs() if not run.is_finished]
 
     def begin(self) -> Run:
         """A new folder with a copy of the labels.

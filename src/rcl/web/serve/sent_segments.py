@@ -74,7 +74,7 @@ def checked_intervals(intervals: Any, where: str) -> Intervals:
     """
     check_list(intervals, MAX_INTERVALS, where, "reviewed intervals")
     with located(where):
-        pairs = to_reviewed(intervals)
+        pairs = to_reviewed(intervals) if intervals else []  # in a file, an empty list would be an interval
         for start, end in pairs:
             if not 0 <= start < end:
                 expected, found = "an interval that begins at 0 or later, before its end", f"{start:g} to {end:g}"
@@ -119,7 +119,7 @@ def checked_renaming(sent: Mapping[str, Any]) -> Renaming:
         return Renaming(old, checked_label(to_label(sent.get("to"))))
     if not isinstance(only, dict):
         raise Defect(expected='segments by the name of the video as "only"', found=repr(only)[:40], fix="correct it")
-    times = {str(name): {*to_reviewed(pairs)} for name, pairs in only.items()}
+    times = {str(name): {*(to_reviewed(pairs) if pairs else ())} for name, pairs in only.items()}
     return Renaming(old, checked_label(to_label(sent.get("to"))), times)
 
 

@@ -30,7 +30,11 @@ Command: TypeAlias = Callable[[str, Message], list[str]]
 
 def module_command(module: str, arguments: Message) -> list[str]:
     """The command that runs a worker of :mod:`rcl.training.workers`."""
-    return [sys.executable, "-m", module, json.dumps(arguments)]
+    return [sys.executable, "-m", module.rpartition(".")[0], module, json.dumps(arguments)]
+
+
+class UnexpectedEnd(InputError):
+    """A program ended and did not say why; its log may tell."""
 
 
 class Worker:
@@ -66,6 +70,11 @@ class Worker:
         """The number of the process."""
         return self._process.pid
 
+    @property
+    def has_said_why(self) -> bool:
+        """Whether the program has reported what went wrong."""
+        return bool(self._error)
+
     def tell(self, message: Message) -> None:
         """Send a message to the program; one that has ended gets none."""
         assert self._process.stdin is not None
@@ -92,7 +101,10 @@ class Worker:
             except ValueError:  # somebody else's print
                 continue
             self._error = message.get("error", "") if "video" not in message else self._error
-            self._said(message)
+            try:
+                self._said(message)
+            except Exception:  # whoever waits for the end must hear of it
+                log.exception("%s", self.log)
         status = self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             with contextlib.suppress(OSError):
@@ -113,6 +125,7 @@ def follow(command: list[str], place: Path, report: Report) -> None:
 
     Raises:
         InputError: it failed; the message is its own.
+        UnexpectedEnd: it failed without a message.
     """
     messages = queue.SimpleQueue[Message]()
     worker = Worker(command, place, messages.put, lambda error: messages.put({"ended": error}))
@@ -131,4 +144,4 @@ def follow(command: list[str], place: Path, report: Report) -> None:
     finally:
         worker.kill()
     if message["ended"]:
-        raise InputError(message["ended"])
+        raise (InputError if worker.has_said_why else UnexpectedEnd)(message["ended"])

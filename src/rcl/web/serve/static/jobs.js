@@ -1,7 +1,7 @@
 // Finding the actions of a video, and the progress of that.
 
 import { byId } from "./dom.js";
-import { durationOf, isBusy, jobsChanged, opened, page, showSegments } from "./page_state.js";
+import { durationOf, isBusy, jobsChanged, learningChanged, opened, page, showSegments, unreadable } from "./page_state.js";
 import { counted } from "./segments.js";
 import { server } from "./server.js";
 import { say, showingErrors } from "./status.js";
@@ -66,9 +66,10 @@ function showJob() {
   byId("detect").textContent = detections ? "Find actions again" : "Find actions";
   byId("detect").classList.toggle("primary", !detections);
   if (busy) showProgress(job);
-  const failed = job?.state === "failed";
-  byId("problem").hidden = !failed && !problems.length;
-  byId("problem").textContent = failed ? job.message : `This file ${problems.join("; ")}. The readable part is used.`;
+  const failure = job?.state === "failed" ? job.message : unreadable(page.current.video);
+  const said = failure ?? (problems.length ? `This file ${problems.join("; ")}. The readable part is used.` : "");
+  byId("problem").hidden = !said;
+  if (byId("problem").textContent !== said) byId("problem").textContent = said; // a screen reader reads it when it changes
 }
 
 function showProgress({ share, stage, state, ahead }) {
@@ -80,3 +81,4 @@ function showProgress({ share, stage, state, ahead }) {
 }
 
 jobsChanged.on(showJob);
+learningChanged.on(showJob);

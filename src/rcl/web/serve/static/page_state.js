@@ -48,6 +48,9 @@ export const page = {
  */
 export const opened = new Map();
 
+/** Why a video cannot be read, as far as that is known; undefined if it can. */
+export const unreadable = ({ name }) => page.learning?.features?.failed.find(({ video }) => video === name)?.message;
+
 export const isBusy = (job) => ["waiting", "running"].includes(job?.state);
 
 /** The seconds of a video, also as its file says; 0 if unknown. */

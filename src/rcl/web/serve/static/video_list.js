@@ -4,7 +4,7 @@ import { byId, cutName, element } from "./dom.js";
 import { findActions, watch } from "./jobs.js";
 import { scores } from "./live_scores.js";
 import {
-  isBusy, jobsChanged, keptChanged, learningChanged, movePlayhead, opened, page, peopleChanged, segmentsChanged, showSegments,
+  isBusy, jobsChanged, keptChanged, learningChanged, movePlayhead, opened, page, peopleChanged, segmentsChanged, showSegments, unreadable,
 } from "./page_state.js";
 import { isListed } from "./people.js";
 import { loadPlayer } from "./player.js";
@@ -76,6 +76,7 @@ function stateOf(video, one) {
   const what = `${video.saved || "no action"}${video.partial ? ", in parts" : ""}`;
   if (video.saved !== null) return { kind: "saved", text: `in the labels: ${what}` };
   if (video.unfinished !== null) return { kind: "partly", text: "partly reviewed" };
+  if (unreadable(video)) return { kind: "bad", text: "unusable" };
   return { kind: "", text: video.detected ? "detected" : "" };
 }
 
