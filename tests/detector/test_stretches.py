@@ -158,6 +158,29 @@ def test_doubt_is_named():
     assert best[0].reason == "The detector hesitates between kick and wave here."
 
 
+def test_what_is_common_is_not_called_rare_and_what_is_hardly_expected_is_no_reason():
+    known = labelled(("b", 1000.0, [[i, i + 4] for i in range(0, 900, 6)], ("wave",) * 150, None))
+    for score, reason in ((0.9, "May hold much of wave."), (0.01, "Nobody has looked at it yet.")):
+        videos = [Candidate("a", 20.0, answers=(found("a", [(1.0, 5.0, "wave", score)]),))]
+        assert rank_stretches(videos, known, count=1, random_share=0)[0].reason == reason
+
+
+def test_a_detector_that_finds_nothing_leaves_the_features(random):
+    kind = np.repeat([0, 1, 2], [240, 40, 20])
+    features = 8 * np.eye(3)[kind] + 0.3 * random.normal(size=(300, 3))
+    nothing = Detections(("a",), np.zeros(0, int), np.zeros((0, 2)), (), np.zeros(0, int), [])
+    videos = [Candidate("a", 300.0, features, (nothing,))]
+    ranked = rank_stretches(videos, Annotations({}), count=5, length_seconds=10.0, random_share=0)
+    assert {int(kind[int((each.start_seconds + each.end_seconds) / 2)]) for each in ranked} == {0, 1, 2}
+    assert {each.reason for each in ranked} == {"Like much else in the videos."}
+
+
+def test_short_videos_are_offered_and_short_rests_are_not():
+    known = labelled(("b", 1000.0, [[0, 60], [100, 160]], ("wave",) * 2, np.array([[0.0, 990.0]])))
+    ranked = rank_stretches([Candidate("a", 20.0), Candidate("b", 1000.0)], known, count=5)
+    assert [each[:3] for each in ranked] == [("a", 0.0, 20.0)]
+
+
 def test_instances_that_cross_the_ends_count_as_time():
     """Of two places with the same detections, the one whose stretch cuts no action is better."""
     rows = [
@@ -261,6 +284,27 @@ def test_coverage_never_gains_from_what_is_chosen(random):
         assert (after <= before + 1e-6).all()
         before = after
     assert before[[0, 10]] == pytest.approx([0, 0], abs=1e-6)
+
+
+def test_coverage_is_that_of_facility_location(random):
+    """The sum over open moments of the similarity to the most similar one that is reviewed or chosen."""
+    features, weights = random.normal(size=(14, 3)).astype(np.float32), random.uniform(size=14)
+    is_open = np.arange(14) >= 2
+    stretches = np.array([[i, i + 2] for i in range(2, 13)])
+    points = (features - features.mean(axis=0)) / features.std(axis=0)
+    squares = np.square(points[:, None] - points).sum(axis=2)
+    near = np.sort(squares[is_open], axis=1)[:, 1]  # of 14 moments, the nearest other one
+    similarity = np.exp(-squares / (2 * np.median(near)))
+
+    def value(chosen):
+        covered_ = ~is_open | np.isin(np.arange(14), chosen)
+        return weights[is_open] @ similarity[np.ix_(is_open, covered_)].max(axis=1)
+
+    coverage = Coverage(features, is_open, weights, stretches)
+    expected = [value([first, first + 1]) - value([]) for first in stretches[:, 0]]
+    assert coverage.gains() == pytest.approx(expected, abs=1e-5)
+    coverage.choose(4)
+    assert coverage.gains()[8] == pytest.approx(value([6, 7, 10, 11]) - value([6, 7]), abs=1e-5)
 
 
 # -- corrections -------------------------------------------------------------------------------------------------

@@ -86,7 +86,9 @@ def test_a_forecast_in_words() -> None:
     assert [each.more_minutes for each in curve.forecasts()] == [10, 20, 50]
     assert curve.summary()[0] == "With 40 minutes of labels: average mAP 60.0% (± 0.0 over seeds)."
     assert curve.summary()[-1].startswith("Beyond twice the labels of now")
-    assert curve.to_json([20])["forecasts"] == [told.to_json()]
+    result = curve.to_json([20])
+    assert result["forecasts"] == [told.to_json()]
+    assert result["forecasts"][0]["average_mAP"] - result["points"][-1]["average_mAP"] == pytest.approx(told.gain)
 
 
 def test_a_flat_and_a_noisy_curve_promise_nothing() -> None:

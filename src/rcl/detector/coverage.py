@@ -73,7 +73,8 @@ def _similarity(
     norms = np.square(points).sum(axis=1)
     own = np.flatnonzero(np.isin(np.flatnonzero(known), references))  # (R,)
     squares = np.maximum(norms[own, None] + norms - 2 * points[own] @ points.T, 0.0)  # (R, n)
-    near = np.partition(squares, int(NEAR * (len(points) - 1)), axis=1)[:, int(NEAR * (len(points) - 1))]
+    rank = max(int(NEAR * (len(points) - 1)), min(1, len(points) - 1))  # of few moments, the nearest other one
+    near = np.partition(squares, rank, axis=1)[:, rank]
     similarity[:, known] = np.exp(-squares / max(2 * float(np.median(near)), 1e-6))
     return similarity
 

@@ -9,6 +9,8 @@ from rcl.system.errors import listed
 
 AT_RANDOM = "Chosen at random, as a check."
 OFTEN = 0.5  # share of corrected proposals
+DOUBTFUL = 0.5  # uncertainty from which on a detector is said to hesitate
+FEW = 10  # labelled instances, or half as many as of a label in the middle: only so many
 NAMED = 0.25  # of the worth of a stretch: labels that bring less are not named
 
 
@@ -34,16 +36,17 @@ class Reasons:
         """
         if for_labels and worth.sum() > 0:
             return self._of_labels(worth)
-        if self.known.is_answered[moments].all():
+        is_answered = self.known.is_answered[moments].all()
+        if is_answered and self.known.uncertainty[moments].max() >= DOUBTFUL and self.known.labels:
             return self._of_doubt(moments)
         if not self.known.features.shape[1]:
-            return "Nothing is known of it yet."
+            return "Nobody has looked at it yet." if is_answered else "Nothing is known of it yet."
         return "Unlike anything labelled so far." if (~self.known.is_open).any() else "Like much else in the videos."
 
     def _of_labels(self, worth: np.ndarray) -> str:
         best = int(worth.argmax())
         label, number = _named(self.known.labels[best]), int(self.counts[best])
-        if number <= np.median(self.counts):
+        if number <= max(FEW, np.median(self.counts) / 2):
             only = f"only {number}" if number else "none so far"
             return f"May hold {label}, of which there {'is' if number < 2 else 'are'} {only}."
         if self.corrected[best] > OFTEN:

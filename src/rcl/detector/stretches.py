@@ -20,6 +20,8 @@ INSTANCES = 5  # of the usual length, in a stretch: the ends of a stretch cost m
 SHORTEST_SECONDS, LONGEST_SECONDS = 5.0, 300.0
 FIRST_SECONDS = 20.0  # as long as nothing is labelled
 MOMENTS = 6  # in a stretch
+LEAST_UNCERTAINTY = 2**-10  # a detector that finds nothing may be wrong: what differs is still worth more than the same
+NAMED_FROM = 0.1  # expected instances: with fewer, a label is no reason
 OPENING = 0.25  # of the length of a stretch: what looking anywhere costs, however short it is
 
 
@@ -119,7 +121,10 @@ def _stretches(known: Survey, length_seconds: float) -> np.ndarray:
     last = np.minimum(first + size, end_of_part)
     whole = (last - first == size) | (first == begin_of_part)
     seconds = known.seconds[last - 1, 1] - known.seconds[first, 0]
-    rows = is_open & whole & (seconds >= known.moment_seconds / 2)  # what users leave between stretches is no work
+    begins = np.unique(part, return_index=True)[1]
+    is_whole_video = np.bincount(known.video[begins])[known.video] == 1 if len(part) else is_open  # (N,)
+    # What users leave between stretches is no work; a short video of which nothing was reviewed is.
+    rows = is_open & whole & ((seconds >= length_seconds / MOMENTS / 2) | is_whole_video)
     return np.stack((first[rows], last[rows]), axis=1)
 
 
@@ -142,7 +147,8 @@ class _Ranking:
     def __init__(self, known: Survey, stretches: np.ndarray, length: float, values: _Values, seed: int) -> None:
         self.known, self.stretches, self.values = known, stretches, values
         self.is_free = np.ones(len(stretches), dtype=bool)
-        self.coverage = Coverage(known.features, known.is_open, known.uncertainty, stretches, seed)
+        weights = np.maximum(known.uncertainty, LEAST_UNCERTAINTY)  # (N,)
+        self.coverage = Coverage(known.features, known.is_open, weights, stretches, seed)
         self.instances = known.sums(known.instances, stretches)  # (S, L)
         self.chosen = np.zeros(len(known.labels))  # instances, expected in what was chosen
         self.seconds = known.seconds_to_label(stretches, most=length) + OPENING * length  # (S,)
@@ -157,7 +163,8 @@ class _Ranking:
         gain = np.where(self.is_free, (gains[0] + gains[1]) / self.seconds, -1.0)  # (S,)
         row = int(gain.argmax() if random is None else random.choice(np.flatnonzero(self.is_free)))
         first, last = self.stretches[row]
-        reason = self.reasons.of(slice(first, last), by_label[row], for_labels=gains[0][row] >= gains[1][row])
+        worth = np.where(self.instances[row] >= NAMED_FROM, by_label[row], 0.0)  # (L,)
+        reason = self.reasons.of(slice(first, last), worth, for_labels=gains[0][row] >= 0.999 * gains[1][row])
         self.is_free &= (self.stretches[:, 1] <= first) | (self.stretches[:, 0] >= last)
         self.coverage.choose(row)
         self.chosen += self.instances[row]

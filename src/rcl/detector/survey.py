@@ -60,7 +60,7 @@ class Survey(NamedTuple):
     def seconds_to_label(self, stretches: np.ndarray, *, most: float) -> np.ndarray:
         """The length of each of ``(S, 2)`` stretches, with what instances probably add beyond its ends: ``(S,)``.
 
-        What was reviewed ends where its instances do. ``most`` seconds are added at each end.
+        What was reviewed ends where its instances do. At most ``most`` seconds are added at each end.
         """
         first, last = stretches.T
         begins = np.concatenate(([True], np.diff(self.part) > 0))  # (N,)

@@ -70,8 +70,8 @@ class Forecast(NamedTuple):
     sentence: str
 
     def to_json(self) -> dict[str, Any]:
-        """All of it in plain Python types."""
-        return self._asdict()
+        """All of it in plain Python types, with the names that points have."""
+        return {"average_mAP" if name == "average_map" else name: value for name, value in self._asdict().items()}
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
 """Time budgets: how often, how long and when each action happens, per video and per group of videos.
 
 The measures are those of behavioural observation (Martin and Bateson, *Measuring Behaviour*): frequency, duration,
-latency, and the transitions from one action to the next. They are computed
-over the reviewed time alone.
+latency, and the transitions from one action to the next. They are computed over the reviewed time alone.
 """
 
 from __future__ import annotations

@@ -80,5 +80,6 @@ class FrameByFrame:
             if digest not in known:
                 first.setdefault(digest, position)
         new = dict(zip(first, self.encoder(frames[[*first.values()]]), strict=True)) if first else {}
-        self._latest = {digest: new[digest] if digest in new else known[digest] for digest in digests}
-        return torch.stack([self._latest[digest] for digest in digests])
+        found = {digest: new[digest] if digest in new else known[digest] for digest in digests}
+        self._latest = found
+        return torch.stack([found[digest] for digest in digests])

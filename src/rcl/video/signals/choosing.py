@@ -67,9 +67,9 @@ def choose_signal(
 ) -> SignalSettings:
     """Choose the settings of features from the beginnings of recordings, of at most 50 of them.
 
-    All columns that all recordings have are used, at the usual rate of the fastest of them. Damaged recordings are
-    left out here, and the extraction reports them. A window is two strides
-    long. Each individual is a sequence of its own if the labels name individuals.
+    All columns that all recordings have are used, at the usual rate of the fastest of them. Damaged recordings are left
+    out here, and the extraction reports them. A window is two strides long. Each individual is a sequence of its own if
+    the labels name individuals.
 
     Args:
         recordings: name to file, at least one.
