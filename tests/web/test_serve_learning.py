@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -202,6 +203,15 @@ def test_an_error_of_the_fit_is_what_the_page_says(page: Page, plan: Path) -> No
     assert after["training"]["message"] == "labels.csv: expected longer segments, found short ones; correct them."
     assert after["detector"] is None
     assert after["interrupted"] == []
+
+
+def test_where_no_features_can_be_written_one_can_label(videos: Path, plan: Path) -> None:
+    shutil.rmtree(videos / "rcl-runs")
+    (videos / "rcl-runs").write_text("a file", encoding="utf-8")  # no folder can be made in it
+    made = Page(videos)
+    made.label("a", "b")
+    assert made.status()["obstacle"].startswith("No features can be made")
+    made.session.close()
 
 
 def test_broken_videos_are_named_and_the_others_go_on(videos: Path, plan: Path, rendered: Path) -> None:

@@ -42,7 +42,7 @@ class FitReports(FitObserver):
     def matched(self, labelled: LabelledVideos) -> None:
         """Remember labels without features, and labels that are almost the same."""
         others = replace(labelled, match=replace(labelled.match, unused=()))  # most videos have no labels yet
-        self.doubts += [f"{sentence}." for sentence in others.doubts()]
+        self.doubts += [f"{doubt[:1].upper()}{doubt[1:]}." for doubt in others.doubts()]
 
     def trained(self, share: float) -> None:
         """Report how much of the training is done."""

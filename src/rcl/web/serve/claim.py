@@ -25,7 +25,11 @@ def claimed(annotations: Path) -> Iterator[None]:
     Raises:
         InputError: another server has it, or nothing can be written there.
     """
-    check_place(annotations)
+    try:
+        check_place(annotations)
+    except InputError as error:
+        fix = "give another file to --annotations"
+        raise InputError(annotations, expected=error.expected, found=error.found, fix=fix) from None
     lock = FileLock(annotations.with_suffix(".lock"))
     try:
         lock.acquire(timeout=0)

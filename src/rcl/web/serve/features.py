@@ -67,11 +67,16 @@ class Features:
 
     def _start(self) -> None:
         left = {n: str(file.absolute()) for n, file in self.videos.items() if n not in self.done | self.failed.keys()}
-        if left and not self._closed:
+        if not left or self._closed:
+            return
+        command = self._command(FEATURES, {"pack": str(self.pack.absolute()), "videos": left})
+        try:
             self.pack.mkdir(parents=True, exist_ok=True)
-            command = self._command(FEATURES, {"pack": str(self.pack.absolute()), "videos": left})
             self._worker = Worker(command, self.pack, self._said, self._ended)
-            self._worker.tell({"first": self._first})
+        except OSError as error:  # perhaps the folder is somebody else's; one can still label
+            self.problem = f"{self.pack}: {error.strerror or error}"
+            return
+        self._worker.tell({"first": self._first})
 
     def close(self) -> None:
         """End the process."""
