@@ -43,6 +43,7 @@ async function send(one) {
     const isLast = document.hidden && content.length < LARGEST_LAST;
     const answer = await server.draft(video.key, { ...JSON.parse(content), revision: review.revision }, { isLast });
     review.markKept(answer.revision, content);
+    if (failure) say("Your changes are kept now.");
     failure = "";
     setSaved(one, answer, { isDecided: false });
   } catch (error) {
