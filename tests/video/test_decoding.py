@@ -356,6 +356,7 @@ def test_a_file_that_was_cut_gives_what_came_before(
     assert 30 < len(whole) < 150
     assert whole[-5] == len(whole) - 5  # no gap before the end
     assert len(found) == pytest.approx(reader.duration_seconds * 25, abs=1)
+    assert numbers(VideoReader(path, threads=3)) == found
     if name != "v.ts":  # which has no index and no header: it cannot tell
         assert reader.problems[0] == f"ends after {reader.duration_seconds:.1f} of 8.0 s"
     assert capfd.readouterr().err == ""

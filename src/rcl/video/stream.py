@@ -173,8 +173,12 @@ class FrameStream:
         return assumed * self._rate_is_assumed + ends + self._stopped + self._defects.descriptions()
 
     def _decoded(self) -> Iterator[VideoFrame]:
-        for packet in self._packets():
+        for packet, following in with_next(self._packets()):
             seconds = self._seconds(packet.pts if packet.pts is not None else packet.dts)
+            if packet.is_corrupt and following and not following.size:
+                # The file ends within this packet. Threads of a decoder would drop frames before it, too.
+                self._defects.note("damaged packets", seconds)
+                continue
             try:
                 frames = self._stream.decode(packet)
             except av.FFmpegError:
