@@ -9,6 +9,7 @@ from rcl.system.errors import listed
 
 AT_RANDOM = "Chosen at random, as a check."
 OFTEN = 0.5  # share of corrected proposals
+MOSTLY = 0.5  # of a stretch
 NAMED = 0.25  # of the worth of a stretch: labels that bring less are not named
 
 
@@ -34,7 +35,7 @@ class Reasons:
         """
         if for_labels and worth.sum() > 0:
             return self._of_labels(worth)
-        if self.known.is_answered[moments].all():
+        if self.known.is_answered[moments].all() and not self.known.is_nothing[moments].mean() > MOSTLY:
             return self._of_doubt(moments)
         if not self.known.features.shape[1]:
             return "Nothing is known of it yet."
