@@ -149,6 +149,24 @@ def test_labels_that_are_corrected_often_come_first():
         assert best.start_seconds < expected < best.end_seconds
 
 
+def test_no_action_is_not_certain_where_the_features_are_new(random):
+    """A detector says "no action" of a label that nobody has shown it. What is like reviewed background is not new."""
+    kind = np.repeat([0, 1, 2], [40, 40, 20])  # waves, background, something else
+    features = 8 * np.eye(3)[kind] + 0.3 * random.normal(size=(100, 3))
+    waves, pairs = found("a", [(i, i + 4.0, "wave", 0.7) for i in range(0, 40, 5)]), [[0, 4], [5, 9], [10, 14]]
+    known = labelled(("a", 100.0, pairs, ("wave",) * 3, np.array([[0.0, 15.0], [45.0, 60.0]])))
+    best = rank_stretches(
+        [Candidate("a", 100.0, features, (waves,))],
+        known,
+        count=1,
+        length_seconds=10.0,
+        random_share=0,
+        corrected={"wave": 0},
+    )[0]
+    assert best.start_seconds > 75
+    assert best.reason == "Unlike anything labelled so far."
+
+
 def test_doubt_is_named():
     rows = [(10.0, 14.0, "wave", 0.97), (60.0, 70.0, "wave", 0.4), (60.0, 70.0, "kick", 0.42)]
     known = labelled(("b", 1000.0, [[i, i + 4] for i in range(0, 800, 8)], ("kick", "wave") * 50, None))

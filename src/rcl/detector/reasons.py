@@ -10,6 +10,7 @@ from rcl.system.errors import listed
 AT_RANDOM = "Chosen at random, as a check."
 OFTEN = 0.5  # share of corrected proposals
 DOUBTFUL = 0.5  # uncertainty from which on a detector is said to hesitate
+MOSTLY = 0.5  # of a stretch
 FEW = 10  # labelled instances, or half as many as of a label in the middle: only so many
 NAMED = 0.25  # of the worth of a stretch: labels that bring less are not named
 
@@ -37,7 +38,9 @@ class Reasons:
         if for_labels and worth.sum() > 0:
             return self._of_labels(worth)
         is_answered = self.known.is_answered[moments].all()
-        if is_answered and self.known.uncertainty[moments].max() >= DOUBTFUL and self.known.labels:
+        is_nothing = self.known.is_nothing[moments].mean() > MOSTLY
+        is_doubtful = self.known.uncertainty[moments].max() >= DOUBTFUL
+        if is_answered and is_doubtful and not is_nothing and self.known.labels:
             return self._of_doubt(moments)
         if not self.known.features.shape[1]:
             return "Nobody has looked at it yet." if is_answered else "Nothing is known of it yet."

@@ -71,8 +71,8 @@ def rank_stretches(
     The gain of a stretch is the mean of two: how many instances a detector expects there, each worth the less the more
     of its label are labelled (the logarithm of their number) and the fewer proposals of its label were corrected; and
     what it covers of the open moments (:mod:`rcl.detector.coverage`), weighted by how uncertain the detector is about
-    them. Its time includes what instances that cross its ends probably add. Some stretches are chosen at random, so
-    that the ranking cannot fool itself.
+    them, where its "no action" is never certain. Its time includes what instances that cross its ends probably add.
+    Some stretches are chosen at random, so that the ranking cannot fool itself.
 
     Args:
         videos: where to look; all of them are read.
@@ -147,7 +147,7 @@ class _Ranking:
     def __init__(self, known: Survey, stretches: np.ndarray, length: float, values: _Values, seed: int) -> None:
         self.known, self.stretches, self.values = known, stretches, values
         self.is_free = np.ones(len(stretches), dtype=bool)
-        weights = np.maximum(known.uncertainty, LEAST_UNCERTAINTY)  # (N,)
+        weights = np.maximum(known.weights, LEAST_UNCERTAINTY)  # (N,)
         self.coverage = Coverage(known.features, known.is_open, weights, stretches, seed)
         self.instances = known.sums(known.instances, stretches)  # (S, L)
         self.chosen = np.zeros(len(known.labels))  # instances, expected in what was chosen

@@ -47,6 +47,20 @@ class Survey(NamedTuple):
     instances: np.ndarray
     overhang: np.ndarray
 
+    @property
+    def is_nothing(self) -> np.ndarray:
+        """Where no action is likeliest, though features would tell it from what was reviewed: ``(N,)`` bool."""
+        known = np.isfinite(self.features).all(axis=1) & (self.features.shape[1] > 0)
+        return np.asarray(known & (self.likely.argmax(axis=1) == len(self.labels)))
+
+    @property
+    def weights(self) -> np.ndarray:
+        """How much covering a moment is worth, ``(N,)`` in [0, 1]: its uncertainty.
+
+        It is 1 where no action is likeliest: that is what a detector says of every label that it has not learned.
+        """
+        return np.where(self.is_nothing, 1.0, self.uncertainty)
+
     def interval(self, first: int, last: int) -> tuple[str, float, float]:
         """Video, start and end in seconds of the moments from ``first`` to before ``last``."""
         start, end = float(self.seconds[first, 0]), float(self.seconds[last - 1, 1])
