@@ -58,7 +58,7 @@ class Forecast(NamedTuple):
     Args:
         more_minutes: of labels, in addition to those of now.
         gain: expected difference of the average mAP.
-        plus_minus: half the width of its central 80 % interval, for the mean of as many trainings as have all labels.
+        plus_minus: half the width of its central 80 % interval, with the luck in labels and weights.
         average_map: expected then, on the same held-out videos: what is measured now, and the gain.
         sentence: the gain in words.
     """
@@ -117,9 +117,9 @@ class LearningCurve:
             fix = "give the minutes that you would label in addition"
             raise InputError("more minutes", expected="a number above 0", found=f"{more_minutes:g}", fix=fix)
         gain, last = self.laws.gain(more_minutes), self.points[-1]
-        # What the labels of now have by luck, such as a rare class, a larger set of labels keeps: from the score of now
-        # on, luck adds up like the steps of a random walk, here one for every doubling of the labels.
-        steps = math.log2(1 + more_minutes / self.minutes)
+        # The score of now has its luck. What labels have by luck, such as a rare class, a larger set of them keeps, so
+        # more luck adds up like the steps of a random walk, here one for every doubling of the labels.
+        steps = 1 + math.log2(1 + more_minutes / self.minutes)
         luck = _QUANTILE * self.laws.noise * math.sqrt(steps / len(last.scores))
         half = math.hypot((gain.high - gain.low) / 2, luck)
         then = min(last.average_map + gain.mean, 1.0)
