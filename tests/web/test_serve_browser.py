@@ -11,12 +11,13 @@ import pytest
 
 from rcl.data.formats.load import load_annotations
 from rcl.detector.localizer import Localizer
+from rcl.system.text_files import write_text
 from rcl.web.serve.session import Session
 from rendered import render
 from served import save_for_videos, serving
 
 pytest.importorskip("playwright", reason="playwright, which drives the browser, is not installed")
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 expect.set_options(timeout=60_000)  # a busy machine takes its time
@@ -56,10 +57,14 @@ class Opened:
     def __init__(self, page: Page, address: str, labels: Path) -> None:
         self.page, self.address, self.labels = page, address, labels
         self.complaints: list[str] = []
-        page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
+        page.on("console", self._hear)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.set_default_timeout(60_000)
         page.goto(address)
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.complaints.append(f"{message.text}, {message.location}")
 
     def pick(self, name: str) -> None:
         self.page.get_by_role("navigation").get_by_role("button", name=name).click()
@@ -238,7 +243,7 @@ def test_what_the_server_has_not_written_is_warned_of_and_everything_else_is_kep
 def test_another_window_is_not_overwritten_unasked(opened: Opened) -> None:
     page = opened.page
     opened.pick("first")
-    opened.labels.write_text("video,start,end,label\nfirst,1,2,theirs\n", encoding="utf-8")
+    write_text(opened.labels, "video,start,end,label\nfirst,1,2,theirs\n")  # at once: the page reads it at any time
     page.get_by_role("button", name="Add segment").click()
     expect(page.locator("#conflict-cancel")).to_be_focused()
     expect(page.locator("#conflict-cancel")).to_have_class("primary")
@@ -320,7 +325,7 @@ def test_rejections_are_remembered_and_can_be_taken_back(opened: Opened) -> None
 
 def test_new_detections_in_a_labelled_video_are_asked_about(opened: Opened) -> None:
     page, dialog = opened.page, opened.page.locator("#undecided-dialog")
-    opened.labels.write_text("video,start,end,label\nfirst.mp4,1.5,2.5,hop\n", encoding="utf-8")
+    write_text(opened.labels, "video,start,end,label\nfirst.mp4,1.5,2.5,hop\n")
     page.reload()
     opened.pick("first")
     opened.detect()
