@@ -118,6 +118,7 @@ def main() -> None:
             page = browser.new_page(viewport={"width": 1400, "height": 900})
             page.set_default_timeout(120_000)
             page.goto(address)
+            page.get_by_role("navigation").get_by_role("button", name="long").click()
             page.wait_for_selector("#rows tr")
             page.wait_for_timeout(2000)
             page.evaluate(LISTEN)
