@@ -35,14 +35,14 @@ def forecast(pack: Path, folder: Path, seed: int, shares: Sequence[float]) -> di
     found = {way: measure(pack, labels, runs[way]) for way, labels in ways.items()}
     curve = learning_curve(runs[HALF], output=folder / "curve", shares=shares, seeds=1)
     minutes = reviewed_seconds(load_annotations(find_annotations(pack)).subset("training")) / 60
-    told = curve.forecast(minutes - curve.minutes)
+    forecast = curve.forecast(minutes - curve.minutes)
     return {
         "minutes": [point.minutes for point in curve.points] + [minutes],
         "average_map": [point.average_map for point in curve.points] + [found[ALL]],
-        "forecast": told.average_map,
-        "gain": told.gain,
-        "plus_minus": told.plus_minus,
-        "error": told.average_map - found[ALL],
+        "forecast": forecast.average_map,
+        "gain": forecast.gain,
+        "plus_minus": forecast.plus_minus,
+        "error": forecast.average_map - found[ALL],
     }
 
 
@@ -52,9 +52,9 @@ def row(name: str, own: dict[str, Any]) -> list[str]:
         f"{100 * value:.1f} ({minutes:.1f})" for minutes, value in zip(own["minutes"], own["average_map"], strict=True)
     ]
     *parts, half, everything = measured
-    foretold = f"{100 * own['forecast']:.1f}"
+    predicted = f"{100 * own['forecast']:.1f}"
     gain = f"{100 * own['gain']:+.1f} ± {100 * own['plus_minus']:.1f}"
-    return [name, ", ".join(parts), half, gain, foretold, everything, f"{100 * own['error']:+.1f}"]
+    return [name, ", ".join(parts), half, gain, predicted, everything, f"{100 * own['error']:+.1f}"]
 
 
 def main() -> None:

@@ -178,7 +178,7 @@ def test_doubt_is_named():
 
 def test_what_is_common_is_not_called_rare_and_what_is_hardly_expected_is_no_reason():
     known = labelled(("b", 1000.0, [[i, i + 4] for i in range(0, 900, 6)], ("wave",) * 150, None))
-    for score, reason in ((0.9, "May hold much of wave."), (0.01, "Nobody has looked at it yet.")):
+    for score, reason in ((0.9, "May hold much of wave."), (0.01, "Not reviewed yet.")):
         videos = [Candidate("a", 20.0, answers=(found("a", [(1.0, 5.0, "wave", score)]),))]
         assert rank_stretches(videos, known, count=1, random_share=0)[0].reason == reason
 

@@ -43,7 +43,7 @@ class Reasons:
         if is_answered and is_doubtful and not is_nothing and self.known.labels:
             return self._of_doubt(moments)
         if not self.known.features.shape[1]:
-            return "Nobody has looked at it yet." if is_answered else "Nothing is known of it yet."
+            return "Not reviewed yet." if is_answered else "Nothing is known of it yet."
         return "Unlike anything labelled so far." if (~self.known.is_open).any() else "Like much else in the videos."
 
     def _of_labels(self, worth: np.ndarray) -> str:

@@ -44,4 +44,4 @@ def work(reports: Reports, arguments: dict[str, Any]) -> None:
 
 def main() -> None:
     """Run the worker."""
-    run_worker(work, told=lambda message: None)
+    run_worker(work, received=lambda message: None)

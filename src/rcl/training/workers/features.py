@@ -31,7 +31,7 @@ SEVERAL = 2  # labels that the videos are expected to have
 
 
 class _Interrupted(BaseException):
-    """Another video is wanted first. Not an ``Exception``, so that nobody takes it for a defect of the video."""
+    """Another video is wanted first. Not an ``Exception``, so that it is not taken for a defect of the video."""
 
 
 class Order:
@@ -118,4 +118,4 @@ def _extract(writers: Sequence[PackWriter], name: str, path: Path, reports: Repo
 def main() -> None:
     """Run the worker."""
     order = Order()
-    run_worker(partial(work, order=order), told=lambda message: order.prefer(message.get("first", ())))
+    run_worker(partial(work, order=order), received=lambda message: order.prefer(message.get("first", ())))

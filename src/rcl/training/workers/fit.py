@@ -90,4 +90,4 @@ def _can_follow(after: str, *, pack: Path, output: Path) -> bool:
 
 def main() -> None:
     """Run the worker."""
-    run_worker(work, told=lambda message: None)
+    run_worker(work, received=lambda message: None)

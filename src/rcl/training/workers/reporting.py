@@ -49,19 +49,19 @@ def listen() -> None:
     threading.Thread(target=_listen, daemon=True).start()
 
 
-def run_worker(work: Callable[[Reports, dict[str, Any]], None], told: Callable[[dict[str, Any]], None]) -> None:
+def run_worker(work: Callable[[Reports, dict[str, Any]], None], received: Callable[[dict[str, Any]], None]) -> None:
     """Do the work of a worker whose last argument is a JSON object; :func:`listen` comes before.
 
     An error of the user's is reported as ``{"error": sentence}``, with exit status 2.
 
     Args:
         work: ``(reports, arguments)``.
-        told: called, in another thread, with every JSON object that arrives on stdin.
+        received: called, in another thread, with every JSON object that arrives on stdin.
     """
     logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
     reports, arguments = Reports(), json.loads(sys.argv[-1])
     psutil.Process().nice(NICENESS if os.name == "posix" else psutil.BELOW_NORMAL_PRIORITY_CLASS)
-    threading.Thread(target=_pass_on, args=(told,), daemon=True).start()
+    threading.Thread(target=_pass_on, args=(received,), daemon=True).start()
     try:
         work(reports, arguments)
     except InputError as error:
@@ -77,6 +77,6 @@ def _listen() -> None:
     os._exit(1)
 
 
-def _pass_on(told: Callable[[dict[str, Any]], None]) -> None:
+def _pass_on(received: Callable[[dict[str, Any]], None]) -> None:
     while True:
-        told(_arrived.get())
+        received(_arrived.get())

@@ -73,7 +73,7 @@ class Features:
         try:
             self.pack.mkdir(parents=True, exist_ok=True)
             self._worker = Worker(command, self.pack, self._said, self._ended)
-        except OSError as error:  # perhaps the folder is somebody else's; one can still label
+        except OSError as error:  # the folder may be read-only; labelling works without features
             self.problem = f"{self.pack}: {error.strerror or error}"
             return
         self._worker.tell({"first": self._first})

@@ -98,7 +98,7 @@ class Worker:
         for line in self._process.stdout:
             try:
                 message = json.loads(line)
-            except ValueError:  # somebody else's print
+            except ValueError:  # not a report: printed by a library
                 continue
             self._error = message.get("error", "") if "video" not in message else self._error
             try:
