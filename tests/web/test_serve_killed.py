@@ -16,13 +16,17 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
 import pytest
 
 import mortal_server
+from made_pack import make_pack
 from rcl.data.formats.load import load_annotations
 from rcl.system.text_files import write_file
+from rcl.web.serve.run_folder import RunFolder
 from rcl.web.serve.session import Session
 from rcl.web.serve.videos import key_of
+from waiting import PATIENCE_SECONDS
 
 KILLS = int(os.environ.get("RCL_KILLS", "6"))
 OURS = {"X-RCL": "1", "Content-Type": "application/json"}
@@ -191,3 +195,29 @@ def test_between_any_two_files_that_are_written_nothing_is_lost(
         states = check(found_in(session, labels), states if left[0] == 0 else step.after, step.after)
     session.close()
     assert interruptions > 10
+
+
+def test_a_server_that_is_killed_at_random_while_it_trains_has_lost_no_label_and_no_training(tmp_path: Path) -> None:
+    draw = random.Random(2026)
+    pack, labels = make_pack(tmp_path / "pack", training=3, validation=1), tmp_path / "labels.csv"
+    drawn = {f"video-{number:03d}": [(float(number), number + 1.5, "wave")] for number in range(3)}
+    for attempt in range(max(KILLS // 3, 2)):  # begun in the first one, continued in the others
+        process, port = mortal_server.start(pack, labels, trains=True)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        for name, segments in drawn.items():
+            body = {"segments": as_json(segments), "revision": None}
+            ask(connection, "PUT", f"/api/videos/{key_of(name)}/annotations", body)
+        interrupted = ask(connection, "GET", "/api/learning")["interrupted"]
+        assert interrupted == ["1"] * (attempt > 0)
+        begun = ask(connection, "POST", "/api/learning/runs/1" if interrupted else "/api/learning/training", {})
+        assert begun["training"]["state"] in ("waiting", "running")
+        time.sleep(draw.uniform(0, 6))
+        workers = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        process.join()
+        assert psutil.wait_procs(workers, timeout=PATIENCE_SECONDS)[1] == []
+        saved = load_annotations(labels).videos
+        assert {name: video.segments_seconds.tolist() for name, video in saved.items()} == {
+            name: [[start, end]] for name, [(start, end, _)] in drawn.items()
+        }
+        assert [run.name for run in RunFolder(labels).interrupted()] == ["1"]
