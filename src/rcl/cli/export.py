@@ -53,7 +53,8 @@ def export(
     options = replace(reading.read_options(tools), writes_frames=format_ == "label-studio")
     content = _read(input_, min_score=min_score, top=top, options=options)
     if isinstance(content, Detections) and not len(content):
-        warn(f"{input_}: no detection {'is left' if min_score is None else f'has a score of at least {min_score:g}'}.")
+        empty = "it holds no detections" if min_score is None else f"no detection has a score of at least {min_score:g}"
+        warn(f"{input_}: {empty}.")
     exported = Exported.of(content, files_of([*content.videos], videos, what=input_) if videos else {})
     with replacing_only_equal(overwrite=overwrite, inputs=[input_]):
         lost = _write(exported, content, output, format_=format_, videos=videos, fps=options.fps)
