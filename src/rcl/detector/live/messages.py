@@ -1,4 +1,4 @@
-"""What a watched source says: events, each with an id by which it is corrected or withdrawn, and the parts it came in."""
+"""What is said of a watched source: events, by an id under which they are corrected or withdrawn, and its parts."""
 
 from __future__ import annotations
 
