@@ -1,4 +1,4 @@
-"""Whatever the looks say and however often it is started again, the events that count in the end are those of the last look."""
+"""Whatever the looks say, and however often it starts again: in the end the events that count are the last detections."""
 
 from __future__ import annotations
 
@@ -119,16 +119,13 @@ def test_with_unlimited_latency_nothing_is_said_before_the_end(given_) -> None:
 def test_what_is_settled_is_said_once_and_never_again(given_, behind: float) -> None:
     steps, last = given_
     tracker = restarted([], 1.0, ExpectedChange())
-    messages, bound = list[Message](), -math.inf
+    messages, bound, finals = list[Message](), -math.inf, set[str]()
     for now, look, _ in steps:
-        settled_events = {e.id: e for e in events_after(messages).values() if e.end_seconds < bound}
         new = tracker.update(found(look), now, now - behind)
-        gone = {m.event.id for m in new if m.event}
-        # Only an event that the tracker still had may change: it was beyond the bound as the look before saw it.
-        assert not {id_ for id_ in gone & settled_events.keys() if id_ in finals}
+        assert not finals & {message.event.id for message in new if message.event}
         messages += new
         bound = now - behind
-        finals = {e.id for e in events_after(messages).values()} - {t.event.id for t in tracker._tracked if t.event}
+        finals = {*events_after(messages)} - {each.event.id for each in tracker._tracked if each.event}
     messages += tracker.finish(found(last), settled_before=bound)
     check_ids(messages)
     after = events_after(messages).values()

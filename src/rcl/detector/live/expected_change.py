@@ -50,9 +50,13 @@ def bin_of(age_seconds: float, change: float | None) -> Bin:
 class ExpectedChange:
     """The mean change, from a look to the final form, of events like this one: 1 − tIoU, or 1 if the event vanished.
 
-    Events are alike if they are in the same bin: of their age (octaves of seconds) and of the change between the last two
-    looks. The estimate of a bin with samples ``c_i`` of weights ``w_i`` is ``(4 · 0.5 + Σ w_i c_i) / (4 + Σ w_i)``: 0.5
-    without samples. The newest has the weight 1; with each that follows in its bin, a sample loses a two-hundredth of it.
+    Events are alike if they are in the same bin: of their age (octaves of seconds) and of the change between the last
+    two looks. The estimate of a bin with samples ``c_i`` of weights ``w_i`` is
+
+    ``(4 · 0.5 + Σ w_i c_i) / (4 + Σ w_i)``
+
+    and so 0.5 without samples. The newest sample has the weight 1. With each that follows in its bin, a sample loses a
+    two-hundredth of its weight.
 
     Several sources, also in several threads, can share one.
     """

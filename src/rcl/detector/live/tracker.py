@@ -14,8 +14,8 @@ from rcl.detector.live.messages import Event, Kind, Message
 from rcl.detector.live.pairing import paired
 
 SAME_TIOU = 0.3
-"""From which on a detection is that of the look before. Two actions of a decided list overlap by 0.4 at most, so a larger
-tIoU is never ambiguous; a smaller one keeps an action that was first seen when a third of it had passed."""
+"""From which on a detection is that of the look before. Two actions of a decided list overlap by 0.4 at most, so that a
+larger tIoU is never ambiguous; a smaller one keeps an action that was first seen when a third of it had passed."""
 SAME_AS_FINAL_TIOU = 0.4  # what has left the tracker cannot be corrected, so it takes no other action's detection
 GONE_SECONDS, GONE_LOOKS = 1.0, 2  # an event that is missing for so long, in so many looks, is withdrawn
 CORRECTION_SECONDS = 1.0  # the shortest time between two messages about an event, unless it settles
@@ -58,11 +58,11 @@ class EventTracker:
     """Events of one source. For each part: ``begin``, ``update`` for every look, ``finish``.
 
     An event is announced when its expected change falls below a bound and its end is behind now, when its latency has
-    passed since its end, and when it cannot change any more. An action whose end still moves with now is not over; if it
-    is believed to have ended a latency and a look ago, it is announced all the same. Afterwards it is corrected, at most
-    once per second and when two looks in a row agree, if 1 − tIoU or the score has changed by more than the bound, and a
-    last time, if anything changed, when it cannot change any more. It is withdrawn if looks have missed it for a second.
-    That is final: if the action comes back, it is a new event.
+    passed since its end, and when it cannot change any more. An action whose end still moves with now is not over, unless
+    it is believed to have ended a latency and a look ago. Afterwards the event is corrected if 1 − tIoU or the score has
+    changed by more than the bound: at most once per second, when two looks in a row agree; and a last time, if anything
+    changed, when it cannot change any more. It is withdrawn if looks have missed it for a second. That is final: if the
+    action comes back, it is a new event.
 
     Args:
         source: its name.
