@@ -75,8 +75,8 @@ def test_lines_are_as_documented(tmp_path: Path) -> None:
         '"start_time": "2023-11-14T22:13:20.250Z", "why": ""}'
     )
     assert lines[1] == (
-        '{"seq": 2, "at": "2023-11-14T22:13:29.250Z", "kind": "announced", "source": "cam", "id": "cam-1-1", "part": 1, '
-        '"label": "löb", "start": 2.5, "end": 6.5, "start_time": "2023-11-14T22:13:22.750Z", '
+        '{"seq": 2, "at": "2023-11-14T22:13:29.250Z", "kind": "announced", "source": "cam", "id": "cam-1-1", '
+        '"part": 1, "label": "löb", "start": 2.5, "end": 6.5, "start_time": "2023-11-14T22:13:22.750Z", '
         '"end_time": "2023-11-14T22:13:26.750Z", "score": 0.75, "latency_seconds": 1.5}'
     )
     entries = [parse_line(line) for line in lines]

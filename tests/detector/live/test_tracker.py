@@ -1,4 +1,4 @@
-"""Whatever the looks say, and however often it starts again: in the end the events that count are the last detections."""
+"""Whatever the looks say, and however often it starts again: in the end the last detections count."""
 
 from __future__ import annotations
 

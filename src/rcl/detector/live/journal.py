@@ -42,8 +42,8 @@ def write_through(file: FileIO, data: bytes) -> None:
 class Journal:
     """A file of messages, to which any thread appends. :func:`~rcl.detector.live.journal_lines.line_of` has its format.
 
-    While the file cannot be written, messages wait in memory, and every ``append`` and ``tick`` tries again. Of more than
-    ten thousand the oldest are lost, which shows as a gap in ``seq``.
+    While the file cannot be written, messages wait in memory, and every ``append`` and ``tick`` tries again. Of more
+    than ten thousand the oldest are lost, which shows as a gap in ``seq``.
 
     Args:
         path: the file, on this machine; created if it is missing. A last line that a kill has cut off is removed.
@@ -172,7 +172,8 @@ class Journal:
         Raises:
             OSError: the file cannot be read.
         """
-        if position >= self._length:
+        position = position if position <= self._length else 0  # somebody has emptied the file
+        if position == self._length:
             return
         with self.path.open("rb") as file:
             file.seek(position)
@@ -204,8 +205,8 @@ class Journal:
 
     def _mend(self, rest: bytes, where: str) -> None:
         """Remove the line that a kill has cut off; one that misses only its line feed gets it."""
-        ours = rest.startswith(_BEGINNING) or _BEGINNING.startswith(rest) or not rest.strip(b"\0")
-        if not self._length and not ours:
+        begun = rest.rstrip(b"\0")  # which a loss of power leaves behind
+        if not self._length and not begun.startswith(_BEGINNING) and not _BEGINNING.startswith(begun):
             fix = "give another name for the journal"
             raise InputError(where, expected="a message of rcl watch", found=shown(rest[:80]), fix=fix)
         whole = self._length

@@ -16,7 +16,7 @@ _OF_PARTS = ("part", "start_time")
 
 
 class Entry(NamedTuple):
-    """A message as the journal keeps it: ``seq`` is its number in the journal, ``at`` the Unix time when it was said."""
+    """A message as the journal keeps it: ``seq`` is its number there, ``at`` the Unix time when it was said."""
 
     seq: int
     at: float
@@ -26,9 +26,10 @@ class Entry(NamedTuple):
 def line_of(entry: Entry, started_at: float | None) -> bytes:
     """The line of a message, with its line feed.
 
-    Its keys, in this order: ``seq``, ``at``, ``kind``, ``source``; about an event ``id``, ``part``, ``label``, ``start``
-    and ``end`` (seconds of the part), ``start_time`` and ``end_time`` (``null`` if the part's is not known), ``score``;
-    about a part ``part`` and ``start_time``; then the details. Times of day are UTC with milliseconds.
+    Its keys, in this order: ``seq``, ``at``, ``kind``, ``source``; about an event ``id``, ``part``, ``label``,
+    ``start`` and ``end`` (seconds of the part), ``start_time`` and ``end_time`` (``null`` if that of the part is not
+    known), ``score``; about a part ``part`` and ``start_time``; then the details. Times of day are UTC with
+    milliseconds.
 
     Args:
         entry: the message.

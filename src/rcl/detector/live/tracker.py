@@ -58,11 +58,11 @@ class EventTracker:
     """Events of one source. For each part: ``begin``, ``update`` for every look, ``finish``.
 
     An event is announced when its expected change falls below a bound and its end is behind now, when its latency has
-    passed since its end, and when it cannot change any more. An action whose end still moves with now is not over, unless
-    it is believed to have ended a latency and a look ago. Afterwards the event is corrected if 1 − tIoU or the score has
-    changed by more than the bound: at most once per second, when two looks in a row agree; and a last time, if anything
-    changed, when it cannot change any more. It is withdrawn if looks have missed it for a second. That is final: if the
-    action comes back, it is a new event.
+    passed since its end, and when it cannot change any more. An action whose end still moves with now is not over,
+    unless it is believed to have ended a latency and a look ago. Afterwards the event is corrected if 1 − tIoU or the
+    score has changed by more than the bound: at most once per second, when two looks in a row agree; and a last time,
+    if anything changed, when it cannot change any more. It is withdrawn if looks have missed it for a second. That is
+    final: if the action comes back, it is a new event.
 
     Args:
         source: its name.
