@@ -50,6 +50,19 @@ class Message:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+def about_part(kind: Literal["part", "gap"], source: str, part: int, started_at: float, why: str = "") -> Message:
+    """The message that a part begins, or that it has ended in a gap.
+
+    Args:
+        kind: which.
+        source: name of the source.
+        part: its number.
+        started_at: the Unix time of its second 0.
+        why: in words.
+    """
+    return Message(kind, source, details={"part": part, "started_at": started_at, "why": why})
+
+
 def events_after(messages: Iterable[Message]) -> dict[str, Event]:
     """The events that count after some messages, by id: as they were corrected last, without those withdrawn."""
     known = dict[str, Event]()

@@ -1,0 +1,1 @@
+"""Messages of the journal on their way to others."""
