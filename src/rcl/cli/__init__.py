@@ -36,6 +36,7 @@ from rcl.cli import (
     segment,
     serve,
     train,
+    watch,
 )
 from rcl.cli.command import as_command
 from rcl.cli.console import warn
@@ -54,6 +55,7 @@ for function in (
     detect.detect,
     segment.segment,
     serve.serve,
+    watch.watch,
     evaluate.evaluate,
     calibrate.calibrate,
     compare.compare,

@@ -1,0 +1,73 @@
+"""Several watched sources in one process, and where their messages go."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from rcl.detector.live.deliveries.delivery import Delivery
+from rcl.detector.live.journal import Journal
+from rcl.detector.live.monitor import SourceState
+from rcl.detector.live.watcher import Watcher
+
+TICK_SECONDS = 1.0
+LAST_DELIVERIES_SECONDS = 10.0  # at the end, for what still waits
+
+
+class Session:
+    """Runs watchers in threads, one each, until their sources have ended or a stop is asked for.
+
+    Args:
+        watchers: of the sources.
+        journal: of all of them.
+        deliveries: of the journal.
+    """
+
+    def __init__(self, watchers: Sequence[Watcher], journal: Journal, deliveries: Sequence[Delivery] = ()) -> None:
+        self.watchers, self.journal, self.deliveries = watchers, journal, deliveries
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=watcher.run, name=f"watch {watcher.name}", daemon=True) for watcher in watchers
+        ]
+
+    def run(self, on_tick: Callable[[Sequence[SourceState]], None]) -> None:
+        """Watch; ``on_tick`` gets the states of all sources every second."""
+        for delivery in self.deliveries:
+            delivery.start()
+        for thread in self._threads:
+            thread.start()
+        try:
+            while any(thread.is_alive() for thread in self._threads) and not self._stop.wait(TICK_SECONDS):
+                self.journal.tick()
+                on_tick(self.states())
+        finally:
+            self._end()
+            on_tick(self.states())
+
+    def stop(self) -> None:
+        """Ask for an end, from any thread or a signal: the events known so far are said, and a later start goes on."""
+        self._stop.set()
+
+    def states(self) -> list[SourceState]:
+        """How all sources are."""
+        waiting = self._undelivered()
+        return [replace(watcher.state(), undelivered=waiting) for watcher in self.watchers]
+
+    @property
+    def failed(self) -> list[str]:
+        """The names of the sources that could not be watched to their end."""
+        return [watcher.name for watcher in self.watchers if watcher.problem]
+
+    def _undelivered(self) -> Mapping[str, int]:
+        return {delivery.name: delivery.undelivered for delivery in self.deliveries}
+
+    def _end(self) -> None:
+        stops = [threading.Thread(target=watcher.feed.stop) for watcher in self.watchers]
+        for thread in stops:
+            thread.start()
+        for thread in (*stops, *self._threads):
+            thread.join()
+        for delivery in self.deliveries:
+            delivery.close(LAST_DELIVERIES_SECONDS)
+        self.journal.close()
