@@ -286,6 +286,15 @@ def test_a_webhook_gets_the_line_its_key_and_the_headers(monkeypatch: pytest.Mon
     assert headers["x-site"] == "lab"
 
 
+def test_a_webhook_goes_through_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with hook() as host:
+        monkeypatch.setenv("http_proxy", f"http://{host}")
+        Webhook("http://hooks.example/x").send(LINE, ENTRY, "abc-1")
+    assert Hook.got[0][0]["host"] == "hooks.example"
+
+
 @pytest.mark.parametrize(
     ("status", "is_refused"),
     [(400, True), (404, True), (302, True), (307, True), (408, False), (429, False), (500, False), (599, False)],
