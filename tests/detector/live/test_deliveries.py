@@ -37,7 +37,8 @@ class Receiver:
     name, key = "receiver", "receiver"
 
     def __init__(self) -> None:
-        self.got, self.keys, self.error = list[int](), list[str](), None  # type: list[int], list[str], DeliveryError | None
+        self.got, self.keys = list[int](), list[str]()
+        self.error: DeliveryError | None = None
 
     def send(self, line: bytes, entry: Entry, key: str) -> None:
         if self.error:
@@ -313,11 +314,12 @@ def test_a_webhook_that_hangs_is_down_and_comes_back(
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     clock = Clock()
     with hook(0, 503, 204) as host:
-        webhook = Webhook(f"http://user:secret1@{host}/services/secret2?token=secret3", timeout_seconds=0.1)
-        delivery = Delivery(webhook, journal, tmp_path / "state", clock=clock)
+        url = f"http://user:secret1@{host}/services/secret2?token=secret3"
+        impatient = Delivery(Webhook(url, timeout_seconds=0.1), journal, tmp_path / "state", clock=clock)
         journal.append(messages(3))
-        clock.now += delivery.step()
-        assert delivery.problem == "no answer within 0.1 s"
+        impatient.step()
+        assert impatient.problem == "no answer within 0.1 s"
+        delivery = Delivery(Webhook(url), journal, tmp_path / "state", clock=clock)
         clock.now += delivery.step()
         assert delivery.problem == "it answers 503 (Service Unavailable)"
         run(delivery, clock)

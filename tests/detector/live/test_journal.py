@@ -196,9 +196,11 @@ def test_a_full_disk_is_said_once_and_when_it_is_over(
         for number in range(8):
             journal.append([announced(number)])
         assert (journal.waiting, journal.lost) == (5, 3)
+        assert journal.problem == "events.jsonl cannot be written (No space left on device)"
         disk.room = 10**9
         journal.tick()
         journal.append([announced(8)])
+        assert journal.problem == ""
     assert seqs(tmp_path / "events.jsonl") == [4, 5, 6, 7, 8, 9]
     said = [record.getMessage().partition("events.jsonl ")[2] for record in caplog.records]
     assert len(said) == 2
