@@ -37,7 +37,8 @@ class Receiver:
     name, key = "receiver", "receiver"
 
     def __init__(self) -> None:
-        self.got, self.keys, self.error = list[int](), list[str](), None  # type: list[int], list[str], DeliveryError | None
+        self.got, self.keys = list[int](), list[str]()
+        self.error: DeliveryError | None = None
 
     def send(self, line: bytes, entry: Entry, key: str) -> None:
         if self.error:
@@ -286,6 +287,15 @@ def test_a_webhook_gets_the_line_its_key_and_the_headers(monkeypatch: pytest.Mon
     assert headers["x-site"] == "lab"
 
 
+def test_a_webhook_goes_through_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with hook() as host:
+        monkeypatch.setenv("http_proxy", f"http://{host}")
+        Webhook("http://hooks.example/x").send(LINE, ENTRY, "abc-1")
+    assert Hook.got[0][0]["host"] == "hooks.example"
+
+
 @pytest.mark.parametrize(
     ("status", "is_refused"),
     [(400, True), (404, True), (302, True), (307, True), (408, False), (429, False), (500, False), (599, False)],
@@ -304,11 +314,12 @@ def test_a_webhook_that_hangs_is_down_and_comes_back(
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     clock = Clock()
     with hook(0, 503, 204) as host:
-        webhook = Webhook(f"http://user:secret1@{host}/services/secret2?token=secret3", timeout_seconds=0.1)
-        delivery = Delivery(webhook, journal, tmp_path / "state", clock=clock)
+        url = f"http://user:secret1@{host}/services/secret2?token=secret3"
+        impatient = Delivery(Webhook(url, timeout_seconds=0.1), journal, tmp_path / "state", clock=clock)
         journal.append(messages(3))
-        clock.now += delivery.step()
-        assert delivery.problem == "no answer within 0.1 s"
+        impatient.step()
+        assert impatient.problem == "no answer within 0.1 s"
+        delivery = Delivery(Webhook(url), journal, tmp_path / "state", clock=clock)
         clock.now += delivery.step()
         assert delivery.problem == "it answers 503 (Service Unavailable)"
         run(delivery, clock)

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rcl.detector.live import journal as journal_module
+from rcl.detector.live import known_parts
 from rcl.detector.live.journal import Journal, write_through
 from rcl.detector.live.journal_lines import iso_time, parse_line, unix_time
-from rcl.detector.live.known_parts import MOST_EVENTS
 from rcl.detector.live.messages import Event, Message, about_part, events_after
 from rcl.system.errors import InputError
 
@@ -196,9 +196,11 @@ def test_a_full_disk_is_said_once_and_when_it_is_over(
         for number in range(8):
             journal.append([announced(number)])
         assert (journal.waiting, journal.lost) == (5, 3)
+        assert journal.problem == "events.jsonl cannot be written (No space left on device)"
         disk.room = 10**9
         journal.tick()
         journal.append([announced(8)])
+        assert journal.problem == ""
     assert seqs(tmp_path / "events.jsonl") == [4, 5, 6, 7, 8, 9]
     said = [record.getMessage().partition("events.jsonl ")[2] for record in caplog.records]
     assert len(said) == 2
@@ -247,15 +249,16 @@ def test_several_threads_append(tmp_path: Path) -> None:
     assert seqs(path) == [*range(1, 401)]
 
 
-def test_a_long_part_is_not_kept_in_memory_as_a_whole(tmp_path: Path) -> None:
+def test_a_long_part_is_not_kept_in_memory_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_parts, "MOST_EVENTS", 100)
     path = tmp_path / "events.jsonl"
     with Journal(path) as journal:
-        journal.append([announced(number) for number in range(1, MOST_EVENTS + 51)])
+        journal.append([announced(number) for number in range(1, 1001)])
     with Journal(path) as journal:
         part = journal.last_part("cam")
         assert part is not None
-        assert len(part.events) == MOST_EVENTS
-        assert part.next_number == MOST_EVENTS + 51
+        assert [*part.events] == [f"cam-1-{number}" for number in range(901, 1001)]
+        assert part.next_number == 1001
 
 
 def test_writing_goes_down_to_the_disk(tmp_path: Path) -> None:

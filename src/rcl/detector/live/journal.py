@@ -66,7 +66,8 @@ class Journal:
         self.id, self.lost = "", 0  # the id is that of the first line
         self._seq = self.written_seq = self._length = 0
         self._known, self._waiting = KnownParts(), deque[tuple[int, bytes]]()
-        self._is_away = self._is_torn = False
+        self.problem = ""  # in words, while the file cannot be written
+        self._is_torn = False  # it may end with a part of a line
         self._lock, self._wakes = threading.RLock(), list[Callable[[], None]]()
         with ExitStack() as stack:
             stack.enter_context(_claimed(self.path))
@@ -153,16 +154,16 @@ class Journal:
             self._waiting.popleft()
 
     def _say_away(self, error: OSError) -> None:
-        if not self._is_away:
+        if not self.problem:
             message = "%s cannot be written (%s): messages wait in memory; free some space, or correct its permissions"
             log.warning(message, self.path, error.strerror or error)
-        self._is_away = True
+        self.problem = f"{self.path.name} cannot be written ({error.strerror or error})"
 
     def _say_back(self, waited: int) -> None:
-        if self._is_away:
+        if self.problem:
             lost = f"; {counted(self.lost, 'message')} in all were lost" if self.lost else ""
             log.warning("%s is written again: %s had waited%s", self.path, counted(waited, "message"), lost)
-        self._is_away = False
+        self.problem = ""
 
     # -- reading -----------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from rcl.system.errors import InputError, shown
 
 DECIMALS = 6  # of seconds and scores
 _OF_EVENTS = ("id", "part", "label", "start", "end", "start_time", "end_time", "score")
-_OF_PARTS = ("part", "start_time")
+_KINDS = frozenset(get_args(Kind))
 
 
 class Entry(NamedTuple):
@@ -71,7 +71,7 @@ def parse_line(line: str | bytes, where: object = "a line of the journal") -> En
         values = json.loads(line)
         seq, kind, source = values.pop("seq"), values.pop("kind"), values.pop("source")
         at = unix_time(values.pop("at"))
-        if type(seq) is not int or kind not in get_args(Kind) or not isinstance(source, str):
+        if type(seq) is not int or kind not in _KINDS or not isinstance(source, str):
             raise ValueError("not a message")
         event = _event_in(values, source) if "id" in values else None
         if event is None and kind in ("announced", "corrected", "withdrawn"):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from rcl.detector.live.messages import Event, Message
 
-MOST_EVENTS = 10_000  # of a part: older ones are final, and a look of the last minutes does not find them again
+MOST_EVENTS = 50_000  # of a part: older ones are final, and a look of the last minutes does not find them again
 _MOST_PARTS = 1_000  # whose beginning is remembered, for what is said of their events later, such as clips
 
 
@@ -17,7 +17,7 @@ class KnownPart:
     Args:
         number: of the part.
         started_at: Unix time of its second 0, if it is known.
-        events: by id: those that count, the one last spoken of last; of a long part the last ten thousand.
+        events: by id: those that count, the one last spoken of last; of a very long part only the last.
         next_number: larger than that of any event that was announced.
     """
 

@@ -160,7 +160,7 @@ def build_app(states: States) -> Starlette:
             return metrics_of(states())
 
     registry = CollectorRegistry()
-    registry.register(Collected())  # type: ignore[arg-type]
+    registry.register(Collected())
 
     def metrics(request: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -22,8 +22,8 @@ class Command:
     """Runs a command for each message, without a shell.
 
     The line of the message is on the standard input, its main values are in the environment: ``RCL_KIND``,
-    ``RCL_SOURCE``, ``RCL_ID``, ``RCL_LABEL``, ``RCL_START``, ``RCL_END`` and ``RCL_SCORE``, the last five empty if it is
-    not about an event. What the command prints goes to the standard error.
+    ``RCL_SOURCE``, ``RCL_ID``, ``RCL_LABEL``, ``RCL_START``, ``RCL_END`` and ``RCL_SCORE``, the last five empty if it
+    is not about an event. What the command prints goes to the standard error.
 
     Args:
         command: with arguments, quoted as for a shell.

@@ -88,7 +88,8 @@ class Delivery:
         self._failures = self._refusals = 0
         self._again_at = -math.inf
         self._cursor, self._is_kept = folder / f"{target.key}.json", True
-        self._position, self._next = 0, None  # type: tuple[int, tuple[bytes, Entry] | None]
+        self._position = 0  # in the journal, in bytes
+        self._next: tuple[bytes, Entry] | None = None  # that is being delivered
         self._seq = self._seq_before()  # of the last message that was passed
         self._keep()
         self._wake, self._is_ending, self._is_stopped = threading.Event(), threading.Event(), threading.Event()

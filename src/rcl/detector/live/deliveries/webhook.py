@@ -23,8 +23,8 @@ _AGAIN = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 class Webhook:
     """Posts each message as JSON to an address, through the proxy that the environment names.
 
-    The header ``Idempotency-Key`` names the message for ever. An answer of 2xx is success. One of 3xx or 4xx, except 408
-    and 429, is a refusal. Everything else is tried again.
+    The header ``Idempotency-Key`` names the message for ever. An answer of 2xx is success. One of 3xx or 4xx, except
+    408 and 429, is a refusal. Everything else is tried again.
 
     Args:
         url: ``http://`` or ``https://``; a user and password in it become a header. Messages tell only its host: a path
