@@ -67,7 +67,7 @@ class EventTracker:
     Args:
         source: its name.
         latency_seconds: from the end of an action to its announcement, at most, up to one look. If infinite, everything
-            is said at the end of a part.
+            is said when it cannot change any more: at the end of a part, or when it settles.
         bound: of the expected change.
         expected: learns from what becomes final; may be shared by several sources.
     """
@@ -100,8 +100,6 @@ class EventTracker:
             now_seconds: how much of the part the look has seen.
             settled_before: what ends before this is final; the look need not have it any more.
         """
-        if math.isinf(self.latency_seconds):
-            return []
         return self._look(detections, now_seconds, settled_before, is_last=False)
 
     def finish(
@@ -163,6 +161,8 @@ class EventTracker:
                 each.forms.setdefault(bin_of(now - each.form.end_seconds, each.change), each.form)
 
     def _is_gone(self, each: _Tracked, now: float) -> bool:
+        if math.isinf(self.latency_seconds):
+            return False  # that is known when it settles
         return each.missing_looks >= GONE_LOOKS and now - each.missing_since >= GONE_SECONDS
 
     def _learn(self, each: _Tracked, *, final: Form | None) -> None:
@@ -172,6 +172,8 @@ class EventTracker:
     # -- what is said ------------------------------------------------------------------------------------------------
 
     def _said_meanwhile(self, each: _Tracked, now: float, since_last: float) -> list[Message]:
+        if math.isinf(self.latency_seconds):
+            return []
         age = now - each.form.end_seconds
         expected = self.expected[bin_of(age, each.change)]
         if each.event is None:
