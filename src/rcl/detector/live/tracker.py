@@ -17,7 +17,9 @@ SAME_TIOU = 0.3
 """From which on a detection is that of the look before. Two actions of a decided list overlap by 0.4 at most, so that a
 larger tIoU is never ambiguous; a smaller one keeps an action that was first seen when a third of it had passed."""
 SAME_AS_FINAL_TIOU = 0.4  # what has left the tracker cannot be corrected, so it takes no other action's detection
-GONE_SECONDS, GONE_LOOKS = 1.0, 2  # an event that is missing for so long, in so many looks, is withdrawn
+STEADY_SECONDS, STEADY_LOOKS = 5.0, 2
+"""So long, in so many looks, an event must be missing to be withdrawn, and an action must be seen that is first seen when
+its latency is up: scores near a threshold come and go."""
 CORRECTION_SECONDS = 1.0  # the shortest time between two messages about an event, unless it settles
 EXACT = 1e-4  # seconds, score: smaller differences are not corrected
 
@@ -31,7 +33,9 @@ class _Tracked:
     seen_seconds: float  # when that was
     event: Event | None = None  # as it was said last
     said_seconds: float = -math.inf
+    seen_since: float = math.inf  # without a break
     before: Form | None = None  # in the look before that
+    was_withdrawn: bool = False
     is_moving: bool = True  # the end moves with now, or was seen once
     missing_looks: int = 0
     missing_since: float = math.inf
@@ -46,6 +50,7 @@ class _Tracked:
         moved, passed = form.end_seconds - self.form.end_seconds, now - self.seen_seconds
         self.is_moving = moved > passed / 2 if passed > 0 else self.is_moving
         self.before, self.form, self.seen_seconds = self.form, form, now
+        self.seen_since = now if self.missing_looks else self.seen_since
         self.missing_looks, self.missing_since = 0, math.inf
 
     def miss(self, now: float) -> None:
@@ -59,10 +64,11 @@ class EventTracker:
 
     An event is announced when its expected change falls below a bound and its end is behind now, when its latency has
     passed since its end, and when it cannot change any more. An action whose end still moves with now is not over,
-    unless it is believed to have ended a latency and a look ago. Afterwards the event is corrected if 1 − tIoU or the
-    score has changed by more than the bound: at most once per second, when two looks in a row agree; and a last time,
-    if anything changed, when it cannot change any more. It is withdrawn if looks have missed it for a second. That is
-    final: if the action comes back, it is a new event.
+    unless it is believed to have ended a latency and a look ago. One that is first seen when its latency is up is
+    announced once it was seen for five seconds. Afterwards the event is corrected if 1 − tIoU has changed by more than
+    the bound: at most once per second, when two looks in a row agree; and a last time, if anything changed, when it
+    cannot change any more. It is withdrawn if looks have missed it for five seconds, or when it settles. That is final:
+    if the action comes back, it is a new event, which is announced when it settles.
 
     Args:
         source: its name.
@@ -126,13 +132,16 @@ class EventTracker:
         messages, kept = list[Message](), list[_Tracked]()
         for each in self._tracked:
             is_final = is_last or each.form.end_seconds < settled
-            if each.missing_looks and (is_final or self._is_gone(each, now)):
-                self._learn(each, final=None)
-                messages += self._withdrawn(each, now)
-            elif is_final:
+            if is_final and not each.missing_looks:
                 self._learn(each, final=each.form)
                 messages += self._said_at_last(each, now)
                 self._finals.append(each)
+            elif is_final or self._is_gone(each, now):
+                messages += self._withdrawn(each, now)
+                if is_final or not each.was_withdrawn:
+                    self._learn(each, final=None)
+                else:
+                    kept.append(each)  # if it comes back, that is said when it settles
             else:
                 kept.append(each)
                 messages += [] if each.missing_looks else self._said_meanwhile(each, now, since_last)
@@ -155,7 +164,7 @@ class EventTracker:
         # What ended before the last look's bound and was not known then is a trace of something settled.
         new = [i for i in {*range(len(forms))} - {*pairs.values()} if forms[i].end_seconds >= self._settled]
         for i in sorted(new, key=lambda i: (forms[i].end_seconds, i)):
-            self._tracked.append(_Tracked(rows[i].label, forms[i], now))
+            self._tracked.append(_Tracked(rows[i].label, forms[i], now, seen_since=now))
         for each in self._tracked:
             if each.seen_seconds == now:
                 each.forms.setdefault(bin_of(now - each.form.end_seconds, each.change), each.form)
@@ -163,7 +172,7 @@ class EventTracker:
     def _is_gone(self, each: _Tracked, now: float) -> bool:
         if math.isinf(self.latency_seconds):
             return False  # that is known when it settles
-        return each.missing_looks >= GONE_LOOKS and now - each.missing_since >= GONE_SECONDS
+        return each.missing_looks >= STEADY_LOOKS and now - each.missing_since >= STEADY_SECONDS
 
     def _learn(self, each: _Tracked, *, final: Form | None) -> None:
         for at, form in each.forms.items():
@@ -172,18 +181,20 @@ class EventTracker:
     # -- what is said ------------------------------------------------------------------------------------------------
 
     def _said_meanwhile(self, each: _Tracked, now: float, since_last: float) -> list[Message]:
-        if math.isinf(self.latency_seconds):
+        if math.isinf(self.latency_seconds) or each.was_withdrawn:
             return []
         age = now - each.form.end_seconds
         expected = self.expected[bin_of(age, each.change)]
         if each.event is None:
+            if each.seen_since > each.form.end_seconds + self.latency_seconds + since_last:
+                return self._announced(each, now, expected) if now - each.seen_since >= STEADY_SECONDS else []
             is_over = age > 0 and not each.is_moving
             is_late = age >= self.latency_seconds + (since_last if each.is_moving else 0)
             return self._announced(each, now, expected) if is_late or (is_over and expected < self.bound) else []
         said = form_of(each.event)
-        agree = each.before is not None and _difference(each.before, each.form) <= self.bound
+        agree = each.before is not None and change_between(each.before, each.form) <= self.bound
         is_due = now - each.said_seconds >= CORRECTION_SECONDS and said.end_seconds <= now  # else known from the future
-        changed = _difference(said, each.form) > self.bound
+        changed = change_between(said, each.form) > self.bound
         return self._corrected(each, each.event, now, expected) if agree and is_due and changed else []
 
     def _said_at_last(self, each: _Tracked, now: float) -> list[Message]:
@@ -215,16 +226,13 @@ class EventTracker:
     def _withdrawn(self, each: _Tracked, now: float) -> list[Message]:
         if each.event is None:
             return []
-        return [Message("withdrawn", self.source, each.event, {"missing_seconds": round(now - each.missing_since, 3)})]
+        event, each.event, each.was_withdrawn = each.event, None, True
+        return [Message("withdrawn", self.source, event, {"missing_seconds": round(now - each.missing_since, 3)})]
 
 
 def form_of(event: Event) -> Form:
     """The form in which an event was said."""
     return Form(event.start_seconds, event.end_seconds, event.score)
-
-
-def _difference(one: Form, other: Form) -> float:
-    return max(change_between(one, other), abs(one.score - other.score))
 
 
 def _may_return(final: Form, settled: float) -> bool:
