@@ -102,6 +102,11 @@ def snippet_times(count: int, *, frames: int, rate: float, window: int, stride: 
     return np.stack((starts, starts + window), axis=1).clip(0, frames) / rate  # (T, 2)
 
 
+def snippet_begin(snippet: int, window: int, stride: int) -> int:
+    """The frame that the window of a snippet begins with; negative where it begins before the video."""
+    return snippet * stride - _lead(window, stride)
+
+
 def _lead(window: int, stride: int) -> int:
     """The number of frames by which a window begins before the first frame of its snippet; negative if after it."""
     return (window - stride) // 2
