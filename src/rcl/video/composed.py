@@ -174,6 +174,9 @@ class ComposedExtractor:
             fix = "give the folder above both, so that their names differ, or only one of them"
             found = f"{listed(left)} beside {listed(sorted({str(file) for file in source.values()}))}"
             raise InputError(files[0], expected=f"a file for {named_streams([*source])}", found=found, fix=fix)
+        self._check_not_alike(source)
+
+    def _check_not_alike(self, source: Mapping[str, object]) -> None:
         settings = self.settings.streams
         for one, other in combinations(source, 2):
             if source[one] == source[other] and not difference(settings[one], settings[other]):

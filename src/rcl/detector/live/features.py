@@ -64,23 +64,22 @@ class PartFeatures:
         folder: Path | None = None,
     ) -> None:
         extractors = video_extractors(extractor, where)
-        self.where, self.number, self.started_at, self.folder = where, number, started_at, folder
+        self.where, self.number, self.started_at = where, number, started_at
+        self.folder: Path | None = None
         self.end_seconds: float | None = None
         self._known_streams = tuple(streams)
         self._growing = {
-            name: GrowingFeatures(own, where=where, keep_seconds=keep_seconds, path=folder and folder / f"{name}.f32")
-            for name, own in extractors.items()
+            name: GrowingFeatures(own, where=where, keep_seconds=keep_seconds) for name, own in extractors.items()
         }
         usual = [stream.snippets_per_second for stream in streams if stream.name not in extractors]
         rates = [own.rate for own in self._growing.values()]
         self.snippets_per_second = max([*rates, *(rate for rate in usual if rate)])
         self._whole = dict[str, int]()  # of an ended part: number of snippets whose windows lie before its end
-        self._pushed_until = 0.0  # since the beginning or resuming
-        self._was_pushed = False
+        self._pushed_until: float | None = None  # since the beginning or resuming
         self._retry_at = -math.inf
         self._written: dict[str, Any] | None = None
-        if folder and not (folder / PART).exists():
-            self._save()
+        if folder:
+            self._keep_in(folder)
 
     @classmethod
     def resume(
@@ -101,16 +100,12 @@ class PartFeatures:
             InputError: the folder holds no such features, or those of another detector.
         """
         kept = _read_part(folder / PART, extractor)
-        part = cls(
-            extractor,
-            streams,
-            where=where,
-            number=kept["number"],
-            started_at=kept["started_at"],
-            keep_seconds=keep_seconds,
-            folder=folder,
-        )
-        part.end_seconds, part._whole, part._written = kept["end_seconds"], kept["whole"], kept
+        own = {"number": kept["number"], "started_at": kept["started_at"]}
+        part = cls(extractor, streams, where=where, keep_seconds=keep_seconds, **own)
+        for name, growing in part._growing.items():
+            growing.resume_from(folder / f"{name}.f32")
+        part.folder, part._written = folder, kept
+        part.end_seconds, part._whole = kept["end_seconds"], kept["whole"]
         return part
 
     @property
@@ -123,7 +118,10 @@ class PartFeatures:
     @property
     def snippets(self) -> int:
         """Number of snippets at the common rate so far."""
-        return self._last(self.snippets_per_second)
+        # Of a part that goes on, those whose centres all streams cover.
+        ends = [own.seconds for own in self._growing.values()]
+        end = min(ends) if self.end_seconds is None else max(ends)
+        return max(math.ceil(round(end * self.snippets_per_second - 0.5, DIGITS)), int(end > 0))
 
     @property
     def first_kept(self) -> int:
@@ -149,7 +147,7 @@ class PartFeatures:
         """
         if self.end_seconds is not None:
             self._reopen()
-        self._was_pushed, self._pushed_until = True, float(picture.until)
+        self._pushed_until = float(picture.until)
         for own in self._growing.values():
             own.push(picture)
         self._save()
@@ -165,12 +163,12 @@ class PartFeatures:
         if self.end_seconds is not None:
             return
         self._whole = {name: own.rows.count for name, own in self._growing.items()}
-        self.end_seconds = self._pushed_until if self._was_pushed else self.seconds
-        self._save()  # which snippets are whole is written before the others
-        if self._was_pushed:
+        self.end_seconds = self.seconds if self._pushed_until is None else self._pushed_until
+        self._save(at_once=True)  # which snippets are whole is written before the others
+        if self._pushed_until is not None:
             for own in self._growing.values():
                 own.finish()
-        self._save()
+            self._save(at_once=True)
 
     def given(self, first: int = 0) -> GivenFeatures:
         """The features from a snippet at the common rate on, as the detector takes them; valid until the next push.
@@ -185,20 +183,20 @@ class PartFeatures:
             return GivenFeatures(torch.from_numpy(own.rows.rows(first)), self.snippets_per_second, end)
         parts = {name: self._timed(own, begin) for name, own in self._growing.items()}
         aligned = AlignedFeatures(parts, self._known_streams, where=str(self.where))
-        return GivenFeatures(aligned, aligned.snippets_per_second, end)
+        if self.end_seconds is None:  # streams reach differently far
+            return GivenFeatures(torch.from_numpy(aligned.read(0, self.snippets - first)), self.snippets_per_second, end)
+        return GivenFeatures(aligned, self.snippets_per_second, end)
 
     def _timed(self, own: GrowingFeatures, begin_seconds: float) -> TimedFeatures:
-        """The features of a stream around some second on; one row before it, for the interpolation."""
+        """The features of a stream from some second on, and one row before it, for the interpolation."""
         first = max(math.floor(begin_seconds * own.rate) - 1, own.rows.first)
-        rows = own.rows.rows(first, min(self._last(own.rate), own.rows.count))
-        return TimedFeatures(rows, own.rate, first / own.rate - begin_seconds)
+        return TimedFeatures(own.rows.rows(first), own.rate, first / own.rate - begin_seconds)
 
-    def _last(self, rate: float) -> int:
-        """Number of snippets at a rate: of a part that goes on, those whose centres all streams cover."""
-        if self.end_seconds is None:
-            return math.ceil(round(self.seconds * rate - 0.5, DIGITS))
-        ends = [own.seconds for own in self._growing.values()]
-        return max(math.ceil(round(max(ends) * rate - 0.5, DIGITS)), min(1, int(max(ends) > 0)))
+    def _keep_in(self, folder: Path) -> None:
+        self.folder = folder
+        for name, own in self._growing.items():
+            own.keep_in(folder / f"{name}.f32")
+        self._save(at_once=True)
 
     def _reopen(self) -> None:
         """Go on after an end that was none, from the first picture on: forget the snippets that reach beyond it."""
@@ -207,12 +205,12 @@ class PartFeatures:
             own.restart()
         self.end_seconds, self._whole = None, {}
 
-    def _save(self) -> None:
-        if self.folder is None or self._pushed_until < self._retry_at:
+    def _save(self, *, at_once: bool = False) -> None:
+        if self.folder is None or (not at_once and (self._pushed_until or 0.0) < self._retry_at):
             return
         try:
             facts = self._facts()
-            if facts["end_seconds"] is not None:
+            if self.end_seconds is not None:
                 self._write(facts)
             for own in self._growing.values():
                 own.save()
@@ -220,7 +218,7 @@ class PartFeatures:
         except (OSError, InputError) as error:
             if self._retry_at == -math.inf:
                 log.warning("%s; the features of %s are in memory alone until it can be written", error, self.where)
-            self._retry_at = self._pushed_until + RETRY_SECONDS
+            self._retry_at = (self._pushed_until or 0.0) + RETRY_SECONDS
         else:
             self._retry_at = -math.inf
 

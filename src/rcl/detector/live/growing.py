@@ -26,27 +26,23 @@ class GrowingFeatures:
     Args:
         extractor: of the stream.
         where: the video, for messages.
-        keep_seconds: how much of the features stays in memory, and in the file.
-        path: a file that is kept up to date by :meth:`save`; what it holds already is not computed again.
+        keep_seconds: how much of the features stays in memory, and in a file.
 
     Attributes:
         rows: the features so far, ``(T, c)``.
         held: number of snippets that were not computed because their frames were dropped.
 
     Raises:
-        InputError: the backbone cannot be built, or the file cannot be read.
+        InputError: the backbone cannot be built.
     """
 
-    def __init__(
-        self, extractor: VideoExtractor, *, where: object, keep_seconds: float = math.inf, path: Path | None = None
-    ) -> None:
+    def __init__(self, extractor: VideoExtractor, *, where: object, keep_seconds: float = math.inf) -> None:
         self.where, self.settings = where, extractor.settings
         self.rate = self.settings.snippets_per_second
         self.held = 0
         self._backbone = extractor.backbone()
-        keep = max(keep_seconds * self.rate, 0) + 1  # of inf too
-        self._file = RowFile(path) if path else None
-        self.rows = self._file.load(keep) if self._file else RowBuffer(keep)
+        self.rows = RowBuffer(max(keep_seconds, 0) * self.rate + 1)
+        self._file: RowFile | None = None
         self._waiting = list[Tensor]()  # snippets (3, L, H, W) that are not computed yet
         self.restart()
 
@@ -55,13 +51,35 @@ class GrowingFeatures:
         """How much of the video the snippets so far cover."""
         return self.rows.count / self.rate
 
+    def keep_in(self, path: Path) -> None:
+        """Keep the features in a new file, which :meth:`save` brings up to date.
+
+        Raises:
+            OSError: there is an old one that cannot be removed.
+        """
+        path.unlink(missing_ok=True)
+        self._file = RowFile(path)
+
+    def resume_from(self, path: Path) -> None:
+        """Go on with the features of a file, which are not computed again.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        self._file = RowFile(path)
+        self.rows = self._file.load(self.rows.keep)
+        self.restart()
+
     def restart(self) -> None:
         """Take the pictures from the first one on. What is known stays known."""
         settings, known = self.settings, self.rows.count
-        frames = max(snippet_begin(known, settings.window, settings.stride), 0)  # that no new snippet needs
+        begin = snippet_begin(known, settings.window, settings.stride)
+        frames = max(min(begin, known * settings.stride), 0)  # that no new snippet needs, wherever the video ends
         self._ticks = Ticks(settings.rate, self._backbone.frame_size, where=self.where, known=frames)
         self._windows = Windows(settings.window, settings.stride, known=known)
         self._fresh = deque[int]()  # the snippets that have a frame of their own, from the next one on
+        # A window shorter than the stride does not see all frames of its snippet: those after it are of the next one.
+        self._late = max(settings.stride - snippet_begin(0, settings.window, settings.stride) - settings.window, 0)
 
     def push(self, picture: Picture) -> None:
         """Take the next picture.
@@ -86,7 +104,7 @@ class GrowingFeatures:
         self._compute()
 
     def save(self) -> None:
-        """Bring the file up to date, if there is one.
+        """Bring the file up to date, if the features are kept in one.
 
         Raises:
             OSError, InputError: see :meth:`rcl.detector.live.rows.RowFile.save`.
@@ -95,7 +113,7 @@ class GrowingFeatures:
             self._file.save(self.rows)
 
     def _take(self, frame: Tensor, *, repeats: bool) -> None:
-        own = self._windows.frames // self.settings.stride  # the snippet that the frame belongs to
+        own = (self._windows.frames + self._late) // self.settings.stride  # the snippet that the frame belongs to
         if not repeats and own not in self._fresh:
             self._fresh.append(own)
         snippet = self._windows.push(frame)

@@ -20,7 +20,7 @@ class RowBuffer:
     """The latest rows ``(T, c)`` float32 of a matrix that grows. Appending a row takes constant time on average.
 
     Args:
-        keep: at least so many rows, where there are as many; infinite for all.
+        keep: at least so many of the latest rows, 1 or more; infinite for all.
         first: number of the first row that it will hold.
 
     Attributes:
@@ -48,6 +48,8 @@ class RowBuffer:
 
     def append(self, rows: np.ndarray) -> None:
         """Add ``rows (n, c)``."""
+        if not len(rows):
+            return
         if self._used + len(rows) > len(self._block):
             self._make_room(*rows.shape)
         self._block[self._used : self._used + len(rows)] = rows
