@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rcl.detector.live.parts import Picture
 from rcl.detector.live.rows import RowBuffer, RowFile
+from rcl.system.errors import InputError
 from rcl.video.decoding import Ticks
 from rcl.video.extraction import VideoExtractor, batch_size
 from rcl.video.feature_buffer import check_finite
@@ -55,9 +56,14 @@ class GrowingFeatures:
         """Keep the features in a new file, which :meth:`save` brings up to date.
 
         Raises:
-            OSError: there is an old one that cannot be removed.
+            InputError: there is an old one that cannot be removed.
         """
-        path.unlink(missing_ok=True)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            found = f"an old one that cannot be removed ({error.strerror})"
+            fix = "check the permissions, or choose another folder"
+            raise InputError(path, expected="a place for features", found=found, fix=fix) from None
         self._file = RowFile(path)
 
     def resume_from(self, path: Path) -> None:

@@ -51,7 +51,7 @@ class Looking:
     Args:
         localizer: the detector.
         decide: which of its detections count; see :func:`decider`.
-        context_seconds: above 0; by default :func:`default_context`.
+        context_seconds: above 0, and at least twice as long as an action; by default :func:`default_context`.
 
     Raises:
         InputError: the context is not above 0.
@@ -86,8 +86,10 @@ class Looking:
     def _first(self, part: PartFeatures) -> int:
         """The snippet that the window begins with."""
         half = self.context_seconds / 2
-        halves = math.floor(part.seconds / half) - 2 if math.isfinite(half) else 0
-        return max(math.ceil(max(halves, 0) * half * part.snippets_per_second), part.first_kept)
+        if math.isinf(half):
+            return part.first_kept
+        begin = max(math.floor(part.seconds / half) - 2, 0) * half
+        return max(math.ceil(begin * part.snippets_per_second), part.first_kept)
 
     def _detect(self, part: PartFeatures, first: int) -> Detections:
         localizer, video = self.localizer, str(part.where)
@@ -105,15 +107,17 @@ def default_context(localizer: Localizer) -> float:
     """Seconds of context of a window that shows a detector what it needs, and resembles the videos of its training.
 
     The longest training video, but no more than changes the answers: twice what the answer about the longest action
-    depends on. Between 10 s and five minutes.
+    depends on; and no less than twice the longest action, so that none is cut while it is asked about. Where nothing
+    else is known, between 10 s and five minutes.
     """
-    longest = localizer.longest_seconds or MOST_CONTEXT
+    least, most = LEAST_CONTEXT, MOST_CONTEXT
     sight, anchors = localizer.model.sight, localizer.search.anchors
-    if sight is not None and isinstance(anchors, Lattice) and localizer.snippets_per_second:
-        seen = (1 + sight.context) * anchors.longest + sight.radius  # before its end, in snippets
+    if isinstance(anchors, Lattice) and localizer.snippets_per_second and not localizer.preparation.resize:
         rate = localizer.snippets_per_second / localizer.preparation.downsample
-        longest = min(longest, 2 * seen / rate)
-    return min(max(longest, LEAST_CONTEXT), MOST_CONTEXT)
+        least = max(least, 2 * anchors.longest / rate)
+        if sight is not None:
+            most = min(most, 2 * ((1 + sight.context) * anchors.longest + sight.radius) / rate)
+    return max(min(localizer.longest_seconds or most, most), least)
 
 
 def decider(
