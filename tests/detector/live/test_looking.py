@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
-from fractions import Fraction
 from functools import cache
-from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -17,27 +13,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from played import RATE, again_and_again, pictures, recording
 from rcl.data.detections import Detections
 from rcl.data.standardization import ChannelScale
 from rcl.data.streams import Stream
 from rcl.detector.live.features import PartFeatures
 from rcl.detector.live.looking import Looking, decider, default_context
-from rcl.detector.live.parts import Picture
 from rcl.detector.localizer import Localizer
 from rcl.detector.operating_points import OperatingPoints, without_duplicates
 from rcl.evaluation.calibration import Calibration
 from rcl.models.sampling import Lattice
 from rcl.system.errors import InputError
 from rcl.video.backbones.base import FrameSize
-from rcl.video.decoding import opened
 from rcl.video.extractor import build_extractor
 from rcl.video.settings import ExtractionSettings, StreamSettings
-from rcl.video.stream import FrameStream, video_stream
-from rendered import render
 from untrained import FACTS, random_model, tiny_config
-
-FOLDER = Path(mkdtemp(prefix="rcl-live-"))
-NATIVE = 12
 
 
 class Blocks:
@@ -56,18 +46,6 @@ STREAMS = (Stream("fast", 16, 5.0), Stream("slow", 16, 2.0), Stream("imu", 3, 4.
 SCALE = ChannelScale((0.5,) * 16, (0.2,) * 16)
 
 
-@cache
-def recording(frames: int) -> Path:
-    path = FOLDER / f"{frames}.mov"
-    return render(path, frames=frames, rate=NATIVE, width=32, height=32, codec="mjpeg", pixel_format="yuvj420p")
-
-
-def pictures(path: Path) -> Iterator[Picture]:
-    with opened(path) as container:
-        for frame, until in FrameStream(container, video_stream(container, path), threads=1).spans():
-            yield Picture(frame, until)
-
-
 def pushed(localizer: Localizer, given_pictures: Any, *, end: bool = True, **options: Any) -> PartFeatures:
     part = PartFeatures(localizer.extractor, localizer.streams, where="cam", **options)
     for picture in given_pictures:
@@ -75,12 +53,6 @@ def pushed(localizer: Localizer, given_pictures: Any, *, end: bool = True, **opt
     if end:
         part.finish()
     return part
-
-
-def forever(seconds: int) -> list[Picture]:
-    """Pictures of the recording again and again, ten per second."""
-    shown = [picture.frame for picture in pictures(recording(60))]
-    return [Picture(shown[number % 60], Fraction(number + 1, 10)) for number in range(seconds * 10)]
 
 
 @cache
@@ -121,7 +93,7 @@ def test_at_the_end_of_a_part_the_look_is_that_of_rcl_detect(frames: int, which:
     part = pushed(localizer, pictures(recording(frames)))
     look = Looking(localizer, decide=all_of_them, context_seconds=math.inf).look(part)
     assert_same(look.detections, localizer.detect(recording(frames)))
-    assert look.seconds == pytest.approx(frames / NATIVE, abs=1e-3)
+    assert look.seconds == pytest.approx(frames / RATE, abs=1e-3)
     assert look.settled_before == 0
 
 
@@ -137,9 +109,9 @@ def test_a_window_moves_by_half_a_context(maker: Any) -> None:
     localizer, context = maker(), 8.0
     looking = Looking(localizer, decide=all_of_them, context_seconds=context)
     part = pushed(localizer, [], end=False, keep_seconds=looking.keep_seconds)
-    whole = pushed(localizer, forever(40), end=False)
+    whole = pushed(localizer, again_and_again(40), end=False)
     settled, begins = 0.0, set[float]()
-    for number, picture in enumerate(forever(40)):
+    for number, picture in enumerate(again_and_again(40)):
         part.push(picture)
         if number % 15 or not part.snippets:
             continue

@@ -71,7 +71,7 @@ class PartFeatures:
         rates = [own.rate for own in self._growing.values()]
         self.snippets_per_second = max([*rates, *(rate for rate in usual if rate)])
         self._pushed_until: float | None = None  # since the beginning or resuming
-        self._whole = dict[str, int]()  # of an ended part: number of snippets whose windows lie before its end
+        self._whole = dict[str, int]()  # snippets whose windows lie before the end of the part, if there are others
         self._written: PartFacts | None = None
         self._retry_at = -math.inf  # in seconds of the part
         if folder:
@@ -121,9 +121,9 @@ class PartFeatures:
 
     @property
     def snippets(self) -> int:
-        """Number of snippets at the common rate so far: those whose centres all streams cover."""
+        """Number of snippets at the common rate so far: those whose centres all streams cover; at the end, any."""
         ends = [own.seconds for own in self._growing.values()]
-        end = min(ends) if self.end_seconds is None else max(ends)
+        end = max(ends) if self._whole else min(ends)
         return max(math.ceil(round(end * self.snippets_per_second - 0.5, DIGITS)), int(end > 0))
 
     @property
@@ -166,13 +166,15 @@ class PartFeatures:
         """
         if self.end_seconds is not None:
             return
-        self._whole = {name: own.rows.count for name, own in self._growing.items()}
-        self.end_seconds = self.seconds if self._pushed_until is None else self._pushed_until
-        self._save()  # which snippets are whole is written before the others
-        if self._pushed_until is not None:
+        if self._pushed_until is None:
+            self.end_seconds = self.seconds
+        else:
+            self._whole = {name: own.rows.count for name, own in self._growing.items()}
+            self.end_seconds = self._pushed_until
+            self._save()  # which snippets are whole is written before the others
             for own in self._growing.values():
                 own.finish()
-            self._save()
+        self._save()
 
     def given(self, first: int = 0) -> GivenFeatures:
         """The features from a snippet at the common rate on, as the detector takes them; valid until the next push.
@@ -187,7 +189,7 @@ class PartFeatures:
             return GivenFeatures(torch.from_numpy(own.rows.rows(first)), rate, end)
         parts = {name: _timed(own, begin) for name, own in self._growing.items()}
         aligned = AlignedFeatures(parts, self._known_streams, where=str(self.where))
-        if self.end_seconds is not None:
+        if self._whole:
             return GivenFeatures(aligned, rate, end)
         there = aligned.read(0, self.snippets - first)  # some streams reach further than others
         return GivenFeatures(torch.from_numpy(there), rate, end)
