@@ -135,6 +135,18 @@ def test_a_window_moves_by_half_a_context(maker: Any) -> None:
     assert begins == {4.0 * half for half in range(8)}
 
 
+def test_a_short_window_is_not_slowed_down() -> None:
+    localizer = single(resize=40)
+    part = pushed(localizer, pictures(recording(30)))  # 2.5 s
+    look = Looking(localizer, decide=all_of_them, context_seconds=8.0).look(part)
+    features = np.array(localizer.extractor(recording(30)).features)  # type: ignore[misc]
+    padded = np.concatenate((features, features[-1:].repeat(40 - len(features), axis=0)))  # 8 s
+    timeline = localizer.preparation.timeline(40, 5.0, end_seconds=2.5)
+    opened = localizer.open(torch.from_numpy(padded), timeline)
+    assert_same(look.detections, localizer.detect_prepared(*opened, video="cam"))
+    assert look.detections.segments_seconds.max() <= 2.5
+
+
 def test_the_default_context_is_what_answers_depend_on_and_like_training() -> None:
     localizer = single(scale=1.0)
     sight, anchors = localizer.model.sight, localizer.search.anchors

@@ -9,12 +9,14 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from rcl.data.detections import Detections
 from rcl.detector.live.features import PartFeatures
 from rcl.detector.localizer import Localizer
 from rcl.detector.operating_points import OperatingPoints, without_duplicates
-from rcl.detector.prepare import check_features
+from rcl.detector.prepare import GivenFeatures, check_features
 from rcl.models.sampling import Lattice
 from rcl.system.errors import InputError, listed, located
 
@@ -44,6 +46,9 @@ class Looking:
     stays where it is for half a context, so that answers change because more is seen, and not because the window
     moves. It then moves by half a context, and what ended in the first half context of the new window, where an action
     may be cut, is settled. So an action is asked about until its end is between half a context and one context ago.
+
+    A detector whose training videos were all resized to one number of snippets would see a short window slowed down. It
+    is shown a full context instead, in which the last snippet is repeated.
 
     With an infinite context the detector sees what it would see of a recording that ends now. Nothing is settled, and
     a look takes the longer the longer the part is.
@@ -93,7 +98,7 @@ class Looking:
 
     def _detect(self, part: PartFeatures, first: int) -> Detections:
         localizer, video = self.localizer, str(part.where)
-        given = part.given(first)
+        given = self._filled(part.given(first))
         with located(video):
             check_features(given.features, localizer.in_channels, localizer.streams)
         timeline = localizer.preparation.timeline(
@@ -101,6 +106,15 @@ class Looking:
         )
         features, timeline = localizer.open(given.features, timeline)
         return localizer.detect_prepared(features, timeline, video=video)
+
+    def _filled(self, given: GivenFeatures) -> GivenFeatures:
+        if not self.localizer.preparation.resize or math.isinf(self.context_seconds):
+            return given
+        missing = round(self.context_seconds * given.snippets_per_second) - len(given.features)
+        if missing <= 0:
+            return given
+        features = given.features if isinstance(given.features, Tensor) else torch.from_numpy(given.features.read())
+        return given._replace(features=torch.cat((features, features[-1:].expand(missing, -1))))
 
 
 def default_context(localizer: Localizer) -> float:
