@@ -21,6 +21,7 @@ from rcl.video.extractor import Extractor
 
 log = logging.getLogger("rcl")
 
+PART = "part.json"
 ONLY = "features"  # the name of a single stream
 RETRY_SECONDS = 10.0  # of the part, after the folder could not be written
 
@@ -97,7 +98,7 @@ class PartFeatures:
         Raises:
             InputError: the folder holds no such features, or those of another detector; or as of the class.
         """
-        facts = read_part(folder, video_extractors(extractor, where))
+        facts = read_part(folder / PART, video_extractors(extractor, where))
         part = cls(
             extractor,
             streams,
@@ -230,7 +231,7 @@ class PartFeatures:
         }
         facts = PartFacts(number=self.number, started_at=self.started_at, streams=streams, end_seconds=self.end_seconds)
         if facts != self._written:
-            facts.write(folder)
+            facts.write(folder / PART)
             self._written = facts
 
 

@@ -13,8 +13,6 @@ from rcl.system.text_files import read_json, write_json
 from rcl.video.extraction import VideoExtractor
 from rcl.video.settings import difference, parse_settings
 
-PART = "part.json"
-
 
 class StreamFacts(BaseModel):
     """The features of a stream. ``channels`` is 0 before the first; ``settings`` are those of the extraction.
@@ -41,22 +39,22 @@ class PartFacts(BaseModel):
     streams: dict[str, StreamFacts]
     end_seconds: float | None = None
 
-    def write(self, folder: Path) -> None:
-        """Write them into a folder.
+    def write(self, path: Path) -> None:
+        """Write them to a file.
 
         Raises:
-            InputError: the folder cannot be written.
+            InputError: it cannot be written.
         """
-        write_json(folder / PART, self.model_dump(mode="json"), indent=1)
+        write_json(path, self.model_dump(mode="json"), indent=1)
 
 
-def read_part(folder: Path, extractors: Mapping[str, VideoExtractor]) -> PartFacts:
-    """The part whose features are in a folder.
+def read_part(path: Path, extractors: Mapping[str, VideoExtractor]) -> PartFacts:
+    """The part that a file describes, beside its features.
 
     Raises:
         InputError: the file is missing or damaged, or the features are not those that the extractors make.
     """
-    path, fix = folder / PART, "remove the folder, or use another folder for this detector"
+    fix = "remove its folder, or use another folder for this detector"
     try:
         facts = PartFacts.model_validate(read_json(path))
     except ValidationError as error:
