@@ -21,7 +21,8 @@ from torch import Tensor
 from places import SHARED
 from rcl.system.errors import InputError
 from rcl.video.clock import steady
-from rcl.video.decoding import VideoReader
+from rcl.video.decoding import Ticks, VideoReader, opened
+from rcl.video.stream import FrameStream
 from rendered import drawn, read_number, render, render_audio
 
 VIDEOS = SHARED / "videos"
@@ -85,6 +86,24 @@ def test_at_its_own_rate_every_frame_is_shown_once(tmp_path: Path, name: str, op
     assert reader.problems == []
     assert reader.duration_seconds == pytest.approx(30 / rate, abs=2e-3)
     assert intact(path, rate=float(rate), threads=threads) == list(range(30))
+
+
+def test_known_ticks_are_counted_and_not_converted(tmp_path: Path) -> None:
+    path = render(tmp_path / "v.mkv", frames=40)
+    shown, converted = numbers(VideoReader(path, rate=10)), list[Tensor]()
+
+    def convert(frame: Tensor) -> Tensor:
+        converted.append(frame)
+        return frame
+
+    ticks = Ticks(10, convert, where=path, known=12)
+    with opened(path) as container:
+        frames = FrameStream(container, container.streams.video[0], threads=1).spans()
+        found = [read_number(tick) for frame, until in frames for tick in ticks.push(frame, until)]
+    assert ticks.count == len(shown) == 16
+    assert found[:12] == shown[:1] * 12
+    assert found[12:] == shown[12:]
+    assert len(converted) == 1 + 4
 
 
 @pytest.mark.parametrize("native", [8, 25, NTSC, 60], ids=str)

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from rcl.video.snippets import snippet_count, snippet_times, snippets
+from rcl.video.snippets import Windows, snippet_begin, snippet_count, snippet_times, snippets
 
 numbers = st.integers(1, 40)
 
@@ -76,3 +76,16 @@ def test_a_snippet_is_yielded_as_soon_as_its_frames_are_read() -> None:
 
     for number, _ in enumerate(snippets(counted(), 16, 4)):
         assert read == min(4 * number - 6 + 16, 100)
+
+
+@given(frames=st.integers(1, 100), window=numbers, stride=numbers, known=st.integers(0, 100))
+def test_known_snippets_are_counted_and_not_made(frames: int, window: int, stride: int, known: int) -> None:
+    windows = Windows(window, stride, known=known)
+    pushed = [snippet for frame in video(frames) if (snippet := windows.push(frame)) is not None]
+    found = [*pushed, *windows.finish()]
+    expected = list(snippets(video(frames), window, stride))[known:]
+    assert windows.count == snippet_count(frames, stride)
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+    if known < windows.count:  # and need no frame before
+        first = snippet_begin(known, window, stride)
+        assert found[0][0, 0, 0, 0] == min(max(first, 0), frames - 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import cast
@@ -17,6 +17,7 @@ from rcl.data.streams import AlignedFeatures, Stream, TimedFeatures
 from rcl.system.errors import InputError, listed, located
 from rcl.system.paths import PathLike, to_path
 from rcl.video.backbones.names import backbone_of_each
+from rcl.video.extraction import VideoExtractor
 from rcl.video.extractor import Extractor, VideoFeatures, build_extractor
 from rcl.video.finding import find_videos, is_video, no_videos, search
 from rcl.video.settings import ExtractionSettings, StreamSettings, difference
@@ -126,21 +127,42 @@ class ComposedExtractor:
             for name, extractor in self.extractors.items()
             if (own := [file for file in files if extractor.takes(file)])
         }
-        missing = tuple(stream.name for stream in self.streams if stream.name not in source)
         if not source:
-            kinds = [f"{name} (a {extractor.settings.kind})" for name, extractor in self.extractors.items()]
             raise InputError(
                 listed([str(file) for file in files]),
-                expected=f"a file for one of the streams {listed(kinds)}",
+                expected=f"a file for one of the streams {listed(self._kinds())}",
                 found="none",
                 fix="give one, or a pack that rcl extract made",
             )
         self._check_each_once(source, files)
+        self._say_missing(source, where=listed([str(file) for file in files]))
+        return source
+
+    def from_video(self, where: object) -> dict[str, VideoExtractor]:
+        """The extractors of the streams that are made from video. That the others are missing is said once.
+
+        Args:
+            where: the video, for messages.
+
+        Raises:
+            InputError: there is none, or two of them stand for two recordings of the training.
+        """
+        found = {name: own for name, own in self.extractors.items() if isinstance(own, VideoExtractor)}
+        if not found:
+            fix = "use a detector of which a stream is made from video"
+            raise InputError(where, expected=f"what {listed(self._kinds())} are made from", found="a video", fix=fix)
+        self._check_not_alike(dict.fromkeys(found, where))
+        self._say_missing(found, where=where)
+        return found
+
+    def _kinds(self) -> list[str]:
+        return [f"{name} (a {extractor.settings.kind})" for name, extractor in self.extractors.items()]
+
+    def _say_missing(self, there: Collection[str], *, where: object) -> None:
+        missing = tuple(stream.name for stream in self.streams if stream.name not in there)
         if missing and missing not in self._said:
             self._said.add(missing)
-            message = "%s: without %s, since no file for it is given (said once)"
-            log.warning(message, listed([str(file) for file in files]), named_streams(missing))
-        return source
+            log.warning("%s: without %s, since no file for it is given (said once)", where, named_streams(missing))
 
     def _check_each_once(self, source: Mapping[str, Path], files: Sequence[Path]) -> None:
         """Check that no file is left over, and that none stands for two recordings of the training.
@@ -152,6 +174,9 @@ class ComposedExtractor:
             fix = "give the folder above both, so that their names differ, or only one of them"
             found = f"{listed(left)} beside {listed(sorted({str(file) for file in source.values()}))}"
             raise InputError(files[0], expected=f"a file for {named_streams([*source])}", found=found, fix=fix)
+        self._check_not_alike(source)
+
+    def _check_not_alike(self, source: Mapping[str, object]) -> None:
         settings = self.settings.streams
         for one, other in combinations(source, 2):
             if source[one] == source[other] and not difference(settings[one], settings[other]):

@@ -62,10 +62,10 @@ class VideoReader:
         self.path = Path(path)
         self.transform = transform
         self.threads = threads
-        self._raw_rate = None if raw_rate is None else _exact(raw_rate)
+        self._raw_rate = None if raw_rate is None else exact_rate(raw_rate)
         with opened(self.path) as container:
             native = native_rate(container, video_stream(container, self.path), raw=self._raw_rate)
-        self._rate = native if rate is None else _exact(rate)
+        self._rate = native if rate is None else exact_rate(rate)
         self.rate = float(self._rate)
         self.duration_seconds = 0.0
         self.problems: list[str] = []
@@ -75,26 +75,67 @@ class VideoReader:
         with opened(self.path) as container:
             video = video_stream(container, self.path)
             stream = FrameStream(container, video, threads=self.threads, raw_rate=self._raw_rate)
-            to_tensor = _tensor_maker(self.transform, where=self.path)
-            ticks, frame, until = 0, None, Fraction(0)
+            ticks = Ticks(self._rate, self.transform, where=self.path)
             for frame, until in stream.spans():
-                count = self._ticks_before(until) - ticks
-                if count > 0:
-                    yield from repeat(to_tensor(frame), count)
-                    ticks += count
-            if frame is None:
+                yield from ticks.push(frame, until)
+            if ticks.frame is None:
                 raise unusable(self.path, found="a video of which no frame can be decoded")
-            if ticks == 0:  # shorter than half a tick
-                yield to_tensor(frame)
-            self.duration_seconds = float(until)
-            self.problems = stream.problems(until)
-
-    def _ticks_before(self, seconds: Fraction) -> int:
-        """The number of ticks whose middle is before that time."""
-        return math.ceil(seconds * self._rate - Fraction(1, 2))
+            yield from ticks.finish()
+            self.duration_seconds = float(ticks.until)
+            self.problems = stream.problems(ticks.until)
 
 
-def _tensor_maker(transform: Transform | None, *, where: Path) -> Callable[[VideoFrame], Tensor]:
+class Ticks:
+    """Turns frames of any length into ticks at a constant rate, as the frames come; see :class:`VideoReader`.
+
+    Args:
+        rate: ticks per second.
+        transform: as of :class:`VideoReader`.
+        where: the video, for messages.
+        known: the first so many ticks are counted only. The first frame, which sets the size of all, stands for them.
+
+    Attributes:
+        count: ticks so far.
+        frame: the latest frame; ``None`` before the first.
+        until: the time in seconds at which it leaves the screen.
+    """
+
+    def __init__(
+        self, rate: Fraction | float, transform: Transform | None = None, *, where: object, known: int = 0
+    ) -> None:
+        self.count, self.known = 0, known
+        self.frame: VideoFrame | None = None
+        self.until = Fraction(0)
+        self._rate = rate if isinstance(rate, Fraction) else exact_rate(rate)
+        self._to_tensor = _tensor_maker(transform, where=where)
+        self._first: Tensor | None = None
+
+    def push(self, frame: VideoFrame, until: Fraction) -> Iterator[Tensor]:
+        """Take the next frame, which is on the screen until some second. The same tensor, once for each of its ticks.
+
+        Raises:
+            InputError: the transform raises a ``Defect``.
+        """
+        self.frame, self.until = frame, until
+        last = math.ceil(until * self._rate - Fraction(1, 2))  # ticks whose middle is before that time
+        begin, self.count = self.count, max(self.count, last)
+        return repeat(self._shown(frame), self.count - begin) if self.count > begin else iter(())
+
+    def finish(self) -> Iterator[Tensor]:
+        """What is left after the last frame: one tick, if the video is shorter than half a tick."""
+        if self.frame is None or self.count:
+            return iter(())
+        self.count = 1
+        return iter((self._shown(self.frame),))
+
+    def _shown(self, frame: VideoFrame) -> Tensor:
+        if self._first is None:
+            self._first = self._to_tensor(frame)
+            return self._first
+        return self._to_tensor(frame) if self.count > self.known else self._first
+
+
+def _tensor_maker(transform: Transform | None, *, where: object) -> Callable[[VideoFrame], Tensor]:
     """A function that turns decoded frames into upright RGB tensors ``(3, h, w)``, all of the size of the first."""
     reformatter, size = VideoReformatter(), None
 
@@ -117,7 +158,7 @@ def _rotated(size: tuple[int, int], quarters: int) -> tuple[int, int]:
     return size if quarters % 2 == 0 else size[::-1]
 
 
-def _exact(rate: float) -> Fraction:
+def exact_rate(rate: float) -> Fraction:
     """The fraction that a rate stands for: 29.97002997002997 is 30000/1001."""
     exact = Fraction(rate).limit_denominator(10**6) if math.isfinite(rate) else Fraction(0)
     if exact <= 0:

@@ -235,5 +235,9 @@ class _CountedFrames:
 def _batches(clips: Iterator[Tensor]) -> Iterator[Tensor]:
     """Stack clips ``(3, L, H, W)`` into batches ``(B, 3, L, H, W)``, whose size depends only on that of the clips."""
     for first in clips:
-        size = min(max(1, BATCH_BYTES // first.numel()), BATCH_SNIPPETS)
-        yield torch.stack([first, *islice(clips, size - 1)])
+        yield torch.stack([first, *islice(clips, batch_size(first) - 1)])
+
+
+def batch_size(clip: Tensor) -> int:
+    """How many clips of the size of one ``(3, L, H, W)`` a batch has."""
+    return min(max(1, BATCH_BYTES // clip.numel()), BATCH_SNIPPETS)

@@ -35,11 +35,8 @@ class FeatureBuffer:
         Raises:
             InputError: one is not finite, or there is no space left.
         """
-        finite = np.isfinite(features).all(axis=1)  # (B,)
-        if not finite.all():  # report it at once, not after hours
-            seconds = (self.count + int(finite.argmin())) / self.snippets_per_second
-            found = f"NaN or infinity at {seconds:.1f} s"
-            raise InputError(self.path, expected=f"finite features from {self.made_by}", found=found, fix=self.fix)
+        begin = self.count / self.snippets_per_second
+        check_finite(features, self.path, self.made_by, begin, self.snippets_per_second, fix=self.fix)
         self.channels, self.count = features.shape[1], self.count + len(features)
         try:
             self._file.write(features.tobytes())
@@ -72,3 +69,18 @@ class FeatureBuffer:
             found=describe_error(error),
             fix=fix,
         )
+
+
+def check_finite(
+    features: np.ndarray, where: object, made_by: str, begin_seconds: float, snippets_per_second: float, *, fix: str
+) -> None:
+    """Check new ``features (B, C)``, which begin at some second, so that a defect is reported at once, not after hours.
+
+    Raises:
+        InputError: one is not finite.
+    """
+    finite = np.isfinite(features).all(axis=1)  # (B,)
+    if not finite.all():
+        seconds = begin_seconds + int(finite.argmin()) / snippets_per_second
+        found = f"NaN or infinity at {seconds:.1f} s"
+        raise InputError(where, expected=f"finite features from {made_by}", found=found, fix=fix)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from itertools import repeat
 
 import numpy as np
 import torch
@@ -32,26 +31,56 @@ def snippets(frames: Iterable[Tensor], window: int, stride: int) -> Iterator[Ten
     Yields:
         T snippets ``(3, L, H, W)``.
     """
-    held: deque[Tensor] = deque(maxlen=window)  # the latest L frames
-    begin = _lead(window, stride) - window  # of these frames, relative to the beginning of the first window
-    for frame in _with_tail(frames, window, stride):
-        if not held:
-            held.extend([frame] * window)
-        held.append(frame)
-        begin += 1
-        if begin >= 0 and begin % stride == 0:
-            yield torch.stack(tuple(held), dim=1)
-
-
-def _with_tail(frames: Iterable[Tensor], window: int, stride: int) -> Iterator[Tensor]:
-    """Yield the frames, and the last one repeated until the end of the last window."""
-    number, frame = 0, None
+    windows = Windows(window, stride)
     for frame in frames:
-        yield frame
-        number += 1
-    if frame is not None:
-        last_window_end = (snippet_count(number, stride) - 1) * stride - _lead(window, stride) + window
-        yield from repeat(frame, max(last_window_end - number, 0))
+        snippet = windows.push(frame)
+        if snippet is not None:
+            yield snippet
+    yield from windows.finish()
+
+
+class Windows:
+    """The snippets of a video whose frames come one by one; only one window of frames is in memory.
+
+    Args:
+        window: L, at least 1.
+        stride: σ, at least 1.
+        known: the first so many snippets are counted, but not made.
+
+    Attributes:
+        frames: number of frames so far.
+        count: number of snippets so far.
+    """
+
+    def __init__(self, window: int, stride: int, *, known: int = 0) -> None:
+        self.window, self.stride, self.known = window, stride, known
+        self.frames = self.count = 0
+        self._held: deque[Tensor] = deque(maxlen=window)  # the latest L frames
+        self._end = window - _lead(window, stride)  # of the next window, in frames
+
+    def push(self, frame: Tensor) -> Tensor | None:
+        """Take a frame ``(3, H, W)``. The snippet ``(3, L, H, W)`` whose window ends with it, ``None`` if none does."""
+        self.frames += 1
+        return self._next(frame, self.frames)
+
+    def finish(self) -> Iterator[Tensor]:
+        """The snippets that are left after the last frame, which is repeated until the end of their windows."""
+        place = self.frames
+        while self.count < snippet_count(self.frames, self.stride):
+            place += 1
+            snippet = self._next(self._held[-1], place)
+            if snippet is not None:
+                yield snippet
+
+    def _next(self, frame: Tensor, place: int) -> Tensor | None:
+        if not self._held:
+            self._held.extend([frame] * self.window)
+        self._held.append(frame)
+        if place < self._end:
+            return None
+        self._end += self.stride
+        self.count += 1
+        return torch.stack(tuple(self._held), dim=1) if self.count > self.known else None
 
 
 def snippet_times(count: int, *, frames: int, rate: float, window: int, stride: int) -> np.ndarray:
@@ -71,6 +100,11 @@ def snippet_times(count: int, *, frames: int, rate: float, window: int, stride: 
     """
     starts = np.arange(count) * stride - _lead(window, stride)
     return np.stack((starts, starts + window), axis=1).clip(0, frames) / rate  # (T, 2)
+
+
+def snippet_begin(snippet: int, window: int, stride: int) -> int:
+    """The frame that the window of a snippet begins with; negative where it begins before the video."""
+    return snippet * stride - _lead(window, stride)
 
 
 def _lead(window: int, stride: int) -> int:
