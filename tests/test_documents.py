@@ -35,7 +35,7 @@ def test_links_and_paths_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
     code = re.findall(r"<!-- code: (\S+) -->", text)
-    code += re.findall(r"`((?:src/rcl|tests|benchmarks|configs|docs)/[\w./]+)`", text)
+    code += re.findall(r"`((?:src/rcl|tests|benchmarks|docs)/[\w./]+)`", text)
     code += [f"src/rcl/{path}" for path in re.findall(rf"`((?:{'|'.join(ROOMS)})/[\w./]+\.(?:py|js))`", text)]
     assert [link for link in links if not leads_somewhere(link, page)] == []
     assert [path for path in code if not (ROOT / path).exists()] == []
