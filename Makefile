@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint benchmarks clean
+.PHONY: demo test lint site licences dist release-check benchmarks clean
 
 demo: .venv/installed
 	$(BIN)/rcl demo --output demo
@@ -15,6 +15,27 @@ lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The documents as pages that need no network: build/site/index.html.
+site: .venv/installed
+	$(BIN)/sphinx-build --quiet --fail-on-warning --fresh-env --conf-dir docs --builder html . build/site
+
+# What each package that users install is licensed under.
+licences: .venv/installed
+	$(BIN)/python docs/make_licences.py
+
+# The wheel and the sdist of a release.
+dist: .venv/installed
+	rm -rf dist
+	$(BIN)/python -m build
+
+# What a user does: install the wheel and its dependencies from the package index, and use it. This takes minutes.
+release-check: dist
+	rm -rf build/clean
+	$(PYTHON) -m venv build/clean
+	build/clean/bin/pip install --quiet --disable-pip-version-check "$$(echo dist/*.whl)[serve]"
+	build/clean/bin/python tests/installed.py
+	$(BIN)/cyclonedx-py environment --output-reproducible --outfile dist/rcl_tad.cdx.json build/clean/bin/python
 
 benchmarks: .venv/installed
 	$(BIN)/python benchmarks/alignment.py
