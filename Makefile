@@ -24,18 +24,19 @@ site: .venv/installed
 licences: .venv/installed
 	$(BIN)/python docs/make_licences.py
 
-# The wheel and the sdist of a release.
+# The wheel and the sdist, which is built first and the wheel from it.
 dist: .venv/installed
 	rm -rf dist
 	$(BIN)/python -m build
 
-# What a user does: install the wheel and its dependencies from the package index, and use it. This takes minutes.
+# What a user does: install the wheel and its dependencies from the package index, and use it. This takes minutes and
+# 6 GB, since torch comes with CUDA there. Then what was installed, as a bill of materials (CycloneDX).
 release-check: dist
 	rm -rf build/clean
 	$(PYTHON) -m venv build/clean
 	build/clean/bin/pip install --quiet --disable-pip-version-check "$$(echo dist/*.whl)[serve]"
 	build/clean/bin/python tests/installed.py
-	$(BIN)/cyclonedx-py environment --output-reproducible --outfile dist/rcl_tad.cdx.json build/clean/bin/python
+	$(BIN)/cyclonedx-py environment --output-reproducible --output-file dist/rcl_tad.cdx.json build/clean/bin/python
 
 benchmarks: .venv/installed
 	$(BIN)/python benchmarks/alignment.py
