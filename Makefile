@@ -36,7 +36,10 @@ release-check: dist
 	$(PYTHON) -m venv build/clean
 	build/clean/bin/pip install --quiet --disable-pip-version-check "$$(echo dist/*.whl)[serve]"
 	build/clean/bin/python tests/installed.py
-	$(BIN)/cyclonedx-py environment --output-reproducible --output-file dist/rcl_tad.cdx.json build/clean/bin/python
+	$(PYTHON) -m venv build/tools
+	build/tools/bin/pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0 twine==7.0.0
+	build/tools/bin/twine check --strict dist/*.whl dist/*.tar.gz
+	build/tools/bin/cyclonedx-py environment --output-reproducible --output-file dist/rcl_tad.cdx.json build/clean/bin/python
 
 benchmarks: .venv/installed
 	$(BIN)/python benchmarks/alignment.py

@@ -1,6 +1,6 @@
 """Write ``docs/licences.md``: the licence of every package that RCL needs to run, as the installed packages state it.
 
-    python docs/make_licences.py
+python docs/make_licences.py
 """
 
 from __future__ import annotations
