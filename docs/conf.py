@@ -15,15 +15,8 @@ from sphinx.application import Sphinx
 ROOT = Path(__file__).resolve().parents[1]
 
 NAVIGATION = {
-    "First steps": [
-        "Overview <self>",
-        "docs/serve",
-        "docs/videos",
-        "docs/signals",
-        "docs/datasets",
-        "docs/formats",
-        "docs/exchange",
-    ],
+    "First steps": ["Overview <self>", "docs/serve", "docs/videos", "docs/signals"],
+    "Labels and data": ["docs/formats", "docs/exchange", "docs/datasets"],
     "Results": ["docs/diagnosis", "docs/outcomes", "docs/comparing", "docs/crossval", "docs/learning_curve"],
     "In use": ["docs/deploy", "docs/scale"],
     "Reference": ["docs/api", "docs/extending", "docs/design"],
