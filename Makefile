@@ -21,8 +21,11 @@ site: .venv/installed
 	$(BIN)/sphinx-build --quiet --fail-on-warning --fresh-env --conf-dir docs --builder html . build/site
 
 # What each package that users install is licensed under.
-licences: .venv/installed
-	$(BIN)/python docs/make_licences.py
+licences:
+	$(PYTHON) -m venv build/licences
+	build/licences/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		'.[video,onnx,appearance,serve,watch,signals,cluster,loggers]'
+	build/licences/bin/python docs/make_licences.py
 
 # The wheel and the sdist, which is built first and the wheel from it.
 dist: .venv/installed

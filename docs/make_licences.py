@@ -1,13 +1,15 @@
 """Write ``docs/licences.md``: the licence of every package that RCL needs to run, as the installed packages state it.
 
-python docs/make_licences.py
+    python docs/make_licences.py
+
+All extras for users have to be installed: ``make licences`` does that, in an environment of its own.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -16,6 +18,7 @@ from packaging.utils import canonicalize_name
 PAGE = Path(__file__).with_name("licences.md")
 NAME = "rcl-tad"
 DEVELOPMENT = ("dev", "site")  # extras that no user installs
+OF_HARDWARE = ("nvidia-", "cuda-", "triton")  # what torch brings for the machine at hand; the page says so in words
 LONGEST = 60  # characters; more is the text of a licence in the field for its name
 
 
@@ -27,18 +30,14 @@ def needed(extra: str = "") -> set[str]:
         name, extras = left.pop()
         for requirement in _requirements(name, extras):
             required = canonicalize_name(requirement.name)
-            if required not in found:
+            if required not in found and not required.startswith(OF_HARDWARE):
                 found.add(required)
                 left.append((required, frozenset(requirement.extras)))
     return found - {NAME}
 
 
 def _requirements(name: str, extras: frozenset[str]) -> Iterator[Requirement]:
-    try:
-        lines = distribution(name).requires or []
-    except PackageNotFoundError:  # for another system, or an optional one
-        return
-    for requirement in map(Requirement, lines):
+    for requirement in map(Requirement, distribution(name).requires or []):
         marker = requirement.marker
         if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
             yield requirement
@@ -69,10 +68,7 @@ def table(names: Mapping[str, list[str]]) -> str:
     """A row per package: its name, version, licence and the extras that bring it."""
     lines = ["| package | version | licence | brought by |", "|---|---|---|---|"]
     for name in sorted(names):
-        try:
-            package = distribution(name)
-        except PackageNotFoundError:
-            continue
+        package = distribution(name)
         cells = (package.metadata["Name"], package.version, licence_of(package), ", ".join(names[name]) or "RCL itself")
         lines.append("| " + " | ".join(re.sub(r"\|", r"\\|", cell) for cell in cells) + " |")
     return "\n".join(lines)

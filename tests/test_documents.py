@@ -54,5 +54,17 @@ def test_the_last_release_is_that_of_the_changelog() -> None:
     assert f"RCL_VERSION={releases[0]}\n" in settings
 
 
+def test_the_licence_of_every_dependency_is_listed() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8").partition("\nsite = ")[0]
+    needed = re.findall(r'"([\w-]+)(?:\[\w+\])?[=>]=', project.partition("\ndependencies = ")[2])
+    listed = re.findall(r"^\| ([\w.-]+) \|", (ROOT / "docs" / "licences.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(needed) > 20
+    assert {plain_name(name) for name in needed} - {plain_name(name) for name in listed} == set()
+
+
+def plain_name(package: str) -> str:
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
 def test_an_anchor_is_that_of_github() -> None:
     assert "refinement-paper-34-and-why-it-is-built-this-way" in anchors(ROOT / "docs" / "design.md")
