@@ -58,4 +58,4 @@ benchmarks: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo build dist

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rcl.cli.crossval import _inputs as crossval_inputs
 from rcl.cli.recipes import configuration_file
 from rcl.detector.load_config import load_config
 from rcl.system.errors import InputError
@@ -45,6 +46,14 @@ def test_a_file_of_the_same_name_comes_first(capsys: pytest.CaptureFixture[str])
     Path("small").write_text("training: {epochs: 8}")
     assert configuration_file(Path("small")) == Path("small")
     assert "not the recipe small of RCL" in capsys.readouterr().err
+
+
+def test_cross_validation_takes_a_recipe_by_its_name() -> None:
+    assert crossval_inputs("gtea", ["pack", "training.epochs=3"])[2] == load_config(
+        recipe_file("gtea"), ["training.epochs=3"]
+    )
+    with pytest.raises(InputError, match="or a recipe first"):
+        crossval_inputs("pack", [])
 
 
 def test_the_help_names_the_recipes(rcl_: Rcl) -> None:
