@@ -2,7 +2,7 @@
 
     python benchmarks/ablations.py PACKS --output RUNS [--seeds 0 1] [--only components ...] [--jobs 2] [--write DOC.md]
 
-PACKS is a folder with the packs ``50salads-mid-fold1`` and ``gtea-fold1``. A row of a table is a recipe of ``configs/``
+PACKS is a folder with the packs ``50salads-mid-fold1`` and ``gtea-fold1``. A row of a table is a recipe of RCL
 with some keys changed. For each seed it runs the commands of a user: ``rcl train``, ``rcl detect --subset validation``
 and ``rcl evaluate``. Finished runs are not repeated, interrupted runs continue, and equal runs of several rows run
 once. A row that differs from another one only in the number of steps uses its checkpoint with ``--steps 1``: refinement
@@ -34,6 +34,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from rcl.detector.build import build_model, regular_anchors
 from rcl.detector.load_config import load_config
 from rcl.training.data import load_training_data
+from rcl.training.recipes import recipe_file
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -60,7 +61,7 @@ class Row(NamedTuple):
         return (*self.overrides, f"model.steps={self.steps}") if self.steps else self.overrides
 
 
-PACKS = (Pack("50salads-mid-fold1", "configs/50salads.yaml", 8.0), Pack("gtea-fold1", "configs/gtea.yaml", 1.5))
+PACKS = (Pack("50salads-mid-fold1", "50salads", 8.0), Pack("gtea-fold1", "gtea", 1.5))
 
 RESIZED = ("data.resize=100", "inference.shortest=0.5", "training.epochs=40")
 CELLS = ("inference.anchors=grid", "model.longest=30", "sampling.regular=10000")  # all durations up to 30 %
@@ -187,8 +188,7 @@ class Run(NamedTuple):
         """Train, or continue an interrupted training; does nothing for a finished one."""
         if not self.finished:
             keys = (f"data.root={self.root}", "training.validate_every=1000", f"training.seed={self.seed}")
-            recipe = ROOT / self.pack.recipe
-            rcl("train", recipe, *keys, *self.overrides, "--output", self.folder, "--resume", threads=1)
+            rcl("train", self.pack.recipe, *keys, *self.overrides, "--output", self.folder, "--resume", threads=1)
             (self.folder / "trained").touch()
 
     def measure(self, steps: int | None) -> dict[str, Any]:
@@ -207,7 +207,7 @@ class Run(NamedTuple):
 
 def costs(pack: Pack, root: Path, overrides: tuple[str, ...]) -> dict[str, float]:
     """Parameters, anchors and FLOPs of a network for one video of median length."""
-    config = load_config(ROOT / pack.recipe, [f"data.root={root}", *overrides])
+    config = load_config(recipe_file(pack.recipe), [f"data.root={root}", *overrides])
     data = load_training_data(config)
     model = build_model(config.model, in_channels=data.facts.in_channels, num_labels=len(data.facts.labels)).eval()
     videos = data.training
@@ -301,7 +301,7 @@ def commands(names: list[str]) -> str:
 def sampler_table(options: argparse.Namespace, pack: Pack, picture: Path | None) -> str:
     """Figure 1: segments per ground truth above a tIoU, by the length of the ground truth."""
     drawn = {
-        name: overlaps(load_config(ROOT / pack.recipe, [f"data.root={options.packs / pack.name}", *overrides]))
+        name: overlaps(load_config(recipe_file(pack.recipe), [f"data.root={options.packs / pack.name}", *overrides]))
         for name, overrides in SAMPLERS.items()
     }
     if picture:

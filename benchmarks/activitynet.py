@@ -4,7 +4,7 @@
 
 ANNOTATIONS is the annotation file of ActivityNet-1.3; all its training and validation videos are used. The script makes
 up the other inputs: a .npy file of 100 to 200 snippets × 8 channels per video, and class scores in CUHK's layout. The
-recipe is configs/activitynet_tsn_rcl.yaml, with a stand-in for the network that answers at random and whose time is not
+recipe is activitynet_tsn_rcl, with a stand-in for the network that answers at random and whose time is not
 counted. Everything else is the code that `rcl train`, `rcl detect` and `rcl evaluate` run, in one thread.
 """
 
@@ -43,8 +43,9 @@ from rcl.evaluation import evaluate
 from rcl.models.predictions import AnchorScores, Predictions
 from rcl.models.targets import assign, boundary_targets
 from rcl.training.data import TrainingData, load_training_data
+from rcl.training.recipes import recipe_file
 
-CONFIG = Path(__file__).resolve().parents[1] / "configs" / "activitynet_tsn_rcl.yaml"
+CONFIG = recipe_file("activitynet_tsn_rcl")
 CHANNELS, CLASSES, WINDOW = 8, 200, 64
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 

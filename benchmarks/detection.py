@@ -2,7 +2,7 @@
 
     python benchmarks/detection.py [--json FILE] [--rounds N] [--no-training]
 
-Detection: the network of configs/50salads.yaml with new weights, 128 channels, 17 labels, lattice anchors, soft-NMS,
+Detection: the network of the recipe 50salads with new weights, 128 channels, 17 labels, lattice anchors, soft-NMS,
 two threads, from features in memory to detections. The cost depends on the weights in one way: how many anchors are
 refined. In a trained detector few segments score above ``inference.refine_above`` (6 to 9 % on the validation videos of
 GTEA), while new weights score all segments alike. So the threshold is set to the score that a share of 9 % reaches.
@@ -39,12 +39,13 @@ from rcl.detector.checkpoint import Facts
 from rcl.detector.config import Config
 from rcl.detector.load_config import load_config
 from rcl.detector.localizer import Localizer
+from rcl.training.recipes import recipe_file
 
 THREADS = 2
 CHANNELS, LABELS, LONGEST = 128, 17, 308.0  # as in 50 Salads, whose longest action has 308 snippets
 REFINED = 0.09  # share of the anchors
 RATES = (0.7, 1.0, 1.4)
-CONFIG = Path(__file__).resolve().parents[1] / "configs" / "50salads.yaml"
+CONFIG = recipe_file("50salads")
 
 
 def build_localizer(config: Config) -> Localizer:

@@ -3,7 +3,7 @@
     python benchmarks/length.py [--json FILE] [--hours H] [--thousands N ...] [--without-grid]
     python benchmarks/length.py --stored --channels 2048 [--folder FOLDER] …
 
-The network of configs/50salads.yaml with new weights (128 channels, 17 labels, M = 3), lattice anchors, soft-NMS, from
+The network of the recipe 50salads with new weights (128 channels, 17 labels, M = 3), lattice anchors, soft-NMS, from
 features in memory to detections, or with ``--stored`` from a ``.npy`` file of float16. Each length runs in a fresh
 process. ``resident`` is the largest growth of its resident set beyond libraries and features in memory, mapped files
 included; ``anonymous`` excludes mapped files and is sampled every few milliseconds. ``CPU`` is the time of all threads,
@@ -36,11 +36,12 @@ from rcl.detector.build import build_model
 from rcl.detector.checkpoint import Facts
 from rcl.detector.load_config import load_config
 from rcl.detector.localizer import Localizer
+from rcl.training.recipes import recipe_file
 
 RATE = 15.0
 LABELS, LONGEST = 17, 308
 GRID_LENGTHS = (1000, 2000, 4000)  # snippets; the map has 308 rows, and 128 channels several times
-CONFIG = Path(__file__).resolve().parents[1] / "configs" / "50salads.yaml"
+CONFIG = recipe_file("50salads")
 
 
 def build_localizer(head: str, channels: int) -> Localizer:

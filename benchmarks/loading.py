@@ -29,6 +29,7 @@ from rcl.detector.config import Config
 from rcl.detector.load_config import load_config
 from rcl.training.data import load_training_data
 from rcl.training.loaders import training_dataset
+from rcl.training.recipes import find_configuration
 from rcl.training.run import train
 
 EPOCHS = 10  # of the padded share
@@ -103,7 +104,7 @@ def padding(config: Config, batch_size: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argument_parser(__doc__)
-    parser.add_argument("config", type=Path)
+    parser.add_argument("config", type=Path, help="a configuration, or the name of a recipe")
     parser.add_argument("pack", type=Path)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     parser.add_argument("--steps", type=int, default=50)
@@ -113,6 +114,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", module="lightning")
     torch.set_num_threads(1)  # leave the other cores to loading
     given = [f"data.root={options.pack}", "data.validation_subset=null", "data.training_subset=training"]
+    options.config = find_configuration(options.config)
     config = load_config(options.config, [*given, *options.overrides])
     numbers: dict[str, Any] = {"sample_ms": 1e3 * loading(config)}
     print(f"{numbers['sample_ms']:.1f} ms to load a sample, batches of {config.training.batch_size}")

@@ -1,8 +1,8 @@
 """Accuracy of a recipe over several seeds: with and without scale-invariant samples, with and without refinement.
 
-    python benchmarks/recipes.py configs/50salads.yaml PACK --short 8 --output RUNS [--seeds 0 1 2] [--json FILE]
+    python benchmarks/recipes.py 50salads PACK --short 8 --output RUNS [--seeds 0 1 2] [--json FILE]
 
-The numbers of configs/50salads.yaml and configs/gtea.yaml in docs/results.md come from this script. For each seed and
+The numbers of the recipes 50salads and gtea in docs/results.md come from this script. For each seed and
 variant it runs the commands of a user: ``rcl train`` (last.ckpt, the averaged weights of the last epoch), ``rcl detect
 --subset validation`` and ``rcl evaluate``. M = 1 is the same checkpoint with one step: refinement does not change the
 training of the rest of the network (a test compares the weights). Finished runs are not repeated; interrupted runs

@@ -3,8 +3,8 @@
     python benchmarks/stages.py [--write benchmarks/README.md] [--json FILE] [--threads 2] [--rounds 5]
 
 Two workloads with made-up features: videos of 1,000 snippets and 2,048 channels with the network of
-configs/50salads.yaml (lattice anchors, M = 3, 17 labels), and of 100 snippets and 2,048 channels with that of
-configs/activitynet_i3d_rcl.yaml (BMN's encoder, all 5,050 segments, M = 10, proposals). New weights give no offsets and
+the recipe 50salads (lattice anchors, M = 3, 17 labels), and of 100 snippets and 2,048 channels with that of
+activitynet_i3d_rcl (BMN's encoder, all 5,050 segments, M = 10, proposals). New weights give no offsets and
 low scores, so the weights of the readouts are random. All segments are refined, of which a trained detector refines a
 tenth (``detection.py``).
 
@@ -43,8 +43,8 @@ from rcl.detector.localizer import Localizer
 from rcl.evaluation.metrics import evaluate
 from rcl.training.data import TrainingData, load_training_data
 from rcl.training.loaders import training_dataset
+from rcl.training.recipes import recipe_file
 
-CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 CHANNELS, VIDEOS, BATCH, RATE = 2048, 4, 4, 2.5
 WORKLOADS = {"50salads": 1000, "activitynet_i3d_rcl": 100}  # snippets of a video
 BOUND = 0.25  # the fraction of a limit at which it bounds a stage
@@ -263,7 +263,7 @@ def measure(rounds: int) -> tuple[list[str], dict[str, Any]]:
         with tempfile.TemporaryDirectory() as scratch:
             pack = Path(scratch) / "pack"
             make_pack(pack, snippets)
-            config = load_config(CONFIGS / f"{name}.yaml", [f"data.root={pack}"])
+            config = load_config(recipe_file(name), [f"data.root={pack}"])
             data = load_training_data(config)
             localizer = Localizer.from_model(build(config, data), config, data.facts, device="cpu")
             found, whole = detection(localizer, data, rounds)
@@ -271,7 +271,7 @@ def measure(rounds: int) -> tuple[list[str], dict[str, Any]]:
             trained = training(config, data, rounds)
         count = len(localizer.search.anchors(snippets).segments)
         batch = min(config.training.batch_size, BATCH)
-        lines += [f"**configs/{name}.yaml**, {snippets} snippets, {count:,} anchors at detection.", ""]
+        lines += [f"**{name}**, {snippets} snippets, {count:,} anchors at detection.", ""]
         lines += table("detection, per video", found, limits)
         lines += [f"A call of `detect_prepared` with its reading: {whole * 1e3:.1f} ms.", ""]
         lines += table(f"a training step, batch of {batch}", trained, limits)

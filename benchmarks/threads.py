@@ -34,8 +34,8 @@ from rcl.detector.localizer import Localizer
 from rcl.system.device import usable_cores
 from rcl.training.data import load_training_data
 from rcl.training.loaders import training_dataset
+from rcl.training.recipes import recipe_file
 
-CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 SHAPES = {  # snippets, channels, and snippets per second
     "gtea": (1300, 128, 15.0),
     "50salads": (1000, 128, 2.5),
@@ -74,7 +74,7 @@ def works(config_name: str, pack: Path) -> dict[str, Callable[[], Any]]:
     """A training step, and detection in a video."""
     import torch
 
-    config = load_config(CONFIGS / f"{config_name}.yaml", [f"data.root={pack}", "training.batch_size=1"])
+    config = load_config(recipe_file(config_name), [f"data.root={pack}", "training.batch_size=1"])
     data = load_training_data(config)
     torch.manual_seed(0)
     model = build_model(config.model, in_channels=data.facts.in_channels, num_labels=len(data.facts.labels))

@@ -10,6 +10,7 @@ import pytest
 
 from places import ROOT
 from rcl.detector.load_config import load_config
+from rcl.training.recipes import recipe_file
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def ablations() -> ModuleType:
 
 def test_every_row_is_a_configuration_and_rows_that_differ_have_folders_of_their_own(ablations: ModuleType) -> None:
     rows = [row for table in ablations.TABLES.values() for row in table]
-    configs = {row.overrides: load_config(ROOT / ablations.PACKS[0].recipe, [*row.described]) for row in rows}
+    configs = {row.overrides: load_config(recipe_file(ablations.PACKS[0].recipe), [*row.described]) for row in rows}
     assert len({ablations.folder_name(overrides) for overrides in configs}) == len(configs)
     for table in ablations.TABLES.values():
         described = [(row.described, row.pack) for row in table]
@@ -31,7 +32,7 @@ def test_every_row_is_a_configuration_and_rows_that_differ_have_folders_of_their
 
 def test_rows_of_one_step_differ_in_nothing_else_from_a_training(ablations: ModuleType) -> None:
     for row in (row for table in ablations.TABLES.values() for row in table if row.steps):
-        trained, asked = (load_config(ROOT / "configs/gtea.yaml", [*keys]) for keys in (row.overrides, row.described))
+        trained, asked = (load_config(recipe_file("gtea"), [*keys]) for keys in (row.overrides, row.described))
         assert trained.model.head.steps > row.steps == asked.model.head.steps
         assert trained.model_copy(update={"model": asked.model}) == asked
 

@@ -15,6 +15,7 @@ from quick import quick_fit
 from rcl.data.feature_store import FeatureStore
 from rcl.data.formats.load import load_annotations
 from rcl.detector.load_config import load_config
+from rcl.training.recipes import recipe_file
 from tiny_pack import RATE, SNIPPETS, tiny_annotations, tiny_pack
 from typed import Rcl
 
@@ -120,9 +121,9 @@ def test_every_idea_changes_the_recipe_and_is_trained_once(
 def test_the_keys_of_every_idea_are_a_configuration_of_their_own(data: tuple[str, ...]) -> None:
     ideas = importlib.import_module("ideas")
     recipe = (*data, "data.standardize=true", "model.head.ends=2", "training.epoch_steps=50", "training.epochs=10")
-    config = load_config(ROOT / "configs/small.yaml", [*recipe])
+    config = load_config(recipe_file("small"), [*recipe])
     rows = ideas.ideas(config, ideas.Recordings(np.array([60, 80]), 2.0))
-    changed = [load_config(ROOT / "configs/small.yaml", [*recipe, *row.keys]) for row in rows if row.keys]
+    changed = [load_config(recipe_file("small"), [*recipe, *row.keys]) for row in rows if row.keys]
     assert all(one != config for one in changed)
     assert all(one != other for place, one in enumerate(changed) for other in changed[:place])
     assert len({row.folder for row in rows}) == len(changed) + 1

@@ -6,12 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from places import ROOT
 
 PAGES = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "CONTRIBUTING.md",
     *sorted(ROOT.glob("benchmarks/*.md")),
     *sorted(ROOT.glob("docs/**/*.md")),
 ]
@@ -35,10 +37,33 @@ def test_links_and_paths_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
     code = re.findall(r"<!-- code: (\S+) -->", text)
-    code += re.findall(r"`((?:src/rcl|tests|benchmarks|configs|docs)/[\w./]+)`", text)
+    code += re.findall(r"`((?:src/rcl|tests|benchmarks|docs)/[\w./]+)`", text)
     code += [f"src/rcl/{path}" for path in re.findall(rf"`((?:{'|'.join(ROOMS)})/[\w./]+\.(?:py|js))`", text)]
     assert [link for link in links if not leads_somewhere(link, page)] == []
     assert [path for path in code if not (ROOT / path).exists()] == []
+
+
+def test_the_last_release_is_that_of_the_changelog() -> None:
+    """Where people look for a number: what they cite, and what they put into a container."""
+    releases = re.findall(r"^## \[?(\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    if not releases:
+        pytest.skip("the changelog has no release yet")
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    settings = (ROOT / "deploy" / "example.env").read_text(encoding="utf-8")
+    assert citation["version"] == releases[0]
+    assert f"RCL_VERSION={releases[0]}\n" in settings
+
+
+def test_the_licence_of_every_dependency_is_listed() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8").partition("\nsite = ")[0]
+    needed = re.findall(r'"([\w-]+)(?:\[\w+\])?[=>]=', project.partition("\ndependencies = ")[2])
+    listed = re.findall(r"^\| ([\w.-]+) \|", (ROOT / "docs" / "licences.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(needed) > 20
+    assert {plain_name(name) for name in needed} - {plain_name(name) for name in listed} == set()
+
+
+def plain_name(package: str) -> str:
+    return re.sub(r"[-_.]+", "-", package).lower()
 
 
 def test_an_anchor_is_that_of_github() -> None:

@@ -73,8 +73,6 @@ class Reader:
     def __init__(self, folder: Path, pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.pack, self.monkeypatch = folder / "empty", pack, monkeypatch
         self.folder.mkdir()
-        if (ROOT / "configs").is_dir():
-            (self.folder / "configs").symlink_to(ROOT / "configs")
         self.checkpoint = save_untrained(folder / "untrained.ckpt")
         monkeypatch.chdir(self.folder)
         quick_fit(monkeypatch, whole_videos=True)  # the labels of the README are those of the demo's videos

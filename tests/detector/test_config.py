@@ -7,7 +7,6 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from places import ROOT
 from rcl.detector.build import regular_anchors
 from rcl.detector.config import Config
 from rcl.detector.heads import ContinuousHeadConfig, GridHeadConfig
@@ -15,8 +14,9 @@ from rcl.detector.load_config import load_config, parse_config
 from rcl.detector.model_config import ModelConfig, encoder_config
 from rcl.system.errors import InputError
 from rcl.system.options import Section
+from rcl.training.recipes import recipe_file, recipe_names
 
-RECIPES = sorted((ROOT / "configs").rglob("*.y*ml"))
+RECIPES = [recipe_file(name) for name in recipe_names()]
 
 
 def load(tmp_path, text, *overrides):

@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from places import ROOT
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.formats.load import load_annotations, save_annotations
 from rcl.data.formats.results import load_detections
 from rcl.detector.checkpoint import Facts
 from rcl.detector.load_config import load_config
 from rcl.evaluation.metrics import evaluate
+from rcl.training.recipes import recipe_file, recipe_names
 from typed import Rcl
 from untrained import save_untrained
 
 LABELS = ("Archery", "Bowling", "Cricket")
-RECIPES = sorted(path.stem for path in (ROOT / "configs").glob("activitynet_*.yaml"))
+RECIPES = [name for name in recipe_names() if name.startswith("activitynet_")]
 QUICK = ["training.epochs=1", "training.batch_size=8", "sampling.regular=300", "sampling.jittered=30"]
 
 
@@ -57,12 +57,12 @@ def test_a_recipe_runs_to_the_end(tmp_path: Path, packs: dict[int, Path], recipe
     pack = packs[width_of(recipe)]
     run = tmp_path / "run"
     quick = QUICK if recipe == RECIPES[0] else [*QUICK, "data.validation_subset=null"]
-    assert rcl_("train", ROOT / "configs" / f"{recipe}.yaml", f"data.root={pack}", *quick, "--output", run).status == 0
+    assert rcl_("train", recipe, f"data.root={pack}", *quick, "--output", run).status == 0
     options = ("--subset", "validation", "--video-scores", pack / "scores.json", "--video-labels", 2)
     assert rcl_("detect", run / "last.ckpt", pack, *options, "--output", tmp_path / "detections.json").status == 0
     found = load_detections(tmp_path / "detections.json")
     assert set(found.labels) <= set(LABELS)
-    assert len(found) == 2 * 2 * load_config(ROOT / "configs" / f"{recipe}.yaml").inference.top
+    assert len(found) == 2 * 2 * load_config(recipe_file(recipe)).inference.top
     evaluation = evaluate(
         found, load_annotations(pack / "annotations.json").subset("validation"), tiou_thresholds=np.array([0.5])
     )

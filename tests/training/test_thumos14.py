@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from places import ROOT
 from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.datasets import VideoDataset, WindowDataset
 from rcl.data.detections import Detections
@@ -34,11 +33,12 @@ from rcl.models.predictions import AnchorScores, Predictions
 from rcl.models.sampling import grid
 from rcl.system.errors import InputError
 from rcl.training.data import load_training_data
+from rcl.training.recipes import recipe_file, recipe_names
 from rcl.training.run import train
 from typed import Rcl
 from untrained import FACTS, save_untrained
 
-RECIPES = sorted(path.stem for path in (ROOT / "configs").glob("thumos14_*.yaml"))
+RECIPES = [name for name in recipe_names() if name.startswith("thumos14_")]
 RATE = 7.5  # snippets per second: every 4 frames of 30
 LABELS = ("Billiards", "Diving", "LongJump")
 SNIPPETS = {"video_validation_0000051": 90, "video_validation_0000052": 300}
@@ -69,11 +69,11 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_recipe_runs_to_the_end(tmp_path: Path, pack: Path, recipe: str, rcl_: Rcl) -> None:
     run, found = tmp_path / "run", tmp_path / "detections.json"
     quick = ["training.epochs=1", "training.batch_size=4", "sampling.regular=300", "data.validation_subset=null"]
-    assert rcl_("train", ROOT / "configs" / f"{recipe}.yaml", f"data.root={pack}", *quick, "--output", run).status == 0
+    assert rcl_("train", recipe, f"data.root={pack}", *quick, "--output", run).status == 0
     options = ("--subset", "validation", "--video-scores", pack / "uNet_test.npy", "--video-labels", 2)
     assert rcl_("detect", run / "last.ckpt", pack, *options, "--output", found).status == 0
     detections = load_detections(found)
-    assert len(detections) == 2 * 2 * load_config(ROOT / "configs" / f"{recipe}.yaml").inference.top
+    assert len(detections) == 2 * 2 * load_config(recipe_file(recipe)).inference.top
     for name in ("video_test_0000004", "video_test_0000006"):
         own = detections.video_index == detections.videos.index(name)
         ends = detections.segments_seconds[own]

@@ -273,6 +273,22 @@ def test_jobs_run_one_after_the_other_and_can_be_cancelled() -> None:
     assert set(threading.enumerate()) <= set(before)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have a niceness of their own on Linux alone")
+def test_jobs_run_where_the_server_was_started_with_a_low_priority(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under ``nice``, or as a service with ``Nice=10``: only root could raise it again."""
+
+    def set_as_a_user(kind: int, thread: int, niceness: int) -> None:
+        if niceness < 10:
+            raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("rcl.web.serve.job_queue.os.getpriority", lambda kind, thread: 10)
+    monkeypatch.setattr("rcl.web.serve.job_queue.os.setpriority", set_as_a_user)
+    jobs = JobQueue(lambda key, report: None)
+    job = jobs.submit("a")
+    wait(lambda: job.state == "done")
+    jobs.close()
+
+
 def test_a_job_that_fails_says_why_and_the_next_goes_on() -> None:
     def work(key: str, report: Report) -> None:
         if key == "user":

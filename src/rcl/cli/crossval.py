@@ -14,15 +14,20 @@ from rcl.cli.console import quiet_lightning, warn
 from rcl.cli.durations import parse_duration
 from rcl.cli.options import DEFAULT_THRESHOLDS, Overwrite, Threads, Thresholds, parse_thresholds
 from rcl.cli.read_options import LabelFileOptions, ToolFileOptions
+from rcl.cli.recipes import configuration_file
 from rcl.system.errors import InputError
 from rcl.system.paths import exists
+from rcl.training.recipes import recipe_names
 
 if TYPE_CHECKING:
     from rcl.detector.config import Config
 
 
 Recipe = Annotated[
-    str, typer.Argument(metavar="fit|CONFIG.yaml", help="What to train: as rcl fit chooses, or a configuration.")
+    str,
+    typer.Argument(
+        metavar="fit|CONFIG", help="What to train: as rcl fit chooses, or a configuration, or a recipe: see rcl train."
+    ),
 ]
 Arguments = Annotated[
     list[str] | None,
@@ -137,9 +142,9 @@ def _inputs(recipe: str, arguments: Sequence[str]) -> tuple[Path | None, Path | 
             fix = "give a configuration in place of fit, such as config.yaml of a fit"
             raise InputError("rcl crossval fit", expected="a pack", found=overrides[0], fix=fix)
         return pack, labels, None
-    if Path(recipe).suffix.lower() not in (".yaml", ".yml"):
-        expected, fix = "fit or a configuration (.yaml) first", f"write rcl crossval fit {recipe}"
+    if recipe not in recipe_names() and Path(recipe).suffix.lower() not in (".yaml", ".yml"):
+        expected, fix = "fit, a configuration (.yaml) or a recipe first", f"write rcl crossval fit {recipe}"
         raise InputError("rcl crossval", expected=expected, found=recipe, fix=fix)
     from rcl.detector.load_config import load_config
 
-    return pack, labels, load_config(recipe, overrides)
+    return pack, labels, load_config(configuration_file(Path(recipe)), overrides)

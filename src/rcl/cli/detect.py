@@ -129,13 +129,12 @@ def _check_places(output: Path, jobs: Sequence[Job], writing: OutputOptions) -> 
 
 
 def partial_results(output: Path, checkpoint: Path, settings: Mapping[str, object]) -> PartialResults:
-    """The results so far, which a rerun takes if the checkpoint, our version and the settings are the same."""
-    from importlib.metadata import version
-
+    """The results so far, which a rerun takes if the checkpoint, our release and the settings are the same."""
     from rcl.detector.partial_results import PartialResults
+    from rcl.system.release import installed_release
     from rcl.system.text_files import file_digest
 
-    return PartialResults(output, {"checkpoint": file_digest(checkpoint), "version": version("rcl-tad"), **settings})
+    return PartialResults(output, {"checkpoint": file_digest(checkpoint), "version": installed_release(), **settings})
 
 
 def outcomes(

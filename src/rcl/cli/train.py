@@ -11,23 +11,28 @@ import typer
 
 from rcl.cli.console import quiet_lightning, warn
 from rcl.cli.options import Loggers, Overwrite, Threads
+from rcl.cli.recipes import RECIPES, configuration_file
 from rcl.system.errors import InputError, counted
 
+Devices = Annotated[
+    str, typer.Option(help="Accelerators per node (processes, on a CPU), or auto for all of this machine.")
+]
 Nodes = Annotated[
     int, typer.Option(min=1, help="Machines; run the command on each (torchrun, srun, or NODE_RANK=0, 1, …).")
+]
+Configuration = Annotated[
+    Path, typer.Argument(metavar="CONFIG", help=f"Configuration, YAML, or a recipe of RCL by its name: {RECIPES}.")
 ]
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="Configuration, YAML; see configs/.")],
+    config: Configuration,
     output: Annotated[Path, typer.Option(help="Folder for checkpoints and metrics.")],
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Values that replace those of the file.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in the output folder.")] = False,
-    devices: Annotated[
-        str, typer.Option(help="Accelerators per node (processes, on a CPU), or auto for all of this machine.")
-    ] = "auto",
+    devices: Devices = "auto",
     nodes: Nodes = 1,
     threads: Threads = None,
     logger: Loggers = None,
@@ -44,8 +49,9 @@ def train(
 
     quiet_lightning()
     try:
-        parsed = load_config(config, overrides)
-        check_run(output, resume=resume, overwrite=overwrite, config=config)
+        file = configuration_file(config, quiet=_local_rank() > 0)
+        parsed = load_config(file, overrides)
+        check_run(output, resume=resume, overwrite=overwrite, config=file)
         places: dict[str, Any] = {"devices": _devices(devices), "nodes": nodes}
         last = run.train(parsed, output, resume=resume, overwrite=overwrite, loggers=logger or (), **places)
     except InputError:

@@ -54,7 +54,8 @@ def load_config(path: Path | str, overrides: list[str] | None = None) -> Config:
         values = {key: {} if value is None else value for key, value in values.items()}
     else:
         found = f"a {type(values).__name__}"
-        raise InputError(path, expected="sections such as 'data:' and 'model:'", found=found, fix="see configs/")
+        expected = "sections such as 'data:' and 'model:'"
+        raise InputError(path, expected=expected, found=found, fix="begin with a recipe, such as small")
     for override in overrides or []:
         _override(values, override)
     return parse_config(values, where=str(path))

@@ -60,7 +60,8 @@ def run_worker(work: Callable[[Reports, dict[str, Any]], None], received: Callab
     """
     logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
     reports, arguments = Reports(), json.loads(sys.argv[-1])
-    psutil.Process().nice(NICENESS if os.name == "posix" else psutil.BELOW_NORMAL_PRIORITY_CLASS)
+    process = psutil.Process()  # of which none but root may lower the niceness
+    process.nice(max(process.nice(), NICENESS) if os.name == "posix" else psutil.BELOW_NORMAL_PRIORITY_CLASS)
     threading.Thread(target=_pass_on, args=(received,), daemon=True).start()
     try:
         work(reports, arguments)

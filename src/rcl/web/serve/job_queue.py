@@ -135,7 +135,9 @@ class JobQueue:
 
     def _run(self) -> None:
         if sys.platform == "linux":  # elsewhere, a thread cannot give way to those that answer the page
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+            thread = threading.get_native_id()
+            niceness = max(os.getpriority(os.PRIO_PROCESS, thread), NICENESS)  # less than before is a right of root's
+            os.setpriority(os.PRIO_PROCESS, thread, niceness)
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._queue or self._closed)
