@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from functools import partial
 from itertools import chain
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import av
@@ -140,9 +139,7 @@ class FrameStream:
             if end > seconds:
                 yield frame, max(start, seconds), end
 
-    def spans_of(
-        self, stamped: Iterable[Stamped], begin: Fraction
-    ) -> Iterator[tuple[VideoFrame, Fraction, Fraction]]:
+    def spans_of(self, stamped: Iterable[Stamped], begin: Fraction) -> Iterator[tuple[VideoFrame, Fraction, Fraction]]:
         """Yield frames of the stream with the times of their first and last moment; the first appears at ``begin``."""
         on_jump = partial(self._defects.note, "time stamps out of place")
         timed = steady(stamped, step=self.step, stated_end=self._stated_end, on_jump=on_jump, begin=begin)
