@@ -81,7 +81,7 @@ def in_stretches(
         if time is None or stamp is None:
             time = stamp if time is None else time + step
         elif _is_near(stamp, time, longest_gap):
-            time = max(stamp, time)
+            time = max(stamp if after is None or after <= time else min(stamp, after), time)
         elif after is not None and _is_near(after, time, longest_gap):  # this stamp alone is wrong
             time += step
         else:

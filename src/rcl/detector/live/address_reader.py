@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -57,7 +57,7 @@ class AddressReader:
     def check(self) -> None:
         """Nothing: an address that does not answer now may do so later."""
 
-    def items(self) -> Iterator[Item | Place]:
+    def items(self) -> Generator[Item | Place, None, None]:
         """Yield parts until a stop is asked for.
 
         Raises:
@@ -85,7 +85,7 @@ class AddressReader:
     def _opened(self) -> InputContainer:
         return open_address(self.reading.source, open_seconds=self.open_seconds, read_seconds=self.read_seconds)
 
-    def _connection(self, container: InputContainer) -> Iterator[Item | Place]:
+    def _connection(self, container: InputContainer) -> Generator[Item | Place, None, str]:
         """Yield what one connection gives; its value is why it ended."""
         clock = self.reading.clock
         seen_at = clock.monotonic()

@@ -95,11 +95,11 @@ def described(error: av.FFmpegError, *, was_open: bool) -> str:
     if isinstance(error, av.error.ExitError):
         return "nothing came for too long"
     if error.errno == EIO:
-        return "the stream broke off" if was_open else "the host is unknown, or does not answer"
+        return "the stream broke off" if was_open else "the host is unknown, does not answer, or sends no video"
     for kind, words in _WORDS_OF_TYPES:
         if isinstance(error, kind):
             return words
-    return _WORDS.get(error.errno, without_secrets(error.strerror or type(error).__name__))
+    return _WORDS.get(error.errno or 0, without_secrets(error.strerror or type(error).__name__))
 
 
 class BackOff:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ class FileReader:
             raise InputError.missing(self.path)
         check_can_grow(self.path)
 
-    def items(self) -> Iterator[Item | Place]:
+    def items(self) -> Generator[Item | Place, None, None]:
         """Yield the part.
 
         Raises:

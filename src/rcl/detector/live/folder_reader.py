@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -80,7 +80,7 @@ class FolderReader:
         if not self.folder.is_dir():
             raise InputError.missing(self.folder, "a folder")
 
-    def items(self) -> Iterator[Item | Place]:
+    def items(self) -> Generator[Item | Place, None, None]:
         """Yield parts until a stop is asked for."""
         self._find_start()
         self.reading.counts.is_connected = True

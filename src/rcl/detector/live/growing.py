@@ -35,9 +35,9 @@ class GrowingFile:
     """
 
     def __init__(self, path: Path, *, clock: Clock, stop: threading.Event, is_over: Callable[[float], bool]) -> None:
-        self.name = path.name  # PyAV shows it
+        self.path, self.name = path, path.name  # PyAV guesses the format by the name
         self._clock, self._stop, self._is_over = clock, stop, is_over
-        self._file: BinaryIO = path.open("rb", buffering=0)  # type: ignore[assignment]
+        self._file: BinaryIO = path.open("rb", buffering=0)
         self._grew_at = clock.monotonic()
 
     def read(self, size: int) -> bytes:
@@ -68,7 +68,7 @@ def open_growing(file: GrowingFile) -> InputContainer:
         return av.open(file, "r", metadata_errors="ignore", container_options={"protocol_whitelist": ""})
     except (OSError, av.FFmpegError) as error:
         file.close()
-        raise unusable(file.name, found=f"a file that cannot be opened ({error.strerror})") from None
+        raise unusable(file.path, found=f"a file that cannot be opened ({error.strerror})") from None
 
 
 def is_readable_from_start(path: Path) -> bool:

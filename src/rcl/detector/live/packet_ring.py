@@ -41,7 +41,7 @@ class Held(NamedTuple):
     """A packet as it came; ``came_after`` so many seconds of pictures since the ring was new."""
 
     run: Run
-    index: int
+    stream_index: int
     data: bytes
     pts: int | None
     dts: int | None
@@ -53,7 +53,7 @@ class Held(NamedTuple):
     @property
     def is_of_video(self) -> bool:
         """Whether it holds pictures, and not sound."""
-        return self.index == self.run.video
+        return self.stream_index == self.run.video
 
     @property
     def stamp(self) -> Fraction | None:
@@ -74,7 +74,7 @@ class Held(NamedTuple):
         packet.pts = None if self.pts is None else self.pts - ticks
         packet.dts = None if self.dts is None else self.dts - ticks
         packet.duration = self.duration or 0
-        packet.stream = self.run.tracks[self.index]
+        packet.stream = self.run.tracks[self.stream_index]
         return packet
 
 

@@ -63,7 +63,7 @@ class PictureQueue(Generic[Extra]):
                     seconds = self._spare_seconds(item)
                     if seconds <= 0 and self._drop(item):
                         return False
-                    self._changed.wait(min(max(seconds, 0.001), PATIENCE_SECONDS))
+                    self._changed.wait(min(seconds, PATIENCE_SECONDS) if seconds > 0 else PATIENCE_SECONDS)
                 self._bytes += bytes_of(item.frame)
                 self._pictures += 1
             elif isinstance(item, PartBegins):

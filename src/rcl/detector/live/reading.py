@@ -23,7 +23,7 @@ from rcl.detector.live.parts import Picture
 from rcl.detector.live.sources import Source
 from rcl.system.errors import InputError
 from rcl.video.decoding import opened
-from rcl.video.stream import FrameStream, video_stream
+from rcl.video.stream import FrameStream, end_in_header, start_of, video_stream
 
 log = logging.getLogger("rcl")
 
@@ -114,7 +114,11 @@ def length_of(path: Path) -> float | None:
     """How many seconds a video lasts as far as it is written; ``None`` if that is not known."""
     try:
         with opened(path) as container:
-            return None if container.duration is None else container.duration / av.time_base
+            video = video_stream(container, path)
+            end = end_in_header(container, video, start_of(container, video) or Fraction(0))
+            if end is None and container.duration is not None:
+                end = Fraction(container.duration, av.time_base)
+            return None if end is None else float(end)
     except InputError:
         return None
 

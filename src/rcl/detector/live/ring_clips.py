@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -52,7 +53,7 @@ def cut(
     for extension, format in _FORMATS.items():
         path = stem.with_name(stem.name + extension)
         try:
-            write_file(path, lambda file, format=format: _copy(chosen, key, end, file, format, comment(key)))
+            write_file(path, partial(_copy, chosen, key, end, format, comment(key)))
         except InputError:
             raise
         except _CANNOT_HOLD:
@@ -60,7 +61,7 @@ def cut(
         return path, key
     path = stem.with_name(f"{stem.name}.mp4")
     try:
-        write_file(path, lambda file: _encode(chosen, key, end, file, comment(key)))
+        write_file(path, partial(_encode, chosen, key, end, comment(key)))
     except InputError:
         raise
     except _CANNOT_HOLD as error:
@@ -125,7 +126,7 @@ def _parameters(run: Run) -> list[tuple[Any, ...]]:
     ]
 
 
-def _copy(chosen: Sequence[Held], key: Fraction, end: Fraction, file: BinaryIO, format: str, comment: str) -> None:
+def _copy(chosen: Sequence[Held], key: Fraction, end: Fraction, format: str, comment: str, file: BinaryIO) -> None:
     tracks = chosen[0].run.tracks
     with av.open(file, "w", format=format) as output:
         output.metadata["comment"] = comment
@@ -138,9 +139,9 @@ def _copy(chosen: Sequence[Held], key: Fraction, end: Fraction, file: BinaryIO, 
 # -- encoding again ----------------------------------------------------------------------------------------------
 
 
-def _encode(chosen: Sequence[Held], key: Fraction, end: Fraction, file: BinaryIO, comment: str) -> None:
+def _encode(chosen: Sequence[Held], key: Fraction, end: Fraction, comment: str, file: BinaryIO) -> None:
     """The same without sound, for codecs that no common container holds."""
-    context = chosen[0].run.tracks[chosen[0].index].codec_context
+    context = chosen[0].run.tracks[chosen[0].stream_index].codec_context
     pictures = _pictures(_decoded(chosen), key, end)
     first = next(pictures, None)
     if first is None:
@@ -152,12 +153,12 @@ def _encode(chosen: Sequence[Held], key: Fraction, end: Fraction, file: BinaryIO
 def _decoded(chosen: Sequence[Held]) -> Iterator[tuple[VideoFrame, Fraction]]:
     """The pictures with their times, in seconds of the part."""
     first = chosen[0]
-    like: Any = first.run.tracks[first.index].codec_context
+    like: Any = first.run.tracks[first.stream_index].codec_context
     decoder: Any = av.CodecContext.create(like.codec.name, "r")
     decoder.extradata, decoder.width, decoder.height = like.extradata, like.width, like.height
     if like.codec.name == "rawvideo":
         decoder.pix_fmt = like.pix_fmt
-    packets = [each.packet() for each in chosen if each.index == first.index]
+    packets = [each.packet() for each in chosen if each.is_of_video]
     for packet in (*packets, None):
         for frame in decoder.decode(packet):
             if frame.pts is not None:

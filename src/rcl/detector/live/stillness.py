@@ -34,5 +34,5 @@ class Stillness:
 def _some_rows(frame: VideoFrame) -> np.ndarray:
     """A copy of some rows of the first plane: the brightness, or all of a packed format."""
     plane = frame.planes[0]
-    rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
     return rows[::_ROW_STEP, : plane.width].copy()  # behind the width is padding
