@@ -14,13 +14,6 @@ import av
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from rcl.detector.live.addresses import BackOff
-from rcl.detector.live.feed import Feed
-from rcl.detector.live.parts import Idle, PartBegins, PartEnds, Picture
-from rcl.detector.live.sources import parse_source
-from rcl.system.errors import InputError
-from rendered import drawn
 from watched import (
     NO_B,
     SPARSE,
@@ -35,6 +28,13 @@ from watched import (
     stream_of,
     then_wait,
 )
+
+from rcl.detector.live.addresses import BackOff
+from rcl.detector.live.feed import Feed
+from rcl.detector.live.parts import Idle, PartBegins, PartEnds, Picture
+from rcl.detector.live.sources import parse_source
+from rcl.system.errors import InputError
+from rendered import drawn
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +63,7 @@ def feed_of(address: str, **options: object) -> Feed:
 
 @settings(max_examples=8)
 @given(cuts=st.lists(st.integers(1, 20_000), max_size=30), end=st.none() | st.integers(3000, 20_000))
-def test_a_stream_shows_what_its_recording_shows(
-    folder: Path, stream: bytes, cuts: list[int], end: int | None
-) -> None:
+def test_a_stream_shows_what_its_recording_shows(folder: Path, stream: bytes, cuts: list[int], end: int | None) -> None:
     recording = folder / "recording.ts"
     recording.write_bytes(stream[:end])
     with playing([in_chunks(stream[:end], cuts)]) as address:
@@ -231,9 +229,7 @@ def test_the_wait_is_short_again_after_a_minute_of_success() -> None:
 
 
 @pytest.mark.parametrize("state", ["before", "opening", "frozen", "waiting to try again", "full"])
-def test_a_stop_in_any_state_is_prompt_and_leaves_no_thread(
-    stream: bytes, never: threading.Event, state: str
-) -> None:
+def test_a_stop_in_any_state_is_prompt_and_leaves_no_thread(stream: bytes, never: threading.Event, state: str) -> None:
     reached = threading.Event()
 
     def silent(send: object) -> None:
@@ -263,9 +259,7 @@ def test_a_stop_in_any_state_is_prompt_and_leaves_no_thread(
     assert not any(thread.name.startswith("feed") for thread in threading.enumerate())
 
 
-def test_a_camera_that_sends_one_picture_for_ever_is_noticed(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_camera_that_sends_one_picture_for_ever_is_noticed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "still.ts"
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=5, options={**SPARSE, "crf": "0"})

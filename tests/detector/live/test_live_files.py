@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import av
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from watched import SPARSE, FakeClock, collect, shown_by
 
 from rcl.detector.live.feed import Feed
 from rcl.detector.live.growing import boxes, check_can_grow, has_index, is_readable_from_start
@@ -16,7 +18,6 @@ from rcl.detector.live.parts import Picture
 from rcl.detector.live.sources import parse_source
 from rcl.system.errors import InputError
 from rendered import drawn, render
-from watched import SPARSE, FakeClock, collect, shown_by
 
 AT = 10**9  # when the clock of these tests begins
 
@@ -72,7 +73,7 @@ def test_a_file_that_grows_shows_what_it_shows_in_the_end(
     path = source.with_name(f"growing-{name}")
     pieces = sorted({int(cut * len(data)) for cut in cuts} | {len(data)})
     path.write_bytes(data[: pieces[0]])
-    remaining = iter(zip(pieces, pieces[1:], strict=False))
+    remaining = iter(pairwise(pieces))
     grown_at = [float(AT)]
 
     def grow(now: float) -> None:

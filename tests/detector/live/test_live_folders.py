@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from watched import NO_B, SPARSE, FakeClock, Part, collect, parts_end, shown_by
 
 from rcl.detector.live.feed import Feed
 from rcl.detector.live.parts import PartBegins, PartEnds, Picture
@@ -14,7 +16,6 @@ from rcl.detector.live.segments import follows_by_times, order_of, segments_in
 from rcl.detector.live.sources import parse_source
 from rcl.system.errors import InputError
 from rendered import render
-from watched import NO_B, SPARSE, FakeClock, Part, collect, parts_end, shown_by
 
 AT = 10**9
 SECONDS = 2  # of a segment
@@ -55,7 +56,7 @@ def test_segments_that_follow_each_other_are_one_part(tmp_path: Path, whole_time
     (part,) = collect(feed, parts_end(1))
     assert [data for _, data in part.shown] == [data for path in paths for _, data in shown_by(path)]
     ends = [until for until, _ in part.shown]
-    assert all(first < second for first, second in zip(ends, ends[1:], strict=False))
+    assert all(first < second for first, second in pairwise(ends))
     assert float(ends[-1]) == pytest.approx(6, abs=0.05)
     assert [float(ends[50 * k - 1]) for k in (1, 2)] == pytest.approx([2, 4], abs=0.05)
     assert part.ends is not None
@@ -204,8 +205,8 @@ def test_a_folder_that_is_missing(tmp_path: Path) -> None:
 
 
 def test_orders_and_times_of_files() -> None:
-    names = ["seg1.ts", "seg2.ts", "seg10.ts", "seg11.ts"]
-    assert sorted(reversed(names), key=order_of) == names
+    names = ["seg10.ts", "seg2.ts", "seg11.ts", "seg1.ts"]
+    assert sorted(names, key=order_of) == ["seg1.ts", "seg2.ts", "seg10.ts", "seg11.ts"]
     assert follows_by_times(100, 160, 60)
     assert follows_by_times(100, 165, 60)
     assert not follows_by_times(100, 168, 60)

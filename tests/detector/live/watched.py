@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -140,10 +140,8 @@ def playing(plays: Iterable[Play | int]) -> Iterator[str]:
             self.send_response(200)
             self.send_header("Content-Type", "video/mp2t")
             self.end_headers()
-            try:
+            with suppress(OSError):  # the other side went away
                 play(self._send)
-            except OSError:  # the other side went away
-                pass
 
         def _send(self, data: bytes) -> None:
             if ends.is_set():
