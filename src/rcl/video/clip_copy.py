@@ -32,7 +32,13 @@ def copied_extension(source: Path) -> str:
 
 
 def copy_packets(
-    source: Path, start: Fraction, end: Fraction, file: BinaryIO, *, comment: Callable[[Fraction], str]
+    source: Path,
+    start: Fraction,
+    end: Fraction,
+    file: BinaryIO,
+    *,
+    comment: Callable[[Fraction], str],
+    format: str | None = None,
 ) -> None:
     """Copy pictures and sound from the last key frame before a time on.
 
@@ -42,6 +48,7 @@ def copy_packets(
         end: likewise; pictures that are stored before it are copied, and those shown before these.
         file: open for writing, at its start.
         comment: from the time of the key frame to what is kept in the file.
+        format: of FFmpeg; by default that of :func:`copied_extension`.
 
     Raises:
         InputError: the video cannot be opened or sought.
@@ -51,7 +58,7 @@ def copy_packets(
         sound = container.streams.best("audio")
         chosen = [each for each in (stream, sound) if each is not None]
         packets, key = _from_key_frame(container, stream, chosen, start, source)
-        kind = _FORMATS[copied_extension(source)]
+        kind = format or _FORMATS[copied_extension(source)]
         with av.open(file, "w", format=kind) as output:
             output.metadata["comment"] = comment(key)
             tracks = {each.index: output.add_stream_from_template(each) for each in chosen}

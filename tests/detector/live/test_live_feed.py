@@ -281,3 +281,39 @@ def test_a_camera_that_sends_one_picture_for_ever_is_noticed(tmp_path: Path, cap
     assert not feed.counts.is_frozen
     assert caplog.text.count("has not changed at all") == 1
     assert caplog.text.count("changes again") == 1
+
+
+class RacingClock(FakeClock):
+    """A clock that is half a second later whenever it is looked at."""
+
+    def monotonic(self) -> float:
+        self.seconds += 0.5
+        return self.seconds
+
+
+def test_a_connection_without_pictures_is_given_up(folder: Path, stream: bytes) -> None:
+    sound_only = stream_of(folder, range(10), audio_seconds=30.0)
+    with playing([in_chunks(sound_only), in_chunks(stream)]) as address:
+        first, second = collect(feed_of(address, clock=RacingClock()), parts_end(2))
+    assert len(first.numbers) <= 10
+    assert first.ends is not None
+    assert first.ends.why == "no picture could be decoded for 20 s"
+    assert len(second.numbers) == 50
+
+
+def test_pictures_of_a_camera_that_sends_jpegs(tmp_path: Path) -> None:
+    """They come without times, so the wall clock gives them."""
+    jpegs = list[bytes]()
+    for number in range(12):
+        path = tmp_path / f"{number}.mjpeg"
+        with av.open(str(path), "w") as container:
+            video = container.add_stream("mjpeg", rate=25)
+            video.width, video.height, video.pix_fmt = 96, 64, "yuvj420p"
+            frame = av.VideoFrame.from_ndarray(drawn(number), format="rgb24")
+            container.mux([*video.encode(frame), *video.encode(None)])
+        jpegs.append(path.read_bytes())
+    head = "--b\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n"
+    data = b"".join(head.format(len(jpeg)).encode() + jpeg + b"\r\n" for jpeg in jpegs)
+    with playing([in_chunks(data), in_chunks(data)]) as address:  # the second connection has the option
+        (part,) = collect(feed_of(address), parts_end(1))
+    assert part.numbers == [*range(12)]

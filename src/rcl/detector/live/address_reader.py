@@ -143,7 +143,7 @@ class AddressReader:
         counts, source = self.reading.counts, self.reading.source
         if self._away_since is None:
             self._away_since = counts.last_picture_at
-            log.warning("%s: %s (%s); trying again until it is back", source.name, why, source.shown)
+            log.warning("%s: %s (%s); trying again", source.name, why, source.shown)
         elif why != counts.problem:
             log.warning("%s: %s", source.name, why)
         counts.problem = why

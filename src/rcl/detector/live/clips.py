@@ -21,7 +21,7 @@ log = logging.getLogger("rcl")
 
 MADE_BY = "rcl watch"
 MOST_WAITING = 1000
-_NAME = re.compile(r".+_\d{8}-\d{6}\.\d{3}_.+\.(mp4|mkv|mov|webm|avi)")
+_NAME = re.compile(r".+_\d{8}-\d{6}\.\d{3}_.+\.(mp4|mkv)")
 
 
 class Cutter(Protocol):

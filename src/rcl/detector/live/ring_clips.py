@@ -15,7 +15,7 @@ from av.video.frame import VideoFrame
 from rcl.detector.live.packet_ring import Held, PacketRing, Run, copied_track
 from rcl.system.errors import InputError, describe_error
 from rcl.system.text_files import write_file
-from rcl.video.clip_copy import copied_extension, copy_packets, packets_until, write_packet
+from rcl.video.clip_copy import copy_packets, packets_until, write_packet
 from rcl.video.clock import with_next
 from rcl.video.mp4 import Picture, write_mp4
 from rcl.video.pictures import PictureMaker
@@ -76,20 +76,23 @@ def cut_file(source: Path, start: Fraction, end: Fraction, stem: Path, *, commen
     Raises:
         InputError: the file has no key frame there, cannot be copied, or the clip cannot be written.
     """
-    path = stem.with_name(stem.name + copied_extension(source))
-    begins = [start]
+    begins, problem = [start], ""
 
     def noted(key: Fraction) -> str:
         begins.append(key)
         return comment(key)
 
-    try:
-        write_file(path, lambda file: copy_packets(source, start, end, file, comment=noted))
-    except InputError:
-        raise
-    except _CANNOT_HOLD as error:
-        raise unusable(source, found=f"one that cannot be copied ({describe_error(error)})") from None
-    return path, begins[-1]
+    for extension, format in _FORMATS.items():
+        path = stem.with_name(stem.name + extension)
+        try:
+            write_file(path, partial(copy_packets, source, start, end, comment=noted, format=format))
+        except InputError:
+            raise
+        except _CANNOT_HOLD as error:
+            problem = describe_error(error)
+        else:
+            return path, begins[-1]
+    raise unusable(source, found=f"one that cannot be copied ({problem})")
 
 
 def from_key_frame(held: Sequence[Held], start: Fraction, end: Fraction) -> list[Held]:
