@@ -108,11 +108,9 @@ def test_after_a_restart_the_next_part_has_the_next_number(stream: bytes) -> Non
     assert part.begins.why
 
 
-def test_a_freeze_ends_the_part_and_is_said_once(
-    stream: bytes, never: threading.Event, caplog: pytest.LogCaptureFixture
-) -> None:
-    with playing([then_wait(stream, never), then_wait(stream, never)]) as address:
-        first, _ = collect(feed_of(address, read_seconds=0.2), parts_end(2))
+def test_a_freeze_ends_the_part(stream: bytes, never: threading.Event) -> None:
+    with playing([then_wait(stream, never)]) as address:
+        (first,) = collect(feed_of(address, read_seconds=1.0), parts_end(1))
     assert len(first.numbers) == 50
     assert first.ends is not None
     assert first.ends.why == "nothing came for too long"
@@ -298,7 +296,7 @@ def test_a_connection_without_pictures_is_given_up(folder: Path, stream: bytes) 
     assert len(first.numbers) <= 10
     assert first.ends is not None
     assert first.ends.why == "no picture could be decoded for 20 s"
-    assert len(second.numbers) == 50
+    assert second.begins.why.startswith("the source was away for")
 
 
 def test_pictures_of_a_camera_that_sends_jpegs(tmp_path: Path) -> None:

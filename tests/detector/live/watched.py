@@ -14,7 +14,7 @@ import torch
 
 from rcl.detector.live.clocks import Clock
 from rcl.detector.live.feed import Feed
-from rcl.detector.live.parts import Idle, Item, PartBegins, PartEnds, Picture
+from rcl.detector.live.parts import Item, PartBegins, PartEnds, Picture
 from rcl.video.decoding import opened
 from rcl.video.stream import FrameStream, video_stream
 from rendered import read_number, render
@@ -93,10 +93,6 @@ def collect(feed: Feed, until: Callable[[Collected], bool] = lambda found: False
 
 def parts_end(count: int) -> Callable[[Collected], bool]:
     return lambda found: sum(part.ends is not None for part in found.parts) >= count
-
-
-def is_idle(item: Item) -> bool:
-    return isinstance(item, Idle)
 
 
 def shown(item: Picture) -> Shown:

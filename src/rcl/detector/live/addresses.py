@@ -133,4 +133,4 @@ class BackOff:
         if connected_seconds >= self.success_seconds:
             self._next = self.first_seconds
         waits, self._next = self._next, min(self._next * 2, self.longest_seconds)
-        return waits * (0.75 + 0.5 * self._chance()) if waits < self.longest_seconds else waits
+        return min(waits * (0.75 + 0.5 * self._chance()), self.longest_seconds)

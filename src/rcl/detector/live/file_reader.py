@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from rcl.detector.live.growing import check_can_grow, is_readable_from_start
+from rcl.detector.live.growing import check_can_grow, is_readable_from_start, wait_for_index
 from rcl.detector.live.parts import Item, PartBegins, PartEnds
 from rcl.detector.live.reading import Place, Reading, started_at
 from rcl.system.errors import InputError
@@ -44,6 +44,7 @@ class FileReader:
             InputError: the file cannot be read, or holds no picture.
         """
         reading, counts = self.reading, self.reading.counts
+        wait_for_index(self.path, clock=reading.clock, stop=reading.stop, is_over=self._is_over)
         age_seconds = reading.clock.now() - self.path.stat().st_mtime
         grows = is_readable_from_start(self.path) and age_seconds <= self.idle_seconds
         number = int(self.resume.get("part", 1))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from rcl.detector.live.growing import POLL_SECONDS, has_index, is_readable_from_start
+from rcl.detector.live.growing import POLL_SECONDS, is_readable_from_start, wait_for_index
 from rcl.detector.live.parts import Item, PartBegins, PartEnds
 from rcl.detector.live.reading import Place, Reading, length_of, log, started_at
 from rcl.detector.live.segments import Segment, follows_by_stamps, follows_by_times, order_of, segments_in
@@ -144,17 +145,16 @@ class FolderReader:
             return True
         return modified_at < following[0].modified_at or idle_seconds >= _SETTLING_SECONDS
 
-    def _wait_for_index(self, segment: Segment) -> bool:
-        """Wait until an MP4 has the index without which it cannot be read; whether it grows from now on."""
-        reading, began = self.reading, self.reading.clock.monotonic()
+    def _grows(self, segment: Segment) -> bool:
+        """Whether a segment can be read while it grows, and may still do so.
+
+        Raises:
+            InputError: it is gone.
+        """
         try:
-            while not has_index(segment.path) and not reading.stop.is_set():
-                if self._is_over(segment, reading.clock.monotonic() - began):
-                    raise unusable(segment.path, found="an MP4 without its index")
-                reading.clock.wait(reading.stop, POLL_SECONDS)
-            age_seconds = reading.clock.now() - segment.path.stat().st_mtime
-            is_complete = self._segments_after(segment.path.name) or age_seconds > self.idle_seconds
-            return is_readable_from_start(segment.path) and not is_complete
+            age_seconds = self.reading.clock.now() - segment.path.stat().st_mtime
+            is_over = self._is_over(segment, max(age_seconds, POLL_SECONDS))
+            return is_readable_from_start(segment.path) and not is_over
         except OSError as error:
             raise unusable(segment.path, found=f"one that cannot be read ({error.strerror})") from None
 
@@ -163,9 +163,9 @@ class FolderReader:
     def _read(self, segment: Segment) -> Iterator[Item | Place]:
         reading = self.reading
         try:
-            grows = self._wait_for_index(segment)
-            is_over = (lambda idle_seconds: self._is_over(segment, idle_seconds)) if grows else None
-            with reading.opened_file(segment.path, is_over) as frames:
+            is_over = partial(self._is_over, segment)
+            wait_for_index(segment.path, clock=reading.clock, stop=reading.stop, is_over=is_over)
+            with reading.opened_file(segment.path, is_over if self._grows(segment) else None) as frames:
                 spans = frames.spans()
                 first = next(spans, None)
                 if first is None:

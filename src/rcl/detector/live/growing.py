@@ -17,6 +17,8 @@ from rcl.video.stream import unusable
 IDLE_SECONDS = 30.0
 POLL_SECONDS = 0.2
 _BOXES = (b"ftyp", b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"styp", b"sidx", b"pnot")
+_MP4_EXTENSIONS = (".mp4", ".m4v", ".mov", ".3gp")
+_FIRST_BYTES = 16  # of a file, which tell whether it is an MP4
 
 
 class GrowingFile:
@@ -88,12 +90,31 @@ def is_readable_from_start(path: Path) -> bool:
 def has_index(path: Path) -> bool:
     """Whether a file is no MP4, or one that is complete or can be read from its start."""
     with path.open("rb") as file:
-        kinds = [*boxes(file)]
-    return not kinds or b"moov" in kinds
+        kinds = boxes(file)
+        has_begun = file.seek(0, 2) >= _FIRST_BYTES
+    if not kinds:
+        return has_begun or path.suffix.lower() not in _MP4_EXTENSIONS
+    return b"moov" in kinds
+
+
+def wait_for_index(path: Path, *, clock: Clock, stop: threading.Event, is_over: Callable[[float], bool]) -> None:
+    """Wait until an MP4 has the index without which it cannot be read; no longer than until a stop is asked for.
+
+    Raises:
+        InputError: the file is over before, see :class:`GrowingFile`, or cannot be read.
+    """
+    began = clock.monotonic()
+    try:
+        while not stop.is_set() and not has_index(path):
+            if is_over(clock.monotonic() - began):
+                raise unusable(path, found="an MP4 without its index")
+            clock.wait(stop, POLL_SECONDS)
+    except OSError as error:
+        raise unusable(path, found=f"one that cannot be read ({error.strerror})") from None
 
 
 def boxes(file: BinaryIO) -> list[bytes]:
-    """The kinds of the outermost boxes of an MP4 or MOV, in order, as far as it is whole; none for other files."""
+    """The kinds of the outermost boxes of an MP4 or MOV, in order, up to the end; an index only if it is whole."""
     size, found = file.seek(0, 2), list[bytes]()
     place = 0
     while place + 8 <= size:
@@ -119,7 +140,9 @@ def check_can_grow(path: Path) -> None:
     Raises:
         InputError: it is an MP4 without its index.
     """
-    if not has_index(path):
+    with path.open("rb") as file:
+        kinds = boxes(file)
+    if b"mdat" in kinds and b"moov" not in kinds:
         raise InputError(
             path,
             expected="a file that can be read while it is being written",
