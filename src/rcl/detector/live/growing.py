@@ -103,10 +103,12 @@ def wait_for_index(path: Path, *, clock: Clock, stop: threading.Event, is_over: 
     Raises:
         InputError: the file is over before, see :class:`GrowingFile`, or cannot be read.
     """
-    began = clock.monotonic()
+    size, grew_at = -1, 0.0
     try:
         while not stop.is_set() and not has_index(path):
-            if is_over(clock.monotonic() - began):
+            if size != (size := path.stat().st_size):
+                grew_at = clock.monotonic()
+            if is_over(clock.monotonic() - grew_at):
                 raise unusable(path, found="an MP4 without its index")
             clock.wait(stop, POLL_SECONDS)
     except OSError as error:

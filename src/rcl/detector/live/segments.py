@@ -53,8 +53,8 @@ def segments_in(folder: Path, after: str = "") -> list[Segment]:
 def order_of(name: str) -> list[tuple[int, int, str]]:
     """A key by which names are in the order of the numbers in them.
 
-    >>> sorted(["seg10.ts", "seg2.ts", "seg02b.ts", "a.ts"], key=order_of)
-    ['a.ts', 'seg2.ts', 'seg02b.ts', 'seg10.ts']
+    >>> sorted(["seg10.ts", "seg2.ts", "seg2b.ts", "a.ts"], key=order_of)
+    ['a.ts', 'seg2.ts', 'seg2b.ts', 'seg10.ts']
     """
     parts = re.split(r"(\d+)", name)
     # A number comes before letters, as in ASCII.
