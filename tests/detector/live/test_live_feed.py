@@ -108,6 +108,13 @@ def test_after_a_restart_the_next_part_has_the_next_number(stream: bytes) -> Non
     assert part.begins.why
 
 
+def test_without_reconnecting_the_feed_ends_with_its_first_connection(stream: bytes) -> None:
+    with playing([404, in_chunks(stream), in_chunks(stream)]) as address:
+        (part,) = collect(feed_of(address, reconnect=False))
+    assert len(part.numbers) == 50
+    assert part.ends is not None
+
+
 def test_a_freeze_ends_the_part(stream: bytes, never: threading.Event) -> None:
     with playing([then_wait(stream, never)]) as address:
         (first,) = collect(feed_of(address, read_seconds=1.0), parts_end(1))

@@ -154,6 +154,13 @@ def test_a_restart_after_the_first_segments_are_gone_begins_a_part(tmp_path: Pat
     assert "gone" in part.begins.why
 
 
+def test_a_number_alone_is_that_of_the_first_part(tmp_path: Path) -> None:
+    segment(tmp_path, "seg0.ts", 0)
+    (part,) = collect(feed_of(tmp_path, resume={"part": 6}), parts_end(1))
+    assert part.begins.number == 6
+    assert part.begins.why == ""
+
+
 def test_from_now_on_leaves_out_what_is_complete(tmp_path: Path) -> None:
     for number in range(3):
         segment(tmp_path, f"seg{number}.ts", number)

@@ -33,6 +33,7 @@ class AddressReader:
         open_seconds: how long to wait for the first data of a connection.
         read_seconds: how long to wait for more; 0 for what suits the kind of stream.
         back_off: how long to wait before the next try.
+        reconnect: whether to connect again when a connection has ended, and not only until there is a first one.
         resume: an earlier place; the next part gets the next number.
     """
 
@@ -43,11 +44,12 @@ class AddressReader:
         open_seconds: float = OPEN_SECONDS,
         read_seconds: float = 0.0,
         back_off: BackOff | None = None,
+        reconnect: bool = True,
         resume: dict[str, Any] | None = None,
     ) -> None:
         self.reading = reading
         self.open_seconds, self.read_seconds = open_seconds, read_seconds
-        self._back_off = back_off or BackOff()
+        self._back_off, self._reconnects = back_off or BackOff(), reconnect
         self._number = int((resume or {}).get("part", 0))  # of the newest part
         self._is_open = False  # whether this part goes on
         self._why = "" if resume is None else "the watch was started again"
@@ -58,7 +60,7 @@ class AddressReader:
         """Nothing: an address that does not answer now may do so later."""
 
     def items(self) -> Generator[Item | Place, None, None]:
-        """Yield parts until a stop is asked for.
+        """Yield parts until a stop is asked for, or the only connection has ended.
 
         Raises:
             InputError: the address is one that FFmpeg can never open.
@@ -75,7 +77,7 @@ class AddressReader:
             except av.FFmpegError as error:
                 why = described(error, was_open=False)
             counts.is_connected = False
-            if reading.stop.is_set():
+            if reading.stop.is_set() or (self._was_connected and not self._reconnects):
                 return
             connected_seconds = 0.0 if connected_at is None else reading.clock.monotonic() - connected_at
             self._say_away(why)

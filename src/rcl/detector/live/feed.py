@@ -45,6 +45,7 @@ class Feed:
         threads: decoding threads; each delays pictures by one.
         clock: time and waiting.
         back_off: how long to wait before an address is tried again.
+        reconnect: whether an address is connected again; otherwise the feed ends with its first connection.
         queue: between the threads; by default of a second of pictures and 64 MB.
 
     Attributes:
@@ -68,6 +69,7 @@ class Feed:
         threads: int = 1,
         clock: Clock | None = None,
         back_off: BackOff | None = None,
+        reconnect: bool = True,
         queue: PictureQueue[Place] | None = None,
     ) -> None:
         self.source, self.item_seconds = source, item_seconds
@@ -83,7 +85,12 @@ class Feed:
             self._reader = FolderReader(self._reading, idle_seconds=idle_seconds, begin=begin, resume=resume)
         else:
             self._reader = AddressReader(
-                self._reading, open_seconds=open_seconds, read_seconds=read_seconds, back_off=back_off, resume=resume
+                self._reading,
+                open_seconds=open_seconds,
+                read_seconds=read_seconds,
+                back_off=back_off,
+                reconnect=reconnect,
+                resume=resume,
             )
         self._reader.check()
         self._thread = threading.Thread(target=self._read, name=f"feed {source.name}", daemon=True)

@@ -54,7 +54,8 @@ class FolderReader:
         idle_seconds: after so long without a byte, a segment is complete; after so long without a next segment, in
             addition to the length of one, the part ends.
         begin: ``start`` with the first segment, or ``now``: without those that are complete.
-        resume: an earlier place; its part is read again from its first segment.
+        resume: an earlier place; its part is read again from its first segment. A number alone is that of the first
+            part.
     """
 
     def __init__(
@@ -98,8 +99,8 @@ class FolderReader:
         segments = segments_in(self.folder)
         names = [segment.path.name for segment in segments]
         self._next_number = int(self._resume.get("part", 1))
-        if self._resume:
-            self._not_before = str(self._resume.get("first", ""))
+        if "first" in self._resume:
+            self._not_before = str(self._resume["first"])
             if self._not_before not in names:
                 self._not_before, self._resume = str(self._resume.get("last", "")), {}
                 self._next_number += 1
