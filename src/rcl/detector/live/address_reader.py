@@ -77,11 +77,13 @@ class AddressReader:
             except av.FFmpegError as error:
                 why = described(error, was_open=False)
             counts.is_connected = False
-            if reading.stop.is_set() or (self._was_connected and not self._reconnects):
+            if reading.stop.is_set():
                 return
             connected_seconds = 0.0 if connected_at is None else reading.clock.monotonic() - connected_at
             self._say_away(why)
             yield from self._end_part(why)
+            if self._was_connected and not self._reconnects:
+                return
             reading.clock.wait(reading.stop, self._back_off.wait_seconds(connected_seconds))
 
     def _opened(self) -> InputContainer:
