@@ -32,7 +32,13 @@ def copied_extension(source: Path) -> str:
 
 
 def copy_packets(
-    source: Path, start: Fraction, end: Fraction, file: BinaryIO, *, comment: Callable[[Fraction], str]
+    source: Path,
+    start: Fraction,
+    end: Fraction,
+    file: BinaryIO,
+    *,
+    comment: Callable[[Fraction], str],
+    format: str | None = None,
 ) -> None:
     """Copy pictures and sound from the last key frame before a time on.
 
@@ -42,6 +48,7 @@ def copy_packets(
         end: likewise; pictures that are stored before it are copied, and those shown before these.
         file: open for writing, at its start.
         comment: from the time of the key frame to what is kept in the file.
+        format: of FFmpeg; by default that of :func:`copied_extension`.
 
     Raises:
         InputError: the video cannot be opened or sought.
@@ -51,18 +58,25 @@ def copy_packets(
         sound = container.streams.best("audio")
         chosen = [each for each in (stream, sound) if each is not None]
         packets, key = _from_key_frame(container, stream, chosen, start, source)
-        kind = _FORMATS[copied_extension(source)]
+        kind = format or _FORMATS[copied_extension(source)]
         with av.open(file, "w", format=kind) as output:
             output.metadata["comment"] = comment(key)
             tracks = {each.index: output.add_stream_from_template(each) for each in chosen}
             origin = _origin(container, stream)
-            for packet in _until(end, packets, origin, len(chosen)):
+            for packet in packets_until(end, packets, origin, len(chosen)):
                 if (_time(packet, origin) or 0) >= key:  # those before need pictures before the key frame
-                    _write(output, packet, tracks, origin + key)
+                    write_packet(output, packet, tracks, origin + key)
 
 
-def _until(end: Fraction, packets: Iterable[Any], origin: Fraction, streams: int) -> Iterator[Any]:
-    """The packets that are stored before a time, and those that are stored later but shown before one of these."""
+def packets_until(end: Fraction, packets: Iterable[Any], origin: Fraction, streams: int) -> Iterator[Any]:
+    """The packets that are stored before a time, and those that are stored later but shown before one of these.
+
+    Args:
+        end: in seconds.
+        packets: in the order in which they are stored.
+        origin: the second on their clock from which times count.
+        streams: how many there are.
+    """
     latest, finished = dict[int, Fraction](), set[int]()
     for packet in packets:
         time, index = _time(packet, origin), packet.stream.index
@@ -80,7 +94,8 @@ def _until(end: Fraction, packets: Iterable[Any], origin: Fraction, streams: int
                 return
 
 
-def _write(output: Any, packet: Any, tracks: dict[int, Any], shift: Fraction) -> None:
+def write_packet(output: Any, packet: Any, tracks: dict[int, Any], shift: Fraction) -> None:
+    """Write a packet to the track of its stream, earlier by so many seconds."""
     ticks = round(shift / packet.time_base)
     packet.pts = None if packet.pts is None else packet.pts - ticks
     packet.dts = None if packet.dts is None else packet.dts - ticks

@@ -96,15 +96,15 @@ def make(cut: Cut, folder: Path, name: str, *, overwrite: bool = False) -> Made:
     return _described(path, read_about(path) or {}, is_new=True)
 
 
-def read_about(path: Path) -> dict[str, Any] | None:
-    """What a file says about itself, if :func:`make` has written it; ``None`` if not."""
+def read_about(path: Path, *, made_by: str = MADE_BY) -> dict[str, Any] | None:
+    """What a file says about itself, if :func:`make`, or another writer of clips, has made it; ``None`` if not."""
     try:
         with opened(path) as container:
             metadata = {key.lower(): value for key, value in container.metadata.items()}
         about = json.loads(metadata.get("comment", ""))
     except (InputError, ValueError):
         return None
-    return about if isinstance(about, dict) and about.get(KEY) == MADE_BY else None
+    return about if isinstance(about, dict) and about.get(KEY) == made_by else None
 
 
 def _described(path: Path, about: dict[str, Any], *, is_new: bool) -> Made:
