@@ -115,16 +115,17 @@ def test_the_end_and_errors_come_last() -> None:
 
 def test_closing_lets_everybody_go() -> None:
     queue = PictureQueue[None](FakeClock(0), drops=False)
-    done = list[bool]()
-    writer = threading.Thread(target=lambda: done.extend(queue.put(picture(k)) for k in range(100)))
-    reader = threading.Thread(target=lambda: done.append(queue.get(60) is None))
+    written, read = list[bool](), list[Item | None]()
+    writer = threading.Thread(target=lambda: written.extend(queue.put(picture(k)) for k in range(100)))
+    reader = threading.Thread(target=lambda: read.append(queue.get(60)))
     writer.start()
-    writer.join(0.05)
+    writer.join(0.05)  # it waits now, or will
     queue.close()
     reader.start()
-    writer.join(60)
-    reader.join(60)
-    assert not writer.is_alive()
-    assert done[-1]
+    for thread in (writer, reader):
+        thread.join(60)
+        assert not thread.is_alive()
+    assert not written[-1]
+    assert read == [None]
     assert not queue.put(picture(0))
     assert queue.get(0) is None
