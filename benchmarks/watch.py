@@ -10,8 +10,8 @@ real time, and one `rcl watch` for every latency bound watches them, one after t
 - *F1* at tIoU 0.5, of the events as they were announced, and as they were in the end, after corrections;
 - the share of one core that the process took.
 
-Then so many streams at once in one process: the share of all cores, and whether frames were dropped. At last, two hours
-of the same recording, read from a file as fast as possible, and the resident set of the process every ten minutes of it.
+Then so many streams at once in one process: the cores that it takes, and whether frames were dropped. At last, two
+hours of the same recording, read from a file as fast as possible, and the resident set of the process over that time.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rcl.detector.live.parts import Picture
+from rcl.detector.live.sources.parts import Picture
 from rcl.video.decoding import opened
 from rcl.video.stream import FrameStream, video_stream
 from rendered import render

@@ -15,14 +15,14 @@ from rcl.cli.console import note, stderr, warn
 from rcl.cli.extraction_options import DetectorFiles
 from rcl.cli.options import Location, location
 from rcl.cli.watch_options import ClipOptions, DeliveryOptions, EventOptions, SourceOptions
-from rcl.system.errors import InputError, counted, listed
+from rcl.system.errors import counted, listed
 
 if TYPE_CHECKING:
-    from rcl.detector.live.journal import Journal
+    from rcl.detector.live.events.journal import Journal
     from rcl.detector.live.looking import Looking
     from rcl.detector.live.monitor import SourceState
     from rcl.detector.live.session import Session
-    from rcl.detector.live.sources import Source
+    from rcl.detector.live.sources.source import Source
     from rcl.detector.live.watcher import Watcher
 
 STATUS_LINES_SECONDS = 60  # between two lines, where there is no terminal
@@ -36,8 +36,8 @@ def watch(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="Address (RTSP, HTTP, SRT, …) or device, a file that is being written, or a folder into which a recorder "
-            "writes segments; NAME=SOURCE names it.",
+            help="Address (RTSP, HTTP, …) or device, a file that is being written, or a folder that a recorder "
+            "writes segments into; NAME=SOURCE names it.",
         ),
     ],
     output: Annotated[Path, typer.Option(help="File of events, one JSON object per line; a later run goes on there.")],
@@ -85,7 +85,7 @@ def _looking(checkpoint: Path, events: EventOptions, moved: DetectorFiles) -> Lo
 
 @contextmanager
 def _orderly_close(output: Path) -> Iterator[Journal]:
-    from rcl.detector.live.journal import Journal
+    from rcl.detector.live.events.journal import Journal
 
     with closing(Journal(output)) as journal:
         yield journal
@@ -100,13 +100,13 @@ def _watchers(
     reading: SourceOptions,
     cutting: ClipOptions,
 ) -> list[Watcher]:
-    from rcl.detector.live.clips import ClipMaker
-    from rcl.detector.live.expected_file import ExpectedFile
-    from rcl.detector.live.features import video_extractors
-    from rcl.detector.live.feed import Feed
-    from rcl.detector.live.packet_ring import PacketRing
+    from rcl.detector.live.clips.clip_maker import ClipMaker
+    from rcl.detector.live.clips.packet_ring import PacketRing
+    from rcl.detector.live.events.expected_file import ExpectedFile
+    from rcl.detector.live.events.tracker import EventTracker
+    from rcl.detector.live.features.part_features import video_extractors
     from rcl.detector.live.place_file import PlaceFile
-    from rcl.detector.live.tracker import EventTracker
+    from rcl.detector.live.sources.feed import Feed
     from rcl.detector.live.watcher import Watcher
 
     for extractor in video_extractors(looking.localizer.extractor, "rcl watch").values():

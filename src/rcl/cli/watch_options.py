@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rcl.detector.live.deliveries.delivery import Delivery, Target
-    from rcl.detector.live.journal import Journal
+    from rcl.detector.live.events.journal import Journal
     from rcl.detector.live.looking import Decide
-    from rcl.detector.live.sources import Source
+    from rcl.detector.live.sources.source import Source
     from rcl.detector.localizer import Localizer
 
 UNLIMITED = "unlimited"
@@ -134,7 +134,7 @@ class SourceOptions:
         Raises:
             InputError: one cannot be read, or two have the same name.
         """
-        from rcl.detector.live.sources import parse_options, parse_sources
+        from rcl.detector.live.sources.source import parse_options, parse_sources
 
         return parse_sources(texts, format=self.input_format, options=parse_options(self.input_option or []))
 
@@ -185,7 +185,7 @@ class DeliveryOptions:
 
         from rcl.detector.live.deliveries.command import Command
         from rcl.detector.live.deliveries.webhook import Webhook
-        from rcl.detector.live.messages import Kind
+        from rcl.detector.live.events.messages import Kind
 
         if unknown := [kind for kind in self.deliver or () if kind not in get_args(Kind)]:
             expected = f"kinds of messages ({listed([*get_args(Kind)], 10)})"

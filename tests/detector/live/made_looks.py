@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from rcl.data.detections import Detections
-from rcl.detector.live.messages import Event, Message
+from rcl.detector.live.events.messages import Event, Message
 
 LABELS = ("run", "jump")
 Row = tuple[str, float, float, float]

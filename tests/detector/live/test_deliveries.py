@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from rcl.detector.live.deliveries.command import Command
 from rcl.detector.live.deliveries.delivery import REFUSALS, Delivery, DeliveryError
 from rcl.detector.live.deliveries.webhook import Webhook
-from rcl.detector.live.journal import Journal
-from rcl.detector.live.journal_lines import Entry
-from rcl.detector.live.messages import Event, Message, about_part
+from rcl.detector.live.events.journal import Journal
+from rcl.detector.live.events.journal_lines import Entry
+from rcl.detector.live.events.messages import Event, Message, about_part
 from rcl.system.errors import InputError
 
 

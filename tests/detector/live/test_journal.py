@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rcl.detector.live import journal as journal_module
-from rcl.detector.live import known_parts
-from rcl.detector.live.journal import Journal, write_through
-from rcl.detector.live.journal_lines import iso_time, parse_line, unix_time
-from rcl.detector.live.messages import Event, Message, about_part, events_after
+from rcl.detector.live.events import journal as journal_module
+from rcl.detector.live.events import known_parts
+from rcl.detector.live.events.journal import Journal, write_through
+from rcl.detector.live.events.journal_lines import iso_time, parse_line, unix_time
+from rcl.detector.live.events.messages import Event, Message, about_part, events_after
 from rcl.system.errors import InputError
 
 STARTED = 1_700_000_000.25

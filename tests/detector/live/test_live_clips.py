@@ -13,11 +13,11 @@ import av
 import pytest
 from watched import NO_B, FakeClock, collect
 
-from rcl.detector.live.clips import MADE_BY, ClipMaker
-from rcl.detector.live.feed import Feed
-from rcl.detector.live.messages import Event
-from rcl.detector.live.packet_ring import PacketRing
-from rcl.detector.live.sources import parse_source
+from rcl.detector.live.clips.clip_maker import MADE_BY, ClipMaker
+from rcl.detector.live.clips.packet_ring import PacketRing
+from rcl.detector.live.events.messages import Event, Kind, Message
+from rcl.detector.live.sources.feed import Feed
+from rcl.detector.live.sources.source import parse_source
 from rcl.system.errors import InputError
 from rcl.video.clips import read_about
 from rendered import render
@@ -27,6 +27,10 @@ AT = 1_800_000_000.25  # 2027-01-15 08:00:00.25 UTC
 
 def event(number: int, start: float, end: float, *, label: str = "kick", part: int = 1) -> Event:
     return Event(f"cam-{part}-{number}", "cam", part, label, start, end, 0.9)
+
+
+def said(event: Event, kind: Kind = "announced") -> Message:
+    return Message(kind, "cam", event)
 
 
 @pytest.fixture
@@ -42,8 +46,8 @@ def test_a_clip_is_made_when_its_padding_was_seen(feed: Feed, tmp_path: Path) ->
     folder = tmp_path / "clips"
     maker = ClipMaker(folder, feed.cut, padding_seconds=2.0)
     maker.begin_part(1, AT)
-    maker.want(event(1, 3.0, 4.0))
-    maker.want(event(2, 5.0, 6.0, label="Öffnen: a/b?"))
+    maker.hear(said(event(1, 3.0, 4.0)))
+    maker.hear(said(event(2, 5.0, 6.0, label="Öffnen: a/b?")))
     assert maker.update(1, 5.99) == []
     assert not folder.exists()
     (message,) = maker.update(1, 6.0)
@@ -65,14 +69,15 @@ def test_a_clip_is_made_when_its_padding_was_seen(feed: Feed, tmp_path: Path) ->
 
 def test_corrected_and_withdrawn_events(feed: Feed, tmp_path: Path) -> None:
     maker = ClipMaker(tmp_path / "clips", feed.cut, padding_seconds=0.5)
-    maker.want(event(1, 3.0, 4.0))
-    maker.want(event(2, 3.0, 4.0))
-    maker.want(event(1, 3.0, 6.0))
-    maker.forget("cam-1-2")
-    maker.forget("unknown")
+    maker.hear(said(event(1, 3.0, 4.0)))
+    maker.hear(said(event(2, 3.0, 4.0)))
+    maker.hear(said(event(1, 3.0, 6.0), "corrected"))
+    maker.hear(said(event(2, 3.0, 4.0), "withdrawn"))
     assert maker.update(1, 5.0) == []
     (message,) = maker.update(1, 7.0)
     assert message.event == event(1, 3.0, 6.0)
+    maker.hear(said(event(1, 3.0, 5.0), "corrected"))
+    assert maker.update(1, 8.0) == []  # it has its clip
 
 
 def writes(*, made_by: str = MADE_BY) -> Callable[..., tuple[Path, float]]:
@@ -109,14 +114,14 @@ def test_the_oldest_of_our_clips_are_removed_and_never_other_files(tmp_path: Pat
         os.utime(folder / name, (1, 1))
     foreign = ClipMaker(folder, writes(made_by="somebody else"))
     foreign.begin_part(1, 100.0)
-    foreign.want(event(0, 1.0, 2.0))
+    foreign.hear(said(event(0, 1.0, 2.0)))
     foreign.update(1, 100)
     kept = {path.name for path in folder.iterdir()}
     assert len(kept) == 4
     maker = ClipMaker(folder, writes(), keep=3)
     maker.begin_part(1, AT)
     for number in range(10):
-        maker.want(event(number, 10.0 + number, 11.0 + number))
+        maker.hear(said(event(number, 10.0 + number, 11.0 + number)))
         (message,) = maker.update(1, 100)
         assert Path(message.details["path"]).exists()
     names = {path.name for path in folder.iterdir()}
@@ -124,7 +129,7 @@ def test_the_oldest_of_our_clips_are_removed_and_never_other_files(tmp_path: Pat
     assert sorted(names - kept) == [f"cam_20270115-0800{17 + k}.250_kick.mp4" for k in range(3)]
     smaller = ClipMaker(folder, writes(), keep_bytes=1)
     smaller.begin_part(1, AT)
-    smaller.want(event(11, 50.0, 51.0))
+    smaller.hear(said(event(11, 50.0, 51.0)))
     smaller.update(1, 100)
     names = {path.name for path in folder.iterdir()}
     assert kept < names
@@ -135,7 +140,7 @@ def test_equal_names_get_a_number(tmp_path: Path) -> None:
     maker = ClipMaker(tmp_path / "clips", writes())
     maker.begin_part(1, AT)
     for number in range(3):
-        maker.want(event(number, 3.0, 4.0))
+        maker.hear(said(event(number, 3.0, 4.0)))
     names = sorted(Path(message.details["path"]).name for message in maker.update(1, 100))
     stem = "cam_20270115-080003.250_kick"
     assert names == [f"{stem}-2.mp4", f"{stem}-3.mp4", f"{stem}.mp4"]
@@ -151,8 +156,8 @@ def test_what_cannot_be_cut_is_said_and_the_others_go_on(tmp_path: Path, caplog:
         return path, begins + 1.5
 
     maker = ClipMaker(tmp_path / "clips", sometimes, padding_seconds=1)
-    maker.want(event(1, 3.0, 4.0))
-    maker.want(event(2, 7.0, 8.0))
+    maker.hear(said(event(1, 3.0, 4.0)))
+    maker.hear(said(event(2, 7.0, 8.0)))
     with caplog.at_level(logging.WARNING, "rcl"):
         (message,) = maker.update(1, 9.0)
     assert message.details["note"] == "the clip begins 1.5 s late: what came before is no longer in memory"
@@ -163,6 +168,6 @@ def test_what_cannot_be_cut_is_said_and_the_others_go_on(tmp_path: Path, caplog:
 def test_what_waits_is_bounded(tmp_path: Path) -> None:
     maker = ClipMaker(tmp_path / "clips", writes())
     for number in range(1100):
-        maker.want(event(number, 3.0, 4.0))
+        maker.hear(said(event(number, 3.0, 4.0)))
     assert len(maker._waiting) == 1000
     assert maker.failed == 100

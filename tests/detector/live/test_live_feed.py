@@ -29,10 +29,10 @@ from watched import (
     then_wait,
 )
 
-from rcl.detector.live.addresses import BackOff
-from rcl.detector.live.feed import Feed
-from rcl.detector.live.parts import Idle, PartBegins, PartEnds, Picture
-from rcl.detector.live.sources import parse_source
+from rcl.detector.live.sources.addresses import BackOff
+from rcl.detector.live.sources.feed import Feed
+from rcl.detector.live.sources.parts import Idle, PartBegins, PartEnds, Picture
+from rcl.detector.live.sources.source import parse_source
 from rcl.system.errors import InputError
 from rendered import drawn
 

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from watched import SPARSE, FakeClock, collect, shown_by
 
-from rcl.detector.live.feed import Feed
-from rcl.detector.live.growing_file import boxes, check_can_grow, has_index, is_readable_from_start
-from rcl.detector.live.parts import Picture
-from rcl.detector.live.sources import parse_source
+from rcl.detector.live.sources.feed import Feed
+from rcl.detector.live.sources.growing_file import boxes, check_can_grow, has_index, is_readable_from_start
+from rcl.detector.live.sources.parts import Picture
+from rcl.detector.live.sources.source import parse_source
 from rcl.system.errors import InputError
 from rendered import drawn, render
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from watched import NO_B, SPARSE, FakeClock, Part, collect, parts_end, shown_by
 
-from rcl.detector.live.feed import Feed
-from rcl.detector.live.parts import PartBegins, PartEnds, Picture
-from rcl.detector.live.segments import follows_by_times, order_of, segments_in
-from rcl.detector.live.sources import parse_source
+from rcl.detector.live.sources.feed import Feed
+from rcl.detector.live.sources.parts import PartBegins, PartEnds, Picture
+from rcl.detector.live.sources.segments import follows_by_times, order_of, segments_in
+from rcl.detector.live.sources.source import parse_source
 from rcl.system.errors import InputError
 from rendered import render
 

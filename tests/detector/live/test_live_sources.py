@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rcl.detector.live.sources import Source, parse_options, parse_source, parse_sources, without_secrets
+from rcl.detector.live.sources.source import Source, parse_options, parse_source, parse_sources, without_secrets
 from rcl.system.errors import InputError
 from rcl.video.clip_names import safe
 

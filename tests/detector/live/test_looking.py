@@ -17,7 +17,7 @@ from played import RATE, again_and_again, pictures, recording
 from rcl.data.detections import Detections
 from rcl.data.standardization import ChannelScale
 from rcl.data.streams import Stream
-from rcl.detector.live.features import PartFeatures
+from rcl.detector.live.features.part_features import PartFeatures
 from rcl.detector.live.looking import Looking, decider, default_context
 from rcl.detector.localizer import Localizer
 from rcl.detector.operating_points import OperatingPoints, without_duplicates

@@ -10,10 +10,10 @@ import av
 import pytest
 from watched import NO_B, FakeClock, collect, in_chunks, parts_end, playing, shown_by, stream_of
 
-from rcl.detector.live.feed import Feed
-from rcl.detector.live.packet_ring import PacketRing
-from rcl.detector.live.ring_clips import cut, from_key_frame
-from rcl.detector.live.sources import parse_source
+from rcl.detector.live.clips.packet_ring import PacketRing
+from rcl.detector.live.clips.ring_clips import cut, from_key_frame
+from rcl.detector.live.sources.feed import Feed
+from rcl.detector.live.sources.source import parse_source
 from rcl.system.errors import InputError
 from rcl.video.decoding import VideoReader, opened
 from rcl.video.stream import FrameStream, video_stream

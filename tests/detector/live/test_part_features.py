@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from played import again_and_again, pictures, recording
 from rcl.data.streams import Stream
-from rcl.detector.live import features as features_module
-from rcl.detector.live.features import PartFeatures
-from rcl.detector.live.rows import RowFile
+from rcl.detector.live.features import part_features as features_module
+from rcl.detector.live.features.part_features import PartFeatures
+from rcl.detector.live.features.rows import RowFile
 from rcl.system.errors import InputError
 from rcl.video.backbones.base import FrameSize
 from rcl.video.composed import ComposedExtractor

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from watched import FakeClock
 
-from rcl.detector.live.parts import Idle, Item, PartBegins, PartEnds, Picture
-from rcl.detector.live.picture_queue import PictureQueue, bytes_of
+from rcl.detector.live.sources.parts import Idle, Item, PartBegins, PartEnds, Picture
+from rcl.detector.live.sources.picture_queue import PictureQueue, bytes_of
 
 FRAME = av.VideoFrame(16, 16, "gray")
 BEGINS = PartBegins(1, 0.0)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from made_looks import check_ids, found, looks, plain
 
 from rcl.detector.live.deliveries.delivery import Delivery
-from rcl.detector.live.journal import Journal
-from rcl.detector.live.journal_lines import Entry, parse_line
-from rcl.detector.live.messages import events_after
-from rcl.detector.live.tracker import EventTracker
+from rcl.detector.live.events.journal import Journal
+from rcl.detector.live.events.journal_lines import Entry, parse_line
+from rcl.detector.live.events.messages import events_after
+from rcl.detector.live.events.tracker import EventTracker
 
 steps = st.lists(st.tuples(looks, st.sampled_from(["go on", "go on", "kill", "tear"]), st.floats(0, 1)), max_size=8)
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rcl.detector.live.rows import RowBuffer, RowFile
+from rcl.detector.live.features.rows import RowBuffer, RowFile
 from rcl.system.errors import InputError
 
 C = 3

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_looks import LABELS, Row, check_ids, found, looks, plain, rows
 
-from rcl.detector.live.expected_change import ExpectedChange, Form, bin_of, change_between
-from rcl.detector.live.messages import Event, Message, events_after
-from rcl.detector.live.pairing import paired
-from rcl.detector.live.tracker import STEADY_SECONDS, EventTracker
+from rcl.detector.live.events.expected_change import ExpectedChange, Form, bin_of, change_between
+from rcl.detector.live.events.messages import Event, Message, events_after
+from rcl.detector.live.events.pairing import paired
+from rcl.detector.live.events.tracker import STEADY_SECONDS, EventTracker
 
 
 def restarted(messages: Sequence[Message], latency: float, expected: ExpectedChange) -> EventTracker:

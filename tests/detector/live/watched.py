@@ -12,9 +12,9 @@ from pathlib import Path
 
 import torch
 
-from rcl.detector.live.clocks import Clock
-from rcl.detector.live.feed import Feed
-from rcl.detector.live.parts import Item, PartBegins, PartEnds, Picture
+from rcl.detector.live.sources.clocks import Clock
+from rcl.detector.live.sources.feed import Feed
+from rcl.detector.live.sources.parts import Item, PartBegins, PartEnds, Picture
 from rcl.video.decoding import opened
 from rcl.video.stream import FrameStream, video_stream
 from rendered import read_number, render

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from rcl.data.detections import Detections
-from rcl.detector.live.features import PartFeatures
+from rcl.detector.live.features.part_features import PartFeatures
 from rcl.detector.localizer import Localizer
 from rcl.detector.operating_points import OperatingPoints, without_duplicates
 from rcl.detector.prepare import GivenFeatures, check_features

@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from rcl.detector.live.sources import Source
+from rcl.detector.live.sources.source import Source
 from rcl.system.errors import InputError
 from rcl.system.text_files import read_json, write_json
 

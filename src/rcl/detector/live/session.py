@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from rcl.detector.live.deliveries.delivery import Delivery
-from rcl.detector.live.journal import Journal
+from rcl.detector.live.events.journal import Journal
 from rcl.detector.live.monitor import SourceState
 from rcl.detector.live.watcher import Watcher
 

@@ -10,17 +10,17 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from rcl.detector.live.clips import ClipMaker
-from rcl.detector.live.expected_file import ExpectedFile
-from rcl.detector.live.features import PART, PartFeatures
-from rcl.detector.live.feed import Feed
-from rcl.detector.live.journal import Journal
+from rcl.detector.live.clips.clip_maker import ClipMaker
+from rcl.detector.live.events.expected_file import ExpectedFile
+from rcl.detector.live.events.journal import Journal
+from rcl.detector.live.events.messages import Message, about_part
+from rcl.detector.live.events.tracker import EventTracker
+from rcl.detector.live.features.part_features import PART, PartFeatures
 from rcl.detector.live.looking import Look, Looking
-from rcl.detector.live.messages import Message, about_part
 from rcl.detector.live.monitor import SourceState
-from rcl.detector.live.parts import Idle, Item, PartBegins, PartEnds, Picture
 from rcl.detector.live.place_file import PlaceFile
-from rcl.detector.live.tracker import EventTracker
+from rcl.detector.live.sources.feed import Feed
+from rcl.detector.live.sources.parts import Idle, Item, PartBegins, PartEnds, Picture
 from rcl.system.errors import InputError
 
 log = logging.getLogger("rcl")
@@ -261,11 +261,9 @@ class Watcher:
             return
         self._counts.update(message.kind for message in messages)
         self.journal.append(messages)
-        for message in messages:
-            if self.clips and message.event and message.kind == "withdrawn":
-                self.clips.forget(message.event.id)
-            elif self.clips and message.event and message.kind in ("announced", "corrected"):
-                self.clips.want(message.event)
+        if self.clips:
+            for message in messages:
+                self.clips.hear(message)
 
     def _make_clips(self, part: int, seconds: float) -> None:
         if self.clips:

@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 from rcl.detector.live.deliveries.delivery import DeliveryError
-from rcl.detector.live.journal_lines import Entry
+from rcl.detector.live.events.journal_lines import Entry
 from rcl.system.errors import InputError
 
 _ENVIRONMENT = ("KIND", "SOURCE", "ID", "LABEL", "START", "END", "SCORE")

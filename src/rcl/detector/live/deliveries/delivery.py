@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Protocol
 
-from rcl.detector.live.journal import Journal
-from rcl.detector.live.journal_lines import Entry, parse_line
-from rcl.detector.live.messages import Kind
+from rcl.detector.live.events.journal import Journal
+from rcl.detector.live.events.journal_lines import Entry, parse_line
+from rcl.detector.live.events.messages import Kind
 from rcl.system.errors import InputError, counted
 from rcl.system.text_files import read_json, write_json
 

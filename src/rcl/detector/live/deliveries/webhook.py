@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from rcl.detector.live.deliveries.delivery import DeliveryError
-from rcl.detector.live.journal_lines import Entry
+from rcl.detector.live.events.journal_lines import Entry
 from rcl.system.errors import InputError
 
 _AGAIN = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from rcl.detector.live.messages import Event, Message
+from rcl.detector.live.events.messages import Event, Message
 
 MOST_EVENTS = 50_000  # of a part: older ones are final, and a look of the last minutes does not find them again
 _MOST_PARTS = 1_000  # whose beginning is remembered, for what is said of their events later, such as clips

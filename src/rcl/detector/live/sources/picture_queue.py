@@ -8,8 +8,8 @@ from typing import Generic, TypeVar
 
 from av.video.frame import VideoFrame
 
-from rcl.detector.live.clocks import Clock
-from rcl.detector.live.parts import Idle, Item, PartBegins, Picture
+from rcl.detector.live.sources.clocks import Clock
+from rcl.detector.live.sources.parts import Idle, Item, PartBegins, Picture
 
 LONGEST_SECONDS = 1.0  # of pictures that wait
 MOST_BYTES = 2**26

@@ -15,12 +15,12 @@ import av
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 
-from rcl.detector.live.clocks import Clock
-from rcl.detector.live.counts import FeedCounts
-from rcl.detector.live.growing_file import GrowingFile, open_growing
-from rcl.detector.live.packet_ring import PacketRing
-from rcl.detector.live.parts import Picture
-from rcl.detector.live.sources import Source
+from rcl.detector.live.clips.packet_ring import PacketRing
+from rcl.detector.live.sources.clocks import Clock
+from rcl.detector.live.sources.counts import FeedCounts
+from rcl.detector.live.sources.growing_file import GrowingFile, open_growing
+from rcl.detector.live.sources.parts import Picture
+from rcl.detector.live.sources.source import Source
 from rcl.system.errors import InputError
 from rcl.video.decoding import opened
 from rcl.video.stream import FrameStream, end_in_header, start_of, video_stream

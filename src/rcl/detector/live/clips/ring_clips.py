@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import av
 from av.video.frame import VideoFrame
 
-from rcl.detector.live.packet_ring import Held, PacketRing, Run, copied_track
+from rcl.detector.live.clips.packet_ring import Held, PacketRing, Run, copied_track
 from rcl.system.errors import InputError, describe_error
 from rcl.system.text_files import write_file
 from rcl.video.clip_copy import copy_packets, packets_until, write_packet

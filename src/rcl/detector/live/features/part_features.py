@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 
 from rcl.data.streams import DIGITS, AlignedFeatures, Stream, TimedFeatures
-from rcl.detector.live.growing import GrowingFeatures
-from rcl.detector.live.part_file import PartFacts, StreamFacts, read_part
-from rcl.detector.live.parts import Picture
+from rcl.detector.live.features.growing_features import GrowingFeatures
+from rcl.detector.live.features.part_file import PartFacts, StreamFacts, read_part
+from rcl.detector.live.sources.parts import Picture
 from rcl.detector.prepare import GivenFeatures
 from rcl.system.errors import InputError
 from rcl.video.composed import ComposedExtractor

@@ -9,10 +9,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from rcl.detector.live.growing_file import POLL_SECONDS, is_readable_from_start, wait_for_index
-from rcl.detector.live.parts import Item, PartBegins, PartEnds
-from rcl.detector.live.reading import Place, Reading, length_of, log, started_at
-from rcl.detector.live.segments import Segment, follows_by_stamps, follows_by_times, order_of, segments_in
+from rcl.detector.live.sources.growing_file import POLL_SECONDS, is_readable_from_start, wait_for_index
+from rcl.detector.live.sources.parts import Item, PartBegins, PartEnds
+from rcl.detector.live.sources.reading import Place, Reading, length_of, log, started_at
+from rcl.detector.live.sources.segments import Segment, follows_by_stamps, follows_by_times, order_of, segments_in
 from rcl.system.errors import InputError
 from rcl.video.stream import FrameStream, unusable
 

@@ -9,10 +9,10 @@ from typing import Any
 import av
 from av.container import InputContainer
 
-from rcl.detector.live.addresses import OPEN_SECONDS, BackOff, described, open_address
-from rcl.detector.live.parts import Item, PartBegins, PartEnds
-from rcl.detector.live.reading import Place, Reading, log
-from rcl.detector.live.stillness import Stillness
+from rcl.detector.live.sources.addresses import OPEN_SECONDS, BackOff, described, open_address
+from rcl.detector.live.sources.parts import Item, PartBegins, PartEnds
+from rcl.detector.live.sources.reading import Place, Reading, log
+from rcl.detector.live.sources.stillness import Stillness
 from rcl.system.errors import InputError
 from rcl.video.live_spans import LiveSpans, live_spans
 

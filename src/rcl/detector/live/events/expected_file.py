@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from rcl.detector.live.expected_change import ExpectedChange
+from rcl.detector.live.events.expected_change import ExpectedChange
 from rcl.system.errors import InputError
 from rcl.system.text_files import read_json, write_json
 
@@ -13,7 +13,7 @@ log = logging.getLogger("rcl")
 
 
 class ExpectedFile:
-    """Keeps an :class:`~rcl.detector.live.expected_change.ExpectedChange` over restarts."""
+    """Keeps an :class:`~rcl.detector.live.events.expected_change.ExpectedChange` over restarts."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -9,7 +9,7 @@ from errno import EACCES, EBUSY, ECONNREFUSED, EHOSTUNREACH, EIO, ENETUNREACH, E
 import av
 from av.container import InputContainer
 
-from rcl.detector.live.sources import Source, without_secrets
+from rcl.detector.live.sources.source import Source, without_secrets
 from rcl.system.errors import InputError
 
 OPEN_SECONDS = 15.0

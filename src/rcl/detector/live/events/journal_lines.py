@@ -7,7 +7,7 @@ import math
 from datetime import datetime, timezone
 from typing import Any, NamedTuple, get_args
 
-from rcl.detector.live.messages import Event, Kind, Message
+from rcl.detector.live.events.messages import Event, Kind, Message
 from rcl.system.errors import InputError, shown
 
 DECIMALS = 6  # of seconds and scores

@@ -15,9 +15,9 @@ from contextlib import ExitStack
 from io import FileIO
 from pathlib import Path
 
-from rcl.detector.live.journal_lines import Entry, line_of, parse_line
-from rcl.detector.live.known_parts import KnownPart, KnownParts
-from rcl.detector.live.messages import Message
+from rcl.detector.live.events.journal_lines import Entry, line_of, parse_line
+from rcl.detector.live.events.known_parts import KnownPart, KnownParts
+from rcl.detector.live.events.messages import Message
 from rcl.system.claims import exclusive
 from rcl.system.errors import InputError, counted, shown
 from rcl.system.paths import PathLike, exists, is_file, is_remote, to_path
@@ -40,7 +40,7 @@ def write_through(file: FileIO, data: bytes) -> None:
 
 
 class Journal:
-    """A file of messages, to which any thread appends. :func:`~rcl.detector.live.journal_lines.line_of` has its format.
+    """A file of messages, to which any thread appends. :func:`line_of` has its format.
 
     While the file cannot be written, messages wait in memory, and every ``append`` and ``tick`` tries again. Of more
     than ten thousand the oldest are lost, which shows as a gap in ``seq``.

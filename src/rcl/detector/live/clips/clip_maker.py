@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
-from rcl.detector.live.messages import Event, Message
+from rcl.detector.live.events.messages import Event, Message
 from rcl.system.errors import InputError
 from rcl.video.clip_names import safe
 from rcl.video.clips import KEY, read_about
@@ -63,16 +63,18 @@ class ClipMaker:
         """Say when a part began, as Unix time: clips are named after the time of the event."""
         self._started_at = {number: started_at}
 
-    def want(self, event: Event) -> None:
-        """Make a clip of an event later, as it is known then: give it again when it is corrected."""
-        self._waiting[event.id] = event
+    def hear(self, message: Message) -> None:
+        """Take account of a message: an event that is announced gets one clip, of its times when the clip is made."""
+        event = message.event
+        if event is None:
+            return
+        if message.kind == "announced" or (message.kind == "corrected" and event.id in self._waiting):
+            self._waiting[event.id] = event
+        elif message.kind == "withdrawn":
+            self._waiting.pop(event.id, None)
         if len(self._waiting) > MOST_WAITING:
             self._waiting.pop(next(iter(self._waiting)))
             self.failed += 1
-
-    def forget(self, event_id: str) -> None:
-        """Make no clip of an event that was withdrawn."""
-        self._waiting.pop(event_id, None)
 
     def update(self, part: int, seconds: float) -> list[Message]:
         """Make the clips that can be made.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rcl.data.detections import Detections
-from rcl.detector.live.expected_change import Form
+from rcl.detector.live.events.expected_change import Form
 from rcl.evaluation.matching import GroupedSegments, candidate_pairs
 
 

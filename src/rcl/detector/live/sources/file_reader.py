@@ -7,9 +7,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from rcl.detector.live.growing_file import check_can_grow, is_readable_from_start, wait_for_index
-from rcl.detector.live.parts import Item, PartBegins, PartEnds
-from rcl.detector.live.reading import Place, Reading, started_at
+from rcl.detector.live.sources.growing_file import check_can_grow, is_readable_from_start, wait_for_index
+from rcl.detector.live.sources.parts import Item, PartBegins, PartEnds
+from rcl.detector.live.sources.reading import Place, Reading, started_at
 from rcl.system.errors import InputError
 from rcl.video.stream import unusable
 

@@ -8,20 +8,20 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-from rcl.detector.live.address_reader import AddressReader
-from rcl.detector.live.addresses import OPEN_SECONDS, BackOff
-from rcl.detector.live.clocks import Clock
-from rcl.detector.live.counts import FeedCounts
-from rcl.detector.live.file_reader import FileReader
-from rcl.detector.live.folder_reader import FolderReader
-from rcl.detector.live.growing_file import IDLE_SECONDS
-from rcl.detector.live.interrupting import forget, interrupt
-from rcl.detector.live.packet_ring import PacketRing
-from rcl.detector.live.parts import Item, Picture
-from rcl.detector.live.picture_queue import PictureQueue
-from rcl.detector.live.reading import Place, Reading
-from rcl.detector.live.ring_clips import Comment, cut, cut_file
-from rcl.detector.live.sources import Source
+from rcl.detector.live.clips.packet_ring import PacketRing
+from rcl.detector.live.clips.ring_clips import Comment, cut, cut_file
+from rcl.detector.live.sources.address_reader import AddressReader
+from rcl.detector.live.sources.addresses import OPEN_SECONDS, BackOff
+from rcl.detector.live.sources.clocks import Clock
+from rcl.detector.live.sources.counts import FeedCounts
+from rcl.detector.live.sources.file_reader import FileReader
+from rcl.detector.live.sources.folder_reader import FolderReader
+from rcl.detector.live.sources.growing_file import IDLE_SECONDS
+from rcl.detector.live.sources.interrupting import forget, interrupt
+from rcl.detector.live.sources.parts import Item, Picture
+from rcl.detector.live.sources.picture_queue import PictureQueue
+from rcl.detector.live.sources.reading import Place, Reading
+from rcl.detector.live.sources.source import Source
 
 STOP_SECONDS = 20.0  # a host name may be looked up for so long, which cannot be interrupted
 

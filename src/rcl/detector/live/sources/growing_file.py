@@ -10,7 +10,7 @@ from typing import BinaryIO
 import av
 from av.container import InputContainer
 
-from rcl.detector.live.clocks import Clock
+from rcl.detector.live.sources.clocks import Clock
 from rcl.system.errors import InputError
 from rcl.video.stream import unusable
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rcl.detector.live.parts import Picture
-from rcl.detector.live.rows import RowBuffer, RowFile
+from rcl.detector.live.features.rows import RowBuffer, RowFile
+from rcl.detector.live.sources.parts import Picture
 from rcl.system.errors import InputError
 from rcl.video.decoding import Ticks
 from rcl.video.extraction import VideoExtractor, batch_size
@@ -113,7 +113,7 @@ class GrowingFeatures:
         """Bring the file up to date, if the features are kept in one.
 
         Raises:
-            OSError, InputError: see :meth:`rcl.detector.live.rows.RowFile.save`.
+            OSError, InputError: see :meth:`rcl.detector.live.features.rows.RowFile.save`.
         """
         if self._file:
             self._file.save(self.rows)

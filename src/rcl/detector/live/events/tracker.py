@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rcl.data.detections import Detections
-from rcl.detector.live.expected_change import Bin, ExpectedChange, Form, bin_of, change_between
-from rcl.detector.live.messages import Event, Kind, Message
-from rcl.detector.live.pairing import paired
+from rcl.detector.live.events.expected_change import Bin, ExpectedChange, Form, bin_of, change_between
+from rcl.detector.live.events.messages import Event, Kind, Message
+from rcl.detector.live.events.pairing import paired
 
 SAME_TIOU = 0.3
 """From which on a detection is that of the look before. Two actions of a decided list overlap by 0.4 at most, so that a
 larger tIoU is never ambiguous; a smaller one keeps an action that was first seen when a third of it had passed."""
 SAME_AS_FINAL_TIOU = 0.4  # what has left the tracker cannot be corrected, so it takes no other action's detection
 STEADY_SECONDS, STEADY_LOOKS = 5.0, 2
-"""So long, in so many looks, an event must be missing to be withdrawn, and an action must be seen that is first seen when
-its latency is up: scores near a threshold come and go."""
+"""So long, in so many looks, an event must be missing to be withdrawn, and an action must be seen if it is first seen
+when its latency is up: scores near a threshold come and go."""
 CORRECTION_SECONDS = 1.0  # the shortest time between two messages about an event, unless it settles
 EXACT = 1e-4  # seconds, score: smaller differences are not corrected
 
