@@ -13,8 +13,8 @@ from torch import Tensor
 from rcl.data.detections import Detections
 from rcl.data.features import Features, ReadableFeatures
 from rcl.data.preparation import Preparation
-from rcl.data.segments import Timeline
 from rcl.data.streams import Stream
+from rcl.data.timeline import Timeline
 from rcl.detector.build import build_search, load_model
 from rcl.detector.checkpoint import Checkpoint, Facts, read_checkpoint
 from rcl.detector.config import Config
