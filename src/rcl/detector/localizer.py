@@ -117,7 +117,8 @@ class Localizer:
         localizer = cls.from_model(load_model(checkpoint), checkpoint.config, checkpoint.facts, device=device)
         localizer.operating_points = checkpoint.operating_points
         moved = MovedFiles(backbone, flow, video_fps)
-        localizer.extractor = extractor_of(checkpoint, moved, device=localizer.search.device)
+        known = checkpoint.facts.extraction, checkpoint.facts.streams
+        localizer.extractor = extractor_of(*known, moved, source=checkpoint.source, device=localizer.search.device)
         return localizer
 
     @classmethod

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeAlias, cast
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -18,7 +18,6 @@ from rcl.data.features import ReadableFeatures, StoredFeatures, open_features
 from rcl.data.preparation import Preparation
 from rcl.data.standardization import ChannelScale
 from rcl.data.streams import AlignedFeatures, Stream, TimedFeatures
-from rcl.detector.checkpoint import Checkpoint
 from rcl.detector.config import DataConfig
 from rcl.detector.given_rates import checked_rate, rate_of_video
 from rcl.detector.progress import Progress, part_of
@@ -79,17 +78,30 @@ class MovedFiles(NamedTuple):
     video_fps: float | None = None
 
 
-def extractor_of(checkpoint: Checkpoint, moved: MovedFiles, *, device: torch.device) -> Extractor | None:
-    """The extractor of features like those of training; ``None`` if the checkpoint does not know how.
+def extractor_of(
+    extraction: dict[str, Any] | None,
+    streams: Sequence[Stream],
+    moved: MovedFiles,
+    *,
+    source: str,
+    device: torch.device,
+) -> Extractor | None:
+    """The extractor of features like those of training; ``None`` if there are no settings of them.
+
+    Args:
+        extraction: the settings that a checkpoint keeps.
+        streams: what the features consist of.
+        moved: files of backbones.
+        source: the checkpoint, for messages.
+        device: where networks run.
 
     Raises:
         InputError: the settings are damaged.
     """
-    facts = checkpoint.facts
-    if facts.extraction is None:
+    if extraction is None:
         return None
-    settings = parse_settings(facts.extraction, where=checkpoint.source)
-    return build_extractor(settings, streams=facts.streams, **moved._asdict(), device=device)
+    settings = parse_settings(extraction, where=source)
+    return build_extractor(settings, streams=streams, **moved._asdict(), device=device)
 
 
 def files_in(features: object) -> list[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,15 +37,16 @@ class ExportedDetector:
     Args:
         run: the graph.
         description: everything else.
-        build_extractor: builds what extracts features of videos; called when a video is given.
+
+    Attributes:
+        extractor: extracts features of videos, which needs PyTorch; none until one is set.
     """
 
-    def __init__(
-        self, run: Run, description: Description, *, build_extractor: Callable[[], Extractor] | None = None
-    ) -> None:
+    extractor: Extractor | None = None
+
+    def __init__(self, run: Run, description: Description) -> None:
         self.run = run
         self.description = description
-        self._build_extractor = build_extractor
 
     @classmethod
     def load(
@@ -54,20 +54,18 @@ class ExportedDetector:
         path: Path,
         *,
         threads: int = 0,
-        build_extractor: Callable[[], Extractor] | None = None,
     ) -> ExportedDetector:
         """The detector of ``model.onnx`` and ``model.json`` next to it.
 
         Args:
             path: the graph.
             threads: of ONNX Runtime; 0 for one per core.
-            build_extractor: as above.
 
         Raises:
             InputError: one of the files is missing or damaged, they do not belong together, or ONNX Runtime is missing.
         """
         description = read_description(path)
-        return cls(open_graph(path, threads=threads), description, build_extractor=build_extractor)
+        return cls(open_graph(path, threads=threads), description)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -98,11 +96,6 @@ class ExportedDetector:
     def operating_points(self) -> OperatingPoints | None:
         """By which a list of what happened is decided, if they were chosen."""
         return self.description.operating_points
-
-    @cached_property
-    def extractor(self) -> Extractor | None:
-        """Extracts features of videos, which needs PyTorch; ``None`` where none are asked for."""
-        return self._build_extractor() if self._build_extractor else None
 
     def prepare(
         self,

@@ -62,7 +62,7 @@ class Answers(nn.Module):
             return self.model.query(encoding, anchors, steps=self.steps)
         first = self.model.query(encoding, anchors, steps=1)
         worth = self.decoder.worth_refining(first)  # (K,)
-        # Operators may fail on nothing, so the first anchor is refined in any case; its answer counts if it is worth it.
+        # Operators may fail on nothing, so the first one is refined in any case; its answer counts if it is worth it.
         chosen = torch.cat((torch.ones_like(worth[:1]), worth[1:]))
         which = chosen.nonzero()[:, 0]  # (R,)
         refined = self.model.query(encoding, anchors[:, which], steps=self.steps)
