@@ -70,7 +70,7 @@ def detect(
     inputs = check_checkpoint_first("detect", checkpoint, inputs, wanted="videos, packs or features")
     _check_options(output, inputs, reading, writing)
     cluster = engine.cluster(workers=workers, network=True)
-    opened = open_detector(checkpoint, inputs, moved, cluster=cluster, threads=threads)
+    opened = open_detector(checkpoint, inputs, moved, cluster=cluster)
     asked = searching.arguments(opened.steps)
     jobs = reading.jobs(inputs, opened.detector)
     scores = labels.load(jobs, opened.detector)

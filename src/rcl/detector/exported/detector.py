@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,11 +23,13 @@ from rcl.detector.exported.segments import anchors, window_starts
 from rcl.detector.given_rates import checked_rate
 from rcl.detector.operating_points import OperatingPoints
 from rcl.detector.progress import Progress, no_progress
+from rcl.system.device import SMALL_PARAMETERS
 from rcl.system.errors import InputError, describe_error, located
 
 if TYPE_CHECKING:
     from rcl.video.extractor import Extractor
 
+SMALL_BYTES = 4 * SMALL_PARAMETERS  # of a graph
 Run = Callable[[np.ndarray, np.ndarray], Outputs]
 """``features (C, T), anchors (K, 2) → Outputs``."""
 
@@ -53,13 +56,13 @@ class ExportedDetector:
         cls,
         path: Path,
         *,
-        threads: int = 0,
+        threads: int | None = None,
     ) -> ExportedDetector:
         """The detector of ``model.onnx`` and ``model.json`` next to it.
 
         Args:
             path: the graph.
-            threads: of ONNX Runtime; 0 for one per core.
+            threads: as in :func:`open_graph`.
 
         Raises:
             InputError: one of the files is missing or damaged, they do not belong together, or ONNX Runtime is missing.
@@ -206,12 +209,12 @@ class ExportedDetector:
         return average(answers)
 
 
-def open_graph(graph: Path | bytes, *, threads: int = 0) -> Run:
+def open_graph(graph: Path | bytes, *, threads: int | None = None) -> Run:
     """The function that a graph computes.
 
     Args:
         graph: its file, or its bytes.
-        threads: of ONNX Runtime; 0 for one per core.
+        threads: of ONNX Runtime; by default ``OMP_NUM_THREADS``, else 1 for a small network and all cores for others.
 
     Raises:
         InputError: ONNX Runtime is missing, or cannot read the graph.
@@ -222,7 +225,9 @@ def open_graph(graph: Path | bytes, *, threads: int = 0) -> Run:
         fix = "install it: pip install onnxruntime"
         raise InputError("ONNX Runtime", expected="the package onnxruntime", found="none", fix=fix) from None
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    size = len(graph) if isinstance(graph, bytes) else graph.stat().st_size
+    usual = int(os.environ.get("OMP_NUM_THREADS") or (1 if size < SMALL_BYTES else 0))
+    options.intra_op_num_threads = usual if threads is None else threads  # 0: one per core
     where = "the graph" if isinstance(graph, bytes) else graph
     try:
         given: Any = graph if isinstance(graph, bytes) else str(graph)

@@ -33,6 +33,7 @@ from rcl.system.errors import InputError
 from rcl.system.text_files import write_file, write_json
 
 TOLERANCE = 1e-4
+LEAST_STEADY = 0.5  # share of the answers that have to be compared
 STEADY = 1e-5  # an answer that rounding of the features changes by more cannot be compared
 SNIPPETS_PER_CHANGE = 8
 LENGTHS = (1, 2, 3, 10, 100, 1000)  # snippets of the random videos on which an export is checked
@@ -97,9 +98,9 @@ def export(checkpoint: Checkpoint, *, version: str, lengths: Sequence[int] = LEN
         version=version,
     )
     comparison = compare(search, open_graph(graph), channels=facts.in_channels, lengths=lengths)
-    if not comparison.difference <= TOLERANCE:
+    if not (comparison.difference <= TOLERANCE and comparison.steady >= LEAST_STEADY):
         fix = "report this as a bug, with the versions of torch and onnxruntime"
-        found = f"answers that differ by {comparison.difference:.2g}"
+        found = f"answers that differ by {comparison.difference:.2g} ({comparison.steady:.0%} of them compared)"
         raise InputError(checkpoint.source, expected=f"an export that is equal to {TOLERANCE:g}", found=found, fix=fix)
     return Export(graph, description, comparison)
 
