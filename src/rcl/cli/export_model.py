@@ -12,6 +12,7 @@ from rcl.cli.console import note
 from rcl.cli.detect import CheckpointFile
 from rcl.cli.options import Location, Overwrite, location
 from rcl.system.errors import InputError
+from rcl.system.extras import how_to_install
 
 
 class ModelFormat(str, Enum):
@@ -37,7 +38,14 @@ def export_model(
     from importlib.metadata import version
 
     from rcl.detector.checkpoint import find_checkpoint, read_checkpoint
-    from rcl.detector.exported.exporting import LENGTHS, export, save
+
+    try:
+        from rcl.detector.exported.exporting import LENGTHS, export, save
+    except ModuleNotFoundError as error:
+        if error.name not in ("onnx", "onnxruntime"):
+            raise
+        found, fix = f"no {error.name}", how_to_install("export")
+        raise InputError("rcl export-model", expected="onnx and onnxruntime", found=found, fix=fix) from None
 
     path = find_checkpoint(checkpoint)
     target = _target(output, path)
@@ -45,10 +53,9 @@ def export_model(
     exported = export(read_checkpoint(path), version=version("rcl-tad"))
     save(exported, target)
     found = exported.comparison
-    note(
-        f"The largest difference from the detector is {found.difference:.1g}, in videos of {LENGTHS[0]} to "
-        f"{LENGTHS[-1]:,} snippets ({found.steady:.1%} of the answers; rounding alone changes the others)."
-    )
+    others = "" if found.steady == 1 else f" ({found.steady:.1%} of the answers; rounding alone changes the others)"
+    lengths = f"{LENGTHS[0]} to {LENGTHS[-1]:,} snippets"
+    note(f"The largest difference from the detector is {found.difference:.1g}, in videos of {lengths}{others}.")
     print(f"detector  {target} ({len(exported.graph) / 1e6:.1f} MB) and {target.with_suffix('.json').name}")
 
 

@@ -52,9 +52,17 @@ def soft_nms(
         raise ValueError(f"sigma must be positive, not {sigma}")
     groups = torch.zeros_like(scores, dtype=torch.long) if labels is None else labels
     free = torch.as_tensor(threshold, dtype=segments.dtype, device=segments.device).expand(len(scores))
-    arrays = (tensor.numpy(force=True) for tensor in (segments, scores, groups))
-    options = {"method": method, "sigma": sigma, "min_score": min_score, "top": top}
-    positions, lowered = select(*arrays, threshold=free.numpy(force=True), exp=_exp, **options)
+    positions, lowered = select(
+        segments.numpy(force=True),
+        scores.numpy(force=True),
+        groups.numpy(force=True),
+        method=method,
+        sigma=sigma,
+        threshold=free.numpy(force=True),
+        min_score=min_score,
+        top=top,
+        exp=_exp,
+    )
     return torch.from_numpy(positions).to(scores.device), torch.from_numpy(lowered).to(scores.device)
 
 

@@ -81,8 +81,16 @@ class ArrayDecoder:
         if self.method == "none":
             kept = np.flatnonzero(scores > self.min_score)[: self.top]
             return Decoded(segments[kept], labels[kept], scores[kept])
-        options = {"sigma": self.sigma, "threshold": self.threshold, "min_score": self.min_score, "top": self.top}
-        kept, lowered = select(segments, scores, labels, method=self.method, **options)
+        kept, lowered = select(
+            segments,
+            scores,
+            labels,
+            method=self.method,
+            sigma=self.sigma,
+            threshold=self.threshold,
+            min_score=self.min_score,
+            top=self.top,
+        )
         return Decoded(segments[kept], labels[kept], lowered)
 
     def _log_scores(self, outputs: Outputs, segments: np.ndarray) -> np.ndarray:
@@ -110,9 +118,9 @@ def average(answers: Sequence[Outputs]) -> Outputs:
     return Outputs(
         _mean_logit([answer.classification for answer in answers]),
         _mean_logit([answer.regression for answer in answers]),
-        np.mean([answer.segments for answer in answers], axis=0, dtype=np.float32),
+        _mean([answer.segments for answer in answers]),
         _mean_logit(labels) if labels else None,
-        np.mean(boundaries, axis=0, dtype=np.float32) if boundaries else None,
+        _mean(boundaries) if boundaries else None,
     )
 
 
@@ -124,6 +132,10 @@ def merge(starts: Sequence[int], parts: Sequence[Decoded], *, end: float) -> Dec
     order = np.argsort(-scores, kind="stable")
     order = order[np.diff(segments, axis=1)[order, 0] > 0]
     return Decoded(segments[order], labels[order], scores[order])
+
+
+def _mean(values: Sequence[np.ndarray]) -> np.ndarray:
+    return np.asarray(np.mean(values, axis=0, dtype=np.float32))
 
 
 def _mean_logit(logits: Sequence[np.ndarray]) -> np.ndarray:

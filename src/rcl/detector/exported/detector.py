@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -120,12 +120,15 @@ class ExportedDetector:
             InputError: the features cannot be read or do not fit, or their rate is unknown or not possible.
         """
         end_seconds = math.inf
+        opened: np.ndarray | ReadableFeatures
         if isinstance(features, list | tuple):
             from rcl.detector.prepare import extract_given  # needs PyTorch
 
-            features, _, end_seconds, snippets_per_second, _ = extract_given(features, self.extractor, progress)
+            opened, _, end_seconds, snippets_per_second, _ = extract_given(features, self.extractor, progress)
+        else:
+            opened = cast("np.ndarray | ReadableFeatures", features)
         with located(f"video {video!r}"):
-            values = checked(features, self.in_channels, self.streams)
+            values = checked(opened, self.in_channels, self.streams)
             rate = checked_rate(self.snippets_per_second if snippets_per_second is None else snippets_per_second)
         return self._prepared(values, self.preparation.timeline(len(values), rate, end_seconds=end_seconds))
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -93,23 +90,24 @@ def export_graph(model: Detector, decoder: Decoder, *, channels: int, anchors: T
     """
     answers = Answers(model, decoder, steps=steps).eval()
     features = torch.zeros(channels, TRACED_SNIPPETS)
-    buffer = io.BytesIO()
     torch.onnx.register_custom_op_symbolic("aten::expm1", _expm1, OPSET)
-    with warnings.catch_warnings(), torch.no_grad(), _plain_attention():
+    with TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of the tracer, about sizes that are the same for all videos
         names = [*answers(features, anchors)]
-        # The exporter of torch.export takes fifty times as long for this graph, and gives the same one.
+        traced = Path(folder) / "traced.onnx"
+        # The exporter of torch.export takes fifty times as long for this graph, and needs onnxscript.
         torch.onnx.export(
             answers,
             (features, anchors),
-            buffer,
+            traced,
             dynamo=False,
             opset_version=OPSET,
             input_names=["features", "anchors"],
             output_names=names,
             dynamic_axes={"features": {1: "T"}, "anchors": {0: "K"}},
         )
-    return in_blocks(_simplified(buffer.getvalue()), {name: AXES[name] for name in names if name in AXES})
+        simple = _simplified(traced)
+    return in_blocks(simple, {name: AXES[name] for name in names if name in AXES})
 
 
 def _expm1(graph: Any, value: Any) -> Any:
@@ -120,22 +118,10 @@ def _expm1(graph: Any, value: Any) -> Any:
     return graph.op("Div", graph.op("Mul", two, tangent), below)
 
 
-@contextmanager
-def _plain_attention() -> Iterator[None]:
-    """Context in which attention is computed by operators that can be exported."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
-
-
-def _simplified(graph: bytes) -> onnx.ModelProto:
+def _simplified(traced: Path) -> onnx.ModelProto:
     """The same graph in fewer nodes, still of standard operators alone."""
-    with TemporaryDirectory() as folder:
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        options.optimized_model_filepath = str(Path(folder) / "model.onnx")
-        onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        return onnx.load(options.optimized_model_filepath)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(traced.with_stem("simple"))
+    onnxruntime.InferenceSession(traced, options, providers=["CPUExecutionProvider"])
+    return onnx.load(options.optimized_model_filepath)

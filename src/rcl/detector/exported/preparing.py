@@ -65,7 +65,7 @@ def _resized(
 def _apply(preparation: Preparation, features: np.ndarray) -> np.ndarray:
     """Stored features ``(T, C)``, scaled and resized or downsampled: ``(C, T)``."""
     if channels := preparation.channels:
-        mean, deviation = np.float32(channels.mean), np.float32(channels.deviation)
+        mean, deviation = (np.array(values, dtype=np.float32) for values in (channels.mean, channels.deviation))
         scaled = ((features - mean) / deviation).T
     else:
         scaled = (features / np.float32(preparation.scale)).T

@@ -50,8 +50,8 @@ def pairs(snippets: int, *, longest: float | None) -> np.ndarray:
 
 def centred(snippets: int, *, lengths: Sequence[float]) -> np.ndarray:
     """Segments of all ``lengths`` around the centre of every snippet: ``(K, 2)``."""
-    half = np.float32(lengths)[:, None] / 2 * np.float32([-1, 1])  # (S, 2)
-    return ((np.arange(snippets, dtype=np.float32)[:, None, None] + np.float32(0.5)) + half).reshape(-1, 2)
+    half = np.array(lengths)[:, None] / 2 * np.array([-1, 1])  # (S, 2)
+    return (np.arange(snippets)[:, None, None] + 0.5 + half).reshape(-1, 2).astype(np.float32)
 
 
 def slots(snippets: int, *, count: int) -> np.ndarray:
