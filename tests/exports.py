@@ -39,7 +39,12 @@ KINDS: dict[str, dict[str, Any]] = {
         "inference": {"anchors": "grid", "longest": 30.0},
     },
     "streams": {"facts": {"streams": STREAMS, "channels": SCALE}, "streams": {"channels": 8}},
-    "several": {"members": 2, "inference": {"rates": [0.7, 1.0, 1.4]}, "encoder": {"boundaries": True}},
+    "several": {
+        "members": 2,
+        "inference": {"rates": [0.7, 1.0, 1.4]},
+        "encoder": {"boundaries": True, "layers": 1},
+        "head": {"points": 2},
+    },
     "anchors": {"head": {"name": "anchors", "channels": 8}},
     "points": {"head": {"name": "points", "channels": 8}, "inference": {"nms": "hard"}},
     "windows": {

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from exports import FACTS, assert_close, save_checkpoint, video
+from rcl.cli import main
 from rcl.data.detections import Detections
 from rcl.data.formats.results import load_detections
 from rcl.detector.localizer import Localizer
@@ -33,13 +34,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "features").mkdir()
     for number, snippets in enumerate((150, 37)):
         np.save(folder / "features" / f"v{number}.npy", video("usual", snippets, seed=number))
-    process = subprocess.run(
-        [sys.executable, "-m", "rcl.cli", "export-model", str(folder), "--output", str(folder / "new")],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "The largest difference from the detector is" in process.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["rcl", "export-model", str(folder), "--output", str(folder / "new")])
+        main()
     return folder
 
 
@@ -109,6 +106,14 @@ def test_the_example_needs_numpy_and_onnx_runtime_alone(folder: Path) -> None:
 
 def test_the_example_is_short() -> None:
     assert len(EXAMPLE.read_text(encoding="utf-8").splitlines()) <= 50
+
+
+def test_the_command_says_how_equal_they_are(folder: Path, tmp_path: Path, rcl_: Rcl) -> None:
+    for _ in range(2):  # its own files are replaced
+        result = rcl_("export-model", folder, "--output", tmp_path)
+        assert result.status == 0, result.err
+        assert "The largest difference from the detector is" in result.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.json", "model.onnx"]
 
 
 def test_only_an_earlier_export_is_replaced(folder: Path, tmp_path: Path, rcl_: Rcl) -> None:
