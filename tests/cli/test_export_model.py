@@ -36,7 +36,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         np.save(folder / "features" / f"v{number}.npy", video("usual", snippets, seed=number))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["rcl", "export-model", str(folder), "--output", str(folder / "new")])
-        main()
+        with pytest.raises(SystemExit, match="0"):
+            main()
+    assert (folder / "new" / "model.json").is_file()
     return folder
 
 
