@@ -71,7 +71,7 @@ def test_detects_in_a_pack_without_torch(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "annotations.json").write_text(json.dumps({"database": database}))
     (tmp_path / "features").symlink_to(folder / "features")
     output = tmp_path / "found.json"
-    subtitles = ("--subtitles", tmp_path / "subtitles", "--min-score", 0.0)
+    subtitles = ("--rates", "1", "--threads", 1, "--subtitles", tmp_path / "subtitles", "--min-score", 0.0)
     process = run_without(
         ["torch"], COMMAND, "detect", folder / "new" / "model.onnx", tmp_path, "--output", output, *subtitles
     )
@@ -150,7 +150,7 @@ def test_damaged_exports_are_refused(folder: Path, tmp_path: Path, rcl_: Rcl, ch
 def test_what_an_export_cannot_do_is_refused_by_name(folder: Path, tmp_path: Path, rcl_: Rcl) -> None:
     files = (folder / "new" / "model.onnx", folder / "features" / "v0.npy", "--output", tmp_path / "found.json")
     result = rcl_("detect", *files, "--steps", 1)
-    assert (result.status, "export it with these steps" in result.err) == (2, True)
+    assert (result.status, "leave it out, or use the checkpoint" in result.err) == (2, True)
     result = rcl_("detect", *files, "--decide")
     assert (result.status, "expected operating points to decide by, found none" in result.err) == (2, True)
     result = rcl_("detect", files[1], files[0], *files[2:])

@@ -65,13 +65,14 @@ def detect(
 
     After an interruption, run the same command again to continue. Videos that failed are tried again.
     """
-    from rcl.cli.detector_files import open_detector
+    from rcl.cli.detector_files import check_steps, open_detector
 
     inputs = check_checkpoint_first("detect", checkpoint, inputs, wanted="videos, packs or features")
     _check_options(output, inputs, reading, writing)
     cluster = engine.cluster(workers=workers, network=True)
     opened = open_detector(checkpoint, inputs, moved, cluster=cluster)
     asked = searching.arguments(opened.steps)
+    check_steps(opened, asked["steps"])
     jobs = reading.jobs(inputs, opened.detector)
     scores = labels.load(jobs, opened.detector)
     points = writing.deciding(opened.points, scores, checkpoint=opened.file)

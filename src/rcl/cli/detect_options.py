@@ -104,7 +104,7 @@ class SearchOptions:
 
 def _parse_rates(text: str) -> tuple[float, ...]:
     """The rates of ``0.7,1,1.4``."""
-    from rcl.detector.rates import check_rates
+    from rcl.detector.given_rates import check_rates
 
     try:
         rates = tuple(float(part) for part in text.split(","))

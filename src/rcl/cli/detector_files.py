@@ -54,6 +54,17 @@ def open_detector(
     return _of_export(graph, inputs, moved)
 
 
+def check_steps(opened: OpenedDetector, steps: int | None) -> None:
+    """Check that a graph has so many refinement steps; a checkpoint may also do fewer than it was trained with.
+
+    Raises:
+        InputError: it has others.
+    """
+    if opened.kept is None and steps not in (None, opened.steps):
+        fix = "leave it out, or use the checkpoint"
+        raise InputError("--steps", expected=f"the {opened.steps} of the graph", found=str(steps), fix=fix)
+
+
 def _of_checkpoint(path: Path, moved: DetectorFiles) -> OpenedDetector:
     from rcl.detector.checkpoint import find_checkpoint, read_checkpoint
     from rcl.detector.localizer import Localizer

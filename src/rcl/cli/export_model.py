@@ -44,8 +44,10 @@ def export_model(
     except ModuleNotFoundError as error:
         if error.name not in ("onnx", "onnxruntime"):
             raise
-        found, fix = f"no {error.name}", how_to_install("export")
-        raise InputError("rcl export-model", expected="onnx and onnxruntime", found=found, fix=fix) from None
+        missing = f"no {error.name}"
+        raise InputError(
+            "rcl export-model", expected="onnx and onnxruntime", found=missing, fix=how_to_install("export")
+        ) from None
 
     path = find_checkpoint(checkpoint)
     target = _target(output, path)

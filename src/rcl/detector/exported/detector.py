@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from rcl.detector.operating_points import OperatingPoints
 from rcl.detector.progress import Progress, no_progress
 from rcl.system.device import SMALL_PARAMETERS
 from rcl.system.errors import InputError, describe_error, located
+from rcl.system.transfer import read_bytes
 
 if TYPE_CHECKING:
     from rcl.video.extractor import Extractor
@@ -68,7 +69,7 @@ class ExportedDetector:
             InputError: one of the files is missing or damaged, they do not belong together, or ONNX Runtime is missing.
         """
         description = read_description(path)
-        return cls(open_graph(path, threads=threads), description)
+        return cls(open_graph(read_bytes(path), where=path, threads=threads), description)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -212,11 +213,12 @@ class ExportedDetector:
         return average(answers)
 
 
-def open_graph(graph: Path | bytes, *, threads: int | None = None) -> Run:
+def open_graph(graph: bytes, *, where: object = "the graph", threads: int | None = None) -> Run:
     """The function that a graph computes.
 
     Args:
-        graph: its file, or its bytes.
+        graph: the content of its file.
+        where: for messages.
         threads: of ONNX Runtime; by default ``OMP_NUM_THREADS``, else 1 for a small network and all cores for others.
 
     Raises:
@@ -227,14 +229,11 @@ def open_graph(graph: Path | bytes, *, threads: int | None = None) -> Run:
     except ImportError:
         fix = "install it: pip install onnxruntime"
         raise InputError("ONNX Runtime", expected="the package onnxruntime", found="none", fix=fix) from None
+    usual = int(os.environ.get("OMP_NUM_THREADS") or (1 if len(graph) < SMALL_BYTES else 0))
     options = onnxruntime.SessionOptions()
-    size = len(graph) if isinstance(graph, bytes) else graph.stat().st_size
-    usual = int(os.environ.get("OMP_NUM_THREADS") or (1 if size < SMALL_BYTES else 0))
     options.intra_op_num_threads = usual if threads is None else threads  # 0: one per core
-    where = "the graph" if isinstance(graph, bytes) else graph
     try:
-        given: Any = graph if isinstance(graph, bytes) else str(graph)
-        session = onnxruntime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no common type
         fix = "export the detector again with rcl export-model"
         raise InputError(where, expected="an ONNX graph", found=describe_error(error), fix=fix) from None
