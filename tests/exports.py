@@ -27,7 +27,7 @@ HEAD = {"name": "continuous", "channels": 16, "points": 4, "steps": 2}
 REFINED = {"refine_above": 0.015}  # some anchors of these networks
 
 KINDS: dict[str, dict[str, Any]] = {
-    "usual": {"head": {"ends": 2, "steps": 3}, "facts": {"channels": SCALE}},
+    "usual": {"head": {"ends": 2}, "facts": {"channels": SCALE}},
     "boundaries": {
         "encoder": {"boundaries": True},
         "inference": {"boundary_power": 0.5, "boundary_peaks": True, "classification_power": 0.3},
@@ -38,7 +38,11 @@ KINDS: dict[str, dict[str, Any]] = {
         "head": {"convention": "bmn", "subpoints": 3, "context": 0.5},
         "inference": {"anchors": "grid", "longest": 30.0},
     },
-    "streams": {"facts": {"streams": STREAMS, "channels": SCALE}, "streams": {"channels": 8}},
+    "streams": {
+        "head": {"steps": 1},
+        "facts": {"streams": STREAMS, "channels": SCALE},
+        "streams": {"channels": 8},
+    },
     "several": {
         "members": 2,
         "inference": {"rates": [0.7, 1.0, 1.4]},

@@ -110,12 +110,13 @@ def test_the_example_is_short() -> None:
     assert len(EXAMPLE.read_text(encoding="utf-8").splitlines()) <= 50
 
 
-def test_the_command_says_how_equal_they_are(folder: Path, tmp_path: Path, rcl_: Rcl) -> None:
+def test_the_command_says_how_equal_they_are(tmp_path: Path, rcl_: Rcl) -> None:
+    save_checkpoint("points", tmp_path / "last.ckpt")
     for _ in range(2):  # its own files are replaced
-        result = rcl_("export-model", folder, "--output", tmp_path)
+        result = rcl_("export-model", tmp_path)
         assert result.status == 0, result.err
         assert "The largest difference from the detector is" in result.err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.json", "model.onnx"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["last.ckpt", "model.json", "model.onnx"]
 
 
 def test_only_an_earlier_export_is_replaced(folder: Path, tmp_path: Path, rcl_: Rcl) -> None:

@@ -179,7 +179,7 @@ def test_rates_can_be_chosen() -> None:
 
 def test_other_steps_are_refused() -> None:
     found = detector("usual")
-    with pytest.raises(InputError, match="the 3 of the graph"):
+    with pytest.raises(InputError, match="the 2 of the graph"):
         found.detect_prepared(*found.prepare(video("usual", 9)), video="video", steps=1)
 
 
