@@ -27,6 +27,7 @@ from rcl.detector.exported.blocks import in_blocks
 from rcl.detector.exported.description import Description
 from rcl.detector.exported.detector import ExportedDetector, open_graph
 from rcl.detector.exported.exporting import Export, compare, differences, export
+from rcl.models import table_sums
 from rcl.models.averaging import mean_logit
 from rcl.models.sampling import Lattice, centred, grid, pairs, slots
 from rcl.system.errors import InputError
@@ -93,6 +94,19 @@ def test_any_segments_are_scored_as_the_network_scores_them(
     found = run(features.numpy(), segments.numpy())
     steady = differences(wanted, moved, segments) <= 1e-5
     assert (differences(wanted, found, segments)[steady] <= 1e-4).all()
+
+
+@given(anchors=st.integers(1, 9), samples=st.integers(1, 6), seed=st.integers(0, 99))
+def test_sums_of_rows_in_standard_operators_are_those_of_training(anchors: int, samples: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    tables = [torch.randn(20, width, generator=generator) for width in (5, 3)]
+    rows = torch.randint(0, 19, (anchors, samples), generator=generator, dtype=torch.int32)
+    fractions, bias = torch.rand(anchors, samples, generator=generator), torch.randn(8, generator=generator)
+    wanted = table_sums.row_sums(rows, fractions, bias, *tables)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("torch.onnx.is_in_onnx_export", lambda: True)
+        found = table_sums.row_sums(rows, fractions, bias, *tables)
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("count", [1, 5, 6, 7, 12, 13])
