@@ -186,7 +186,7 @@ def by_streams(run: Path, recording: Path, counts: Sequence[int]) -> list[dict[s
     print(f"\n{'streams':>10}{'cores':>8}{'MiB':>8}  last line")
     for count in counts:
         with tempfile.TemporaryDirectory() as folder, serve_in_real_time(chunks, connections=count) as served:
-            sources = [f"{CAMERA}{number}={served.address}" for number in range(count)]
+            sources = [f"{CAMERA}{number}={served.address}/{number}" for number in range(count)]
             watched = watch(run, sources, Path(folder), "--latency", "5s", "--no-reconnect")
         rows.append(
             {
