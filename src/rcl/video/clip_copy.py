@@ -111,7 +111,7 @@ def write_packet(output: Any, packet: Any, tracks: dict[int, Any], shift: Fracti
 def _from_key_frame(
     container: InputContainer, stream: VideoStream, chosen: list[Any], start: Fraction, source: Path
 ) -> tuple[Iterator[Any], Fraction]:
-    """Packets from a place in the file on, and the time of the last key frame before ``start``, or else of the first."""
+    """Packets from a place in the file on, and the time of the last key frame before ``start``, else of the first."""
     if container.format.name in RAW_FORMATS or stream.time_base is None:
         raise _not_sought(source)
     origin = _origin(container, stream)

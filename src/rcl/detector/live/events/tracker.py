@@ -229,8 +229,10 @@ class EventTracker:
     ) -> list[Message]:
         """``expected``: the change; ``None`` for what is final."""
         each.event, each.said_seconds = event, now
-        details: dict[str, float] = {"latency_seconds": round(now - event.end_seconds, 3)}
-        details |= {"expected_change": 0.0, "final": True} if expected is None else {"expected_change": round(expected, 4)}
+        latency, change = round(now - event.end_seconds, 3), round(expected or 0.0, 4)
+        details: dict[str, float] = {"latency_seconds": latency, "expected_change": change}
+        if expected is None:
+            details["final"] = True
         if old is not None:
             was = {"old_start": old.start_seconds, "old_end": old.end_seconds, "old_score": old.score}
             details |= {key: round(value, 6) for key, value in was.items()}
