@@ -56,13 +56,13 @@ EXTRACTOR = VideoExtractor(ExtractionSettings(backbone=f"{__name__}:Numbers", ra
 RATE = 5.0  # snippets per second
 
 
-def numbered(path: Path, times: Sequence[int], first_number: int) -> bytes:
+def numbered(path: Path, times: Sequence[int], first_number: int, *, width: int = 96) -> bytes:
     """A video at 25 frames a second with pictures at these times; they show numbers from the first on."""
     with av.open(str(path), "w") as output:
         video = output.add_stream("libx264", rate=25, options=NO_B)
-        video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
+        video.width, video.height, video.pix_fmt = width, width * 2 // 3, "yuv420p"
         for number, time in enumerate(times, first_number):
-            frame = av.VideoFrame.from_ndarray(drawn(number), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(drawn(number, width=width, height=width * 2 // 3), format="rgb24")
             frame.pts, frame.time_base = time, Fraction(1, 25)
             output.mux(video.encode(frame))
         output.mux(video.encode(None))
@@ -191,7 +191,9 @@ class Watch:
         self.clock = clock or FakeClock(4e9)
 
     @contextmanager
-    def opened(self, fate: Fate | None = None, *, write: Callable[[FileIO, bytes], None] | None = None) -> Iterator[Any]:
+    def opened(
+        self, fate: Fate | None = None, *, write: Callable[[FileIO, bytes], None] | None = None
+    ) -> Iterator[Any]:
         """Context with a watcher, as ``rcl watch`` builds it; afterwards its process is dead."""
         fate = fate or Fate()
         with fate.patched():
@@ -251,7 +253,7 @@ class Watch:
 
     def check(self) -> None:
         """What must hold of a journal at any time: ids are said once, numbers ascend, corrections are of something."""
-        alive, ever, last_seq, last_part = set[str](), set[str](), 0, 0
+        alive, ever, finals, last_seq, last_part = set[str](), set[str](), set[str](), 0, 0
         for entry in self.entries:
             assert entry.seq > last_seq
             message, last_seq = entry.message, entry.seq
@@ -265,6 +267,8 @@ class Watch:
                 alive.add(message.event.id)
                 ever.add(message.event.id)
             assert message.event.id in alive
+            assert message.event.id not in finals
+            finals |= {message.event.id} if message.details.get("final") else set()
             alive -= {message.event.id} if message.kind == "withdrawn" else set()
 
 
