@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -91,10 +91,11 @@ def serve_in_real_time(chunks: Sequence[Chunk], *, connections: int) -> Iterator
             self.send_response(200)
             self.send_header("Content-Type", "video/mp2t")
             self.end_headers()
-            for chunk in chunks:
-                time.sleep(max(start + chunk.due_seconds - time.monotonic(), 0.0))
-                self.wfile.write(chunk.content)
-                self.wfile.flush()
+            with suppress(ConnectionError):  # the other side has left
+                for chunk in chunks:
+                    time.sleep(max(start + chunk.due_seconds - time.monotonic(), 0.0))
+                    self.wfile.write(chunk.content)
+                    self.wfile.flush()
 
         def log_message(self, *_: object) -> None:
             pass
