@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -21,8 +21,9 @@ stderr = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def note(text: object) -> None:
-    """Print a line on stderr."""
-    stderr.print(str(text), markup=False)
+    """Print a line on stderr. Where that cannot be written, on a full disk, the work goes on."""
+    with suppress(OSError):
+        stderr.print(str(text), markup=False)
 
 
 def warn(text: object) -> None:

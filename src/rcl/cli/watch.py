@@ -121,7 +121,7 @@ def _watchers(
         feed = Feed(
             source,
             resume=place.resume(known.number if known else None),
-            ring=PacketRing() if cutting.clips else None,
+            ring=PacketRing() if cutting.clips and source.kind != "file" else None,  # a file can be cut itself
             **reading.feed_arguments(),
         )
         expected = ExpectedFile(own / "expected.json")

@@ -232,7 +232,7 @@ class FrameStream:
                 elif packet.size:
                     yield packet
         except av.FFmpegError as error:
-            self.error = error
+            self.error = error.with_traceback(None)  # which would keep this stream, and its decoder, for long
             self._stopped = [f"cannot be read to its end ({error.strerror})"]
         except IndexError:  # raised by PyAV at the end of a file in which streams appear midway
             pass

@@ -23,7 +23,8 @@ _GAUGES = {
     "seconds_since_last_picture": "Seconds since the last picture came.",
     "behind_seconds": "Seconds of the source that wait for their features.",
     "look_seconds": "Seconds that the last look took.",
-    "features_bytes": "Bytes of features on the disk.",
+    "features_bytes": "Bytes of features in memory.",
+    "frozen": "1 while pictures come that do not change at all.",
 }
 _COUNTERS = {
     "frames_read": "Pictures that came.",
@@ -52,7 +53,8 @@ class SourceState:
         events_corrected: corrections, of which an event may have several.
         events_withdrawn: events that were none.
         look_seconds: that the last look took.
-        features_bytes: on the disk.
+        features_bytes: in memory.
+        frozen: whether pictures come that do not change at all; a still scene may be well.
         undelivered: name of a delivery to the messages that wait for it.
         problem: in words; empty if there is none.
         has_ended: a file that was read to its end is not ill.
@@ -72,6 +74,7 @@ class SourceState:
     events_withdrawn: int = 0
     look_seconds: float = 0.0
     features_bytes: int = 0
+    frozen: bool = False
     undelivered: Mapping[str, int] = field(default_factory=dict)
     problem: str = ""
     has_ended: bool = False

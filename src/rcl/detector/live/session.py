@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -74,6 +75,7 @@ class Session:
             thread.start()
         for thread in (*stops, *self._threads):
             thread.join()
+        ends_at = time.monotonic() + LAST_DELIVERIES_SECONDS  # of all together
         for delivery in self.deliveries:
-            delivery.close(LAST_DELIVERIES_SECONDS)
+            delivery.close(max(ends_at - time.monotonic(), 0.0))
         self.journal.close()

@@ -157,7 +157,7 @@ class ClipMaker:
                 self._foreign.add(path)
             else:
                 try:
-                    path.unlink()
+                    path.unlink(missing_ok=True)  # the watcher of another source removes clips, too
                 except OSError as error:
                     log.warning("%s: the old clip cannot be removed: %s", path, error.strerror)
                     self._foreign.add(path)
@@ -166,7 +166,12 @@ class ClipMaker:
     def _clips(self) -> list[tuple[float, int, Path]]:
         """Time, size and path of the files that have the name of a clip, except those known to be others."""
         found = list[tuple[float, int, Path]]()
-        for path in self.folder.iterdir():
+        try:
+            paths = [*self.folder.iterdir()]
+        except OSError as error:
+            log.warning("%s: old clips cannot be removed: %s", self.folder, error.strerror)
+            return []
+        for path in paths:
             if path in self._foreign or path.is_symlink() or not _NAME.fullmatch(path.name):
                 continue
             try:

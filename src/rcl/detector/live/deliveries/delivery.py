@@ -92,7 +92,7 @@ class Delivery:
         self._next: tuple[bytes, Entry] | None = None  # that is being delivered
         self._seq = self._seq_before()  # of the last message that was passed
         self._keep()
-        self._wake, self._is_ending, self._is_stopped = threading.Event(), threading.Event(), threading.Event()
+        self._wake, self._is_stopped, self._ends_at = threading.Event(), threading.Event(), math.inf
         self._thread = threading.Thread(target=self._run, name=f"rcl {target.key}", daemon=True)
         journal.on_written(self._wake.set)
 
@@ -109,11 +109,12 @@ class Delivery:
 
     def close(self, wait_seconds: float = 0.0) -> None:
         """End the thread, once all is delivered or the time is up. What is left waits for the next process."""
-        self._is_ending.set()
+        self._ends_at = self._clock() + wait_seconds
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(wait_seconds)
         self._is_stopped.set()
+        self._wake.set()
         if self.undelivered:
             log.warning("%s: %s not delivered; the next start goes on there", self.name, self._left(self._seq))
 
@@ -121,12 +122,10 @@ class Delivery:
         while not self._is_stopped.is_set():
             self._wake.clear()
             wait = self.step()
-            if not math.isinf(wait):
-                self._is_stopped.wait(wait)
-            elif self._is_ending.is_set():
+            if wait and self._clock() + wait > self._ends_at:  # nothing waits, or not for this process
                 return
-            else:
-                self._wake.wait(_LOOK_AGAIN)
+            if wait:
+                self._wake.wait(min(wait, _LOOK_AGAIN))
 
     # -- one message after the other ---------------------------------------------------------------------------------
 

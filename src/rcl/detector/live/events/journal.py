@@ -84,6 +84,7 @@ class Journal:
         self.tick()
         if self._waiting:
             log.warning("%s: %s could not be written", self.path, counted(len(self._waiting), "message"))
+        self._file.close()
         self._open.close()
 
     def __enter__(self) -> Journal:
@@ -137,10 +138,11 @@ class Journal:
         self._wakes.append(wake)
 
     def _write_some(self, lines: list[tuple[int, bytes]]) -> None:
+        self._reopen_if_moved()
         size = os.fstat(self._file.fileno()).st_size
         if size < self._length:
             log.warning("%s was cut off by somebody: what was cut is lost", self.path)
-            self._length = size
+            self._length, self.id = size, self.id if size else ""
         if self._is_torn:
             self._file.truncate(self._length)
         data = b"".join(line for _, line in lines)
@@ -152,6 +154,18 @@ class Journal:
         self.written_seq = lines[-1][0]
         for _ in lines:
             self._waiting.popleft()
+
+    def _reopen_if_moved(self) -> None:
+        """Begin a new file where the old one was renamed or removed, as those do who keep old messages elsewhere."""
+        try:
+            if os.path.samestat(os.stat(self.path), os.fstat(self._file.fileno())):
+                return
+        except FileNotFoundError:
+            pass
+        log.warning("%s was moved or removed by somebody: a new one begins", self.path)
+        moved, self._file = self._file, self.path.open("ab", buffering=0)
+        moved.close()
+        self._length, self.id, self._is_torn = os.fstat(self._file.fileno()).st_size, "", False
 
     def _say_away(self, error: OSError) -> None:
         if not self.problem:

@@ -73,7 +73,7 @@ class PartFeatures:
         self.snippets_per_second = max([*rates, *(rate for rate in usual if rate)])
         self._pushed_until: float | None = None  # since the beginning or resuming
         self._whole = dict[str, int]()  # snippets whose windows lie before the end of the part, if there are others
-        self._written: PartFacts | None = None
+        self._written: object = None  # what varies of the facts that are in the folder
         self._retry_at = -math.inf  # in seconds of the part
         if folder:
             for name, own in self._growing.items():
@@ -109,7 +109,7 @@ class PartFeatures:
         )
         for name, own in part._growing.items():
             own.resume_from(folder / f"{name}.f32")
-        part.folder, part._written, part.end_seconds = folder, facts, facts.end_seconds
+        part.folder, part.end_seconds = folder, facts.end_seconds
         part._whole = {name: own.whole for name, own in facts.streams.items() if own.whole is not None}
         return part
 
@@ -220,6 +220,9 @@ class PartFeatures:
             self._retry_at = -math.inf
 
     def _write_facts(self, folder: Path) -> None:
+        varying = self.end_seconds, [(own.rows.channels, self._whole.get(name)) for name, own in self._growing.items()]
+        if varying == self._written:  # at nearly every picture
+            return
         streams = {
             name: StreamFacts(
                 channels=own.rows.channels,
@@ -230,9 +233,8 @@ class PartFeatures:
             for name, own in self._growing.items()
         }
         facts = PartFacts(number=self.number, started_at=self.started_at, streams=streams, end_seconds=self.end_seconds)
-        if facts != self._written:
-            facts.write(folder / PART)
-            self._written = facts
+        facts.write(folder / PART)
+        self._written = varying
 
 
 def video_extractors(extractor: Extractor | None, where: object) -> dict[str, VideoExtractor]:

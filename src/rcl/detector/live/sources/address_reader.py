@@ -10,7 +10,7 @@ import av
 from av.container import InputContainer
 
 from rcl.detector.live.sources.addresses import OPEN_SECONDS, BackOff, described, open_address
-from rcl.detector.live.sources.parts import Item, PartBegins, PartEnds
+from rcl.detector.live.sources.parts import Item, PartBegins, PartEnds, Picture
 from rcl.detector.live.sources.reading import Place, Reading, log
 from rcl.detector.live.sources.stillness import Stillness
 from rcl.system.errors import InputError
@@ -18,6 +18,9 @@ from rcl.video.live_spans import LiveSpans, live_spans
 
 LONGEST_GAP = Fraction(2)
 """Seconds between two pictures; after more, a new part begins."""
+SHORTEST_STRETCH, MOST_SHORT = 1, 10
+"""Seconds. After so many shorter stretches between jumps, one after the other, a new connection is tried, later and
+later: parts without end would fill the disk with words."""
 BLIND_SECONDS = 20.0  # of data without a picture, after which a new connection is tried
 
 
@@ -55,6 +58,7 @@ class AddressReader:
         self._why = "" if resume is None else "the watch was started again"
         self._away_since: float | None = None
         self._was_connected = False
+        self._opened_at = 0.0  # Unix time at which the connection was asked for
 
     def check(self) -> None:
         """Nothing: an address that does not answer now may do so later."""
@@ -67,7 +71,7 @@ class AddressReader:
         """
         reading, counts = self.reading, self.reading.counts
         while not reading.stop.is_set():
-            connected_at = None
+            connected_at, self._opened_at = None, reading.clock.now()
             try:
                 with self._opened() as container:
                     connected_at = reading.clock.monotonic()
@@ -104,13 +108,19 @@ class AddressReader:
             frames = self.reading.frames_of(container, playlists=True, on_packet=check_sight)
         except InputError:
             return "it sends no video"
+        short = 0  # stretches in a row
         try:
             for stretch in live_spans(frames, LONGEST_GAP):
                 if self._is_open:
                     yield from self._end_part(_jump(stretch.jump_seconds), frames.take_defects())
+                if short == MOST_SHORT:
+                    return "its time stamps jump again and again, or its pictures come too seldom"
+                until = Fraction(0)
                 for item in self._stretch(stretch, frames.origin):
                     yield item
                     seen_at = clock.monotonic()
+                    until = item.until if isinstance(item, Picture) else until
+                short = short + 1 if until < SHORTEST_STRETCH else 0
         except _Blind:
             return f"no picture could be decoded for {BLIND_SECONDS:g} s"
         if self.reading.stop.is_set():
@@ -127,9 +137,18 @@ class AddressReader:
                 self._number, self._is_open = self._number + 1, True
                 reading.begin_part(self._number, origin + stretch.begins)
                 yield Place({"part": self._number})
-                yield PartBegins(self._number, reading.clock.now(), self._why)
+                yield PartBegins(self._number, self._started_at(stretch), self._why)
             self._note_stillness(still.is_frozen(frame, until))
             yield reading.picture(frame, until)
+
+    def _started_at(self, stretch: LiveSpans) -> float:
+        """Unix time of second 0 of a part.
+
+        FFmpeg reads seconds of a stream before it gives the first picture. What a connection begins with is from the
+        time at which it was asked for, not from now.
+        """
+        now = self.reading.clock.now()
+        return now if stretch.jump_seconds else min(self._opened_at + max(float(stretch.begins), 0.0), now)
 
     def _end_part(self, why: str, problems: list[str] | None = None) -> Iterator[Item]:
         if self._is_open:

@@ -72,6 +72,7 @@ class FolderReader:
         self._next_number, self._why = 1, ""
         self._resume: dict[str, Any] = resume or {}
         self._not_before = self._last_read = ""
+        self._passed = set[str]()  # names of files up to the last one that was read
 
     def check(self) -> None:
         """Check that the folder is there.
@@ -125,7 +126,7 @@ class FolderReader:
         return None
 
     def _segments_after(self, name: str) -> list[Segment]:
-        found = segments_in(self.folder, after=name)
+        found = segments_in(self.folder, after=name, passed=self._passed)
         if self._not_before and not name:
             limit = order_of(self._not_before)
             found = [segment for segment in found if order_of(segment.path.name) >= limit]

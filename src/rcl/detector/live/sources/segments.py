@@ -23,20 +23,25 @@ class Segment(NamedTuple):
     modified_at: float
 
 
-def segments_in(folder: Path, after: str = "") -> list[Segment]:
+def segments_in(folder: Path, after: str = "", passed: set[str] | None = None) -> list[Segment]:
     """The videos in a folder in the order of their names, ``seg2`` before ``seg10``; without the folders in it.
 
     Args:
         folder: that a recorder writes into; it may be gone for a while.
         after: name of a file; only those behind it.
+        passed: names that are known not to be behind it, of which many are looked at only once; kept up to date.
     """
     found = list[Segment]()
     limit = order_of(after)
     try:
         with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if after == "" or order_of(entry.name) > limit]
+            there = {entry.name for entry in entries}
     except OSError:
         return []
+    known = set[str]() if passed is None else passed
+    names = [name for name in there - known if after == "" or order_of(name) > limit]
+    known &= there
+    known |= there.difference(names)
     for name in names:
         path = folder / name
         if is_hidden(Path(name)) or not (has_known_ending(path) and is_video(path)):

@@ -23,6 +23,7 @@ _VIDEO_DEVICE = re.compile(r"/dev/video\d+")
 _SECRETS = (
     (re.compile(r"(?<=://)\S*@"), ""),  # user and password, also one with an unquoted slash
     (re.compile(r"\?[^\s#]*"), "?…"),  # tokens
+    (re.compile(r"(?i)(pass\w*|pwd|token|secret|key)=[^\s/?#]*"), r"\1=…"),  # in the path, as some cameras have it
 )
 
 
