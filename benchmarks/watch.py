@@ -3,7 +3,7 @@
     python benchmarks/watch.py DEMO [--latencies 1,2,5,10,unlimited] [--streams 2,4,8] [--hours 2] [--json FILE]
 
 DEMO is the folder of `rcl demo`. Its held-out videos, joined to one recording of five minutes, are served over HTTP in
-real time, and one `rcl watch` for every latency bound watches them, one after the other:
+real time, and one `rcl watch` for every latency bound watches them, all at the same time:
 
 - *latency*: from the end of an action (of the ground truth) to the moment at which its event was announced, by the
   clock on the wall: median and 95 %;
@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,6 +40,7 @@ from rcl.evaluation.events import evaluate_events
 from rcl.evaluation.matching import GroupedSegments, match
 
 CAMERA, TIOU = "camera", 0.5
+STREAMS_SECONDS = 90  # of each of several streams
 
 
 class Watched(NamedTuple):
@@ -142,40 +144,45 @@ def joined_truth(truth: Annotations, starts: Sequence[float]) -> Annotations:
 
 
 def by_latency(run: Path, recording: Path, truth: Annotations, bounds: Sequence[str]) -> list[dict[str, Any]]:
-    """How soon and how well events are announced, one ``rcl watch`` after the other."""
-    chunks, rows = chunks_of(recording), []
-    header = (
-        f"\n{'--latency':>10}{'median s':>10}{'95 % s':>9}{'F1 then':>9}{'F1 end':>9}{'corrected':>11}{'withdrawn':>11}"
-    )
-    print(f"{header}{'core %':>8}{'dropped':>9}")
-    for bound in bounds:
+    """How soon and how well events are announced, one ``rcl watch`` for each bound, all at the same time."""
+    chunks = chunks_of(recording)
+
+    def watched_with(bound: str) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder, serve_in_real_time(chunks, connections=1) as served:
             options = ("--latency", bound, "--no-reconnect")
             watched = watch(run, [f"{CAMERA}={served.address}"], Path(folder), *options)
-            (began,) = served.began
-        late = latencies(watched.lines, truth, began)
-        rows.append(
-            {
-                "latency": bound,
-                "median_seconds": float(np.median(late)),
-                "seconds_95": float(np.percentile(late, 95)),
-                "f1_as_announced": f1(as_announced(watched.lines), truth),
-                "f1_as_corrected": f1(as_corrected(watched.lines), truth),
-                "corrections": sum(line["kind"] == "corrected" for line in watched.lines),
-                "withdrawals": sum(line["kind"] == "withdrawn" for line in watched.lines),
-                "core_share": watched.cpu_seconds / watched.wall_seconds,
-            }
-        )
-        row = rows[-1]
-        print(f"{bound:>10}{row['median_seconds']:10.1f}{row['seconds_95']:9.1f}", end="")
+            return latency_row(bound, watched, truth, served.began[0])
+
+    with ThreadPoolExecutor(max(len(bounds), 1)) as pool:
+        rows = [*pool.map(watched_with, bounds)]
+    print(f"\n{'--latency':>10}{'median s':>10}{'95 % s':>9}{'F1 then':>9}{'F1 end':>9}", end="")
+    print(f"{'corrected':>11}{'withdrawn':>11}{'core %':>8}")
+    for row in rows:
+        print(f"{row['latency']:>10}{row['median_seconds']:10.1f}{row['seconds_95']:9.1f}", end="")
         print(f"{row['f1_as_announced']:9.1f}{row['f1_as_corrected']:9.1f}", end="")
-        print(f"{row['corrections']:11d}{row['withdrawals']:11d}{100 * row['core_share']:8.0f}", flush=True)
+        print(f"{row['corrections']:11d}{row['withdrawals']:11d}{100 * row['core_share']:8.0f}")
     return rows
+
+
+def latency_row(bound: str, watched: Watched, truth: Annotations, began: float) -> dict[str, Any]:
+    """What one bound leads to."""
+    lines, late = watched.lines, latencies(watched.lines, truth, began)
+    return {
+        "latency": bound,
+        "median_seconds": float(np.median(late)),
+        "seconds_95": float(np.percentile(late, 95)),
+        "f1_as_announced": f1(as_announced(lines), truth),
+        "f1_as_corrected": f1(as_corrected(lines), truth),
+        "corrections": sum(line["kind"] == "corrected" for line in lines),
+        "withdrawals": sum(line["kind"] == "withdrawn" for line in lines),
+        "core_share": watched.cpu_seconds / watched.wall_seconds,
+    }
 
 
 def by_streams(run: Path, recording: Path, counts: Sequence[int]) -> list[dict[str, Any]]:
     """Several streams in one process: what it takes, and whether it keeps up."""
-    chunks, rows = chunks_of(recording), []
+    chunks = [chunk for chunk in chunks_of(recording) if chunk.due_seconds <= STREAMS_SECONDS]
+    rows = list[dict[str, Any]]()
     print(f"\n{'streams':>10}{'cores':>8}{'MiB':>8}  last line")
     for count in counts:
         with tempfile.TemporaryDirectory() as folder, serve_in_real_time(chunks, connections=count) as served:

@@ -18,7 +18,7 @@ NAVIGATION = {
     "First steps": ["Overview <self>", "docs/serve", "docs/videos", "docs/signals"],
     "Labels and data": ["docs/formats", "docs/exchange", "docs/datasets"],
     "Results": ["docs/diagnosis", "docs/outcomes", "docs/comparing", "docs/crossval", "docs/learning_curve"],
-    "In use": ["docs/live", "docs/deploy", "docs/scale"],
+    "In use": ["docs/live", "docs/export", "docs/deploy", "docs/scale"],
     "Reference": ["docs/api", "docs/extending", "docs/design"],
     "Measured": ["docs/results", "docs/ablations", "benchmarks/README", "docs/notebook/*"],
     "Project": ["CONTRIBUTING", "CHANGELOG", "docs/licences"],

@@ -64,7 +64,7 @@ def problems(draw: st.DrawFn) -> dict:
 def test_equals_the_naive_double_loop(
     problem: dict, agnostic: bool, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rcl.models.soft_nms.BLOCK", block)
+    monkeypatch.setattr("rcl.models.soft_nms_selection.BLOCK", block)
     if agnostic:
         problem["labels"] = [0] * len(problem["scores"])
     expected = naive(**problem)
@@ -93,7 +93,7 @@ def test_blocks_do_not_change_a_bit(method: str, levels: int, monkeypatch: pytes
     segments = torch.stack((start, start + 100 * torch.rand(3000, generator=draw)), dim=-1)
     scores, labels = torch.randint(levels, (3000,), generator=draw) / levels, torch.randint(5, (3000,), generator=draw)
     found = soft_nms(segments, scores, labels, method=method, top=400)
-    monkeypatch.setattr("rcl.models.soft_nms.BLOCK", 3000)
+    monkeypatch.setattr("rcl.models.soft_nms_selection.BLOCK", 3000)
     for field, expected in zip(found, soft_nms(segments, scores, labels, method=method, top=400), strict=True):
         assert torch.equal(field, expected)
 

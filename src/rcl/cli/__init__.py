@@ -28,6 +28,7 @@ from rcl.cli import (
     ethogram,
     evaluate,
     export,
+    export_model,
     extract,
     fit,
     import_,
@@ -68,6 +69,7 @@ for function in (
     learning_curve.learning_curve,
     convert.convert,
     export.export,
+    export_model.export_model,
     import_.import_,
     demo.demo,
 ):

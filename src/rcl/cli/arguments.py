@@ -128,7 +128,9 @@ def _holds_detections(path: Path) -> bool:
 
 
 def _is_checkpoint(path: Path) -> bool:
-    return path.suffix.lower() == ".ckpt" or is_file(path / "last.ckpt")
+    return path.suffix.lower() in (".ckpt", ".onnx") or any(
+        is_file(path / name) for name in ("last.ckpt", "model.onnx")
+    )
 
 
 def _is_label_file(path: Path) -> bool:

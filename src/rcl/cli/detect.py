@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from rcl.detector.checkpoint import Checkpoint
     from rcl.detector.detect_many import Found
     from rcl.detector.inputs import Job
-    from rcl.detector.localizer import Localizer
     from rcl.detector.operating_points import OperatingPoints
     from rcl.detector.partial_results import PartialResults
+    from rcl.detector.video_detector import VideoDetector
     from rcl.system.ray_cluster import Cluster
 
     Search: TypeAlias = Callable[[Sequence[Job], Callable[[int, float], None]], Iterator[Found]]
@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 CheckpointFile = Annotated[
     Location, typer.Argument(help="last.ckpt of a training run, or its folder.", parser=location)
 ]
+DetectorFile = Annotated[
+    Location,
+    typer.Argument(
+        help="last.ckpt of a training run, or its folder; or model.onnx of rcl export-model.", parser=location
+    ),
+]
 Inputs = Annotated[
     list[Location] | None,
     typer.Argument(metavar="INPUT...", help="Videos, folders of videos, packs or feature files.", parser=location),
@@ -41,7 +47,7 @@ Inputs = Annotated[
 
 
 def detect(
-    checkpoint: CheckpointFile,
+    checkpoint: DetectorFile,
     output: Annotated[
         Location, typer.Option(help="Results: .json or .csv; .srt or .vtt for a single video.", parser=location)
     ],
@@ -59,22 +65,22 @@ def detect(
 
     After an interruption, run the same command again to continue. Videos that failed are tried again.
     """
-    from rcl.detector.checkpoint import find_checkpoint, read_checkpoint
-    from rcl.detector.localizer import Localizer
+    from rcl.cli.detector_files import check_steps, open_detector
 
     inputs = check_checkpoint_first("detect", checkpoint, inputs, wanted="videos, packs or features")
     _check_options(output, inputs, reading, writing)
     cluster = engine.cluster(workers=workers, network=True)
-    kept = read_checkpoint(checkpoint)
-    localizer = Localizer.from_checkpoint(kept, **moved.arguments())
-    asked = searching.arguments(localizer)
-    jobs = reading.jobs(inputs, localizer)
-    scores = labels.load(jobs, localizer)
-    results = Results(jobs, scores, labels.video_labels, writing, writing.operating_points(kept, scores))
+    opened = open_detector(checkpoint, inputs, moved, cluster=cluster)
+    asked = searching.arguments(opened.steps)
+    check_steps(opened, asked["steps"])
+    jobs = reading.jobs(inputs, opened.detector)
+    scores = labels.load(jobs, opened.detector)
+    points = writing.deciding(opened.points, scores, checkpoint=opened.file)
+    results = Results(jobs, scores, labels.video_labels, writing, points)
     _check_places(output, jobs, writing)
-    settings = {**asked, "video_fps": moved.video_fps, **reading.resolved(localizer)}
-    partial = partial_results(output, find_checkpoint(checkpoint), settings)
-    search = search_of(kept, localizer, cluster, moved, asked)
+    settings = {**asked, "video_fps": moved.video_fps, **reading.resolved(opened.detector)}
+    partial = partial_results(output, opened.file, settings)
+    search = search_of(opened.kept, opened.detector, cluster, moved, asked)
     with stdout_kept_for_results(cluster):
         for outcome in outcomes(jobs, partial, search):
             results.add(outcome)
@@ -85,8 +91,8 @@ def detect(
 
 
 def search_of(
-    kept: Checkpoint,
-    localizer: Localizer,
+    kept: Checkpoint | None,
+    localizer: VideoDetector,
     cluster: Cluster | None,
     moved: DetectorFiles,
     asked: Mapping[str, Any],
@@ -96,7 +102,7 @@ def search_of(
     from rcl.detector.detect_many import detect_here, detect_on_cluster
 
     def search(jobs: Sequence[Job], progress: Callable[[int, float], None]) -> Iterator[Found]:
-        if cluster:
+        if cluster and kept:
             return detect_on_cluster(kept, jobs, cluster, **asked, **moved.arguments(), **cluster_options)
         return detect_here(localizer, jobs, **asked, progress=progress)
 

@@ -17,10 +17,9 @@ from rcl.system.errors import InputError, listed
 if TYPE_CHECKING:
     from rcl.data.detections import Detections
     from rcl.data.video_scores import VideoScores
-    from rcl.detector.checkpoint import Checkpoint
     from rcl.detector.inputs import Job
-    from rcl.detector.localizer import Localizer
     from rcl.detector.operating_points import OperatingPoints
+    from rcl.detector.video_detector import VideoDetector
 
 SUBTITLES = (".srt", ".vtt")
 
@@ -49,11 +48,11 @@ class InputOptions:
         if self.layout not in ("TC", "CT", None):
             raise InputError("--layout", expected="TC or CT", found=self.layout, fix="correct it")
 
-    def resolved(self, localizer: Localizer) -> dict[str, Any]:
+    def resolved(self, localizer: VideoDetector) -> dict[str, Any]:
         """The settings that the detections depend on."""
         return {"layout": self.layout or localizer.preparation.layout, "snippets_per_second": self.snippets_per_second}
 
-    def jobs(self, inputs: Sequence[Path], localizer: Localizer) -> list[Job]:
+    def jobs(self, inputs: Sequence[Path], localizer: VideoDetector) -> list[Job]:
         """A job for every video of the inputs.
 
         Raises:
@@ -91,21 +90,21 @@ class SearchOptions:
         typer.Option(help="Rates of the features whose answers are averaged, e.g. 0.7,1,1.4; by default 1 alone."),
     ] = None
 
-    def arguments(self, localizer: Localizer) -> dict[str, Any]:
-        """The keyword arguments of ``Localizer.detect_prepared``.
+    def arguments(self, most_steps: int) -> dict[str, Any]:
+        """The keyword arguments of ``Localizer.detect_prepared``, of a detector trained with so many steps.
 
         Raises:
             InputError: more steps than in the training, or a rate that is no number or out of range.
         """
-        if self.steps and self.steps > localizer.model.steps:
-            expected = f"at most the {localizer.model.steps} of the training"
+        if self.steps and self.steps > most_steps:
+            expected = f"at most the {most_steps} of the training"
             raise InputError("--steps", expected=expected, found=str(self.steps), fix="choose fewer")
         return {"steps": self.steps, "rates": None if self.rates is None else _parse_rates(self.rates)}
 
 
 def _parse_rates(text: str) -> tuple[float, ...]:
     """The rates of ``0.7,1,1.4``."""
-    from rcl.detector.rates import check_rates
+    from rcl.detector.given_rates import check_rates
 
     try:
         rates = tuple(float(part) for part in text.split(","))
@@ -160,8 +159,15 @@ class OutputOptions:
         usual = 0.0 if self.decide else MIN_SCORE
         save_subtitles(detections, path, min_score=usual if self.min_score is None else self.min_score)
 
-    def operating_points(self, checkpoint: Checkpoint, scores: VideoScores | None) -> OperatingPoints | None:
+    def deciding(
+        self, points: OperatingPoints | None, scores: VideoScores | None, *, checkpoint: object
+    ) -> OperatingPoints | None:
         """What decides which detections are written, or ``None`` for all.
+
+        Args:
+            points: those of the detector, if it has some.
+            scores: class scores that label the proposals.
+            checkpoint: the file of the detector, for messages.
 
         Raises:
             InputError: there are no operating points to decide by, or they are for scores of other labels.
@@ -173,7 +179,7 @@ class OutputOptions:
         if scores:
             fix = "leave one of them out: thresholds are chosen on the scores of the detector itself"
             raise InputError("--decide", expected="labels of the detector", found="--video-scores", fix=fix)
-        return known_points(checkpoint.operating_points, checkpoint=checkpoint.source)
+        return known_points(points, checkpoint=checkpoint)
 
     def save_to_folder(self, detections: Detections, video: str) -> bool:
         """Write the subtitles of a video to the folder, if there is one. Returns whether that worked."""
@@ -206,7 +212,7 @@ class LabelOptions:
     ] = None
     video_labels: Annotated[int, typer.Option(min=1, help="How many of a video's best labels each proposal gets.")] = 1
 
-    def load(self, jobs: Sequence[Job], localizer: Localizer) -> VideoScores | None:
+    def load(self, jobs: Sequence[Job], localizer: VideoDetector) -> VideoScores | None:
         """The class scores, which must cover all jobs.
 
         Raises:

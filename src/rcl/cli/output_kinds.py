@@ -73,13 +73,14 @@ CLIP_INDEX = Kind("an index of clips", _begins_with(r"file,video,start,end,label
 PICTURE = Kind("a picture that rcl clips made", lambda head: "made by rcl clips" in head)
 AGREEMENT = Kind("an agreement of annotators", _begins_with(r'\s*\{\s*"agreement_of":'))
 LEARNING_CURVE = Kind("a learning curve", _begins_with(r'\s*\{\s*"made_by": "rcl learning-curve",'))
+EXPORTED = Kind("an exported detector", _begins_with(r'\s*\{\s*"rcl_detector": \d+,'))
 METRICS = Kind("the metrics of a run", _begins_with(r"epoch,step,learning_rate"))
 
 
 def describe(head: str) -> str:
     """What a file with these first lines is, in words for the user."""
     evaluations = (EVALUATION, FRAME_EVALUATION, COMPARISON, DIAGNOSIS, LEADERBOARD, LEARNING_CURVE)
-    outcomes = (TIME_BUDGET, GROUP_BUDGET, TRANSITIONS, CLIP_INDEX, AGREEMENT)
+    outcomes = (EXPORTED, TIME_BUDGET, GROUP_BUDGET, TRANSITIONS, CLIP_INDEX, AGREEMENT)
     kinds = (DETECTIONS, FRAME_LABELS, *evaluations, *outcomes, REPORT, COMPARISON_PAGE)
     known = next((kind.name for kind in kinds if kind.recognizes(head)), None)
     if known is not None:

@@ -144,7 +144,7 @@ def segment(
     cluster = engine.cluster(workers=workers, network=True)
     kept = read_checkpoint(checkpoint)
     localizer = Localizer.from_checkpoint(kept, **moved.arguments())
-    asked, jobs = searching.arguments(localizer), reading.jobs(inputs, localizer)
+    asked, jobs = searching.arguments(localizer.model.steps), reading.jobs(inputs, localizer)
     framing.check(jobs, localizer)
     results = Segmentations(jobs, framing)
     settings = {**asked, "video_fps": moved.video_fps, **reading.resolved(localizer), "segments_above": min_score}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from copy import copy
 from typing import NamedTuple
@@ -16,10 +15,9 @@ from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.features import ReadableFeatures
 from rcl.data.preparation import Preparation
 from rcl.data.reviewed import clipped
-from rcl.data.segments import Timeline
-from rcl.data.stores import Store
+from rcl.data.stores import Store, stored_timeline
+from rcl.data.timeline import Timeline
 from rcl.data.windows import window_members, window_segments, window_starts, windows_with_instances
-from rcl.system.errors import located
 
 
 class Sample(NamedTuple):
@@ -178,13 +176,7 @@ class VideoDataset(Dataset[Sample]):
         return np.array([self.timeline(index).snippets_per_second for index in range(len(self))])
 
     def _timeline(self, video: VideoAnnotation, shape: tuple[int, int]) -> Timeline:
-        rate, duration = video.snippets_per_second, video.duration_seconds
-        if common := self.store.rate(video.name):  # of several streams, which may reach beyond the video
-            return self.preparation.timeline(shape[0], common, end_seconds=duration or math.inf)
-        with located(f"video {video.name!r}"):
-            return self.preparation.annotated_timeline(
-                shape[0], rate=rate, duration_seconds=duration, channels=shape[1]
-            )
+        return stored_timeline(video, shape, self.store, self.preparation)
 
 
 class WindowDataset(Dataset[Sample]):

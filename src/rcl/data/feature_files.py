@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import torch
 from numpy.lib import format as npy
 
 from rcl.data.array_checks import COPY_AGAIN, Head, Part, check_compressed, choose_array
@@ -20,7 +19,6 @@ from rcl.data.hdf5_files import head_of_hdf5, read_hdf5, scan_hdf5
 from rcl.data.npy_files import head_of_npy, map_npy, npy_head, read_npy
 from rcl.system.errors import Defect, InputError, describe_error
 from rcl.system.paths import check_is_file
-from rcl.system.tensor_files import read_tensors
 from rcl.system.text_files import read_text
 
 Result = TypeVar("Result")
@@ -151,6 +149,10 @@ def _read_csv(path: Path, video: str | None) -> np.ndarray:
 
 
 def _read_pt(path: Path, video: str | None) -> np.ndarray:
+    import torch  # here, since the other formats can be read without it
+
+    from rcl.system.tensor_files import read_tensors
+
     fix = "save the features again with torch.save(tensor, path)"
     data = read_tensors(path, expected="a tensor", fix=fix)
     if isinstance(data, Mapping):

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from rcl.data.array_checks import Head, Part, Shape, check_same
 from rcl.data.feature_files import EXTENSIONS, HEADED, IN_PARTS, read_array, read_part, read_shape
-from rcl.data.resizing import downsample
 from rcl.system.errors import Defect, InputError, located
 from rcl.system.paths import PathLike, check_is_file, is_remote, to_path
 from rcl.system.text_files import extension_of
 from rcl.system.transfer import local
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class StoredFeatures:
@@ -270,11 +270,15 @@ class FeatureSequence:
         Raises:
             InputError: see :meth:`rcl.data.features.StoredFeatures.read`.
         """
+        import torch  # here, since features can be read without it
+
+        from rcl.data.resizing import downsample
+
         channels, (first, last) = key[0], ends_of(key[1], self.shape[1])
         begin = min(first * self.downsample, len(self.stored))
         stored = self.stored.read(begin, max(first, last) * self.downsample)
         return downsample(self.prepare(torch.from_numpy(stored)).T[channels], self.downsample)
 
 
-Features: TypeAlias = Tensor | FeatureSequence
+Features: TypeAlias = "Tensor | FeatureSequence"
 """``(C, T)``, in memory or stored."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from rcl.data.features import Features, FeatureSequence, ReadableFeatures, other_layout, propose_transposing
-from rcl.data.resizing import METHODS, downsample
-from rcl.data.segments import Timeline
 from rcl.data.standardization import ChannelScale
+from rcl.data.timeline import Timeline
 from rcl.system.errors import Defect
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LENGTH_TOLERANCE = 0.1  # share by which a feature file may be longer or shorter than its video
 
@@ -21,6 +21,7 @@ LENGTH_TOLERANCE = 0.1  # share by which a feature file may be longer or shorter
 class Preparation:
     """What is done to the features of every video, in training and in detection.
 
+    >>> import torch
     >>> preparation = Preparation(resize=4, scale=2.0)
     >>> preparation.apply(torch.ones(8, 3)).shape  # (T, C) → (C, T)
     torch.Size([3, 4])
@@ -55,6 +56,8 @@ class Preparation:
 
     def apply(self, features: Tensor) -> Tensor:
         """Stored features ``(T, C)``, scaled and resized or downsampled: ``(C, T)``."""
+        from rcl.data.resizing import METHODS, downsample  # here, since the times of a video are known without torch
+
         scaled = self.scaled(features).T
         if self.resize:
             return METHODS[self.resize_method](scaled, self.resize)
@@ -68,6 +71,8 @@ class Preparation:
         Raises:
             InputError: see :meth:`rcl.data.features.StoredFeatures.read`.
         """
+        import torch  # see :meth:`apply`
+
         if self.resize:
             return self.apply(torch.from_numpy(stored.read()))[:, first:last].contiguous()
         last = None if last is None else last * self.downsample

@@ -1,15 +1,16 @@
-"""Geometry of segments as tensors, and the conversion between snippet time and seconds.
+"""Geometry of segments as tensors.
 
 Segments are float tensors ``(..., 2)`` of ``(start, end)``. Snippet ``i`` covers ``[i, i + 1)`` in snippet time.
 """
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
+
+from rcl.data.timeline import Timeline
+
+__all__ = ["Timeline", "clip", "coverage", "intersection", "length", "tiou", "tiou_pairs"]
 
 
 def length(segments: Tensor) -> Tensor:
@@ -116,28 +117,3 @@ def clip(segments: Tensor, end: Tensor | float, *, minimum_length: float = 0.0) 
     grown = torch.minimum((centre - wanted / 2).clamp(min=0), limit - wanted)
     short = (stop - start) < wanted
     return torch.stack((torch.where(short, grown, start), torch.where(short, grown + wanted, stop)), dim=-1)
-
-
-class Timeline(NamedTuple):
-    """The times of a video's snippets: snippet ``i`` covers ``start_seconds + [i, i + 1) / snippets_per_second``.
-
-    Args:
-        snippets_per_second: snippet rate of the features.
-        start_seconds: time at which snippet 0 begins.
-        end_seconds: end of the video, infinite if unknown. Features may reach slightly beyond it.
-
-    >>> Timeline(2.5, start_seconds=3.0).to_seconds(torch.tensor([0.0, 5.0]))
-    tensor([3., 5.])
-    """
-
-    snippets_per_second: float
-    start_seconds: float = 0.0
-    end_seconds: float = math.inf
-
-    def to_seconds(self, segments: Tensor) -> Tensor:
-        """Snippet time to seconds, any shape."""
-        return segments / self.snippets_per_second + self.start_seconds
-
-    def to_snippets(self, segments_seconds: Tensor) -> Tensor:
-        """Seconds to snippet time, any shape."""
-        return (segments_seconds - self.start_seconds) * self.snippets_per_second

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SAME = 1e-6  # a channel that varies less than this share of its size is constant
 
@@ -17,6 +19,7 @@ SAME = 1e-6  # a channel that varies less than this share of its size is constan
 class ChannelScale:
     """Mean and standard deviation of every channel.
 
+    >>> import torch
     >>> scale = measure_channels([np.array([[1.0, 5.0], [3.0, 5.0]])])  # (T, C)
     >>> scale
     ChannelScale(mean=(2.0, 5.0), deviation=(1.0, 1.0))
@@ -43,6 +46,8 @@ class ChannelScale:
 
     @cached_property
     def _tensors(self) -> tuple[Tensor, Tensor]:
+        import torch  # here, since features can be standardized without it
+
         return torch.tensor(self.mean), torch.tensor(self.deviation)
 
 

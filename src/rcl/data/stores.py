@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from rcl.data.annotations import Annotations
+from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.feature_files import EXTENSIONS
 from rcl.data.feature_store import FeatureStore
 from rcl.data.names import plain_name, without_extension
 from rcl.data.pack import find_features
+from rcl.data.preparation import Preparation
 from rcl.data.stream_store import StreamStore, named_streams
 from rcl.data.streams import Stream, StreamTiming, read_streams
-from rcl.system.errors import InputError, listed
+from rcl.data.timeline import Timeline
+from rcl.system.errors import InputError, listed, located
 from rcl.system.paths import PathLike, files_below, is_dir, is_hidden, to_path
 
 Store: TypeAlias = FeatureStore | StreamStore
@@ -59,6 +62,19 @@ def open_store(
         fix = "leave out the streams, or put the features of each into a folder with its name"
         raise InputError(root, expected=f"the streams {listed([*map(str, streams)])}", found="a single one", fix=fix)
     return FeatureStore(root, layout=layout, channels=channels)
+
+
+def stored_timeline(video: VideoAnnotation, shape: tuple[int, int], store: Store, preparation: Preparation) -> Timeline:
+    """Timeline of a video of a pack after the preparation, from its annotation and the shape of its stored features.
+
+    Raises:
+        InputError: the rate of the features is unknown, or contradicts their number.
+    """
+    rate, duration = video.snippets_per_second, video.duration_seconds
+    if common := store.rate(video.name):  # of several streams, which may reach beyond the video
+        return preparation.timeline(shape[0], common, end_seconds=duration or math.inf)
+    with located(f"video {video.name!r}"):
+        return preparation.annotated_timeline(shape[0], rate=rate, duration_seconds=duration, channels=shape[1])
 
 
 def stream_folders(root: Path, videos: Iterable[str]) -> list[str]:

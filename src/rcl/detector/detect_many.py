@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from traceback import format_exc
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rcl.data.detections import Detections
-from rcl.data.features import Features
-from rcl.data.segments import Timeline
-from rcl.detector.checkpoint import Checkpoint
+from rcl.data.timeline import Timeline, end_snippet
 from rcl.detector.inputs import Job
-from rcl.detector.localizer import Localizer
 from rcl.detector.progress import Progress, no_progress, part_of
-from rcl.detector.search import end_snippet
+from rcl.detector.video_detector import VideoDetector
 from rcl.system.errors import InputError, describe_error
 from rcl.system.ray_cluster import Cluster, Work
+
+if TYPE_CHECKING:
+    from rcl.detector.checkpoint import Checkpoint
 
 
 class Found(NamedTuple):
@@ -33,7 +33,7 @@ class Found(NamedTuple):
 
 
 def detect_here(
-    localizer: Localizer,
+    localizer: VideoDetector,
     jobs: Sequence[Job],
     *,
     steps: int | None = None,
@@ -84,7 +84,7 @@ def detect_on_cluster(
         yield found or _worker_died(jobs[position].video)
 
 
-def end_of(features: Features, timeline: Timeline) -> float:
+def end_of(features: Any, timeline: Timeline) -> float:
     """The end of a video in seconds, or of its features if that of the video is unknown."""
     return timeline.start_seconds + end_snippet(features, timeline) / timeline.snippets_per_second
 
@@ -116,6 +116,8 @@ class _ClusterWork:
         self.segments_above = segments_above
 
     def __call__(self, threads: int) -> Work:
+        from rcl.detector.localizer import Localizer
+
         localizer = Localizer.from_checkpoint(self.checkpoint, **self.options)
         if self.segments_above is not None:
             localizer.search = localizer.search.segmenter(self.segments_above)
@@ -123,7 +125,7 @@ class _ClusterWork:
 
 
 def _detect(
-    localizer: Localizer, job: Job, steps: int | None, rates: Sequence[float] | None, progress: Progress
+    localizer: VideoDetector, job: Job, steps: int | None, rates: Sequence[float] | None, progress: Progress
 ) -> Found:
     """The outcome for one video. Errors become part of it."""
     read = 0.0  # share of the work for a video file that is reading it

@@ -8,30 +8,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rcl.data import feature_files
-from rcl.data.annotations import Annotations
-from rcl.data.datasets import VideoDataset
+from rcl.data.annotations import Annotations, VideoAnnotation
 from rcl.data.feature_store import FeatureStore
-from rcl.data.features import Features, open_features
+from rcl.data.features import open_features
 from rcl.data.formats.load import load_annotations
 from rcl.data.pack import find_annotations, is_pack
-from rcl.data.segments import Timeline
-from rcl.data.stores import Store, open_store
+from rcl.data.preparation import Preparation
+from rcl.data.stores import Store, open_store, stored_timeline
 from rcl.data.streams import STREAMS
-from rcl.detector.localizer import Localizer
-from rcl.detector.prepare import rate_of_video
+from rcl.data.timeline import Timeline
+from rcl.detector.given_rates import rate_of_video
 from rcl.detector.progress import Progress
+from rcl.detector.video_detector import VideoDetector
 from rcl.system.errors import InputError
 from rcl.system.paths import PathLike, exists, is_dir, is_file
-from rcl.video.composed import find_recordings
 from rcl.video.extractor import takes_recording
 from rcl.video.inside import file_of
 
 log = logging.getLogger("rcl")
 
-Prepared = tuple[Features, Timeline]
+Prepared = tuple[Any, Timeline]
 
 
 class Job(NamedTuple):
@@ -49,7 +48,7 @@ class Job(NamedTuple):
 
 
 def open_store_for(
-    localizer: Localizer,
+    localizer: VideoDetector,
     pack: PathLike,
     annotations: Annotations,
     *,
@@ -78,13 +77,13 @@ def open_store_for(
     )
 
 
-def jobs_of(path: Path, localizer: Localizer, subset: str | None, layout: str, rate: float | None) -> list[Job]:
+def jobs_of(path: Path, localizer: VideoDetector, subset: str | None, layout: str, rate: float | None) -> list[Job]:
     """A job for every video of an input; see :func:`jobs_of_all`."""
     return jobs_of_all([path], localizer, subset, layout, rate)
 
 
 def jobs_of_all(
-    paths: Sequence[Path], localizer: Localizer, subset: str | None, layout: str, rate: float | None
+    paths: Sequence[Path], localizer: VideoDetector, subset: str | None, layout: str, rate: float | None
 ) -> list[Job]:
     """A job for every video of the inputs.
 
@@ -111,7 +110,7 @@ def jobs_of_all(
 
 
 def _of_stored(
-    path: Path, localizer: Localizer, subset: str | None, layout: str, rate: float | None
+    path: Path, localizer: VideoDetector, subset: str | None, layout: str, rate: float | None
 ) -> list[Job] | None:
     """The jobs of a feature file or a pack; ``None`` for videos and other recordings."""
     if takes_recording(localizer.extractor, path):
@@ -127,11 +126,13 @@ def _of_stored(
     return None
 
 
-def _of_videos(paths: Sequence[Path], localizer: Localizer, rate: float | None) -> dict[Path, list[Job]]:
+def _of_videos(paths: Sequence[Path], localizer: VideoDetector, rate: float | None) -> dict[Path, list[Job]]:
     """The jobs of each video or folder. All are named together: their names may have to tell folders apart."""
     for path in paths:
         if not exists(path):
             raise InputError.missing(path, "videos, or a folder of them")
+    from rcl.video.composed import find_recordings  # here, since features are found without torch
+
     videos = find_recordings(paths, localizer.extractor)
     if rate is not None:
         raise rate_of_video("--snippets-per-second", paths[0])
@@ -145,12 +146,12 @@ def _of_videos(paths: Sequence[Path], localizer: Localizer, rate: float | None) 
     return jobs
 
 
-def _of_features(name: str, path: Path, layout: str, rate: float | None, localizer: Localizer) -> Job:
+def _of_features(name: str, path: Path, layout: str, rate: float | None, localizer: VideoDetector) -> Job:
     read = partial(_read_features, path.absolute(), name, layout, rate)
     return Job(name, read, (path,), rate or localizer.snippets_per_second)
 
 
-def _of_pack(path: Path, localizer: Localizer, subset: str | None, layout: str, rate: float | None) -> list[Job]:
+def _of_pack(path: Path, localizer: VideoDetector, subset: str | None, layout: str, rate: float | None) -> list[Job]:
     path = path.absolute()
     annotations = load_annotations(find_annotations(path))
     store = open_store_for(localizer, path, annotations, layout=layout)
@@ -158,39 +159,42 @@ def _of_pack(path: Path, localizer: Localizer, subset: str | None, layout: str, 
         fix = "leave it out: the pack states the rate of each stream"
         raise InputError("--snippets-per-second", expected="a pack of a single stream", found=str(path), fix=fix)
     rate = rate or localizer.preparation.snippets_per_second
-    dataset = VideoDataset(
-        annotations.subset(subset) if subset else annotations,
-        store,
-        labels=(),
-        preparation=replace(localizer.preparation, snippets_per_second=rate),
-    )
-    for sentence in store.doubts([video.name for video in dataset.videos]):
+    chosen = annotations.subset(subset) if subset else annotations
+    preparation = replace(localizer.preparation, snippets_per_second=rate)
+    read = partial(_read_packed, store.timed(chosen), preparation)
+    for sentence in store.doubts([*chosen.videos]):
         log.warning("%s", sentence)
     shared = [find_annotations(path), *([path / STREAMS] if is_file(path / STREAMS) else [])]
     return [
         # A video without features fails in its turn, not here.
         Job(
             video.name,
-            partial(_read_packed, dataset, index),
+            partial(read, video),
             (*shared, *store.files(video.name)),
             rate or video.snippets_per_second,
         )
-        for index, video in enumerate(dataset.videos)
+        for video in chosen.videos.values()
     ]
 
 
 def _read_video(
-    files: tuple[Path, ...], video: str, localizer: Localizer, progress: Progress | None = None
+    files: tuple[Path, ...], video: str, localizer: VideoDetector, progress: Progress | None = None
 ) -> Prepared:
     return localizer.prepare(files, None, video=video, progress=progress)
 
 
 def _read_features(
-    path: Path, video: str, layout: str, rate: float | None, localizer: Localizer, progress: Progress | None = None
+    path: Path, video: str, layout: str, rate: float | None, localizer: VideoDetector, progress: Progress | None = None
 ) -> Prepared:
     return localizer.prepare(open_features(path, layout=layout, video=video), rate, video=video)
 
 
-def _read_packed(dataset: VideoDataset, index: int, localizer: Localizer, progress: Progress | None = None) -> Prepared:
-    stored, timeline = dataset.open(index)
-    return localizer.open(stored, timeline)
+def _read_packed(
+    store: Store,
+    preparation: Preparation,
+    video: VideoAnnotation,
+    localizer: VideoDetector,
+    progress: Progress | None = None,
+) -> Prepared:
+    stored = store.open(video.name)
+    return localizer.open(stored, stored_timeline(video, stored.shape, store, preparation))

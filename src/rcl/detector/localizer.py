@@ -13,8 +13,8 @@ from torch import Tensor
 from rcl.data.detections import Detections
 from rcl.data.features import Features, ReadableFeatures
 from rcl.data.preparation import Preparation
-from rcl.data.segments import Timeline
 from rcl.data.streams import Stream
+from rcl.data.timeline import Timeline
 from rcl.detector.build import build_search, load_model
 from rcl.detector.checkpoint import Checkpoint, Facts, read_checkpoint
 from rcl.detector.config import Config
@@ -117,7 +117,8 @@ class Localizer:
         localizer = cls.from_model(load_model(checkpoint), checkpoint.config, checkpoint.facts, device=device)
         localizer.operating_points = checkpoint.operating_points
         moved = MovedFiles(backbone, flow, video_fps)
-        localizer.extractor = extractor_of(checkpoint, moved, device=localizer.search.device)
+        known = checkpoint.facts.extraction, checkpoint.facts.streams
+        localizer.extractor = extractor_of(*known, moved, source=checkpoint.source, device=localizer.search.device)
         return localizer
 
     @classmethod

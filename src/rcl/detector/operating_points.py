@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from rcl.data.annotations import Annotations
 from rcl.data.detections import Detections
@@ -24,7 +23,7 @@ from rcl.evaluation.ground_truths import (
     index_detections,
     reviewed_detections,
 )
-from rcl.models.soft_nms import soft_nms
+from rcl.models.soft_nms_selection import select
 from rcl.system.errors import InputError, listed
 
 DUPLICATE_TIOU = 0.4  # a decided list has no two detections of a class in a video that overlap more
@@ -117,15 +116,15 @@ def without_duplicates(detections: Detections) -> Detections:
     if not len(detections):
         return detections
     groups = detections.video_index * len(detections.labels) + detections.label_index  # (K,)
-    kept, _ = soft_nms(
-        torch.from_numpy(detections.segments_seconds),
-        torch.from_numpy(detections.scores),
-        torch.from_numpy(groups),
+    kept, _ = select(
+        detections.segments_seconds,
+        detections.scores,
+        groups,
         method="hard",
         threshold=DUPLICATE_TIOU,
         top=len(detections),
     )
-    return detections[np.sort(kept.numpy())]
+    return detections[np.sort(kept)]
 
 
 def choose_operating_points(

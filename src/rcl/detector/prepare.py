@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeAlias, cast
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -18,8 +18,8 @@ from rcl.data.features import ReadableFeatures, StoredFeatures, open_features
 from rcl.data.preparation import Preparation
 from rcl.data.standardization import ChannelScale
 from rcl.data.streams import AlignedFeatures, Stream, TimedFeatures
-from rcl.detector.checkpoint import Checkpoint
 from rcl.detector.config import DataConfig
+from rcl.detector.given_rates import checked_rate, rate_of_video
 from rcl.detector.progress import Progress, part_of
 from rcl.system.errors import Defect, InputError, listed, located
 from rcl.system.paths import PathLike, is_remote, to_path
@@ -78,17 +78,30 @@ class MovedFiles(NamedTuple):
     video_fps: float | None = None
 
 
-def extractor_of(checkpoint: Checkpoint, moved: MovedFiles, *, device: torch.device) -> Extractor | None:
-    """The extractor of features like those of training; ``None`` if the checkpoint does not know how.
+def extractor_of(
+    extraction: dict[str, Any] | None,
+    streams: Sequence[Stream],
+    moved: MovedFiles,
+    *,
+    source: str,
+    device: torch.device,
+) -> Extractor | None:
+    """The extractor of features like those of training; ``None`` if there are no settings of them.
+
+    Args:
+        extraction: the settings that a checkpoint keeps.
+        streams: what the features consist of.
+        moved: files of backbones.
+        source: the checkpoint, for messages.
+        device: where networks run.
 
     Raises:
         InputError: the settings are damaged.
     """
-    facts = checkpoint.facts
-    if facts.extraction is None:
+    if extraction is None:
         return None
-    settings = parse_settings(facts.extraction, where=checkpoint.source)
-    return build_extractor(settings, streams=facts.streams, **moved._asdict(), device=device)
+    settings = parse_settings(extraction, where=source)
+    return build_extractor(settings, streams=streams, **moved._asdict(), device=device)
 
 
 def files_in(features: object) -> list[Path]:
@@ -143,7 +156,7 @@ def _opened(
         elif snippets_per_second is not None:
             raise rate_of_video("snippets_per_second", files[0])
         else:
-            features, _, end_seconds, snippets_per_second, _ = _extract(files, taker.extractor, progress)
+            features, _, end_seconds, snippets_per_second, _ = extract_given(files, taker.extractor, progress)
     if isinstance(features, np.memmap) and not taker.streams:  # which may be NaN
         features = StoredFeatures(Path(video), (features.shape, features.dtype), array=features)
     if not isinstance(features, StoredFeatures | AlignedFeatures):
@@ -164,12 +177,12 @@ def _aligned(
         return AlignedFeatures(features, streams, where=f"video {video!r}")
 
 
-def rate_of_video(where: str, path: object) -> InputError:
-    """The error for a rate given for a video: the checkpoint determines the rate of its features."""
-    return InputError(where, expected="feature files", found=str(path), fix="leave it out for videos")
+def extract_given(files: Sequence[Path], extractor: Extractor | None, progress: Progress | None) -> VideoFeatures:
+    """The features of the recordings of one video, and a warning of what could not be read.
 
-
-def _extract(files: Sequence[Path], extractor: Extractor | None, progress: Progress | None) -> VideoFeatures:
+    Raises:
+        InputError: there is no extractor, or a file cannot be read.
+    """
     if extractor is None:
         raise InputError(
             files[0],
@@ -214,15 +227,3 @@ def _is_whole(features: Tensor, *, may_be_missing: bool) -> Tensor:
     """Which snippets of a stream ``(T, c)`` are all finite or, if it may be missing, all NaN: ``(T,)``."""
     finite = torch.isfinite(features).all(dim=1)
     return finite | features.isnan().all(dim=1) if may_be_missing else finite
-
-
-def checked_rate(rate: float | None) -> float:
-    """A rate that is known and possible.
-
-    Raises:
-        Defect: it is not.
-    """
-    if rate is None or not 0 < rate < math.inf:
-        expected = "a positive number of snippets per second"
-        raise Defect(expected=expected, found=repr(rate), fix="pass the rate of the features")
-    return rate

@@ -16,11 +16,12 @@ from torch import Tensor
 from rcl.data.features import Features
 from rcl.data.resampled import ResampledFeatures
 from rcl.data.resizing import resample
+from rcl.detector.given_rates import FASTEST, SLOWEST, check_rates
 from rcl.models.predictions import AnchorScores, Predictions
-from rcl.system.errors import InputError
+
+__all__ = ["BASE_RATE", "Rates", "Version", "check_rates", "versions"]
 
 BASE_RATE = (1.0,)
-SLOWEST, FASTEST = 0.1, 10.0
 
 Rates = Annotated[tuple[Annotated[float, Field(ge=SLOWEST, le=FASTEST)], ...], Field(min_length=1)]
 """Rates in a configuration."""
@@ -71,16 +72,3 @@ def versions(features: Features, rates: Sequence[float]) -> list[Version]:
     return [
         Version(features if count == snippets else ResampledFeatures(features, count), snippets) for count in counts
     ]
-
-
-def check_rates(rates: Sequence[float], where: str = "rates") -> tuple[float, ...]:
-    """The rates, if they are valid.
-
-    Raises:
-        InputError: there are none, or one is out of range.
-    """
-    rates = tuple(rates)
-    if not rates or not all(SLOWEST <= rate <= FASTEST for rate in rates):
-        expected, fix = f"numbers from {SLOWEST:g} to {FASTEST:g}", "write e.g. 0.7,1,1.4; 1 is that of the features"
-        raise InputError(where, expected=expected, found=",".join(f"{rate:g}" for rate in rates), fix=fix)
-    return rates

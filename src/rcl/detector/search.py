@@ -15,7 +15,8 @@ from torch import Tensor
 from rcl.data.detections import Detections
 from rcl.data.features import Features
 from rcl.data.resampled import ResampledFeatures
-from rcl.data.segments import Timeline, clip
+from rcl.data.segments import clip
+from rcl.data.timeline import Timeline, end_snippet
 from rcl.data.windows import merge_windows, window_starts
 from rcl.detector import chunks
 from rcl.detector.encoded_video import EncodedVideo
@@ -255,11 +256,6 @@ class Search:
                 return None
             found.append(logits[..., own].float().cpu())
         return torch.cat(found, dim=-1)
-
-
-def end_snippet(features: Features, timeline: Timeline) -> float:
-    """The end of a video in snippet time. Features may reach beyond it."""
-    return min(features.shape[1], (timeline.end_seconds - timeline.start_seconds) * timeline.snippets_per_second)
 
 
 def in_seconds(decoded: Decoded, timeline: Timeline, *, video: str, labels: Sequence[str]) -> Detections:

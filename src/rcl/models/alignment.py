@@ -35,7 +35,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rcl.models.table_sums import RowSums
+from rcl.models.table_sums import row_sums
 
 Convention = Literal["centered", "bmn"]
 
@@ -187,7 +187,7 @@ def sample_projected(
     cells, fractions = interpolation(positions, projected.snippets, convention)  # (B, K, P·S)
     rows = table_rows(cells, points, projected.snippets + 2).flatten(0, 1)  # (B·K, P·S)
     fractions = fractions.flatten(0, 1).to(projected.tables[0].dtype)  # (B·K, P·S), half precision under autocast
-    return RowSums.apply(rows, fractions, bias, *projected.tables).view(*segments.shape[:2], len(bias))
+    return row_sums(rows, fractions, bias, *projected.tables).view(*segments.shape[:2], len(bias))
 
 
 def table_rows(cells: Tensor, points: int, length: int) -> Tensor:

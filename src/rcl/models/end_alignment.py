@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from rcl.models.alignment import Projected, interpolation, padded, table_rows
-from rcl.models.table_sums import RowSums
+from rcl.models.table_sums import row_sums
 
 
 class EndAlignment(nn.Module):
@@ -42,5 +42,5 @@ class EndAlignment(nn.Module):
         (table,) = projected.tables
         rows = table_rows(cells, 2, projected.snippets + 2).flatten(0, 1)  # (B·K, 2)
         nothing = table.new_zeros(table.shape[1])
-        sums = RowSums.apply(rows, fractions.to(table.dtype).flatten(0, 1), nothing, table)
-        return sums.view(*segments.shape[:2], -1)
+        sums = row_sums(rows, fractions.to(table.dtype).flatten(0, 1), nothing, table)
+        return sums.view(*segments.shape[:2], table.shape[1])

@@ -10,6 +10,21 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 
+def row_sums(rows: Tensor, fractions: Tensor, bias: Tensor, *tables: Tensor) -> Tensor:
+    """:class:`RowSums`; while a graph is exported to ONNX, the same in its standard operators."""
+    if not torch.onnx.is_in_onnx_export():
+        sums: Tensor = RowSums.apply(rows, fractions, bias, *tables)
+        return sums
+    shares = zip((1 - fractions).split(1, dim=1), fractions.split(1, dim=1), rows.unbind(dim=1), strict=True)
+    parts = list(bias.split([table.shape[1] for table in tables]))
+    for lower, upper, row in shares:  # one sample of all anchors at a time, so that no tensor has A × N × O values
+        parts = [
+            part + lower * table.index_select(0, row) + upper * table.index_select(0, row + 1)
+            for part, table in zip(parts, tables, strict=True)
+        ]
+    return torch.cat(parts, dim=1)
+
+
 class RowSums(torch.autograd.Function):
     """Sums of table rows, each interpolated between a row and the next, plus a bias.
 

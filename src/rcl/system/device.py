@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -28,10 +29,9 @@ def best_device() -> torch.device:
 
 def set_threads(count: int) -> None:
     """Use so many threads for all networks, here and in processes that are started later, like ``OMP_NUM_THREADS``."""
-    import torch
-
     os.environ["OMP_NUM_THREADS"] = str(count)
-    torch.set_num_threads(count)
+    if torch := sys.modules.get("torch"):  # otherwise it reads the variable when it is imported
+        torch.set_num_threads(count)
 
 
 @contextmanager

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import numpy as np
-import torch
 
 from rcl.data.streams import AlignedFeatures, Stream
 from rcl.system.paths import PathLike
 from rcl.system.plugins import import_class
 from rcl.video.kinds import KINDS, has_known_ending
 from rcl.video.settings import Settings, StreamSettings
+
+if TYPE_CHECKING:
+    import torch
 
 COMPOSED = "rcl.video.composed:ComposedExtractor"
 
