@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from rcl.detector.live.sources.source import Source
     from rcl.detector.live.watcher import Watcher
 
+SAME_SIGNAL_SECONDS = 1  # timeout(1) sends a signal to the process and to its group, and means it once
 STATUS_LINES_SECONDS = 60  # between two lines, where there is no terminal
 
 
@@ -162,10 +165,15 @@ def _monitored(session: Session, address: str | None) -> AbstractContextManager[
 
 @contextmanager
 def _stopped_by_signals(session: Session) -> Iterator[None]:
-    """End the session in order on Ctrl-C and SIGTERM; a second one ends the process."""
+    """End the session in order on Ctrl-C and SIGTERM; another one, some time later, ends the process."""
+    stopped_at = math.inf
 
     def stop(number: int, frame: object) -> None:
-        signal.signal(number, signal.SIG_DFL)
+        nonlocal stopped_at
+        if time.monotonic() - stopped_at > SAME_SIGNAL_SECONDS:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        stopped_at = min(stopped_at, time.monotonic())
         session.stop()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
