@@ -92,7 +92,8 @@ def _looking(checkpoint: Path, events: EventOptions, moved: DetectorFiles) -> Lo
 
     localizer = Localizer.load(checkpoint, **moved.arguments())
     decide = events.decide(localizer, checkpoint)
-    return Looking(localizer, decide=decide, context_seconds=events.context_seconds())
+    fill = math.isfinite(events.latency_seconds())
+    return Looking(localizer, decide=decide, context_seconds=events.context_seconds(), fill=fill)
 
 
 @contextmanager

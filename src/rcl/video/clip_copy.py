@@ -18,6 +18,7 @@ from rcl.video.stream import RAW_FORMATS, SEEK_EARLIER_SECONDS, start_of, unusab
 
 _FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
 """By extension: formats of which a copy keeps it, since they hold a comment; copies of others are Matroska."""
+_TS_WRAPS = 2**33  # ticks
 _LATEST_SOUND_SECONDS = 2  # by which sound may be stored after the pictures of its time
 
 
@@ -40,7 +41,7 @@ def copy_packets(
     comment: Callable[[Fraction], str],
     format: str | None = None,
 ) -> None:
-    """Copy pictures and sound from the last key frame before a time on.
+    """Copy pictures and sound from the last key frame before a time on, or from the first one of the file.
 
     Args:
         source: the video.
@@ -51,7 +52,7 @@ def copy_packets(
         format: of FFmpeg; by default that of :func:`copied_extension`.
 
     Raises:
-        InputError: the video cannot be opened or sought.
+        InputError: the video cannot be opened or sought, or has no key frame before ``end``.
     """
     with opened(source) as container:
         stream = video_stream(container, source)
@@ -63,9 +64,13 @@ def copy_packets(
             output.metadata["comment"] = comment(key)
             tracks = {each.index: output.add_stream_from_template(each) for each in chosen}
             origin = _origin(container, stream)
+            copied = 0
             for packet in packets_until(end, packets, origin, len(chosen)):
                 if (_time(packet, origin) or 0) >= key:  # those before need pictures before the key frame
                     write_packet(output, packet, tracks, origin + key)
+                    copied += 1
+            if not copied:
+                raise _not_sought(source)
 
 
 def packets_until(end: Fraction, packets: Iterable[Any], origin: Fraction, streams: int) -> Iterator[Any]:
@@ -106,38 +111,50 @@ def write_packet(output: Any, packet: Any, tracks: dict[int, Any], shift: Fracti
 def _from_key_frame(
     container: InputContainer, stream: VideoStream, chosen: list[Any], start: Fraction, source: Path
 ) -> tuple[Iterator[Any], Fraction]:
-    """Packets from a place in the file on, and the time of the first key frame there, which is before ``start``."""
+    """Packets from a place in the file on, and the time of the last key frame before ``start``, else of the first."""
     if container.format.name in RAW_FORMATS or stream.time_base is None:
         raise _not_sought(source)
     origin = _origin(container, stream)
-    for earlier in (*SEEK_EARLIER_SECONDS, start):
-        target = max(start - earlier, Fraction(0))
+    for earlier in (*SEEK_EARLIER_SECONDS, None):
+        target = Fraction(0) if earlier is None else max(start - earlier, Fraction(0))
         try:
-            container.seek(int((target + origin) / stream.time_base), stream=stream)
+            if earlier is None and container.format.name == "mpegts":  # where the first key frame cannot be sought
+                container.seek(0, unsupported_byte_offset=True)
+            else:
+                container.seek(int((target + origin) / stream.time_base), stream=stream)
         except av.FFmpegError:
-            break
-        packets = container.demux(chosen)
-        held, key = _last_key_frame(packets, stream.index, start, origin)
+            continue
+        packets = _unwrapped(container, chosen, origin)
+        held, key = _last_key_frame(packets, stream.index, start, origin, or_first=earlier is None)
         if key is not None:
             return chain(held, packets), key
     raise _not_sought(source)
 
 
 def _last_key_frame(
-    packets: Iterator[Any], index: int, start: Fraction, origin: Fraction
+    packets: Iterator[Any], index: int, start: Fraction, origin: Fraction, *, or_first: bool
 ) -> tuple[list[Any], Fraction | None]:
     """The packets up to ``start``, and the time of the last key frame among them, or of the first one of the file."""
-    held, key = list[Any](), None
+    held = list[Any]()
+    key: Fraction | None = None
     for packet in packets:
-        held.append(packet)
-        time = _time(packet, origin)
-        if packet.stream.index != index or time is None:
-            continue
-        if packet.is_keyframe and (time <= start or (key is None and start == 0)):
+        time = _time(packet, origin) if packet.stream.index == index else None
+        if time is not None and packet.is_keyframe and (time <= start or (key is None and or_first)):
             key = time
-        if time > start and (packet.is_keyframe or key is None):
+            held = [each for each in held if each.stream.index != index and (_time(each, origin) or 0) >= time]
+        held.append(packet)
+        if time is not None and time > start and (packet.is_keyframe or (key is None and not or_first)):
             break
     return held, key
+
+
+def _unwrapped(container: InputContainer, chosen: list[Any], origin: Fraction) -> Iterator[Any]:
+    """Packets of which those before time 0 have negative stamps, also in MPEG-TS, where these are very large."""
+    for packet in container.demux(chosen):
+        if container.format.name == "mpegts" and (_time(packet, origin) or 0) > _TS_WRAPS / 2 * packet.time_base:
+            packet.pts = None if packet.pts is None else packet.pts - _TS_WRAPS
+            packet.dts = None if packet.dts is None else packet.dts - _TS_WRAPS
+        yield packet
 
 
 def _origin(container: InputContainer, stream: VideoStream) -> Fraction:

@@ -15,6 +15,7 @@ from watched import NO_B, FakeClock, collect
 
 from rcl.detector.live.clips.clip_maker import MADE_BY, ClipMaker
 from rcl.detector.live.clips.packet_ring import PacketRing
+from rcl.detector.live.clips.ring_clips import cut_file
 from rcl.detector.live.events.messages import Event, Kind, Message
 from rcl.detector.live.sources.feed import Feed
 from rcl.detector.live.sources.source import parse_source
@@ -65,6 +66,19 @@ def test_a_clip_is_made_when_its_padding_was_seen(feed: Feed, tmp_path: Path) ->
     (message,) = maker.update(2, 0.0)  # the part is over
     assert Path(message.details["path"]).name == "cam_20270115-080005.250_Öffnen-a-b.mp4"
     assert maker.update(2, 100.0) == []
+
+
+@pytest.mark.parametrize("options", [{"g": "250"}, {"g": "25"}, NO_B])
+@pytest.mark.parametrize("start", [0.0, 0.04, 0.7, 6.2])
+def test_clips_of_a_transport_stream_begin_at_its_first_key_frame_at_the_latest(
+    tmp_path: Path, options: dict[str, str], start: float
+) -> None:
+    path = render(tmp_path / "cam.ts", frames=200, options={**options, "threads": "1"}, audio_seconds=8.0)
+    clip, begins = cut_file(path, Fraction(start), Fraction(start + 1), tmp_path / "clip", comment=str)
+    assert begins <= max(start, 0.1)
+    with av.open(str(clip)) as container:
+        frames = [frame.time for frame in container.decode(video=0)]
+    assert frames[-1] == pytest.approx(start + 1 - float(begins), abs=0.2)
 
 
 def test_corrected_and_withdrawn_events(feed: Feed, tmp_path: Path) -> None:

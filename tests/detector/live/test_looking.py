@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from played import RATE, again_and_again, pictures, recording
@@ -86,12 +86,18 @@ def assert_same(found: Detections, expected: Detections) -> None:
 
 
 @settings(max_examples=15)
-@given(frames=st.integers(1, 60), which=st.sampled_from(["one", "several", "resized", "downsampled"]))
-def test_at_the_end_of_a_part_the_look_is_that_of_rcl_detect(frames: int, which: str) -> None:
+@given(
+    frames=st.integers(1, 60),
+    which=st.sampled_from(["one", "several", "resized", "downsampled"]),
+    infinite=st.booleans(),
+)
+@example(frames=20, which="resized", infinite=False)
+def test_at_the_end_of_a_part_the_look_is_that_of_rcl_detect(frames: int, which: str, infinite: bool) -> None:
     makers = {"resized": {"resize": 20}, "downsampled": {"downsample": 2}}
     localizer = streamed() if which == "several" else single(**makers.get(which, {}))
     part = pushed(localizer, pictures(recording(frames)))
-    look = Looking(localizer, decide=all_of_them, context_seconds=math.inf).look(part)
+    context = {"context_seconds": math.inf} if infinite else {"context_seconds": 6 * 3600.0, "fill": False}
+    look = Looking(localizer, decide=all_of_them, **context).look(part)  # type: ignore[arg-type]
     assert_same(look.detections, localizer.detect(recording(frames)))
     assert look.seconds == pytest.approx(frames / RATE, abs=1e-3)
     assert look.settled_before == 0

@@ -51,22 +51,27 @@ class Looking:
     is shown a full context instead, in which the last snippet is repeated.
 
     With an infinite context the detector sees what it would see of a recording that ends now. Nothing is settled, and
-    a look takes the longer the longer the part is.
+    a look takes the longer the longer the part is. With ``fill=False`` a finite one gives the same up to its length.
 
     Args:
         localizer: the detector.
         decide: which of its detections count; see :func:`decider`.
         context_seconds: above 0, and at least twice as long as an action; by default :func:`default_context`.
+        fill: whether a short window is filled up for a detector of resized videos; otherwise it is slowed down, as a
+            short recording would be.
 
     Raises:
         InputError: the context is not above 0.
     """
 
-    def __init__(self, localizer: Localizer, *, decide: Decide, context_seconds: float | None = None) -> None:
+    def __init__(
+        self, localizer: Localizer, *, decide: Decide, context_seconds: float | None = None, fill: bool = True
+    ) -> None:
         context = default_context(localizer) if context_seconds is None else context_seconds
         if not context > 0:
             raise InputError("context", expected="seconds above 0", found=f"{context:g}", fix="correct it")
         self.localizer, self.decide, self.context_seconds = localizer, decide, context
+        self._fills = fill and localizer.preparation.resize is not None and math.isfinite(context)
 
     @property
     def keep_seconds(self) -> float:
@@ -108,7 +113,7 @@ class Looking:
         return localizer.detect_prepared(features, timeline, video=video)
 
     def _filled(self, given: GivenFeatures) -> GivenFeatures:
-        if not self.localizer.preparation.resize or math.isinf(self.context_seconds):
+        if not self._fills:
             return given
         missing = round(self.context_seconds * given.snippets_per_second) - len(given.features)
         if missing <= 0:

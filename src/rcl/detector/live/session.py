@@ -50,14 +50,20 @@ class Session:
         self._stop.set()
 
     def states(self) -> list[SourceState]:
-        """How all sources are."""
-        waiting = self._undelivered()
-        return [replace(watcher.state(), undelivered=waiting) for watcher in self.watchers]
+        """How all sources are; what keeps messages back is a problem of each."""
+        waiting, problem = self._undelivered(), self._problem()
+        states = [watcher.state() for watcher in self.watchers]
+        return [replace(state, undelivered=waiting, problem=state.problem or problem) for state in states]
 
     @property
     def failed(self) -> list[str]:
         """The names of the sources that could not be watched to their end."""
         return [watcher.name for watcher in self.watchers if watcher.problem]
+
+    def _problem(self) -> str:
+        """Why messages wait, in words; empty if none has to."""
+        away = next((delivery for delivery in self.deliveries if delivery.problem), None)
+        return self.journal.problem or (f"{away.name}: {away.problem}" if away else "")
 
     def _undelivered(self) -> Mapping[str, int]:
         return {delivery.name: delivery.undelivered for delivery in self.deliveries}

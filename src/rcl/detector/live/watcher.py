@@ -170,7 +170,7 @@ class Watcher:
         if self._part is not None and self._is_live:
             self._end()
         elif self._part is not None:
-            self._say_last(self._part)
+            self._say_last(self._part, goes_on=True)
             self.place.keep(self.feed.position())
         self._end_left()
 
@@ -241,10 +241,13 @@ class Watcher:
             return self.looking.context_seconds / 2
         return max(self._look_seconds, self._look_took / SHARE_OF_LOOKS if self._is_live else 0.0)
 
-    def _say_last(self, part: PartFeatures) -> None:
+    def _say_last(self, part: PartFeatures, *, goes_on: bool = False) -> None:
         look = self._look(part)
-        messages = self.tracker.finish(look.detections, now_seconds=look.seconds, settled_before=look.settled_before)
-        self._say(messages)
+        self._say(
+            self.tracker.finish(
+                look.detections, now_seconds=look.seconds, settled_before=look.settled_before, goes_on=goes_on
+            )
+        )
         self.expected.write(self.tracker.expected)
         self._make_clips(part.number, math.inf)
 

@@ -109,7 +109,12 @@ class EventTracker:
         return self._look(detections, now_seconds, settled_before, is_last=False)
 
     def finish(
-        self, detections: Detections, *, now_seconds: float | None = None, settled_before: float = -math.inf
+        self,
+        detections: Detections,
+        *,
+        now_seconds: float | None = None,
+        settled_before: float = -math.inf,
+        goes_on: bool = False,
     ) -> list[Message]:
         """The last messages about a part. Afterwards the events that count are ``detections``, and what is older.
 
@@ -117,15 +122,18 @@ class EventTracker:
             detections: of the last look.
             now_seconds: length of the part; by default that of the last look.
             settled_before: as for :meth:`update`.
+            goes_on: a later process will go on with the part, so only what has settled is final.
         """
         now = self._now if now_seconds is None else now_seconds
         if not math.isfinite(now):
             now = max([0.0, *detections.segments_seconds[:, 1].tolist()])
-        messages = self._look(detections, now, settled_before, is_last=True)
+        messages = self._look(detections, now, settled_before, is_last=True, goes_on=goes_on)
         self._tracked, self._finals = [], []
         return messages
 
-    def _look(self, detections: Detections, now: float, settled_before: float, *, is_last: bool) -> list[Message]:
+    def _look(
+        self, detections: Detections, now: float, settled_before: float, *, is_last: bool, goes_on: bool = False
+    ) -> list[Message]:
         settled = max(settled_before, self._settled)
         self._see(detections, now, settled, is_last=is_last)
         since_last = now - self._now  # infinite for the first: what was seen once may still go on
@@ -133,8 +141,10 @@ class EventTracker:
         for each in self._tracked:
             is_final = is_last or each.form.end_seconds < settled
             if is_final and not each.missing_looks:
-                self._learn(each, final=each.form)
-                messages += self._said_at_last(each, now)
+                is_open = goes_on and each.form.end_seconds >= settled
+                messages += self._said_at_last(each, now, is_open=is_open)
+                if not is_open:
+                    self._learn(each, final=each.form)
                 self._finals.append(each)
             elif is_final or self._is_gone(each, now):
                 messages += self._withdrawn(each, now)
@@ -197,27 +207,32 @@ class EventTracker:
         changed = change_between(said, each.form) > self.bound
         return self._corrected(each, each.event, now, expected) if agree and is_due and changed else []
 
-    def _said_at_last(self, each: _Tracked, now: float) -> list[Message]:
+    def _said_at_last(self, each: _Tracked, now: float, *, is_open: bool) -> list[Message]:
+        expected = self.expected[bin_of(now - each.form.end_seconds, each.change)] if is_open else None
         if each.event is None:
-            return self._announced(each, now, 0.0)
+            return self._announced(each, now, expected)
         pairs = zip(form_of(each.event), each.form, strict=True)
         is_exact = all(abs(one - other) <= EXACT for one, other in pairs)
-        return [] if is_exact else self._corrected(each, each.event, now, 0.0)
+        return [] if is_exact else self._corrected(each, each.event, now, expected)
 
-    def _announced(self, each: _Tracked, now: float, expected: float) -> list[Message]:
+    def _announced(self, each: _Tracked, now: float, expected: float | None) -> list[Message]:
         id_ = f"{self.source}-{self._part}-{self._number}"
         self._number += 1
         return self._say("announced", each, now, Event(id_, self.source, self._part, each.label, *each.form), expected)
 
-    def _corrected(self, each: _Tracked, old: Event, now: float, expected: float) -> list[Message]:
+    def _corrected(self, each: _Tracked, old: Event, now: float, expected: float | None) -> list[Message]:
         event = Event(old.id, old.source, old.part, old.label, *each.form)
         return self._say("corrected", each, now, event, expected, old)
 
     def _say(
-        self, kind: Kind, each: _Tracked, now: float, event: Event, expected: float, old: Event | None = None
+        self, kind: Kind, each: _Tracked, now: float, event: Event, expected: float | None, old: Event | None = None
     ) -> list[Message]:
+        """``expected``: the change; ``None`` for what is final."""
         each.event, each.said_seconds = event, now
-        details = {"latency_seconds": round(now - event.end_seconds, 3), "expected_change": round(expected, 4)}
+        latency, change = round(now - event.end_seconds, 3), round(expected or 0.0, 4)
+        details: dict[str, float] = {"latency_seconds": latency, "expected_change": change}
+        if expected is None:
+            details["final"] = True
         if old is not None:
             was = {"old_start": old.start_seconds, "old_end": old.end_seconds, "old_score": old.score}
             details |= {key: round(value, 6) for key, value in was.items()}

@@ -188,7 +188,7 @@ class PartFeatures:
         if not self._known_streams:
             (own,) = self._growing.values()
             return GivenFeatures(torch.from_numpy(own.rows.rows(first)), rate, end)
-        parts = {name: _timed(own, begin) for name, own in self._growing.items()}
+        parts = {name: _timed(own, begin) for name, own in self._growing.items() if own.rows.count}
         aligned = AlignedFeatures(parts, self._known_streams, where=str(self.where))
         if self._whole:
             return GivenFeatures(aligned, rate, end)
@@ -257,6 +257,6 @@ def video_extractors(extractor: Extractor | None, where: object) -> dict[str, Vi
 
 
 def _timed(own: GrowingFeatures, begin_seconds: float) -> TimedFeatures:
-    """The features of a stream from some second on, and one row before it, for the interpolation."""
-    first = max(math.floor(begin_seconds * own.rate) - 1, own.rows.first)
+    """The features of a stream from some second on, and one row before it, for the interpolation; at least its last."""
+    first = max(min(math.floor(begin_seconds * own.rate), own.rows.count) - 1, own.rows.first)
     return TimedFeatures(own.rows.rows(first), own.rate, first / own.rate - begin_seconds)

@@ -80,10 +80,12 @@ class AddressReader:
             if reading.stop.is_set():
                 return
             connected_seconds = 0.0 if connected_at is None else reading.clock.monotonic() - connected_at
+            if self._was_connected and not self._reconnects:
+                yield from self._end_part(why)
+                log.warning("%s: %s; it is not connected again", reading.source.name, why)
+                return
             self._say_away(why)
             yield from self._end_part(why)
-            if self._was_connected and not self._reconnects:
-                return
             reading.clock.wait(reading.stop, self._back_off.wait_seconds(connected_seconds))
 
     def _opened(self) -> InputContainer:
