@@ -21,6 +21,7 @@ _STOPS_WITHIN = 2  # seconds for requests that are being answered
 _GAUGES = {
     "connected": "1 while the source is connected.",
     "seconds_since_last_picture": "Seconds since the last picture came.",
+    "frozen": "1 while the picture stands still although data come.",
     "behind_seconds": "Seconds of the source that wait for their features.",
     "look_seconds": "Seconds that the last look took.",
     "features_bytes": "Bytes of features on the disk.",
@@ -53,6 +54,7 @@ class SourceState:
         events_withdrawn: events that were none.
         look_seconds: that the last look took.
         features_bytes: on the disk.
+        frozen: whether the picture stands still although data come; that may be no fault, at night for instance.
         undelivered: name of a delivery to the messages that wait for it.
         problem: in words; empty if there is none.
         has_ended: a file that was read to its end is not ill.
@@ -72,6 +74,7 @@ class SourceState:
     events_withdrawn: int = 0
     look_seconds: float = 0.0
     features_bytes: int = 0
+    frozen: bool = False
     undelivered: Mapping[str, int] = field(default_factory=dict)
     problem: str = ""
     has_ended: bool = False

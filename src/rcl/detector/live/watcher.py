@@ -107,6 +107,7 @@ class Watcher:
             events_withdrawn=self._counts["withdrawn"],
             look_seconds=self._look_took,
             features_bytes=part.nbytes if part else 0,
+            frozen=counts.is_frozen,
             problem=self.problem or counts.problem,
             has_ended=self._has_ended and not self.problem,
         )
