@@ -27,7 +27,7 @@ def tiny_config(**sections: dict[str, Any]) -> Config:
 def random_model(config: Config, facts: Facts = FACTS, *, seed: int = 0) -> RCL:
     """A model of which every weight is random, also those that training starts at zero."""
     torch.manual_seed(seed)
-    model = build_model(config.model, in_channels=facts.in_channels, num_labels=len(facts.labels))
+    model = build_model(config.model, **facts.sizes())
     refinement = [model.refinement.update] if model.refinement else []
     for readout in (model.readout, *refinement):
         nn.init.normal_(readout.confidences.weight, std=0.3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -115,7 +116,7 @@ def test_a_window_moves_by_half_a_context(maker: Any) -> None:
     localizer, context = maker(), 8.0
     looking = Looking(localizer, decide=all_of_them, context_seconds=context)
     part = pushed(localizer, [], end=False, keep_seconds=looking.keep_seconds)
-    whole = pushed(localizer, again_and_again(40), end=False)
+    whole = pushed(localizer, islice(again_and_again(40), 376), end=False)
     settled, begins = 0.0, set[float]()
     for number, picture in enumerate(again_and_again(40)):
         part.push(picture)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -129,3 +131,15 @@ def test_features_do_not_depend_on_the_snippets_before() -> None:
     first = MotionBackbone(size=32)
     assert torch.equal(first(frames), used(frames))
     assert torch.equal(first(frames), used(frames))
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    """Several cameras share a backbone."""
+    backbone = MotionBackbone()
+    videos = [torch.randint(0, 255, (1, 3, 4, 96, 128), generator=torch.Generator().manual_seed(k)) for k in range(4)]
+    clips = [video.to(torch.uint8) for video in videos]
+    alone = [backbone(clip) for clip in clips]
+    with ThreadPoolExecutor(4) as threads:
+        together = [*threads.map(backbone, clips * 10)]
+    for number, features in enumerate(together):
+        assert torch.equal(features, alone[number % 4])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -61,7 +62,7 @@ class FrameByFrame:
         self.change_alone = change_alone
         self.rate, self.window, self.stride = rate, window, stride
         self.weights_digest = encoder.weights_digest
-        self._latest: Mapping[bytes, Tensor] = {}  # digests of the frames of the latest batch, and their features
+        self._own = threading.local()  # each thread's latest batch: another one's is of another video
 
     def __call__(self, frames: Tensor) -> Tensor:
         """RGB frames ``(B, 3, L, H, W)`` uint8 → features ``(B, 2 · C)``, or ``(B, C)``, float32 on the CPU."""
@@ -75,11 +76,12 @@ class FrameByFrame:
         frames = frames.contiguous()
         # Digests, since copies of a frame are seldom neighbours, and comparing all pairs of frames takes longer.
         digests = [hashlib.sha256(frame.data).digest() for frame in frames.numpy()]
-        known, first = self._latest, dict[bytes, int]()
+        known: Mapping[bytes, Tensor] = getattr(self._own, "latest", {})  # by the digests of the frames
+        first = dict[bytes, int]()
         for position, digest in enumerate(digests):
             if digest not in known:
                 first.setdefault(digest, position)
         new = dict(zip(first, self.encoder(frames[[*first.values()]]), strict=True)) if first else {}
         found = {digest: new[digest] if digest in new else known[digest] for digest in digests}
-        self._latest = found
+        self._own.latest = found
         return torch.stack([found[digest] for digest in digests])
