@@ -75,7 +75,7 @@ def watch(
             session.run(show)
     if session.failed:
         warn(f"{counted(len(session.failed), 'source')} could not be watched to the end; see above.")
-        sys.exit(2)
+        sys.exit(1 if session.has_bug else 2)
 
 
 def _check_address(monitor: str | None) -> None:
