@@ -58,8 +58,6 @@ def test_commands_and_options_exist(place: str, arguments: list[str]) -> None:
     name, *rest = arguments
     if name == "--help":
         return
-    if name not in COMMANDS and name == "watch":
-        pytest.skip("rcl watch is not in this version")
     known = {option for parameter in COMMANDS[name].params for option in (*parameter.opts, *parameter.secondary_opts)}
     assert [word for word in rest if word.startswith("--") and word not in known] == []
 
@@ -129,10 +127,11 @@ def test_every_setting_of_compose_is_in_the_example() -> None:
 def test_every_setting_of_a_unit_is_in_its_example(unit: Path) -> None:
     text = unit.read_text(encoding="utf-8")
     example = DEPLOY / ("serve.env" if "serve" in unit.name else "watch.env")
-    given = {*re.findall(r"^(\w+)=", example.read_text(encoding="utf-8"), re.MULTILINE)} - {"RCL_SERVE_TOKEN"}
+    given = {*re.findall(r"^(\w+)=", example.read_text(encoding="utf-8"), re.MULTILINE)}
     started = re.search(r"^ExecStart=(.*)$", text, re.MULTILINE)
     assert started is not None
-    assert {*re.findall(r"\$\{?(\w+)", started[1])} - {"STATE_DIRECTORY"} == given
+    read_by_rcl = {parameter.envvar for parameter in COMMANDS[started[1].split()[1]].params} & given
+    assert {*re.findall(r"\$\{?(\w+)", started[1])} - {"STATE_DIRECTORY"} == given - read_by_rcl
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
@@ -170,3 +169,9 @@ def test_health_is_what_the_service_answers(status: int | None, result: int) -> 
 
 def test_a_command_without_an_address_is_healthy() -> None:
     assert subprocess.run([sys.executable, DEPLOY / "healthy.py"], env={}, check=False).returncode == 0
+
+
+def test_variables_that_only_rcl_reads_are_those_of_its_options() -> None:
+    read = {parameter.envvar for command in COMMANDS.values() for parameter in command.params if parameter.envvar}
+    for service in COMPOSE["services"].values():
+        assert {*service["environment"]} - {"RCL_HEALTH"} <= read

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,13 +20,15 @@ from rcl.cli.watch_options import ClipOptions, DeliveryOptions, EventOptions, So
 from rcl.system.errors import counted, listed
 
 if TYPE_CHECKING:
+    from rcl.detector.live.deliveries.delivery import Delivery
     from rcl.detector.live.events.journal import Journal
     from rcl.detector.live.looking import Looking
-    from rcl.detector.live.monitor import SourceState
+    from rcl.detector.live.monitor import Monitor, SourceState
     from rcl.detector.live.session import Session
     from rcl.detector.live.sources.source import Source
     from rcl.detector.live.watcher import Watcher
 
+SAME_SIGNAL_SECONDS = 1  # timeout(1) sends a signal to the process and to its group, and means it once
 STATUS_LINES_SECONDS = 60  # between two lines, where there is no terminal
 
 
@@ -60,19 +63,27 @@ def watch(
     """
     latency = events.latency_seconds()
     found, targets = reading.sources(sources), delivering.targets()
+    cutting.check()
+    _check_address(monitor)
     folder = state or output.with_name(f"{output.name}.state")
     looking = _looking(checkpoint, events, moved)
     with _orderly_close(output) as journal:
         watchers = _watchers(found, looking, journal, folder, latency, reading, cutting)
-        from rcl.detector.live.session import Session
-
-        session = Session(watchers, journal, delivering.deliveries(targets, journal, folder))
-        note(f"Watching {listed([f'{source.name} ({source.shown})' for source in found], 5)}; events: {output}")
-        with _monitored(session, monitor), _stopped_by_signals(session), _status() as show:
+        session = _session(watchers, journal, delivering.deliveries(targets, journal, folder))
+        with _monitored(session, monitor) as server, _stopped_by_signals(session), _status() as show:
+            _say_begun(found, output, server)
             session.run(show)
     if session.failed:
         warn(f"{counted(len(session.failed), 'source')} could not be watched to the end; see above.")
-        sys.exit(2)
+        sys.exit(1 if session.has_bug else 2)
+
+
+def _check_address(monitor: str | None) -> None:
+    """Check the address before the detector is loaded."""
+    from rcl.detector.live.monitor import parse_address
+
+    if monitor is not None:
+        parse_address(monitor)
 
 
 def _looking(checkpoint: Path, events: EventOptions, moved: DetectorFiles) -> Looking:
@@ -135,22 +146,35 @@ def _watchers(
     return watchers
 
 
-def _monitored(session: Session, address: str | None):  # type: ignore[no-untyped-def]
+def _session(watchers: Sequence[Watcher], journal: Journal, deliveries: Sequence[Delivery]) -> Session:
+    from rcl.detector.live.session import Session
+
+    return Session(watchers, journal, deliveries)
+
+
+def _say_begun(sources: Sequence[Source], output: Path, server: Monitor | None) -> None:
+    note(f"Watching {listed([f'{source.name} ({source.shown})' for source in sources], 5)}; events: {output}")
+    if server:
+        note(f"{server.url}/health and {server.url}/metrics say how the sources are")
+
+
+def _monitored(session: Session, address: str | None) -> AbstractContextManager[Monitor | None]:
     from rcl.detector.live.monitor import Monitor
 
-    if address is None:
-        return nullcontext()
-    server = Monitor(session.states, address)
-    note(f"{server.url}/health and {server.url}/metrics say how the sources are")
-    return closing(server)
+    return nullcontext() if address is None else closing(Monitor(session.states, address))
 
 
 @contextmanager
 def _stopped_by_signals(session: Session) -> Iterator[None]:
-    """End the session in order on Ctrl-C and SIGTERM; a second one ends the process."""
+    """End the session in order on Ctrl-C and SIGTERM; another one, some time later, ends the process."""
+    stopped_at = math.inf
 
     def stop(number: int, frame: object) -> None:
-        signal.signal(number, signal.SIG_DFL)
+        nonlocal stopped_at
+        if time.monotonic() - stopped_at > SAME_SIGNAL_SECONDS:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        stopped_at = min(stopped_at, time.monotonic())
         session.stop()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -215,6 +215,16 @@ class ClipOptions:
         int, typer.Option(min=1, help="So many clips stay; the oldest that rcl watch made are removed.")
     ] = 1000
 
+    def check(self) -> None:
+        """Check all values.
+
+        Raises:
+            InputError: the folder is a file, or the padding no length of time.
+        """
+        self.padding_seconds()
+        if self.clips is not None and self.clips.exists() and not self.clips.is_dir():
+            raise InputError(self.clips, expected="a folder for the clips", found="a file", fix="give another name")
+
     def padding_seconds(self) -> float:
         """Seconds before and after an event.
 

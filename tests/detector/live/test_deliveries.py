@@ -402,5 +402,5 @@ def test_a_command_that_is_removed_while_it_is_used(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["", "no-such-program --x", "'half quoted"])
 def test_commands_that_are_none(command: str) -> None:
-    with pytest.raises(InputError, match="command: expected"):
+    with pytest.raises(InputError, match="--command: expected"):
         Command(command)

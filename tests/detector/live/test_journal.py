@@ -208,6 +208,14 @@ def test_a_full_disk_is_said_once_and_when_it_is_over(
     assert said[1] == "is written again: 5 messages had waited; 3 messages in all were lost"
 
 
+def test_nothing_is_put_beside_a_file_that_is_no_journal(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("video,start,end,label\n")
+    with pytest.raises(InputError, match="line 1: expected a message of rcl watch, found 'video,start"):
+        Journal(path)
+    assert [*tmp_path.iterdir()] == [path]
+
+
 def test_a_kill_while_the_disk_is_full_leaves_a_journal(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     with Journal(path, write=Disk(700)) as journal:

@@ -243,6 +243,7 @@ def test_one_source_fails_and_the_others_go_on(
         states = list[SourceState]()
         session.run(lambda now: states.__setitem__(slice(None), now))
     assert session.failed == ["bad", "bug"]
+    assert session.has_bug
     assert [bool(state.illness) for state in states] == [True, True, False]
     assert [state.has_ended for state in states] == [False, False, True]
     assert "a bug of rcl: ZeroDivisionError" in states[1].illness

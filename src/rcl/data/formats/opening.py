@@ -17,6 +17,7 @@ from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.tables import sheet, table
 from rcl.data.formats.tables.sheet_files import read_sheet
 from rcl.data.formats.via import project as via
+from rcl.data.formats.watch_events import with_events_as_rows
 from rcl.data.names import check_named_once
 from rcl.data.pack import is_pack
 from rcl.system.errors import InputError
@@ -121,7 +122,7 @@ def _open_json_lines(path: Path, options: ReadOptions) -> LabelFile:
     lines = sheet.json_lines(read_text(path), source)
     if label_studio_tasks.are_tasks(lines):
         return LabelFile("label-studio", partial(label_studio_tasks.parse, lines, source, options=options))
-    return _file_of_sheet(sheet.sheet_of_rows(lines, source), options)
+    return _file_of_sheet(sheet.sheet_of_rows(with_events_as_rows(lines, source), source), options)
 
 
 def _open_sheet(path: Path, options: ReadOptions) -> LabelFile:

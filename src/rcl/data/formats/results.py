@@ -36,10 +36,12 @@ def load_detections(path: PathLike, *, fps: float | None = None) -> Detections:
     """Read the detections of RCL or of another toolbox: JSON, a table, or a folder of frame labels.
 
     JSON is ActivityNet's ``{"results": {video: [{"segment", "label", "score"}]}}``, as OpenTAD, MMAction2, BMN and
-    G-TAD write it, or one of the shapes in docs/formats.md. A table has the columns ``video,start,end,score[,label]``
-    and is read as :func:`rcl.load_annotations` reads one. Proposals, which have no label, get the label ``""``. In a
-    folder of frame labels (MS-TCN's results, or ``VIDEO.txt`` with a label per line), each run of one label is a
-    detection with the score 1, except those of ``background``. ``labels`` are those of the file, sorted.
+    G-TAD write it, or one of the shapes in docs/formats.md. A table has the columns
+    ``video,start,end,score[,label]`` and is read as :func:`rcl.load_annotations` reads one. Of the events of ``rcl
+    watch`` (``.jsonl``), each has its last form; later parts of a source are videos ``SOURCE/PART``. Proposals,
+    which have no label, get the label ``""``. In a folder of frame labels (MS-TCN's results, or ``VIDEO.txt`` with
+    a label per line), each run of one label is a detection with the score 1, except those of ``background``.
+    ``labels`` are those of the file, sorted.
 
     >>> from pathlib import Path
     >>> _ = Path("found.csv").write_text("video,start,end,label,score\\nclip,1.5,4,jump,0.9\\n")

@@ -219,7 +219,7 @@ class Monitor:
             family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
             self._listener = socket.create_server((host, port), family=family)
         except OSError as error:
-            found, fix = error.strerror or str(error), "choose another with --monitor"
+            found, fix = (error.strerror or str(error)).partition(" (while")[0], "choose another with --monitor"
             expected = "a free address of this machine"
             raise InputError(f"{host}:{port}", expected=expected, found=found, fix=fix) from None
         name = f"[{host}]" if ":" in host else host

@@ -66,6 +66,11 @@ class Session:
         away = next((delivery for delivery in self.deliveries if delivery.problem), None)
         return self.journal.problem or (f"{away.name}: {away.problem}" if away else "")
 
+    @property
+    def has_bug(self) -> bool:
+        """Whether a bug stopped one of them, so that a new start may help."""
+        return any(watcher.is_bug for watcher in self.watchers)
+
     def _undelivered(self) -> Mapping[str, int]:
         return {delivery.name: delivery.undelivered for delivery in self.deliveries}
 

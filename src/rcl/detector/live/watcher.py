@@ -46,6 +46,7 @@ class Watcher:
 
     Attributes:
         problem: why the source can no longer be watched, in words; empty while it can.
+        is_bug: whether that is no fault of the user's, so that a new start may help.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Watcher:
     ) -> None:
         self.feed, self.looking, self.tracker, self.journal = feed, looking, tracker, journal
         self.folder, self.place, self.expected, self.clips, self.clock = folder, place, expected, clips, clock
-        self.name, self.problem = feed.source.name, ""
+        self.name, self.problem, self.is_bug = feed.source.name, "", False
         self._is_live = feed.source.kind == "address"
         self._look_seconds, self._latest_look, self._look_took = look_seconds, 0.0, 0.0
         self._part: PartFeatures | None = None
@@ -83,7 +84,7 @@ class Watcher:
             self.problem = str(error)
             log.error("%s: %s", self.name, error)
         except Exception as error:
-            self.problem = f"a bug of rcl: {type(error).__name__}: {error}"
+            self.problem, self.is_bug = f"a bug of rcl: {type(error).__name__}: {error}", True
             log.exception("%s: a bug of rcl stopped this source", self.name)
         finally:
             self.feed.stop()

@@ -7,6 +7,7 @@ from pathlib import Path
 from rcl.data.formats.options import ReadOptions
 from rcl.data.formats.tables.sheet import Sheet, json_lines, parse_sheet, sheet_of_rows
 from rcl.data.formats.tables.workbook import parse_workbook
+from rcl.data.formats.watch_events import with_events_as_rows
 from rcl.system.text_files import read_raw, read_text
 
 TABLES = (".csv", ".tsv", ".xlsx", ".jsonl")
@@ -23,5 +24,5 @@ def read_sheet(path: Path, options: ReadOptions) -> Sheet:
     if extension == ".xlsx":
         return parse_workbook(read_raw(path), str(path), names)
     if extension == ".jsonl":
-        return sheet_of_rows(json_lines(read_text(path), str(path)), str(path))
+        return sheet_of_rows(with_events_as_rows(json_lines(read_text(path), str(path)), str(path)), str(path))
     return parse_sheet(read_text(path), str(path), names)

@@ -34,14 +34,14 @@ class Command:
     """
 
     def __init__(self, command: str, *, timeout_seconds: float = 60.0) -> None:
-        fix = "check its name and quotes"
+        fix = "check its path and quotes"
         try:
             self._arguments = shlex.split(command, posix=os.name != "nt")
         except ValueError as error:
-            raise InputError("command", expected="a command line", found=str(error), fix=fix) from None
+            raise InputError("--command", expected="a command line", found=str(error), fix=fix) from None
         if not self._arguments or shutil.which(self._arguments[0]) is None:
             found = repr(self._arguments[0]) if self._arguments else "nothing"
-            raise InputError("command", expected="a program that can be run", found=found, fix=fix)
+            raise InputError("--command", expected="a program that can be run", found=found, fix=fix)
         self._timeout_seconds = timeout_seconds
         digest = hashlib.sha256(command.encode("utf-8", "backslashreplace")).hexdigest()
         self.name = f"command {Path(self._arguments[0]).name} ({digest[:4]})"  # arguments may be secrets

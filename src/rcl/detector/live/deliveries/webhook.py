@@ -89,15 +89,15 @@ def _refusal(error: urllib.error.HTTPError) -> DeliveryError:
 
 
 def _checked(url: str) -> SplitResult:
-    fix = "correct the address"
-    expected = "an address that begins with http:// or https://"
+    expected = "an address that begins with http:// or https://, without blanks"
+    fix = "write it as in https://HOST/PATH"
     try:
         parts = urlsplit(url)
         is_right = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
     except ValueError:  # a port that is no number
         is_right = False
     if not is_right or not re.fullmatch(r"[!-~]+", url):
-        raise InputError("webhook", expected=expected, found="another text, or other characters", fix=fix)
+        raise InputError("--webhook", expected=expected, found="another text", fix=fix)
     return parts
 
 

@@ -220,10 +220,6 @@ class Journal:
 
     def _mend(self, rest: bytes, where: str) -> None:
         """Remove the line that a kill has cut off; one that misses only its line feed gets it."""
-        begun = rest.rstrip(b"\0")  # which a loss of power leaves behind
-        if not self._length and not begun.startswith(_BEGINNING) and not _BEGINNING.startswith(begun):
-            fix = "give another name for the journal"
-            raise InputError(where, expected="a message of rcl watch", found=shown(rest[:80]), fix=fix)
         whole = self._length
         with contextlib.suppress(InputError):
             self._take(rest + b"\n", where)
@@ -243,11 +239,22 @@ def _claimed(path: Path) -> ExitStack:
     if exists(path) and not is_file(path):
         raise InputError(path, expected="an ordinary file", found="something else", fix="give another name")
     check_place(path)
+    _check_beginning(path)
     fix = "end that one, or give another file to --output"
     in_use = InputError(path, expected="a journal that no other rcl watch has open", found="one that has", fix=fix)
     stack = ExitStack()
     stack.enter_context(exclusive(path.with_name(f"{path.name}.lock"), in_use=in_use, extra="watch"))
     return stack
+
+
+def _check_beginning(path: Path) -> None:
+    """Check that a file can be a journal, before a lock is put beside it."""
+    beginning = b""
+    with contextlib.suppress(OSError), path.open("rb") as file:  # one that cannot be read is reported later
+        beginning = file.readline(80).rstrip(b"\0")  # which a loss of power leaves behind
+    if not beginning.startswith(_BEGINNING) and not _BEGINNING.startswith(beginning):
+        found, fix = shown(beginning.decode("utf-8", "replace")), "give another file to --output"
+        raise InputError(f"{path}, line 1", expected="a message of rcl watch", found=found, fix=fix)
 
 
 def _id_of(first_line: bytes) -> str:

@@ -170,10 +170,11 @@ class Feed:
         items = self._reader.items()
         try:
             for item in items:
-                if not self._queue.put(item) and isinstance(item, Picture):
-                    self.counts.frames_dropped += 1
+                was_taken = self._queue.put(item)
                 if self._reading.stop.is_set():
                     break
+                if not was_taken and isinstance(item, Picture):
+                    self.counts.frames_dropped += 1
         except Exception as raised:  # told to the one who iterates
             error = None if self._reading.stop.is_set() else raised
         finally:

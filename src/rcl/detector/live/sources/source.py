@@ -128,7 +128,7 @@ def parse_options(texts: Sequence[str]) -> dict[str, str]:
         key, equals, value = text.partition("=")
         if not (key and equals):
             fix = "write it as in rtsp_transport=tcp"
-            raise InputError("input option", expected="KEY=VALUE", found=repr(text), fix=fix)
+            raise InputError("--input-option", expected="KEY=VALUE", found=repr(text), fix=fix)
         options[key] = value
     return options
 
