@@ -195,3 +195,5 @@ def test_what_an_export_cannot_do_is_refused_by_name(folder: Path, tmp_path: Pat
     assert (result.status, "expected operating points to decide by, found none" in result.err) == (2, True)
     result = rcl_("detect", files[1], files[0], *files[2:])
     assert (result.status, "swap the two" in result.err) == (2, True)
+    result = rcl_("segment", *files)
+    assert (result.status, "only rcl detect takes exported detectors" in result.err) == (2, True)
