@@ -58,7 +58,7 @@ def open_detector(
 
 
 def check_steps(opened: OpenedDetector, steps: int | None) -> None:
-    """Check that a graph has so many refinement steps; a checkpoint may also do fewer than it was trained with.
+    """Check that a graph does so many refinement steps; a checkpoint can also do fewer than it was trained with.
 
     Raises:
         InputError: it has others.

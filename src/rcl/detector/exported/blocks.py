@@ -1,4 +1,4 @@
-"""A graph that answers about anchors becomes one that encodes once and asks about one block of anchors after another.
+"""Rewrite a graph that scores all anchors at once into one that encodes once and scores one block after another.
 
 What depends on the anchors moves into the body of a loop, so that memory does not grow with their number. The rest, the
 encoding, stays outside and runs once.

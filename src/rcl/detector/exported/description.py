@@ -1,4 +1,4 @@
-"""What lies next to the graph of an exported detector: everything else that detection needs, as JSON."""
+"""The JSON file next to the graph of an exported detector: everything else that detection needs."""
 
 from __future__ import annotations
 
