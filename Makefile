@@ -24,7 +24,7 @@ site: .venv/installed
 licences:
 	$(PYTHON) -m venv build/licences
 	build/licences/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		'.[video,onnx,appearance,serve,watch,signals,cluster,loggers]'
+		'.[video,onnx,export,appearance,serve,watch,signals,cluster,loggers]'
 	build/licences/bin/python docs/make_licences.py
 
 # The wheel and the sdist, which is built first and the wheel from it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,8 +15,12 @@ import pytest
 
 from exports import FACTS, assert_close, save_checkpoint, video
 from rcl.cli import main
+from rcl.cli.detect import partial_results
+from rcl.cli.detector_files import open_detector
+from rcl.cli.extraction_options import DetectorFiles
 from rcl.data.detections import Detections
 from rcl.data.formats.results import load_detections
+from rcl.detector.exported.description import find_exported
 from rcl.detector.localizer import Localizer
 from typed import Rcl
 
@@ -56,37 +61,46 @@ def wanted(folder: Path, number: int) -> Detections:
 
 
 @pytest.mark.parametrize("name", ["new/model.onnx", "new/model.json", "new"])
-def test_detects_in_feature_files_without_torch(folder: Path, name: str, tmp_path: Path) -> None:
-    files = [folder / "features" / f"v{number}.npy" for number in (0, 1)]
-    output = tmp_path / "found.json"
-    process = run_without(["torch"], COMMAND, "detect", folder / name, *files, "--output", output)
-    assert process.returncode == 0, process.stderr
-    found = load_detections(output)
-    for number in (0, 1):
-        assert_close(found.for_video(f"v{number}"), wanted(folder, number))
+def test_an_export_is_found_by_either_file_and_by_its_folder(folder: Path, name: str) -> None:
+    assert find_exported(folder / name) == folder / "new" / "model.onnx"
 
 
-def test_detects_in_a_pack_without_torch(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [".", "last.ckpt", "features", "new/other.onnx"])
+def test_what_else_there_is_is_no_export(folder: Path, name: str) -> None:
+    assert find_exported(folder / name) is None
+
+
+def test_detects_in_packs_and_feature_files_without_torch(folder: Path, tmp_path: Path) -> None:
     database = {f"v{n}": {"subset": "validation", "fps": FACTS.snippets_per_second, "annotations": []} for n in (0, 1)}
     (tmp_path / "annotations.json").write_text(json.dumps({"database": database}))
     (tmp_path / "features").symlink_to(folder / "features")
+    shutil.copyfile(folder / "features" / "v0.npy", tmp_path / "alone.npy")
     output = tmp_path / "found.json"
-    subtitles = ("--rates", "1", "--threads", 1, "--subtitles", tmp_path / "subtitles", "--min-score", 0.0)
-    process = run_without(
-        ["torch"], COMMAND, "detect", folder / "new" / "model.onnx", tmp_path, "--output", output, *subtitles
-    )
+    options = ("--rates", "1", "--threads", 1, "--subtitles", tmp_path / "subtitles", "--min-score", 0.0)
+    files = (folder / "new" / "model.onnx", tmp_path, tmp_path / "alone.npy", "--output", output)
+    process = run_without(["torch"], COMMAND, "detect", *files, *options)
     assert process.returncode == 0, process.stderr
-    assert_close(load_detections(output).for_video("v0"), wanted(folder, 0))
-    assert (tmp_path / "subtitles" / "v1.srt").is_file()
+    found = load_detections(output)
+    for name, number in {"v0": 0, "v1": 1, "alone": 0}.items():
+        assert_close(found.for_video(name), wanted(folder, number))
+        assert (tmp_path / "subtitles" / f"{name}.srt").is_file()
 
 
-def test_a_video_needs_torch(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "a.mp4").write_bytes(b"no video")
-    process = run_without(
-        ["torch"], COMMAND, "detect", folder / "new", tmp_path / "a.mp4", "--output", tmp_path / "found.json"
-    )
-    assert process.returncode == 2
-    assert "expected PyTorch, which extracts the features of videos, found none" in process.stderr
+@pytest.mark.parametrize(
+    ("detector", "file", "message"),
+    [
+        ("new", "a.mp4", "expected PyTorch, which extracts the features of videos, found none"),
+        ("last.ckpt", "features/v0.npy", "expected PyTorch, which a checkpoint needs, or a model.onnx"),
+        ("new/other.onnx", "features/v0.npy", "correct the path of the exported detector"),
+    ],
+)
+def test_what_needs_torch_says_so(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rcl_: Rcl, detector: str, file: str, message: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    result = rcl_("detect", folder / detector, folder / file, "--output", tmp_path / "found.json")
+    assert result.status == 2
+    assert message in result.err
 
 
 def test_the_example_needs_numpy_and_onnx_runtime_alone(folder: Path) -> None:
@@ -135,6 +149,13 @@ def test_only_an_earlier_export_is_replaced(folder: Path, tmp_path: Path, rcl_: 
         (lambda onnx, description: description.write_text("{}"), "found another JSON file"),
         (lambda onnx, description: description.write_text('{"rcl_detector": 9}'), "found format 9; upgrade"),
         (lambda onnx, description: description.write_text('{"rcl_detector": 1}'), "a part missing or damaged"),
+        (lambda onnx, description: edit(description, rates=[0.01]), "rates: expected numbers from 0.1 to 10"),
+        (lambda onnx, description: edit(description, rates=["1"]), "a part missing or damaged"),
+        (
+            lambda onnx, description: edit(description, anchors={"kind": "none"}),
+            "expected anchors of a kind in lattice",
+        ),
+        (lambda onnx, description: edit(description, channels=9), "expected a scale of 9 channels"),
         (lambda onnx, description: onnx.write_bytes(b"1"), "the graph that model.json describes, found another one"),
     ],
 )
@@ -148,6 +169,24 @@ def test_damaged_exports_are_refused(folder: Path, tmp_path: Path, rcl_: Rcl, ch
     assert message in result.err
 
 
+def edit(description: Path, **values: object) -> None:
+    description.write_text(json.dumps({**json.loads(description.read_text()), **values}))
+
+
+def test_results_so_far_do_not_count_after_the_description_was_edited(folder: Path, tmp_path: Path) -> None:
+    for name in ("model.onnx", "model.json"):
+        (tmp_path / name).write_bytes((folder / "new" / name).read_bytes())
+
+    def made_with() -> str:
+        opened = open_detector(tmp_path / "model.onnx", [tmp_path / "a.npy"], DetectorFiles(), cluster=None)
+        return partial_results(tmp_path / "found.json", opened.files, {}).made_with
+
+    before = made_with()
+    assert made_with() == before
+    edit(tmp_path / "model.json", rates=[0.5, 1.0])
+    assert made_with() != before
+
+
 def test_what_an_export_cannot_do_is_refused_by_name(folder: Path, tmp_path: Path, rcl_: Rcl) -> None:
     files = (folder / "new" / "model.onnx", folder / "features" / "v0.npy", "--output", tmp_path / "found.json")
     result = rcl_("detect", *files, "--steps", 1)
@@ -156,3 +195,5 @@ def test_what_an_export_cannot_do_is_refused_by_name(folder: Path, tmp_path: Pat
     assert (result.status, "expected operating points to decide by, found none" in result.err) == (2, True)
     result = rcl_("detect", files[1], files[0], *files[2:])
     assert (result.status, "swap the two" in result.err) == (2, True)
+    result = rcl_("segment", *files)
+    assert (result.status, "only rcl detect takes exported detectors" in result.err) == (2, True)

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from exports import FACTS, KINDS, assert_close, difference, random_checkpoint, random_localizer, video
 from rcl.data import resizing
 from rcl.data.segments import clip
-from rcl.data.windows import window_starts
 from rcl.detector.build import load_model
 from rcl.detector.exported import decoding, exporting
 from rcl.detector.exported import resizing as arrays
@@ -51,7 +50,7 @@ def detector(kind: str) -> ExportedDetector:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_output_equals_that_of_the_network(kind: str) -> None:
     search = random_localizer(kind).search
-    found = compare(search, detector(kind).run, channels=FACTS.in_channels, lengths=(1, 2, 3, 17, 90, 300), seed=1)
+    found = compare(search, detector(kind).run, channels=FACTS.in_channels, lengths=(1, 2, 17, 150), seed=1)
     assert found.difference <= 1e-4
     assert found.steady > 0.9
 
@@ -97,6 +96,7 @@ def test_any_segments_are_scored_as_the_network_scores_them(
 
 
 @given(anchors=st.integers(1, 9), samples=st.integers(1, 6), seed=st.integers(0, 99))
+@settings(max_examples=25)
 def test_sums_of_rows_in_standard_operators_are_those_of_training(anchors: int, samples: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     tables = [torch.randn(20, width, generator=generator) for width in (5, 3)]
@@ -148,7 +148,7 @@ def test_the_graph_has_standard_operators_alone() -> None:
     seed=st.integers(0, 999),
     rate=st.sampled_from([5.0, 5.0, 2.5, 12.0]),
 )
-@settings(max_examples=80)
+@settings(max_examples=50)
 def test_detections_equal_those_of_the_original(kind: str, snippets: int, seed: int, rate: float) -> None:
     features, original = video(kind, snippets, seed), random_localizer(kind)
     wanted = original.detect(features, rate)
@@ -242,12 +242,6 @@ def test_anchors_are_those_of_the_original(snippets: int, shortest: float, longe
     ]
     for found, wanted in cases:
         np.testing.assert_allclose(found, wanted.segments.numpy(), rtol=1e-6, atol=1e-5)
-
-
-@given(snippets=st.integers(1, 90), window=st.integers(1, 40), stride=st.integers(1, 40) | st.none())
-def test_windows_are_those_of_the_original(snippets: int, window: int, stride: int | None) -> None:
-    stride = stride and min(stride, window)
-    assert array_segments.window_starts(snippets, window, stride) == window_starts(snippets, window, stride).tolist()
 
 
 @given(

@@ -79,7 +79,7 @@ def detect(
     results = Results(jobs, scores, labels.video_labels, writing, points)
     _check_places(output, jobs, writing)
     settings = {**asked, "video_fps": moved.video_fps, **reading.resolved(opened.detector)}
-    partial = partial_results(output, opened.file, settings)
+    partial = partial_results(output, opened.files, settings)
     search = search_of(opened.kept, opened.detector, cluster, moved, asked)
     with stdout_kept_for_results(cluster):
         for outcome in outcomes(jobs, partial, search):
@@ -134,13 +134,14 @@ def _check_places(output: Path, jobs: Sequence[Job], writing: OutputOptions) -> 
         writing.check([job.video for job in jobs])
 
 
-def partial_results(output: Path, checkpoint: Path, settings: Mapping[str, object]) -> PartialResults:
-    """The results so far, which a rerun takes if the checkpoint, our release and the settings are the same."""
+def partial_results(output: Path, detector: Sequence[Path], settings: Mapping[str, object]) -> PartialResults:
+    """The results so far, which a rerun takes if the detector's files, our release and the settings are the same."""
     from rcl.detector.partial_results import PartialResults
     from rcl.system.release import installed_release
     from rcl.system.text_files import file_digest
 
-    return PartialResults(output, {"checkpoint": file_digest(checkpoint), "version": installed_release(), **settings})
+    digests = [file_digest(file) for file in detector]
+    return PartialResults(output, {"detector": digests, "version": installed_release(), **settings})
 
 
 def outcomes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 class OpenedDetector(NamedTuple):
     """A detector and its file.
 
-    ``steps``: M; ``points``: its operating points, if it has some; ``kept``: the checkpoint, if it is one.
+    ``files``: those that its answers depend on; ``steps``: M; ``points``: its operating points, if it has some;
+    ``kept``: the checkpoint, if it is one.
     """
 
     detector: VideoDetector
     file: Path
+    files: tuple[Path, ...]
     steps: int
     points: OperatingPoints | None
     kept: Checkpoint | None = None
@@ -55,7 +58,7 @@ def open_detector(
 
 
 def check_steps(opened: OpenedDetector, steps: int | None) -> None:
-    """Check that a graph has so many refinement steps; a checkpoint may also do fewer than it was trained with.
+    """Check that a graph does so many refinement steps; a checkpoint can also do fewer than it was trained with.
 
     Raises:
         InputError: it has others.
@@ -66,19 +69,27 @@ def check_steps(opened: OpenedDetector, steps: int | None) -> None:
 
 
 def _of_checkpoint(path: Path, moved: DetectorFiles) -> OpenedDetector:
+    try:
+        import_module("torch")
+    except ImportError:
+        expected = "PyTorch, which a checkpoint needs, or a model.onnx of rcl export-model"
+        fix = "install it (pip install torch), or correct the path of the exported detector"
+        raise InputError(path, expected=expected, found="neither", fix=fix) from None
     from rcl.detector.checkpoint import find_checkpoint, read_checkpoint
     from rcl.detector.localizer import Localizer
 
-    kept = read_checkpoint(path)
+    kept, file = read_checkpoint(path), find_checkpoint(path)
     localizer = Localizer.from_checkpoint(kept, **moved.arguments())
-    return OpenedDetector(localizer, find_checkpoint(path), localizer.model.steps, kept.operating_points, kept)
+    return OpenedDetector(localizer, file, (file,), localizer.model.steps, kept.operating_points, kept)
 
 
 def _of_export(graph: Path, inputs: Sequence[Path], moved: DetectorFiles) -> OpenedDetector:
+    from rcl.detector.exported.description import DESCRIPTION
     from rcl.detector.exported.detector import ExportedDetector
     from rcl.detector.exported.extraction import extractor_for, needs_extraction
 
     detector = ExportedDetector.load(graph)
     if needs_extraction(detector.description, inputs):
         detector.extractor = extractor_for(detector.description, source=str(graph), **moved.arguments())
-    return OpenedDetector(detector, graph, detector.description.steps, detector.operating_points)
+    files = (graph, graph.with_suffix(DESCRIPTION))
+    return OpenedDetector(detector, graph, files, detector.description.steps, detector.operating_points)

@@ -55,7 +55,8 @@ def export_model(
     exported = export(read_checkpoint(path), version=version("rcl-tad"))
     save(exported, target)
     found = exported.comparison
-    others = "" if found.steady == 1 else f" ({found.steady:.1%} of the answers; rounding alone changes the others)"
+    moved = 1 - found.steady
+    others = f", apart from one answer in {1 / moved:,.0f}, which rounding changes" if moved else ""
     lengths = f"{LENGTHS[0]} to {LENGTHS[-1]:,} snippets"
     note(f"The largest difference from the detector is {found.difference:.1g}, in videos of {lengths}{others}.")
     print(f"detector  {target} ({len(exported.graph) / 1e6:.1f} MB) and {target.with_suffix('.json').name}")

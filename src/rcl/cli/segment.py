@@ -148,7 +148,7 @@ def segment(
     framing.check(jobs, localizer)
     results = Segmentations(jobs, framing)
     settings = {**asked, "video_fps": moved.video_fps, **reading.resolved(localizer), "segments_above": min_score}
-    partial = partial_results(output, find_checkpoint(checkpoint), settings)
+    partial = partial_results(output, [find_checkpoint(checkpoint)], settings)
     localizer.search = localizer.search.segmenter(min_score)
     search = search_of(kept, localizer, cluster, moved, asked, segments_above=min_score)
     with stdout_kept_for_results(cluster):

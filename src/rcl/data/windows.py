@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from rcl.data import window_places
 from rcl.data.segments import coverage, length
 
 INSTANCES_AT_ONCE = 512  # bounds the memory: a long sequence has thousands of windows
@@ -35,13 +36,7 @@ def window_starts(snippets: int, window: int, stride: int | None = None) -> Tens
     >>> window_starts(10, 4, stride=4), window_starts(3, 4)
     (tensor([0, 4, 6]), tensor([0]))
     """
-    stride = max(window // 2, 1) if stride is None else stride
-    if snippets < 1:
-        raise ValueError(f"snippets must be at least 1, not {snippets}")
-    if not 1 <= stride <= window:
-        raise ValueError(f"stride must be from 1 to the window of {window} snippets, not {stride}")
-    last = max(snippets - window, 0)
-    return torch.cat((torch.arange(0, last, stride), torch.tensor([last])))
+    return torch.tensor(window_places.window_starts(snippets, window, stride))
 
 
 def centred_starts(segments: Tensor, snippets: int, window: int) -> Tensor:

@@ -91,10 +91,13 @@ def find_checkpoint(path: Path | str) -> Path:
     """The file of a checkpoint: the path itself, or ``last.ckpt`` in the folder of a run.
 
     Raises:
-        InputError: there is no such file, or the folder has none.
+        InputError: there is no such file, the folder has none, or the file is the graph of an exported detector.
     """
     path = to_path(path)
     if is_file(path):
+        if path.suffix.lower() == ".onnx":
+            fix = "give the checkpoint that it was exported from; only rcl detect takes exported detectors"
+            raise InputError(path, expected="a checkpoint of rcl train", found="an ONNX graph", fix=fix)
         return path
     if is_file(path / "last.ckpt"):
         return path / "last.ckpt"

@@ -20,11 +20,10 @@ from rcl.detector.checkpoint import Checkpoint, Facts, read_checkpoint
 from rcl.detector.config import Config
 from rcl.detector.encoded_video import EncodedVideo
 from rcl.detector.operating_points import OperatingPoints, known_points
-from rcl.detector.prepare import GivenInput, MovedFiles, build_preparation, extractor_of, files_in, read_given
+from rcl.detector.prepare import GivenInput, MovedFiles, build_preparation, extractor_of, files_in, prepared, read_given
 from rcl.detector.progress import Progress, no_progress
 from rcl.detector.scoring import Confidence, SegmentScores, learned_confidence, score_segments
 from rcl.detector.search import Search, in_seconds
-from rcl.detector.training_rate import prepared
 from rcl.models.detector import Detector
 from rcl.models.segmentation import PRICE
 from rcl.video.extractor import Extractor

@@ -14,13 +14,17 @@ import torch
 from torch import Tensor
 
 from rcl.data.feature_files import EXTENSIONS
-from rcl.data.features import ReadableFeatures, StoredFeatures, open_features
+from rcl.data.features import Features, ReadableFeatures, StoredFeatures, open_features
 from rcl.data.preparation import Preparation
+from rcl.data.resampled import ResampledFeatures
 from rcl.data.standardization import ChannelScale
 from rcl.data.streams import AlignedFeatures, Stream, TimedFeatures
+from rcl.data.timeline import Timeline
 from rcl.detector.config import DataConfig
+from rcl.detector.feature_checks import check_shape, damaged
 from rcl.detector.given_rates import checked_rate, rate_of_video
 from rcl.detector.progress import Progress, part_of
+from rcl.detector.training_rate import at_training_rate
 from rcl.system.errors import Defect, InputError, listed, located
 from rcl.system.paths import PathLike, is_remote, to_path
 from rcl.video.composed import extract_recordings
@@ -199,6 +203,34 @@ def extract_given(files: Sequence[Path], extractor: Extractor | None, progress: 
     return extracted
 
 
+def prepared(
+    features: Tensor | ReadableFeatures,
+    timeline: Timeline,
+    preparation: Preparation,
+    training_rate: float | None,
+    longest_seconds: float | None,
+    *,
+    at_once: int,
+) -> tuple[Features, Timeline]:
+    """Features ``(T, C)`` at the rate of training; arguments as in :func:`rcl.detector.training_rate.at_training_rate`.
+
+    Stored features of more snippets than ``at_once`` are read later, slice by slice.
+
+    Raises:
+        InputError: see :meth:`rcl.data.features.StoredFeatures.read`.
+    """
+
+    def opened(own: Preparation) -> Features:
+        return own.apply(features) if isinstance(features, Tensor) else own.open(features, at_once=at_once)
+
+    return at_training_rate(opened, _resampled, timeline, preparation, training_rate, longest_seconds)
+
+
+def _resampled(features: Features, snippets: int) -> Features:
+    later = ResampledFeatures(features, snippets)  # is indexed like any features
+    return later[:, :] if isinstance(features, Tensor) else cast(Features, later)
+
+
 def check_features(features: Tensor | ReadableFeatures, channels: int, streams: Sequence[Stream] = ()) -> None:
     """Check the shape ``(T, channels)`` of features, and that those in memory are finite. A snippet of a stream may be
     NaN as a whole.
@@ -206,21 +238,13 @@ def check_features(features: Tensor | ReadableFeatures, channels: int, streams: 
     Raises:
         Defect: the features do not fit the detector, or are damaged.
     """
-    if len(features.shape) != 2 or features.shape[1] != channels or len(features) == 0:
-        raise Defect(
-            expected=f"features (snippets, {channels})",
-            found=f"shape {tuple(features.shape)}",
-            fix="transpose them (in detect: --layout CT, or TC if the training had CT)"
-            if len(features.shape) == 2 and features.shape[0] == channels
-            else "use the features that the checkpoint was trained on",
-        )
+    check_shape(features.shape, channels)
     if not isinstance(features, Tensor):  # it checks the values that it reads
         return
     parts = features.split([stream.channels for stream in streams] or [channels], dim=1)
     wrong = torch.stack([~_is_whole(part, may_be_missing=bool(streams)) for part in parts]).any(dim=0)  # (T,)
     if wrong.any():
-        found = f"NaN or infinite values, the first in snippet {int(wrong.nonzero()[0])}"
-        raise Defect(expected="finite numbers", found=found, fix="extract the features of this video again")
+        raise damaged(int(wrong.nonzero()[0]))
 
 
 def _is_whole(features: Tensor, *, may_be_missing: bool) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from functools import partial
@@ -17,7 +16,8 @@ from rcl.data.features import Features
 from rcl.data.resampled import ResampledFeatures
 from rcl.data.segments import clip
 from rcl.data.timeline import Timeline, end_snippet
-from rcl.data.windows import merge_windows, window_starts
+from rcl.data.window_places import windows
+from rcl.data.windows import merge_windows
 from rcl.detector import chunks
 from rcl.detector.encoded_video import EncodedVideo
 from rcl.detector.progress import Progress, no_progress, part_of
@@ -142,25 +142,21 @@ class Search:
     ) -> Decoded:
         """The candidates for soft-NMS from all windows of a video that ends at snippet ``end``."""
         snippets = features.shape[1]
-        windows = self.windows(snippets, end)
+        spans = self.windows(snippets, end)
         found = []
-        for number, (first, last) in enumerate(windows):
+        for number, (first, last) in enumerate(spans):
             # A whole video stays in its file, which a slice would read.
             window = features[:, first:last] if last - first < snippets else features
-            part = part_of(progress, number / len(windows), (number + 1) / len(windows))
+            part = part_of(progress, number / len(spans), (number + 1) / len(spans))
             own = versions(window, rates)
             found.append(self._candidates_in(own, last - first, min(last - first, end - first), steps, part))
         if len(found) == 1:
             return found[0]
-        return Decoded(*merge_windows([first for first, _ in windows], *zip(*found, strict=True), end=end))
+        return Decoded(*merge_windows([first for first, _ in spans], *zip(*found, strict=True), end=end))
 
     def windows(self, snippets: int, end: float) -> list[tuple[int, int]]:
         """First snippet of each window, and the one after its last, of a video that ends at snippet ``end``."""
-        window = self.window or snippets
-        # Features may reach a little beyond the video; a window that starts there would be empty.
-        covered = max(math.ceil(end), 1)
-        starts = window_starts(covered, window, self.window_stride if self.window else None)
-        return [(start, min(start + window, snippets)) for start in starts.tolist()]
+        return windows(snippets, end, window=self.window, stride=self.window_stride)
 
     def paths(self, video: EncodedVideo) -> Tensor:
         """The positions of all anchors, every one refined, in snippet time: ``(M + 1, K, 2)``."""

@@ -1,1 +1,1 @@
-"""Detectors that travel: a network as an ONNX graph, its settings as JSON, and detection without PyTorch."""
+"""Exported detectors: a network as an ONNX graph, its settings as JSON, and detection without PyTorch."""

@@ -1,4 +1,4 @@
-"""A graph that answers about anchors becomes one that encodes once and asks about one block of anchors after another.
+"""Rewrite a graph that scores all anchors at once into one that encodes once and scores one block after another.
 
 What depends on the anchors moves into the body of a loop, so that memory does not grow with their number. The rest, the
 encoding, stays outside and runs once.
@@ -50,9 +50,11 @@ def _depending_on(name: str, nodes: Sequence[NodeProto]) -> set[str]:
         if known.intersection(node.input):
             known.update(node.output)
     for node in nodes:
+        if node.op_type != "Cast":
+            continue
         # A runtime that drops a conversion warns if the result is used in the body of a loop.
         users = [other for other in nodes if node.output[0] in other.input]
-        if node.op_type == "Cast" and users and all(known.intersection(other.output) for other in users):
+        if users and all(known.intersection(other.output) for other in users):
             known.update(node.output)
     return known
 

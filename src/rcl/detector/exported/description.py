@@ -1,4 +1,4 @@
-"""What lies next to the graph of an exported detector: everything else that detection needs, as JSON."""
+"""The JSON file next to the graph of an exported detector: everything else that detection needs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from rcl.data.preparation import Preparation
 from rcl.data.standardization import ChannelScale
 from rcl.data.streams import Stream
 from rcl.detector.exported.decoding import ArrayDecoder
+from rcl.detector.exported.segments import anchors
+from rcl.detector.given_rates import check_rates
 from rcl.detector.operating_points import OperatingPoints
-from rcl.system.errors import InputError, shown
+from rcl.system.errors import Defect, InputError, located, shown
 from rcl.system.paths import is_dir, is_file, to_path
 from rcl.system.text_files import file_digest, read_json
 
@@ -120,6 +122,9 @@ def read_description(graph: Path) -> Description:
         raise InputError(path, expected=f"format {FORMAT}", found=f"format {shown(kept[KEY])}", fix="upgrade rcl-tad")
     try:
         description = Description.from_json(kept)
+        _check_edited(description, path)
+    except InputError:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         found = f"a part missing or damaged ({type(error).__name__}: {error})"[:120]
         raise InputError(path, expected="the description of a detector", found=found, fix=_AGAIN) from None
@@ -127,3 +132,16 @@ def read_description(graph: Path) -> Description:
         fix = f"copy {graph.name} and {path.name} together from one export"
         raise InputError(graph, expected=f"the graph that {path.name} describes", found="another one", fix=fix)
     return description
+
+
+def _check_edited(description: Description, path: Path) -> None:
+    """Check values that somebody may have edited.
+
+    Raises:
+        InputError, TypeError: one is not possible.
+    """
+    check_rates(description.rates, f"{path}, rates")
+    with located(path):
+        anchors(1, description.anchors)
+        if (scale := description.preparation.channels) and not scale.fits(description.channels):
+            raise Defect(expected=f"a scale of {description.channels} channels", found="another", fix=_AGAIN)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -15,14 +16,16 @@ from rcl.data.features import ReadableFeatures
 from rcl.data.preparation import Preparation
 from rcl.data.streams import Stream
 from rcl.data.timeline import Timeline, end_snippet
+from rcl.data.window_places import windows
 from rcl.detector.exported.decoding import Decoded, Outputs, average, merge
 from rcl.detector.exported.description import Description, read_description
-from rcl.detector.exported.preparing import checked, prepared
+from rcl.detector.exported.preparing import apply, checked
 from rcl.detector.exported.resizing import resample
-from rcl.detector.exported.segments import anchors, window_starts
+from rcl.detector.exported.segments import anchors
 from rcl.detector.given_rates import checked_rate
 from rcl.detector.operating_points import OperatingPoints
 from rcl.detector.progress import Progress, no_progress
+from rcl.detector.training_rate import at_training_rate
 from rcl.system.device import SMALL_PARAMETERS
 from rcl.system.errors import InputError, describe_error, located
 from rcl.system.transfer import read_bytes
@@ -184,22 +187,19 @@ class ExportedDetector:
 
     def _prepared(self, features: np.ndarray, timeline: Timeline) -> tuple[np.ndarray, Timeline]:
         known = self.preparation, self.snippets_per_second, self.description.longest_seconds
-        return prepared(features, timeline, *known)
+        return at_training_rate(partial(apply, features), resample, timeline, *known)
 
     def _candidates(self, features: np.ndarray, end: float, rates: Sequence[float], progress: Progress) -> Decoded:
         """The candidates for soft-NMS from all windows of a video that ends at snippet ``end``."""
         snippets = features.shape[1]
-        window = self.description.window or snippets
-        # Features may reach a little beyond the video; a window that starts there would be empty.
-        covered = max(math.ceil(end), 1)
-        starts = window_starts(covered, window, self.description.window_stride if self.description.window else None)
+        spans = windows(snippets, end, window=self.description.window, stride=self.description.window_stride)
         found = []
-        for start in starts:
-            part = features[:, start : start + window]
-            decoder = self.description.decoder.scaled(part.shape[1])
-            found.append(decoder.select(self._answers(part, rates), end=min(part.shape[1], end - start)))
-            progress(len(found) / len(starts))
-        return found[0] if len(found) == 1 else merge(starts, found, end=end)
+        for first, last in spans:
+            decoder = self.description.decoder.scaled(last - first)
+            answers = self._answers(features[:, first:last], rates)
+            found.append(decoder.select(answers, end=min(last - first, end - first)))
+            progress(len(found) / len(spans))
+        return found[0] if len(found) == 1 else merge([first for first, _ in spans], found, end=end)
 
     def _answers(self, features: np.ndarray, rates: Sequence[float]) -> Outputs:
         """The answers about all anchors of a video or window ``(C, T)``, averaged over the rates."""

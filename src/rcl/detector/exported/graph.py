@@ -79,7 +79,7 @@ def _merged(first: Predictions, refined: Predictions, worth: Tensor, which: Tens
 
 
 def export_graph(model: Detector, decoder: Decoder, *, channels: int, anchors: Tensor, steps: int) -> onnx.ModelProto:
-    """The network as an ONNX model; see :class:`Answers`. It encodes once and asks about the anchors in blocks.
+    """The network as an ONNX model; see :class:`Answers`. It encodes once and scores the anchors in blocks.
 
     Args:
         model: the network on the CPU; it is not changed.

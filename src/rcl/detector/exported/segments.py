@@ -1,7 +1,4 @@
-"""The segments that a detector scores, and the windows that it looks at, in NumPy.
-
-They are those of :mod:`rcl.models.sampling` and :mod:`rcl.data.windows`.
-"""
+"""The segments that a detector scores, in NumPy: those of :mod:`rcl.models.sampling`."""
 
 from __future__ import annotations
 
@@ -80,16 +77,6 @@ def anchors(snippets: int, described: Mapping[str, Any]) -> np.ndarray:
     if kind not in KINDS:
         raise Defect(expected=f"anchors of a kind in {listed([*KINDS])}", found=repr(kind), fix="export it again")
     return KINDS[kind](snippets, **options)
-
-
-def window_starts(snippets: int, window: int, stride: int | None) -> list[int]:
-    """First snippets of the windows of a video; see :func:`rcl.data.windows.window_starts`.
-
-    >>> window_starts(10, 4, None)
-    [0, 2, 4, 6]
-    """
-    last = max(snippets - window, 0)
-    return [*range(0, last, stride or max(window // 2, 1)), last]
 
 
 def clip(segments: np.ndarray, end: float, *, minimum_length: float) -> np.ndarray:
