@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -129,3 +131,12 @@ def test_features_do_not_depend_on_the_snippets_before() -> None:
     first = MotionBackbone(size=32)
     assert torch.equal(first(frames), used(frames))
     assert torch.equal(first(frames), used(frames))
+
+
+def test_threads_that_share_a_backbone_get_the_same_as_one() -> None:
+    backbone = MotionBackbone()
+    clips = torch.randint(0, 256, (8, 1, 3, 4, 96, 128), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    expected = [backbone(clip) for clip in clips]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(backbone, [*clips] * 4))
+    assert all(torch.equal(one, other) for one, other in zip(found, expected * 4, strict=True))

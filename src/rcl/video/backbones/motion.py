@@ -8,6 +8,7 @@ cosine lobes instead of a partition of the angles, so histograms change smoothly
 from __future__ import annotations
 
 import math
+import threading
 from itertools import pairwise
 
 import cv2
@@ -50,7 +51,7 @@ class MotionBackbone:
             fix = "give a larger size, or omit it"
             raise InputError("--size", expected=f"{SMALLEST} pixels or more", found=str(size), fix=fix)
         self.frame_size = FrameSize(short=size or 96)
-        self._flow_of_size: tuple[tuple[int, int], cv2.DISOpticalFlow] | None = None
+        self._of_thread = threading.local()  # two threads in one DIS give wrong flow, or crash
 
     def __call__(self, frames: Tensor) -> Tensor:
         """RGB frames ``(B, 3, L, H, W)`` uint8 → features ``(B, 376)`` float32."""
@@ -92,11 +93,12 @@ class MotionBackbone:
 
     def _search(self, size: tuple[int, int]) -> cv2.DISOpticalFlow:
         """DIS for frames of a size. Small ones make it change its settings in its first call, and it keeps them."""
-        if self._flow_of_size is None or self._flow_of_size[0] != size:
+        known: tuple[tuple[int, int], cv2.DISOpticalFlow] | None = getattr(self._of_thread, "known", None)
+        if known is None or known[0] != size:
             search, blank = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST), np.zeros(size, np.uint8)
             search.calc(blank, blank, None)  # type: ignore[call-overload]
-            self._flow_of_size = size, search
-        return self._flow_of_size[1]
+            self._of_thread.known = known = size, search
+        return known[1]
 
 
 def direction_maps(flow: Tensor) -> Tensor:

@@ -170,10 +170,10 @@ class Feed:
         items = self._reader.items()
         try:
             for item in items:
-                if not self._queue.put(item) and isinstance(item, Picture):
-                    self.counts.frames_dropped += 1
+                was_taken = self._queue.put(item)
                 if self._reading.stop.is_set():
                     break
+                self.counts.frames_dropped += isinstance(item, Picture) and not was_taken
         except Exception as raised:  # told to the one who iterates
             error = None if self._reading.stop.is_set() else raised
         finally:
