@@ -21,10 +21,10 @@ _STOPS_WITHIN = 2  # seconds for requests that are being answered
 _GAUGES = {
     "connected": "1 while the source is connected.",
     "seconds_since_last_picture": "Seconds since the last picture came.",
-    "frozen": "1 while the picture stands still although data come.",
     "behind_seconds": "Seconds of the source that wait for their features.",
     "look_seconds": "Seconds that the last look took.",
-    "features_bytes": "Bytes of features on the disk.",
+    "features_bytes": "Bytes of features in memory.",
+    "frozen": "1 while pictures come that do not change at all.",
 }
 _COUNTERS = {
     "frames_read": "Pictures that came.",
@@ -53,8 +53,8 @@ class SourceState:
         events_corrected: corrections, of which an event may have several.
         events_withdrawn: events that were none.
         look_seconds: that the last look took.
-        features_bytes: on the disk.
-        frozen: whether the picture stands still although data come; that may be no fault, at night for instance.
+        features_bytes: in memory.
+        frozen: whether pictures come that do not change at all; a still scene may be well.
         undelivered: name of a delivery to the messages that wait for it.
         problem: in words; empty if there is none.
         has_ended: a file that was read to its end is not ill.
