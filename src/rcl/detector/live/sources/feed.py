@@ -173,8 +173,7 @@ class Feed:
                 was_taken = self._queue.put(item)
                 if self._reading.stop.is_set():
                     break
-                if not was_taken and isinstance(item, Picture):
-                    self.counts.frames_dropped += 1
+                self.counts.frames_dropped += isinstance(item, Picture) and not was_taken
         except Exception as raised:  # told to the one who iterates
             error = None if self._reading.stop.is_set() else raised
         finally:
