@@ -154,14 +154,19 @@ class Watcher:
             self.place.keep(self.feed.position())
 
     def _end(self) -> None:
-        """End the part that is read: its last events are said, and its features are no longer needed."""
+        """End the part that is read: its last events are said.
+
+        The features of a file or folder stay until the next part begins: a later start reads this one again, and must
+        not say anew what it was thought to show before its end was seen.
+        """
         if self._part is None:
             return
         self._part.finish()
         self._say_last(self._part)
         self._snippets += self._part.snippets
         self._part = None
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self._is_live:
+            shutil.rmtree(self.folder, ignore_errors=True)
         self.place.keep(self.feed.position())
 
     def _stop(self) -> None:
