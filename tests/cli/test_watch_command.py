@@ -33,7 +33,7 @@ from untrained import FACTS, save_untrained
 from waiting import wait_until
 
 sys.path.append(str(ROOT / "tests" / "detector" / "live"))
-from watched import NO_B, playing, then_wait  # noqa: E402
+from watched import NO_B, playing, then_wait
 
 LOW = 0.012  # random weights have low scores
 CHANNELS = 376  # of the motion descriptor
