@@ -78,7 +78,10 @@ def test_a_configuration_with_values_and_a_training_that_fails(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("PACK",), "expected fit or a configuration (.yaml) first, found PACK; write rcl crossval fit PACK."),
+        (
+            ("PACK",),
+            "expected fit, a configuration (.yaml) or a recipe first, found PACK; write rcl crossval fit PACK.",
+        ),
         (("fit",), "expected a pack of features, found none; add the pack behind it."),
         (("fit", "PACK", "training.epochs=2"), "found training.epochs=2; give a configuration in place of fit"),
         (

@@ -118,7 +118,7 @@ def test_an_array_of_all_streams_is_what_the_pack_holds(trained: tuple[Path, Pat
     localizer = Localizer.load(run, device="cpu")
     (job,) = jobs_of(pack, localizer, "validation", "TC", None)
     expected, _ = job.read(localizer)
-    aligned = job.read.args[0].store.read("v4")
+    aligned = job.read.args[0].read("v4")
     given, _ = localizer.prepare(aligned, RATE)
     np.testing.assert_array_equal(given, expected)
     aligned[3, 0] = np.nan  # of a stream that is there

@@ -251,8 +251,11 @@ class Watch:
         rows = [] if not left.snippets else actions(np.asarray(left.given().features)[:, 0])
         return left.number, rows
 
-    def check(self) -> None:
-        """What must hold of a journal at any time: ids are said once, numbers ascend, corrections are of something."""
+    def check(self, *, grew_on: bool = False) -> None:
+        """What must hold of a journal at any time: ids are said once, numbers ascend, corrections are of something.
+
+        The last word about an event is the last, unless a file that had ended ``grew_on``.
+        """
         alive, ever, finals, last_seq, last_part = set[str](), set[str](), set[str](), 0, 0
         for entry in self.entries:
             assert entry.seq > last_seq
@@ -268,7 +271,7 @@ class Watch:
                 ever.add(message.event.id)
             assert message.event.id in alive
             assert message.event.id not in finals
-            finals |= {message.event.id} if message.details.get("final") else set()
+            finals |= {message.event.id} if message.details.get("final") and not grew_on else set()
             alive -= {message.event.id} if message.kind == "withdrawn" else set()
 
 

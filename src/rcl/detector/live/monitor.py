@@ -233,7 +233,7 @@ class Monitor:
         )
         self._server = uvicorn.Server(config)
         run = {"sockets": [self._listener]}
-        self._thread = threading.Thread(target=self._server.run, kwargs=run, name="rcl monitor", daemon=True)
+        self._thread = threading.Thread(target=self._server.run, kwargs=run, name="monitor", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
