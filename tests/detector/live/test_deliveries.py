@@ -91,7 +91,7 @@ def test_only_the_wanted_kinds(journal: Journal, tmp_path: Path) -> None:
     assert (receiver.got, delivery.undelivered) == ([3], 0)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(steps=st.lists(st.sampled_from(["message", "step", "kill", "down", "up", "a day later"]), max_size=30))
 def test_no_message_is_lost_and_none_overtakes(tmp_path_factory: pytest.TempPathFactory, steps: list[str]) -> None:
     folder = tmp_path_factory.mktemp("deliveries")

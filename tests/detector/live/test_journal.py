@@ -109,7 +109,7 @@ def test_a_new_process_knows_the_last_part(tmp_path: Path) -> None:
     assert (last["seq"], last["kind"], last["start_time"]) == (10, "clip", "2023-11-14T22:13:22.750Z")
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_after_a_kill_at_any_byte_it_goes_on(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     path = tmp_path_factory.mktemp("kill") / "events.jsonl"

@@ -86,7 +86,7 @@ def assert_same(found: Detections, expected: Detections) -> None:
     assert found.label_index.tolist() == expected.label_index.tolist()
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(
     frames=st.integers(1, 60),
     which=st.sampled_from(["one", "several", "resized", "downsampled"]),

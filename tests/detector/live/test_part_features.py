@@ -63,7 +63,7 @@ def extracted(extractor: Any, path: Path) -> np.ndarray:
     return np.array(found) if isinstance(found, np.ndarray) else found.read()
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     frames=st.integers(1, 40),
     rate=st.sampled_from([3.0, 8.0, 12.0, 12.5, 30.0]),
@@ -100,7 +100,7 @@ SLOW = ExtractionSettings(backbone=BACKBONE, rate=8, window=3, stride=4)
 IMU = SignalSettings(source="sensor", columns=("x",), rate=8, window=4, stride=2, gap_seconds=1)
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(frames=st.integers(1, 40), share=st.floats(0, 1))
 @example(frames=1, share=1.0)  # a snippet of one stream is three of the other, which has one
 def test_streams_are_aligned_as_those_of_the_recording(frames: int, share: float) -> None:
@@ -145,7 +145,7 @@ def test_a_detector_that_takes_no_video_is_refused() -> None:
 # -- kills -------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(frames=st.integers(1, 40), before=st.integers(0, 40), ended=st.booleans(), cut=st.floats(0, 1))
 def test_after_a_kill_what_is_there_is_not_computed_again(frames: int, before: int, ended: bool, cut: float) -> None:
     extractor = composed(*STREAMS[:2], fast=FAST, slow=SLOW)
@@ -245,7 +245,7 @@ def test_memory_and_file_are_bounded(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(again, part.first_kept), read(part, part.first_kept))
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(window=st.integers(1, 7), stride=st.integers(1, 7), dropped=st.integers(0, 30))
 def test_snippets_of_dropped_frames_repeat_the_one_before(window: int, stride: int, dropped: int) -> None:
     extractor = VideoExtractor(ExtractionSettings(backbone=BACKBONE, rate=10, window=window, stride=stride))

@@ -32,7 +32,7 @@ class Receiver:
         assert json.loads(line)["id"] == entry.message.event.id if entry.message.event else True
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(steps=steps, last=looks, latency=st.sampled_from([0.0, 1.0, math.inf]), end=st.floats(0, 1))
 def test_after_any_kills_the_journal_holds_the_last_detections(
     tmp_path_factory: pytest.TempPathFactory, steps, last, latency: float, end: float

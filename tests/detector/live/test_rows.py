@@ -56,7 +56,7 @@ def test_appending_takes_constant_time_on_average() -> None:
     assert len(blocks) < 10  # it is copied so often
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(keep=keeps, numbers=appended, cut=st.floats(0, 1), more=appended)
 def test_a_file_that_is_torn_at_any_byte_keeps_its_whole_rows(
     keep: float, numbers: list[int], cut: float, more: list[int]

@@ -38,7 +38,7 @@ def sequences(draw: st.DrawFn) -> tuple[list[tuple[float, list[Row], bool]], lis
     return given_, draw(looks)
 
 
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(given_=sequences(), latency=st.sampled_from([0.0, 0.5, 3.0, 100.0]))
 def test_the_events_that_count_in_the_end_are_the_last_detections(given_, latency: float) -> None:
     steps, last = given_
@@ -56,7 +56,7 @@ def test_the_events_that_count_in_the_end_are_the_last_detections(given_, latenc
     assert [row[0] for row in plain(list(events_after(messages).values()))] == [row[0] for row in sorted(last)]
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(given_=sequences(), latency=st.sampled_from([0.0, 0.5, 3.0]))
 def test_what_is_seen_steadily_is_announced_when_its_latency_is_up(given_, latency: float) -> None:
     tracker = restarted([], latency, ExpectedChange())
@@ -84,7 +84,7 @@ def test_with_unlimited_latency_nothing_is_said_before_the_end(given_) -> None:
     assert plain([message.event for message in messages if message.event]) == sorted(last)
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(given_=sequences(), behind=st.sampled_from([0.0, 2.0, 6.0]))
 def test_what_is_settled_is_said_once_and_never_again(given_, behind: float) -> None:
     steps, last = given_
@@ -105,16 +105,16 @@ def test_what_is_settled_is_said_once_and_never_again(given_, behind: float) -> 
         assert any(change_between(form, Form(row[1], row[2], 0)) <= 0.6 for form in forms)
 
 
-def test_ten_thousand_looks_need_no_more_memory_than_ten() -> None:
+def test_two_thousand_looks_need_no_more_memory_than_ten() -> None:
     tracker = EventTracker("cam", latency_seconds=2.0)
     random, most, count = np.random.default_rng(0), 0, 0
-    for now in range(10, 10_010):
+    for now in range(10, 2_010):
         starts = [now - 7.0, now - 4.0, float(random.uniform(now - 10, now - 2))]
         rows = [(LABELS[i % 2], start, start + 2.0 - 0.01 * i, 0.5) for i, start in enumerate(starts)]
         count += len(tracker.update(found(rows), float(now), now - 8.0))
         most = max(most, len(tracker._tracked) + len(tracker._finals))
     assert most < 60
-    assert count > 5_000
+    assert count > 1_000
     assert len(tracker.expected.to_json()["bins"]) <= 50
 
 

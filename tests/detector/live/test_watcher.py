@@ -34,7 +34,7 @@ def recording(folder: Path, data: bytes) -> Path:
     return path
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(
     cuts=st.lists(st.integers(1, 30_000), max_size=20),
     share=st.floats(0.2, 1),
@@ -59,7 +59,7 @@ def test_the_events_of_a_stream_are_those_of_its_recording(
 STEPS = st.integers(0, 700) | st.integers(640, 670)  # a watch of this stream has 667
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(kills=st.lists(STEPS, min_size=1, max_size=3), latency=st.sampled_from([0.0, 1.0, math.inf]))
 def test_a_file_is_watched_through_kills(
     tmp_path_factory: pytest.TempPathFactory, stream: bytes, kills: list[int], latency: float
@@ -87,7 +87,7 @@ def folder_has_ended(watcher: Watcher) -> bool:
     return watcher._part is None and watcher.feed.position().get("last") == "2.ts"
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(kills=st.lists(STEPS, min_size=1, max_size=3), gap=st.booleans())
 def test_a_folder_is_watched_through_kills(
     tmp_path_factory: pytest.TempPathFactory, segments: dict[str, bytes], kills: list[int], gap: bool
@@ -109,7 +109,7 @@ def test_a_folder_is_watched_through_kills(
     assert watch.kinds("part", "gap") == ["", *(["2.ts does not go on where 1.ts ends"] * 2 * gap)]
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(kills=st.lists(STEPS, min_size=1, max_size=3))
 def test_an_address_is_watched_through_kills(
     tmp_path_factory: pytest.TempPathFactory, stream: bytes, kills: list[int]
@@ -136,7 +136,7 @@ def test_an_address_is_watched_through_kills(
 # -- stops -------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(stops=st.lists(st.integers(1, PICTURES), min_size=1, max_size=3), latency=st.sampled_from([0.5, math.inf]))
 def test_a_file_that_grows_on_is_watched_through_stops(
     tmp_path_factory: pytest.TempPathFactory, stream: bytes, stops: list[int], latency: float

@@ -78,7 +78,7 @@ def test_some_anchors_are_refined_and_others_are_not() -> None:
     seed=st.integers(0, 99),
     data=st.data(),
 )
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_any_segments_are_scored_as_the_network_scores_them(
     kind: str, snippets: int, seed: int, data: st.DataObject
 ) -> None:
@@ -96,7 +96,7 @@ def test_any_segments_are_scored_as_the_network_scores_them(
 
 
 @given(anchors=st.integers(1, 9), samples=st.integers(1, 6), seed=st.integers(0, 99))
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_sums_of_rows_in_standard_operators_are_those_of_training(anchors: int, samples: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     tables = [torch.randn(20, width, generator=generator) for width in (5, 3)]
@@ -148,7 +148,7 @@ def test_the_graph_has_standard_operators_alone() -> None:
     seed=st.integers(0, 999),
     rate=st.sampled_from([5.0, 5.0, 2.5, 12.0]),
 )
-@settings(max_examples=50)
+@settings(max_examples=25)
 def test_detections_equal_those_of_the_original(kind: str, snippets: int, seed: int, rate: float) -> None:
     features, original = video(kind, snippets, seed), random_localizer(kind)
     wanted = original.detect(features, rate)
@@ -161,7 +161,7 @@ def test_detections_equal_those_of_the_original(kind: str, snippets: int, seed: 
 @given(
     kind=st.sampled_from(["boundaries", "proposals", "anchors"]), snippets=st.integers(1, 80), seed=st.integers(0, 99)
 )
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_the_same_answers_are_decoded_to_the_same_detections(kind: str, snippets: int, seed: int) -> None:
     localizer, found = random_localizer(kind), detector(kind)
     search, features = localizer.search, torch.from_numpy(video(kind, snippets, seed).T.copy())
@@ -214,7 +214,7 @@ def test_features_that_do_not_fit_are_refused(features: np.ndarray, message: str
 
 
 @given(given_snippets=st.integers(1, 40), snippets=st.integers(1, 60), missing=st.booleans(), seed=st.integers(0, 99))
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_features_are_resized_as_in_training(given_snippets: int, snippets: int, missing: bool, seed: int) -> None:
     random = np.random.default_rng(seed)
     features = random.normal(size=(3, given_snippets)).astype(np.float32)
@@ -229,7 +229,7 @@ def test_features_are_resized_as_in_training(given_snippets: int, snippets: int,
 
 
 @given(snippets=st.integers(1, 300), shortest=st.floats(1, 4), longest=st.floats(1, 400), ratio=st.floats(1.1, 2))
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_anchors_are_those_of_the_original(snippets: int, shortest: float, longest: float, ratio: float) -> None:
     lattice = Lattice(shortest, longest, ratio, 0.25)
     short = min(snippets, 30)
