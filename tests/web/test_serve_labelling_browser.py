@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,28 @@ def test_what_was_played_and_confirmed_is_what_was_looked_at(opens: Opens, label
     keys(page, "Control+Enter")  # now all of it
     expect(page.locator("#review-state")).to_have_text("In the labels with 1 segment.")
     assert labels.read_text(encoding="utf-8").splitlines()[1] == "v1,0.0,1.0,wave,"
+
+
+def test_a_class_is_renamed_while_a_change_waits_to_be_kept(opens: Opens, labels: Path) -> None:
+    page = opens()
+    add_classes(page, "wave", "jump")
+    keys(page, "1", ">", "1", "Control+Enter")
+    expect(page.locator("#status")).to_contain_text("Saved 1 segment")
+
+    def answer_late(route: Any) -> None:
+        time.sleep(0.6)  # longer than a change waits
+        route.continue_()
+
+    page.route("**/api/videos/*", answer_late)
+    page.get_by_role("button", name="Edit wave").click()
+    page.locator("#class-name").fill("greet")
+    page.locator("#class-save").click()
+    expect(page.locator("#rows tr")).to_contain_text("greet")
+    keys(page, "1", ">", "1", "Control+z", "Control+z")
+    expect(page.locator("#status")).to_have_text("Undone: wave is now greet.")
+    expect(page.get_by_role("dialog", name="Changed elsewhere")).to_have_count(0)
+    expect(page.locator("#kept")).to_have_text("All changes kept")
+    assert load_annotations(labels).videos["v1"].labels == ("wave",)
 
 
 def test_a_class_is_renamed_in_the_page_with_all_its_segments(opens: Opens, labels: Path) -> None:

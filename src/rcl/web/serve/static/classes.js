@@ -2,7 +2,7 @@
 
 import { makeChange } from "./class_history.js";
 import { byId, cutName, element } from "./dom.js";
-import { keepAll } from "./drafts.js";
+import { inTurn, keepAll } from "./drafts.js";
 import { giveUpPress, pressClass, releaseClass } from "./labelling.js";
 import { classesChanged, opened, page, segmentsChanged, setClasses, setSaved, showSegments } from "./page_state.js";
 import { counted } from "./segments.js";
@@ -123,12 +123,15 @@ async function renameSome(old, name, only = null, among = null) {
   const answer = await server.renameClass(old, name, only);
   const renamed = new Map();
   for (const [key, one] of opened) {
-    renamed.set(key, one.review.rename(old, name, only && (among.get(key) ?? new Set())));
-    if (one.running.has(old) && !only) one.running.set(name, one.running.get(old));
-    if (!only) one.running.delete(old);
-    const video = await server.video(key);
-    one.review.follow(video);
-    setSaved(one, video, { isDecided: false });
+    // In turn: a write that was planned before would send the new name with the revision before it.
+    await inTurn(one, async () => {
+      renamed.set(key, one.review.rename(old, name, only && (among.get(key) ?? new Set())));
+      if (one.running.has(old) && !only) one.running.set(name, one.running.get(old));
+      if (!only) one.running.delete(old);
+      const video = await server.video(key);
+      one.review.follow(video);
+      setSaved(one, video, { isDecided: false });
+    });
   }
   return { answer, renamed };
 }
