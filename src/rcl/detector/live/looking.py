@@ -45,7 +45,7 @@ class Looking:
     With a finite context the detector sees a window of the last ``context`` to 1.5 · ``context`` seconds. Its beginning
     stays where it is for half a context, so that answers change because more is seen, and not because the window
     moves. It then moves by half a context, and what ended in the first half context of the new window, where an action
-    may be cut, is settled. So an action is asked about until its end is between half a context and one context ago.
+    may be cut, is settled. So looks concern an action until its end is between half a context and one context ago.
 
     A detector whose training videos were all resized to one number of snippets would see a short window slowed down. It
     is shown a full context instead, in which the last snippet is repeated.

@@ -25,7 +25,7 @@ class ExpectedFile:
         try:
             return ExpectedChange.from_json(read_json(self.path))
         except (InputError, KeyError, TypeError, ValueError):
-            log.warning("%s is damaged: how much events change is learned anew", self.path)
+            log.warning("%s is damaged: how much events change is learned again from the start", self.path)
             return ExpectedChange()
 
     def write(self, expected: ExpectedChange) -> None:

@@ -54,7 +54,7 @@ class _Tracked:
         self.missing_looks, self.missing_since = 0, math.inf
 
     def miss(self, now: float) -> None:
-        """A look that was asked about it does not have it."""
+        """Note a look that covers it and does not have it."""
         self.missing_looks += 1
         self.missing_since = min(self.missing_since, now)
 
@@ -170,7 +170,7 @@ class EventTracker:
             if position in pairs:
                 each.see(forms[pairs[position]], now)
             elif settled <= each.form.end_seconds and (is_last or each.form.end_seconds <= now):
-                each.miss(now)  # else the look was not asked about it
+                each.miss(now)  # else the look does not cover it
         # What ended before the last look's bound and was not known then is a trace of something settled.
         new = [i for i in {*range(len(forms))} - {*pairs.values()} if forms[i].end_seconds >= self._settled]
         for i in sorted(new, key=lambda i: (forms[i].end_seconds, i)):

@@ -104,7 +104,7 @@ class PictureQueue(Generic[Extra]):
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Throw away what waits, and let nobody wait any more."""
+        """Discard what waits, and release all threads that wait."""
         with self._changed:
             self._is_closed = True
             self._items.clear()
